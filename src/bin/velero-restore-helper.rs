@@ -1,0 +1,2 @@
+//! The init container that waits until a pod's volumes are restored.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `velero` command; everything is in `velero::cli`.
+fn main() {}

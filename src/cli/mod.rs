@@ -1,0 +1,1 @@
+//! The `velero` command: one file a command.

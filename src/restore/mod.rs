@@ -1,0 +1,1 @@
+//! The restore engine: plan -> waves -> items. Knows no phase and no queue.

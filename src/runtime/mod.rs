@@ -1,0 +1,1 @@
+//! A small controller-runtime on kube-runtime. Knows nothing of backups.

@@ -1,0 +1,1 @@
+//! Pure rules: includes and excludes, wildcards, selectors.

@@ -1,0 +1,1 @@
+//! Object storage: the port, the providers, and the layout of the bucket.

@@ -1,0 +1,1 @@
+//! Logs, traces and metrics; each operation's events typed in one place.
