@@ -1,1 +1,3 @@
 //! Logs, traces and metrics; each operation's events typed in one place.
+
+pub mod metrics;
