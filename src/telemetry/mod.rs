@@ -7,6 +7,7 @@
 //! - [`metrics`]: the registry behind `/metrics`; the only home of the `prometheus` crate.
 
 pub mod logrus;
+pub mod metrics;
 pub mod process;
 pub mod run_log;
 pub mod trace;
