@@ -5,9 +5,11 @@
 //! - [`run_log`]: the log of one backup or restore, which goes to the bucket, and the counts and results made from it.
 //! - [`trace`]: carrying one trace across passes, processes and restarts.
 //! - [`metrics`]: the registry behind `/metrics`; the only home of the `prometheus` crate.
+//! - [`velero`]: Velero's own metrics under upstream's names.
 
 pub mod logrus;
 pub mod metrics;
 pub mod process;
 pub mod run_log;
 pub mod trace;
+pub mod velero;
