@@ -226,3 +226,119 @@ impl fmt::Display for FormatVersion {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item<'a>(group_resource: &'a str, namespace: Option<&'a str>, name: &'a str) -> ItemPath<'a> {
+        ItemPath {
+            group_resource,
+            namespace,
+            name,
+        }
+    }
+
+    #[test]
+    fn paths_are_those_of_every_velero_release() {
+        let cases = [
+            (
+                item("pods", Some("shop"), "web"),
+                "resources/pods/",
+                "namespaces/shop/web.json",
+            ),
+            (
+                item("deployments.apps", Some("shop"), "web"),
+                "resources/deployments.apps/",
+                "namespaces/shop/web.json",
+            ),
+            (
+                item("persistentvolumes", None, "pv"),
+                "resources/persistentvolumes/",
+                "cluster/pv.json",
+            ),
+            (
+                item("clusterroles.rbac.authorization.k8s.io", None, "system:node"),
+                "resources/clusterroles.rbac.authorization.k8s.io/",
+                "cluster/system:node.json",
+            ),
+            // A namespace may be called like a directory of the layout.
+            (
+                item("pods", Some("cluster"), "namespaces"),
+                "resources/pods/",
+                "namespaces/cluster/namespaces.json",
+            ),
+        ];
+        for (item, start, end) in cases {
+            let all = [
+                (ItemCopy::Plain, plain_path(&item), format!("{start}{end}")),
+                (
+                    ItemCopy::Versioned {
+                        version: "v1",
+                        preferred: true,
+                    },
+                    versioned_path(&item, "v1", true),
+                    format!("{start}v1-preferredversion/{end}"),
+                ),
+                (
+                    ItemCopy::Versioned {
+                        version: "v1beta1",
+                        preferred: false,
+                    },
+                    versioned_path(&item, "v1beta1", false),
+                    format!("{start}v1beta1/{end}"),
+                ),
+            ];
+            for (copy, path, expected) in all {
+                assert_eq!(path.unwrap(), expected);
+                assert_eq!(parse_path(&expected), Member::Item(item, copy));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_item_is_told_apart_by_where_it_lies() {
+        let cases = [
+            ("metadata/version", Member::FormatVersion),
+            ("metadata/other", Member::Other),
+            ("resourcesx/pods/cluster/a.json", Member::Other),
+            ("resources", Member::Stray),
+            ("resources/pods", Member::Stray),
+            ("resources/pods/a.json", Member::Stray),
+            ("resources/pods/cluster/a", Member::Stray),
+            ("resources/pods/cluster/.json", Member::Stray),
+            ("resources/pods/cluster/a/b.json", Member::Stray),
+            ("resources/pods/namespaces/a.json", Member::Stray),
+            ("resources/pods/namespaces//a.json", Member::Stray),
+            ("resources/pods/namespaces/shop/a/b.json", Member::Stray),
+            ("resources/pods/v1/a.json", Member::Stray),
+            ("resources/pods/v1/other/a.json", Member::Stray),
+            ("resources/pods/-preferredversion/cluster/a.json", Member::Stray),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(parse_path(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_that_would_lead_elsewhere_are_refused_with_the_part_they_came_from() {
+        for value in ["", ".", "..", "a/b", "/", "a\0"] {
+            let cases = [
+                ("resource", item(value, Some("ns"), "n"), "v1"),
+                ("version", item("pods", Some("ns"), "n"), value),
+                ("namespace", item("pods", Some(value), "n"), "v1"),
+                ("name", item("pods", Some("ns"), value), "v1"),
+            ];
+            for (part, item, version) in cases {
+                let expected = UnsafeName {
+                    part,
+                    value: value.to_owned(),
+                };
+                assert_eq!(versioned_path(&item, version, true), Err(expected.clone()));
+                if part != "version" {
+                    assert_eq!(plain_path(&item), Err(expected));
+                }
+            }
+        }
+    }
+}

@@ -9,7 +9,9 @@
 //!   spool    reader -> data file and index, so that items can be read in any order
 //! ```
 
+mod block;
 pub mod layout;
+mod pax;
 pub mod reader;
 pub mod spool;
 pub mod writer;
