@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::{labels, names};
+use crate::api::names;
+use crate::restore::identifiers::{BACKUP_NAME, RESTORE_NAME};
 
 /// Assigned by the source cluster, meaningless or harmful in another one (the list of 1.18.1). Owner references are never
 /// restored: controllers adopt by labels.
@@ -50,21 +51,21 @@ impl Origin {
     /// Writes both labels into the object; whatever stood there is overwritten.
     pub fn label(&self, object: &mut Value) {
         let labels = map_in(object, "labels");
-        labels.insert(labels::BACKUP_NAME.to_owned(), Value::from(self.backup.as_str()));
-        labels.insert(labels::RESTORE_NAME.to_owned(), Value::from(self.restore.as_str()));
+        labels.insert(BACKUP_NAME.to_owned(), Value::from(self.backup.as_str()));
+        labels.insert(RESTORE_NAME.to_owned(), Value::from(self.restore.as_str()));
     }
 
     /// The merge patch that moves an existing object over to this restore.
     pub fn label_patch(&self) -> Value {
         serde_json::json!({"metadata": {"labels": {
-            (labels::BACKUP_NAME): self.backup,
-            (labels::RESTORE_NAME): self.restore,
+            (BACKUP_NAME): self.backup,
+            (RESTORE_NAME): self.restore,
         }}})
     }
 
     /// Whether a restore of this name made, or last touched, the object.
     pub fn is_on(&self, object: &Value) -> bool {
-        label(object, labels::RESTORE_NAME) == Some(&self.restore)
+        label(object, RESTORE_NAME) == Some(&self.restore)
     }
 }
 
