@@ -1,0 +1,1 @@
+//! Numbers and names that are the same everywhere (spec api 11).

@@ -1,0 +1,1 @@
+//! Finalizers (spec api 10).

@@ -1,0 +1,1 @@
+//! Keys and values of labels and annotations (spec api 8).

@@ -1,0 +1,1 @@
+//! `velero.io/v2alpha1`.
