@@ -3,7 +3,6 @@
 //!
 //! Reading YAML is `cluster::yaml`'s business; this printer exists because scripts compare what was printed byte for byte.
 
-use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -34,9 +33,9 @@ struct Printer {
 
 impl Printer {
     fn map(&mut self, entries: &[(String, Tree)], indent: usize) {
-        let mut entries: Vec<_> = entries.iter().collect();
-        entries.sort_by(|a, b| natural(&a.0, &b.0));
-        for (number, (key, value)) in entries.into_iter().enumerate() {
+        let mut entries: Vec<_> = entries.iter().map(|(key, value)| (pieces(key), key, value)).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        for (number, (_, key, value)) in entries.into_iter().enumerate() {
             // The first key of an object in a list stands behind the dash.
             if number > 0 || self.column == 0 {
                 self.indent(indent);
@@ -332,29 +331,31 @@ fn is_timestamp(text: &str) -> bool {
     parts.len() == 3 && parts.iter().all(|part| digits(part, 1, 2))
 }
 
-/// The order of keys: other characters before letters, numbers by their value.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let Some(at) = a.iter().zip(&b).position(|(a, b)| a != b) else {
-        return a.len().cmp(&b.len());
-    };
-    match (a[at].is_alphabetic(), b[at].is_alphabetic()) {
-        (true, true) => return a[at].cmp(&b[at]),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
+/// A piece of a key; the order of keys is that of their pieces: other characters before numbers before letters, numbers by
+/// their value.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Piece<'a> {
+    Other(char),
+    /// How many digits count, these digits, and how many there are with the leading zeros.
+    Number(usize, &'a str, usize),
+    Letter(char),
+}
+
+fn pieces(key: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let mut rest = key;
+    while let Some(first) = rest.chars().next() {
+        let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+        let value = digits.trim_start_matches('0');
+        let (piece, length) = match first {
+            '0'..='9' => (Piece::Number(value.len(), value, digits.len()), digits.len()),
+            c if c.is_alphabetic() => (Piece::Letter(c), c.len_utf8()),
+            c => (Piece::Other(c), c.len_utf8()),
+        };
+        pieces.push(piece);
+        rest = &rest[length..];
     }
-    // The numbers that the difference is part of have the same digits before it, unless those are zeros only.
-    let zero = a[at] == '0' || b[at] == '0';
-    let lead = a[..at].iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0');
-    let start = u64::from(zero && lead);
-    let number = |text: &[char]| -> (u64, usize) {
-        let digits = text[at..].iter().take_while(|c| c.is_ascii_digit());
-        digits.fold((start, 0), |(value, len), c| {
-            (value.saturating_mul(10).saturating_add(u64::from(c.to_digit(10).unwrap_or(0))), len + 1)
-        })
-    };
-    number(&a).cmp(&number(&b)).then(a[at].cmp(&b[at]))
+    pieces
 }
 
 #[cfg(test)]
@@ -432,9 +433,9 @@ mod tests {
 
     #[test]
     fn keys_are_ordered_like_a_person_would() {
-        let mut keys = vec!["b", "a10", "a9", "a", ".", "f:a", "A", "a1b"];
-        keys.sort_by(|a, b| natural(a, b));
-        assert_eq!(keys, [".", "A", "a", "a1b", "a9", "a10", "b", "f:a"]);
+        let mut keys = vec!["b", "a10", "a9", "a", ".", "f:a", "A", "a1b", "a010"];
+        keys.sort_by_cached_key(|key| pieces(key));
+        assert_eq!(keys, [".", "A", "a", "a1b", "a9", "a10", "a010", "b", "f:a"]);
     }
 
     #[test]
@@ -445,7 +446,7 @@ mod tests {
         ];
         for given in texts {
             let printed = render(&Tree::Map(vec![("k".to_owned(), Tree::text(given))]));
-            let read: serde_json::Value = serde_yaml::from_str(&printed).unwrap();
+            let read: serde_json::Value = crate::cluster::yaml::from_str(&printed).unwrap();
             assert_eq!(read["k"], given, "{printed:?}");
         }
     }
