@@ -4,9 +4,11 @@
 //! field and an unparsable duration survive; what Go always writes (`"ttl": "0s"`, `"hooks": {}`) is always written, in
 //! Go's order of fields.
 
+pub mod annotations;
 pub mod artifact;
 pub mod condition;
 pub mod constants;
+mod data_path;
 mod duration;
 pub mod finalizers;
 pub mod go_json;
@@ -26,6 +28,7 @@ mod wire;
 use k8s_openapi::jiff::Timestamp;
 
 pub use condition::{Condition, ConditionStatus};
+pub use data_path::{ByteProgress, DataPathPhase, NodeOs, RepositoryType};
 pub use duration::{GoDuration, InvalidDuration};
 pub use hook::{
     BackupHook, BackupHooks, BackupResourceHooks, ExecHook, ExecRestoreHook, HookErrorMode, HookStatus,

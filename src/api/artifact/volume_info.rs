@@ -158,7 +158,7 @@ pub struct CsiSnapshotInfo {
     /// Whether it can be used.
     #[serde(rename = "ReadyToUse", alias = "readyToUse")]
     pub ready_to_use: Option<bool>,
-    /// The driver's name of the group it was taken in. Since 1.17.
+    /// The driver's name of the group it was taken in. Since 1.18.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     pub volume_group_snapshot_handle: String,
 }

@@ -126,7 +126,7 @@ pub struct BackupSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
-    /// Items must match at least one of these. Since 1.8.
+    /// Items must match at least one of these. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
@@ -165,7 +165,7 @@ pub struct BackupSpec {
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub ordered_resources: BTreeMap<String, String>,
-    /// How long to wait for a CSI snapshot to be taken; 10m when zero. Since 1.9.
+    /// How long to wait for a CSI snapshot to be taken; 10m when zero. Since 1.10.
     #[serde(deserialize_with = "nil")]
     pub csi_snapshot_timeout: GoDuration,
     /// How long asynchronous operations may take; 4h when zero. Since 1.11.
@@ -260,7 +260,7 @@ pub struct BackupStatus {
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub volume_snapshots_completed: i64,
-    /// Why the backup failed as a whole. Since 1.8.
+    /// Why the backup failed as a whole. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     pub failure_reason: String,
     /// Number of warnings in the log.
@@ -275,11 +275,11 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub progress: Option<BackupProgress>,
-    /// CSI snapshots tried. Since 1.7.
+    /// CSI snapshots tried. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub csi_volume_snapshots_attempted: i64,
-    /// CSI snapshots taken. Since 1.7.
+    /// CSI snapshots taken. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub csi_volume_snapshots_completed: i64,
@@ -295,7 +295,7 @@ pub struct BackupStatus {
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub backup_item_operations_failed: i64,
-    /// How many hooks were run. Since 1.14.
+    /// How many hooks were run. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,

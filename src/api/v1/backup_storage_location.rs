@@ -126,7 +126,7 @@ pub struct BackupStorageLocationStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub last_validation_time: Option<Time>,
-    /// Why the location cannot be used. Since 1.8.
+    /// Why the location cannot be used. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     pub message: String,
     /// No longer written.

@@ -105,7 +105,7 @@ pub struct RestoreSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
-    /// Items must match at least one of these. Since 1.8.
+    /// Items must match at least one of these. Since 1.9.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
@@ -113,7 +113,7 @@ pub struct RestoreSpec {
     #[serde(rename = "restorePVs", skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub restore_pvs: Option<bool>,
-    /// Resources whose status is restored too; unset means none. Since 1.8.
+    /// Resources whose status is restored too; unset means none. Since 1.9.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub restore_status: Option<RestoreStatusSpec>,
@@ -231,7 +231,7 @@ pub struct RestoreStatus {
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub restore_item_operations_failed: i64,
-    /// How many hooks were run. Since 1.14.
+    /// How many hooks were run. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,
