@@ -3,6 +3,7 @@
 mod backup;
 mod backup_storage_location;
 mod restore;
+mod schedule;
 
 use std::fmt::Debug;
 

@@ -107,7 +107,7 @@ fn auto_included_excluded(value: Option<bool>) -> &'static str {
 }
 
 /// A duration in Go's canonical form, whatever form it was written in.
-fn duration(duration: &GoDuration) -> String {
+pub(super) fn duration(duration: &GoDuration) -> String {
     match duration.value() {
         Ok(value) => i64::try_from(value.as_nanos()).map_or_else(|_| duration.to_string(), |n| GoDuration::from_nanos(n).to_string()),
         Err(_) => duration.to_string(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Page;
-use crate::api::v1::{ByteProgress, PodVolumeBackup, PodVolumeRestore};
+use crate::api::ByteProgress;
+use crate::api::v1::{PodVolumeBackup, PodVolumeRestore};
 
 /// What is shown of a PodVolumeBackup or PodVolumeRestore.
 pub(super) struct PodVolume<'a> {
