@@ -1,0 +1,60 @@
+//! A claim forgets how it was bound, provisioned and snapshotted, and its volume is restored before it. Since 1.12.
+
+use serde_json::Value;
+
+use super::{ActionError, BuiltIn, Input, ItemId, Output};
+use crate::cluster::discovery::GroupResource;
+use crate::restore::object::{metadata, volume};
+
+pub(super) const ACTION: BuiltIn =
+    BuiltIn { name: "velero.io/pvc", resources: &["persistentvolumeclaims"], label: None, execute };
+
+const ANNOTATIONS: [&str; 7] = [
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+    "volume.kubernetes.io/storage-provisioner",
+    "volume.beta.kubernetes.io/storage-provisioner",
+    "volume.kubernetes.io/selected-node",
+    "velero.io/volume-snapshot-name",
+    "velero.io/data-upload-name",
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
+fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
+    metadata::remove_annotations(item, &ANNOTATIONS);
+    let bound = input.original.pointer("/status/phase").is_some_and(|phase| phase == "Bound");
+    let name = volume::volume_of(input.original).filter(|_| bound);
+    let item = name.map(|name| ItemId::cluster(GroupResource::new("", "persistentvolumes"), name));
+    Ok(Output::after(item.into_iter().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Restoration;
+    use super::super::testing::{World, run};
+    use super::*;
+
+    #[test]
+    fn a_bound_claim_asks_for_its_volume() {
+        let table = [
+            ("Bound", json!("pv"), Some("persistentvolumes/pv")),
+            ("Pending", json!("pv"), None),
+            ("Bound", json!(""), None),
+            ("Bound", json!(null), None),
+        ];
+        for (phase, volume, expected) in table {
+            let claim = json!({"metadata": {}, "spec": {"volumeName": volume}, "status": {"phase": phase}});
+            let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &claim);
+            assert_eq!(output.unwrap().additional.first().map(ToString::to_string).as_deref(), expected, "{phase} {volume}");
+        }
+    }
+
+    #[test]
+    fn annotations_of_the_old_binding_go() {
+        let claim = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "n", "mine": "stays"}}});
+        let (item, _) = run(&ACTION, &Restoration::default(), &World::default(), &claim);
+        assert_eq!(item, json!({"metadata": {"annotations": {"mine": "stays"}}}));
+    }
+}
