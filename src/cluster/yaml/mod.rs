@@ -218,6 +218,12 @@ spec:
         }
     }
 
+    #[test]
+    fn lines_alone_are_a_document_too() {
+        assert_eq!(to_string("0\n1\n").unwrap(), "|\n  0\n  1\n");
+        assert_eq!(from_str::<String>("|\n  0\n  1\n").unwrap(), "0\n1\n");
+    }
+
     fn any_json() -> impl Strategy<Value = Value> {
         let text = prop_oneof![
             "[ -~]{0,12}",

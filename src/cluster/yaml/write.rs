@@ -13,7 +13,7 @@ pub(super) fn document(value: &Value, out: &mut String) {
         Value::Object(map) if !map.is_empty() => mapping(map, 0, out),
         Value::Array(items) if !items.is_empty() => sequence(items, 0, out),
         scalar_or_empty => {
-            inline(scalar_or_empty, 0, out);
+            inline(scalar_or_empty, 2, out);
             out.push('\n');
         }
     }
