@@ -56,7 +56,11 @@ fn all_sources() -> Vec<(String, String)> {
     found
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(root)
+                .expect("below the root")
+                .to_string_lossy()
+                .into_owned();
             (name, fs::read_to_string(&path).expect("a readable source"))
         })
         .collect()
@@ -70,7 +74,11 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
 fn words_after<'a>(text: &'a str, marker: &str) -> Vec<&'a str> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     code(text)
-        .flat_map(|line| line.match_indices(marker).map(|(at, m)| &line[at + m.len()..]).collect::<Vec<_>>())
+        .flat_map(|line| {
+            line.match_indices(marker)
+                .map(|(at, m)| &line[at + m.len()..])
+                .collect::<Vec<_>>()
+        })
         .map(|rest| &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())])
         .collect()
 }
@@ -80,7 +88,9 @@ fn imports_go_downwards_only() {
     let layers: BTreeMap<&str, u8> = LAYERS.iter().copied().collect();
     let mut wrong = Vec::new();
     for (name, text) in all_sources() {
-        let Some(room) = name.strip_prefix("src/").and_then(|rest| rest.split('/').next()) else { continue };
+        let Some(room) = name.strip_prefix("src/").and_then(|rest| rest.split('/').next()) else {
+            continue;
+        };
         let Some(&from) = layers.get(room) else {
             assert!(
                 matches!(room, "lib.rs" | "bin" | "testing"),
@@ -89,7 +99,10 @@ fn imports_go_downwards_only() {
             continue;
         };
         for used in words_after(&text, "crate::") {
-            assert_ne!(used, "", "{name}: write `use crate::room::…` with the room's name, not a brace");
+            assert_ne!(
+                used, "",
+                "{name}: write `use crate::room::…` with the room's name, not a brace"
+            );
             let Some(&to) = layers.get(used) else { continue };
             let sideways = SIDEWAYS.iter().any(|(a, b, _)| *a == room && *b == used);
             if used != room && to >= from && !sideways {
@@ -97,7 +110,11 @@ fn imports_go_downwards_only() {
             }
         }
     }
-    assert!(wrong.is_empty(), "imports must go downwards (docs/design.md section 2):\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "imports must go downwards (docs/design.md section 2):\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -108,9 +125,9 @@ fn a_third_party_crate_stops_at_its_module() {
             let used = code(&text).any(|line| {
                 line.starts_with(&format!("use {krate}::"))
                     || line.starts_with(&format!("pub use {krate}::"))
-                    || line
-                        .match_indices(&format!("{krate}::"))
-                        .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':'))
+                    || line.match_indices(&format!("{krate}::")).any(|(at, _)| {
+                        !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+                    })
             });
             if used && !homes.iter().any(|home| name.starts_with(home)) {
                 wrong.push(format!("{name}: uses `{krate}`, whose home is {homes:?}"));
@@ -126,6 +143,9 @@ fn every_room_of_the_library_has_a_layer() {
     let rooms = words_after(&lib, "pub mod ");
     assert!(rooms.len() > 5);
     for room in rooms {
-        assert!(room == "testing" || LAYERS.iter().any(|(name, _)| *name == room), "`{room}` has no layer");
+        assert!(
+            room == "testing" || LAYERS.iter().any(|(name, _)| *name == room),
+            "`{room}` has no layer"
+        );
     }
 }

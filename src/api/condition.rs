@@ -32,25 +32,21 @@ impl Default for ConditionStatus {
 /// One aspect of an object's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("required" = ["lastTransitionTime", "message", "reason", "status", "type"]))]
 pub struct Condition {
     /// The aspect; one condition a type.
     #[serde(rename = "type", default, deserialize_with = "nil")]
-    #[schemars(required)]
     pub type_: String,
     /// Whether it holds.
     #[serde(default, deserialize_with = "nil")]
-    #[schemars(required)]
     pub status: ConditionStatus,
     /// When the status last changed.
-    #[schemars(required)]
     pub last_transition_time: Option<Time>,
     /// Why, as one word for programs.
     #[serde(default, deserialize_with = "nil")]
-    #[schemars(required)]
     pub reason: String,
     /// Why, in words for people.
     #[serde(default, deserialize_with = "nil")]
-    #[schemars(required)]
     pub message: String,
     /// Fields of other writers.
     #[serde(flatten)]

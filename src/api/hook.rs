@@ -36,10 +36,10 @@ pub struct BackupHooks {
 /// Hooks for the pods that match all of the filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct BackupResourceHooks {
     /// Names the hooks in logs.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub name: String,
     /// Namespaces the hooks apply to; empty means all.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -76,9 +76,9 @@ pub struct BackupResourceHooks {
 /// One hook of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["exec"]))]
 pub struct BackupHook {
     /// The command to run in a container of the pod.
-    #[schemars(required)]
     pub exec: Option<ExecHook>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -89,13 +89,14 @@ pub struct BackupHook {
 /// A command run in a container during a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["command"]))]
 pub struct ExecHook {
     /// The container; the pod's first one when unset.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     pub container: String,
     /// The command with its arguments; no shell is involved.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// What happens when the command fails.
     #[serde(skip_serializing_if = "unset")]
@@ -125,10 +126,10 @@ pub struct RestoreHooks {
 /// Hooks for the restored pods that match all of the filters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct RestoreResourceHooks {
     /// Names the hooks in logs.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub name: String,
     /// Target namespaces the hooks apply to; empty means all.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -178,13 +179,14 @@ pub struct RestoreHook {
 /// A command run in a container of a restored pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["command"]))]
 pub struct ExecRestoreHook {
     /// The container; the pod's first one when unset.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
     pub container: String,
     /// The command with its arguments; no shell is involved.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required, length(min = 1))]
+    #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// What happens when the command fails.
     #[serde(skip_serializing_if = "unset")]

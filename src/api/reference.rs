@@ -8,7 +8,7 @@ use super::wire::{nil, unset};
 /// A key of a Secret in the same namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+#[schemars(extend("required" = ["key"], "x-kubernetes-map-type" = "atomic"))]
 pub struct SecretKeySelector {
     /// The Secret's name.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -16,7 +16,6 @@ pub struct SecretKeySelector {
     pub name: String,
     /// The key inside the Secret.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub key: String,
     /// Accepted and ignored.
     #[serde(skip_serializing_if = "unset")]
@@ -26,18 +25,16 @@ pub struct SecretKeySelector {
 /// An object in the same namespace, by kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+#[schemars(extend("required" = ["kind", "name"], "x-kubernetes-map-type" = "atomic"))]
 pub struct TypedLocalObjectReference {
     // Go writes the unset pointer as `null`.
     /// API group of the kind; unset for the core group.
     pub api_group: Option<String>,
     /// Kind of the object; only configmap, in any case of letters, has a meaning here.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub kind: String,
     /// Name of the object.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub name: String,
 }
 

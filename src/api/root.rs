@@ -6,7 +6,7 @@
 /// Declares the root of a custom resource: metadata, spec and status, each of which may be missing.
 macro_rules! custom_resource {
     (
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $kind:ident {
             version: $version:literal,
             plural: $plural:literal,
@@ -16,7 +16,7 @@ macro_rules! custom_resource {
             status: $status:ty,
         }
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])+
         #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
         #[serde(default)]
         pub struct $kind {
@@ -39,6 +39,7 @@ macro_rules! custom_resource {
                 plural: $plural,
                 short_names: $short_names,
                 columns: $columns,
+                description: concat!($($doc),+).trim_ascii(),
                 spec: crate::api::schema::of::<$spec>,
                 status: crate::api::schema::of::<$status>,
             };

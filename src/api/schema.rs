@@ -1,9 +1,20 @@
 //! The custom resource definitions, made from the types: controller-gen's shape, not schemars' (spec api 4).
 
-use std::borrow::Cow;
+mod column;
+mod primitive;
+mod shape;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionNames, CustomResourceDefinitionSpec,
+    CustomResourceDefinitionVersion, CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::Schema;
+
+use super::{GROUP, v1, v2alpha1};
+pub use column::Column;
+pub(crate) use primitive::{Bytes, Int};
+pub(crate) use shape::of;
 
 /// What one definition is made of.
 #[derive(Clone, Copy)]
@@ -12,128 +23,135 @@ pub struct Definition {
     pub kind: &'static str,
     /// The only version, served and stored.
     pub version: &'static str,
-    /// The plural, which is also the file's and the object's name.
+    /// The plural, in lower case.
     pub plural: &'static str,
     /// Short names for command lines.
     pub short_names: &'static [&'static str],
-    /// What `kubectl get` shows.
+    /// What `kubectl get` shows besides the name.
     pub columns: &'static [Column],
+    /// What the kind is for.
+    pub description: &'static str,
     /// Makes the schema of the spec.
     pub spec: fn() -> Schema,
     /// Makes the schema of the status.
     pub status: fn() -> Schema,
 }
 
-/// A column of `kubectl get`.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    name: &'static str,
-    type_: &'static str,
-    format: Option<&'static str>,
-    path: &'static str,
-    description: Option<&'static str>,
-    priority: Option<i32>,
-}
+/// All kinds, in the order of the specification.
+pub const DEFINITIONS: [Definition; 13] = [
+    v1::Backup::DEFINITION,
+    v1::Restore::DEFINITION,
+    v1::Schedule::DEFINITION,
+    v1::BackupStorageLocation::DEFINITION,
+    v1::VolumeSnapshotLocation::DEFINITION,
+    v1::DownloadRequest::DEFINITION,
+    v1::DeleteBackupRequest::DEFINITION,
+    v1::ServerStatusRequest::DEFINITION,
+    v1::PodVolumeBackup::DEFINITION,
+    v1::PodVolumeRestore::DEFINITION,
+    v1::BackupRepository::DEFINITION,
+    v2alpha1::DataUpload::DEFINITION,
+    v2alpha1::DataDownload::DEFINITION,
+];
 
-impl Column {
-    /// The age of the object.
-    pub const AGE: Self = Self::date("Age", ".metadata.creationTimestamp");
-
-    /// A text.
-    pub const fn string(name: &'static str, path: &'static str) -> Self {
-        Self {
-            name,
-            type_: "string",
-            format: None,
-            path,
-            description: None,
-            priority: None,
-        }
-    }
-
-    /// A moment, shown as the time since then.
-    pub const fn date(name: &'static str, path: &'static str) -> Self {
-        Self {
-            type_: "date",
-            ..Self::string(name, path)
-        }
-    }
-
-    /// True or false.
-    pub const fn boolean(name: &'static str, path: &'static str) -> Self {
-        Self {
-            type_: "boolean",
-            ..Self::string(name, path)
-        }
-    }
-
-    /// A number of bytes.
-    pub const fn bytes(name: &'static str, path: &'static str) -> Self {
-        Self {
-            type_: "integer",
-            format: Some("int64"),
-            ..Self::string(name, path)
-        }
-    }
-
-    /// The column, with a description.
-    #[must_use]
-    pub const fn described(self, description: &'static str) -> Self {
-        Self {
-            description: Some(description),
-            ..self
-        }
-    }
-
-    /// The column, shown only on request.
-    #[must_use]
-    pub const fn wide(self) -> Self {
-        Self {
-            priority: Some(10),
-            ..self
-        }
-    }
-}
-
-/// The definitions of all kinds.
+/// The definitions of all kinds, ready to be created. The same at every call.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    Vec::new()
+    DEFINITIONS.iter().map(Definition::crd).collect()
 }
 
-pub(crate) fn of<T: JsonSchema>() -> Schema {
-    schemars::schema_for!(T)
+impl Definition {
+    /// Name of the file the definition is kept in: `velero.io_backups.yaml`.
+    pub fn file_name(&self) -> String {
+        format!("{GROUP}_{}.yaml", self.plural)
+    }
+
+    /// Name of the definition: `backups.velero.io`.
+    pub fn name(&self) -> String {
+        format!("{}.{GROUP}", self.plural)
+    }
+
+    /// The definition, ready to be created.
+    pub fn crd(&self) -> CustomResourceDefinition {
+        CustomResourceDefinition {
+            metadata: ObjectMeta {
+                name: Some(self.name()),
+                ..Default::default()
+            },
+            spec: CustomResourceDefinitionSpec {
+                group: GROUP.to_owned(),
+                names: CustomResourceDefinitionNames {
+                    kind: self.kind.to_owned(),
+                    list_kind: Some(format!("{}List", self.kind)),
+                    plural: self.plural.to_owned(),
+                    short_names: list(self.short_names.iter().map(|name| (*name).to_owned())),
+                    singular: Some(self.kind.to_lowercase()),
+                    ..Default::default()
+                },
+                scope: "Namespaced".to_owned(),
+                versions: vec![self.version()],
+                ..Default::default()
+            },
+            status: None,
+        }
+    }
+
+    fn version(&self) -> CustomResourceDefinitionVersion {
+        CustomResourceDefinitionVersion {
+            name: self.version.to_owned(),
+            served: true,
+            storage: true,
+            additional_printer_columns: list(self.columns.iter().map(Column::definition)),
+            schema: Some(CustomResourceValidation {
+                open_api_v3_schema: Some(self.root()),
+            }),
+            // Never `status`: a plain create may carry a status, and clients rely on that (spec api 2.1). controller-gen
+            // writes the empty form on kinds with columns.
+            subresources: (!self.columns.is_empty()).then(CustomResourceSubresources::default),
+            ..Default::default()
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "made of constants; a test makes each of them")]
+    fn root(&self) -> JSONSchemaProps {
+        let root = shape::root(self.description, (self.spec)(), (self.status)());
+        serde_json::from_value(root).expect("a type's schema is one that Kubernetes knows")
+    }
 }
 
-/// The schema of Go's `int`: an integer without a format. The field itself is an `i64`.
-pub(crate) struct Int;
-
-impl JsonSchema for Int {
-    fn schema_name() -> Cow<'static, str> {
-        "Int".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer"})
-    }
+fn list<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
 }
 
-/// The schema of Go's `[]byte`: base64.
-pub(crate) struct Bytes;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-impl JsonSchema for Bytes {
-    fn schema_name() -> Cow<'static, str> {
-        "Bytes".into()
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_definition_of_its_own() {
+        let crds = crds();
+        let names: BTreeSet<_> = crds.iter().filter_map(|crd| crd.metadata.name.clone()).collect();
+        assert_eq!(names.len(), 13);
     }
 
-    fn inline_schema() -> bool {
-        true
+    #[test]
+    fn no_definition_has_a_status_subresource() {
+        for crd in crds() {
+            for version in crd.spec.versions {
+                assert_eq!(
+                    version.subresources.and_then(|sub| sub.status),
+                    None,
+                    "{:?}",
+                    crd.metadata.name
+                );
+            }
+        }
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "byte"})
+    #[test]
+    fn definitions_are_the_same_at_every_call() {
+        assert_eq!(crds(), crds());
     }
 }

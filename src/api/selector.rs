@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,14 +25,13 @@ pub struct LabelSelector {
 /// One condition on a label.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["key", "operator"]))]
 pub struct LabelSelectorRequirement {
     /// The label's key.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub key: String,
     /// How the value is compared: In, NotIn, Exists or DoesNotExist.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub operator: String,
     /// Values for In and NotIn; empty for the others.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -39,20 +39,19 @@ pub struct LabelSelectorRequirement {
     pub values: Vec<String>,
 }
 
-impl From<k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector> for LabelSelector {
-    fn from(selector: k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector) -> Self {
+impl From<&LabelSelector> for meta::v1::LabelSelector {
+    fn from(selector: &LabelSelector) -> Self {
+        let expressions = selector
+            .match_expressions
+            .iter()
+            .map(|term| meta::v1::LabelSelectorRequirement {
+                key: term.key.clone(),
+                operator: term.operator.clone(),
+                values: (!term.values.is_empty()).then(|| term.values.clone()),
+            });
         Self {
-            match_labels: selector.match_labels.unwrap_or_default(),
-            match_expressions: selector
-                .match_expressions
-                .into_iter()
-                .flatten()
-                .map(|term| LabelSelectorRequirement {
-                    key: term.key,
-                    operator: term.operator,
-                    values: term.values.unwrap_or_default(),
-                })
-                .collect(),
+            match_labels: (!selector.match_labels.is_empty()).then(|| selector.match_labels.clone()),
+            match_expressions: (!selector.match_expressions.is_empty()).then(|| expressions.collect()),
         }
     }
 }

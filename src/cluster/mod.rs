@@ -10,6 +10,7 @@ pub mod list;
 pub mod merge;
 pub mod objects;
 pub mod raw;
+pub mod request;
 pub mod status;
 pub mod yaml;
 

@@ -1,6 +1,6 @@
 //! A list of what is included and a list of what is excluded.
 
-use super::glob::Glob;
+use super::glob::{Glob, GlobError};
 
 /// The entry that stands for everything.
 pub const EVERYTHING: &str = "*";
@@ -30,6 +30,7 @@ pub struct IncludesExcludes {
 pub(super) struct Patterns {
     entries: Vec<String>,
     globs: Vec<Glob>,
+    broken: Vec<GlobError>,
 }
 
 impl Patterns {
@@ -43,7 +44,11 @@ impl Patterns {
 
     pub(super) fn add(&mut self, entry: String) {
         if !self.entries.contains(&entry) {
-            self.globs.extend(Glob::new(&entry));
+            match Glob::new(&entry) {
+                Ok(glob) => self.globs.push(glob),
+                // Upstream gives up on the entries behind a broken one; here only the broken one matches nothing.
+                Err(error) => self.broken.push(error),
+            }
             self.entries.push(entry);
         }
     }
@@ -52,8 +57,9 @@ impl Patterns {
         self.globs.iter().any(|glob| glob.matches(name))
     }
 
-    pub(super) fn has_everything(&self) -> bool {
-        self.entries.iter().any(|entry| entry == EVERYTHING)
+    /// Empty, or only `*`: as includes these hold nothing back.
+    pub(super) fn is_no_restriction(&self) -> bool {
+        self.entries.is_empty() || self.entries == [EVERYTHING]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -103,7 +109,12 @@ impl IncludesExcludes {
 
     /// Whether nothing is held back: no excludes, and no includes but `*`.
     pub fn includes_everything(&self) -> bool {
-        self.excludes.is_empty() && (self.includes.is_empty() || self.includes.entries() == [EVERYTHING])
+        self.excludes.is_empty() && self.includes.is_no_restriction()
+    }
+
+    /// Entries that are no patterns and so match nothing: the user must be told.
+    pub fn broken(&self) -> impl Iterator<Item = &GlobError> {
+        self.includes.broken.iter().chain(&self.excludes.broken)
     }
 
     /// The includes, each once, as written or resolved.
@@ -114,5 +125,100 @@ impl IncludesExcludes {
     /// The excludes, each once, as written or resolved.
     pub fn excludes(&self) -> &[String] {
         self.excludes.entries()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lists(includes: &[&str], excludes: &[&str]) -> IncludesExcludes {
+        IncludesExcludes::new(includes.iter().copied(), excludes.iter().copied())
+    }
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn excludes_win_and_no_includes_means_all() {
+        let table: [(&[&str], &[&str], &str, bool); 9] = [
+            (&[], &[], "a", true),
+            (&["*"], &[], "a", true),
+            (&["a"], &[], "a", true),
+            (&["a"], &[], "b", false),
+            (&["a*"], &["ab"], "ab", false),
+            (&["a*"], &["ab"], "ac", true),
+            (&[], &["a*"], "abc", false),
+            (&["*"], &["a"], "a", false),
+            (&["*", "b"], &[], "c", true),
+        ];
+        for (includes, excludes, name, expected) in table {
+            let filter = lists(includes, excludes);
+            assert_eq!(
+                filter.should_include(name),
+                expected,
+                "{name} in {includes:?} without {excludes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn everything_is_included_without_excludes_and_with_no_includes_but_the_star() {
+        for (includes, excludes, expected) in [
+            (&[][..], &[][..], true),
+            (&["*"], &[], true),
+            (&["*", "a"], &[], false),
+            (&["a"], &[], false),
+            (&["**"], &[], false),
+            (&[], &["a"], false),
+            (&["*"], &["a"], false),
+        ] {
+            assert_eq!(
+                lists(includes, excludes).includes_everything(),
+                expected,
+                "{includes:?} without {excludes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_pattern_matches_nothing_and_leaves_the_others_alone() {
+        let filter = lists(&["[", "b", "["], &["{a"]);
+        assert!(!filter.should_include("["));
+        assert!(filter.should_include("b"));
+        assert_eq!(
+            filter.broken().map(|error| error.pattern.as_str()).collect::<Vec<_>>(),
+            ["[", "{a"]
+        );
+    }
+
+    #[test]
+    fn only_broken_includes_include_nothing() {
+        assert!(!lists(&["["], &[]).should_include("a"));
+    }
+
+    #[test]
+    fn resource_names_are_resolved_and_unknown_ones_kept() {
+        let resolve: Resolve = &|typed| {
+            let name = match typed {
+                "po" | "pod" | "pods" => "pods",
+                "deploy" | "deployments.apps" => "deployments.apps",
+                _ => return None,
+            };
+            Some(ResolvedType {
+                name: name.into(),
+                namespaced: true,
+            })
+        };
+        let filter = IncludesExcludes::of_resources(
+            &strings(&["po", "pods", "unknown", "*.velero.io"]),
+            &strings(&["*", "deploy"]),
+            resolve,
+        );
+        assert_eq!(filter.includes(), ["pods", "unknown", "*.velero.io"]);
+        assert_eq!(filter.excludes(), ["deployments.apps"]);
+        let only_unknown = IncludesExcludes::of_resources(&strings(&["unknown"]), &[], resolve);
+        assert!(!only_unknown.should_include("pods"));
     }
 }

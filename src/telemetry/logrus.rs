@@ -169,7 +169,12 @@ mod tests {
             Format::Text,
             Level::Info,
             "Listing items",
-            &[("resource", "configmaps"), ("backup", "velero/golden1"), ("group", "v1"), ("namespace", "")],
+            &[
+                ("resource", "configmaps"),
+                ("backup", "velero/golden1"),
+                ("group", "v1"),
+                ("namespace", ""),
+            ],
         );
         assert!(
             got.ends_with(
@@ -199,7 +204,12 @@ mod tests {
 
     #[test]
     fn a_json_line_has_sorted_keys_and_the_error_under_its_json_name() {
-        let got = line(Format::Json, Level::Error, "no", &[("error", "boom"), ("backup", "v/b")]);
+        let got = line(
+            Format::Json,
+            Level::Error,
+            "no",
+            &[("error", "boom"), ("backup", "v/b")],
+        );
         let back: Value = serde_json::from_str(&got).unwrap();
         assert_eq!(back["error.message"], "boom");
         assert!(got.find("backup").unwrap() < got.find("level").unwrap());

@@ -77,7 +77,11 @@ impl Telemetry {
                 .with_filter(EnvFilter::new("off,velero=info"))
         });
         tracing_subscriber::registry()
-            .with(fmt_layer::layer().event_format(LogrusLine { format, now }).with_filter(filter))
+            .with(
+                fmt_layer::layer()
+                    .event_format(LogrusLine { format, now })
+                    .with_filter(filter),
+            )
             .with(spans)
             .try_init()?;
         Ok(Self { provider })
@@ -103,7 +107,10 @@ fn resource(service: &'static str) -> Resource {
 }
 
 fn exporter() -> Result<Option<SpanExporter>, opentelemetry_otlp::ExporterBuildError> {
-    let Some(endpoint) = OTLP_ENDPOINTS.iter().find_map(|name| std::env::var(name).ok()).filter(|e| !e.is_empty())
+    let Some(endpoint) = OTLP_ENDPOINTS
+        .iter()
+        .find_map(|name| std::env::var(name).ok())
+        .filter(|e| !e.is_empty())
     else {
         return Ok(None);
     };

@@ -91,7 +91,12 @@ impl RunLog {
     /// Starts a line; nothing is written before [`Line::msg`].
     #[track_caller]
     pub fn line(&self, level: Level) -> Line<'_> {
-        Line { log: self, level, fields: Vec::new(), source: Location::caller() }
+        Line {
+            log: self,
+            level,
+            fields: Vec::new(),
+            source: Location::caller(),
+        }
     }
 
     /// A line without fields of its own.
@@ -138,7 +143,10 @@ impl RunLog {
         let Some(encoder_now) = state.file.take() else {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the log of this run is closed"));
         };
-        let mut file = encoder_now.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let mut file = encoder_now
+            .finish()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
         let mut copy = file.try_clone()?;
         // The clone shares the offset, so the reader gets a copy of its own and the writer stays at the end.
         copy.seek(SeekFrom::Start(0))?;
@@ -225,7 +233,11 @@ impl State {
             Some("") => Scope::Cluster,
             Some(namespace) => Scope::Namespace(namespace.to_owned()),
         };
-        let messages = if line.level == Level::Error { &mut self.errors } else { &mut self.warnings };
+        let messages = if line.level == Level::Error {
+            &mut self.errors
+        } else {
+            &mut self.warnings
+        };
         messages.count += 1;
         if self.kept_bytes + text.len() > MAX_MESSAGE_BYTES {
             messages.dropped += 1;
@@ -306,13 +318,23 @@ mod tests {
     fn warnings_and_errors_are_counted_and_filed_by_namespace() {
         let log = log();
         log.warn("a");
-        log.line(Level::Error).field("namespace", "").field("resource", "nodes").msg("b");
+        log.line(Level::Error)
+            .field("namespace", "")
+            .field("resource", "nodes")
+            .msg("b");
         let boom = io::Error::other("boom");
-        log.line(Level::Error).field("namespace", "shop").field("name", "web").error(&boom).msg("c");
+        log.line(Level::Error)
+            .field("namespace", "shop")
+            .field("name", "web")
+            .error(&boom)
+            .msg("c");
         log.info("not counted");
         assert_eq!(log.counts(), (1, 2));
         assert_eq!(log.warnings().by_scope[&Scope::Velero], [" message: /a"]);
-        assert_eq!(log.errors().by_scope[&Scope::Cluster], [" resource: /nodes message: /b"]);
+        assert_eq!(
+            log.errors().by_scope[&Scope::Cluster],
+            [" resource: /nodes message: /b"]
+        );
         assert_eq!(
             log.errors().by_scope[&Scope::Namespace("shop".to_owned())],
             [" name: /web message: /c error: /boom"]
@@ -328,7 +350,10 @@ mod tests {
         let whole = text(log.finish().unwrap());
         assert!(snapshot.contains("msg=one") && !snapshot.contains("msg=two"));
         assert!(whole.contains("msg=one") && whole.contains("msg=two"));
-        assert!(whole.contains("backup=velero/nightly logSource=\"src/telemetry/run_log.rs:"), "{whole}");
+        assert!(
+            whole.contains("backup=velero/nightly logSource=\"src/telemetry/run_log.rs:"),
+            "{whole}"
+        );
     }
 
     #[test]

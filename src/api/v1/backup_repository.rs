@@ -51,14 +51,13 @@ text_enum! {
 /// Which repository, and how it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "maintenanceFrequency", "volumeNamespace"]))]
 pub struct BackupRepositorySpec {
     /// The namespace the volumes are in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub volume_namespace: String,
     /// The BackupStorageLocation it is in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_storage_location: String,
     /// Its format; empty means restic. Since 1.10.
     #[serde(deserialize_with = "nil")]
@@ -68,7 +67,6 @@ pub struct BackupRepositorySpec {
     pub restic_identifier: String,
     /// How often to do maintenance; filled in when zero.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub maintenance_frequency: GoDuration,
     /// Settings of the format. Since 1.15.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]

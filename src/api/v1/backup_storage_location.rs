@@ -52,10 +52,10 @@ text_enum! {
 /// Where the location is and how to reach it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["objectStorage", "provider"]))]
 pub struct BackupStorageLocationSpec {
     /// Who stores, such as aws or velero.io/fs; a name without a slash means one of velero.io.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub provider: String,
     /// Settings for the provider.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -65,7 +65,6 @@ pub struct BackupStorageLocationSpec {
     pub credential: Option<SecretKeySelector>,
     // Go writes the unset pointer as `null`.
     /// The bucket.
-    #[schemars(required)]
     pub object_storage: Option<ObjectStorage>,
     /// Whether backups go here that name no location; at most one does.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -90,10 +89,10 @@ pub struct BackupStorageLocationSpec {
 /// A bucket or a part of one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["bucket"]))]
 pub struct ObjectStorage {
     /// Name of the bucket.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub bucket: String,
     /// What all keys begin with, without outer slashes.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]

@@ -39,10 +39,10 @@ text_enum! {
 /// What to delete.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupName"]))]
 pub struct DeleteBackupRequestSpec {
     /// Name of the backup.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_name: String,
     /// Fields of newer releases.
     #[serde(flatten)]

@@ -89,10 +89,10 @@ text_enum! {
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["target"]))]
 pub struct DownloadRequestSpec {
     /// The file.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub target: DownloadTarget,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -103,14 +103,13 @@ pub struct DownloadRequestSpec {
 /// One file of a backup or a restore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["kind", "name"]))]
 pub struct DownloadTarget {
     /// Which file.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub kind: DownloadTargetKind,
     /// Name of the Backup or the Restore.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub name: String,
     /// Fields of newer releases.
     #[serde(flatten)]

@@ -36,26 +36,22 @@ custom_resource! {
 /// Which volume, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "node", "pod", "repoIdentifier", "volume"]))]
 pub struct PodVolumeBackupSpec {
     /// The node the pod runs on.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub node: String,
     /// The pod.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub pod: ObjectReference,
     /// The volume's name in the pod.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub volume: String,
     /// The BackupStorageLocation the repository is in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_storage_location: String,
     /// The repository's address in restic's form; empty for others.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub repo_identifier: String,
     /// How the data is moved; empty means restic. Since 1.10.
     #[serde(deserialize_with = "nil")]

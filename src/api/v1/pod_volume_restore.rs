@@ -34,33 +34,28 @@ custom_resource! {
 /// Which volume, and where from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "pod", "repoIdentifier", "snapshotID", "sourceNamespace", "volume"]))]
 pub struct PodVolumeRestoreSpec {
     /// The pod.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub pod: ObjectReference,
     /// The volume's name in the pod.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub volume: String,
     /// The BackupStorageLocation the repository is in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_storage_location: String,
     /// The repository's address in restic's form; empty for others.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub repo_identifier: String,
     /// How the data is moved; empty means restic. Since 1.10.
     #[serde(deserialize_with = "nil")]
     pub uploader_type: RepositoryType,
     /// The repository's name of the snapshot.
     #[serde(rename = "snapshotID", deserialize_with = "nil")]
-    #[schemars(required)]
     pub snapshot_id: String,
     /// The namespace the volume was backed up in, which is that of the repository. Since 1.10.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub source_namespace: String,
     /// Settings for the writing of files. Since 1.13.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]

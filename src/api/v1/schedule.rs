@@ -43,14 +43,13 @@ text_enum! {
 /// What to back up, and when.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["schedule", "template"]))]
 pub struct ScheduleSpec {
     /// The spec of each backup.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub template: BackupSpec,
     /// When: five fields of cron, @daily and the like, or @every with a duration.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub schedule: String,
     /// Whether deleting the schedule deletes the objects of its backups.
     #[serde(skip_serializing_if = "unset")]

@@ -74,14 +74,13 @@ impl ServerStatusRequestStatus {
 /// One thing a plugin offers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["kind", "name"]))]
 pub struct PluginInfo {
     /// Its name, with its domain.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub name: String,
     /// What it is, such as ObjectStore.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub kind: String,
     /// Fields of newer releases.
     #[serde(flatten)]

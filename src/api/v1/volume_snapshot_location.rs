@@ -25,10 +25,10 @@ custom_resource! {
 /// Who takes the snapshots, and with which settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["provider"]))]
 pub struct VolumeSnapshotLocationSpec {
     /// Who takes snapshots; a name without a slash means one of velero.io.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub provider: String,
     /// Settings for the provider.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]

@@ -33,25 +33,22 @@ custom_resource! {
 /// Which data, and into which volume.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotID", "sourceNamespace", "targetVolume"]))]
 pub struct DataDownloadSpec {
     /// The volume to fill.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub target_volume: TargetVolume,
     /// The BackupStorageLocation the repository is in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_storage_location: String,
     /// Who moves the data; empty or velero means the built-in one.
     #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The repository's name of the snapshot.
     #[serde(rename = "snapshotID", deserialize_with = "nil")]
-    #[schemars(required)]
     pub snapshot_id: String,
     /// The namespace the volume was backed up in, which is that of the repository.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub source_namespace: String,
     /// Settings for whoever moves the data.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -61,7 +58,6 @@ pub struct DataDownloadSpec {
     pub cancel: bool,
     /// How long a step of the preparation may take.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub operation_timeout: GoDuration,
     /// The operating system the volume was read under. Since 1.16.
     #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
@@ -78,18 +74,16 @@ pub struct DataDownloadSpec {
 /// A volume to fill.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["namespace", "pv", "pvc"]))]
 pub struct TargetVolume {
     /// Name of the claim.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub pvc: String,
     /// Name of the volume; normally empty.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub pv: String,
     /// Namespace of the claim.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub namespace: String,
     /// Fields of newer releases.
     #[serde(flatten)]

@@ -34,28 +34,25 @@ custom_resource! {
 /// Which snapshot, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotType", "sourceNamespace", "sourcePVC"]))]
 pub struct DataUploadSpec {
     /// What takes the snapshot; only CSI.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub snapshot_type: String,
     /// The snapshot, if it is one of CSI.
     #[schemars(extend("nullable" = true))]
     pub csi_snapshot: Option<CsiSnapshotSpec>,
     /// The claim of the volume.
     #[serde(rename = "sourcePVC", deserialize_with = "nil")]
-    #[schemars(required)]
     pub source_pvc: String,
     /// Who moves the data; empty or velero means the built-in one.
     #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The BackupStorageLocation the repository is in.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub backup_storage_location: String,
     /// The namespace of the claim.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub source_namespace: String,
     /// Settings for whoever moves the data.
     #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
@@ -66,7 +63,6 @@ pub struct DataUploadSpec {
     pub cancel: bool,
     /// How long a step of the preparation may take.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub operation_timeout: GoDuration,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -77,14 +73,13 @@ pub struct DataUploadSpec {
 /// A snapshot of CSI.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["storageClass", "volumeSnapshot"]))]
 pub struct CsiSnapshotSpec {
     /// Name of the VolumeSnapshot.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub volume_snapshot: String,
     /// The claim's storage class.
     #[serde(deserialize_with = "nil")]
-    #[schemars(required)]
     pub storage_class: String,
     /// The VolumeSnapshotClass.
     #[serde(deserialize_with = "nil")]
