@@ -5,7 +5,7 @@ use crate::select::labels::{Selector, SelectorError};
 
 /// The label selector, or all of the or-selectors; none when the backup has neither.
 pub(super) fn selectors(spec: &BackupSpec) -> Result<Vec<Selector>, SelectorError> {
-    spec.label_selector.iter().chain(&spec.or_label_selectors).map(Selector::new).collect()
+    spec.label_selector.iter().chain(&spec.or_label_selectors).map(|selector| Selector::new(&selector.into())).collect()
 }
 
 /// What to list with: one list a selector, in query form. A lone `None` lists everything, and so does a list of selectors
