@@ -90,9 +90,9 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     let noted = backup.metadata.annotations.get_or_insert_default();
     let (version, major, minor) = &settings.kubernetes;
     for (key, value) in [
-        (annotations::SOURCE_CLUSTER_GIT_VERSION, version),
-        (annotations::SOURCE_CLUSTER_MAJOR_VERSION, major),
-        (annotations::SOURCE_CLUSTER_MINOR_VERSION, minor),
+        (annotations::SOURCE_CLUSTER_K8S_GIT_VERSION, version),
+        (annotations::SOURCE_CLUSTER_K8S_MAJOR_VERSION, major),
+        (annotations::SOURCE_CLUSTER_K8S_MINOR_VERSION, minor),
     ] {
         noted.insert(key.to_owned(), value.clone());
     }
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(spec.default_volumes_to_fs_backup, Some(false));
         assert_eq!(backup.metadata.labels.unwrap()[labels::STORAGE_LOCATION], "default");
         let noted = backup.metadata.annotations.unwrap();
-        assert_eq!(noted[annotations::SOURCE_CLUSTER_GIT_VERSION], "v1.35.4");
+        assert_eq!(noted[annotations::SOURCE_CLUSTER_K8S_GIT_VERSION], "v1.35.4");
         assert_eq!(noted[annotations::RESOURCE_TIMEOUT], "10m0s");
         assert_eq!(backup.status.expiration.unwrap().0.as_second(), 720 * 3600);
         assert_eq!(backup.status.format_version, "1.1.0");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::condition::{self, ConditionStatus};
-use crate::api::finalizers::RESTORE_FILES;
+use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::runtime::operation::{Outcome, Seen, Start};
@@ -210,7 +210,7 @@ impl Restores {
         }
         let mut wanted = seen.clone();
         if let Some(finalizers) = &mut wanted.metadata.finalizers {
-            finalizers.retain(|f| f != RESTORE_FILES);
+            finalizers.retain(|f| f != RESTORE_EXTERNAL_RESOURCES);
         }
         self.write(seen, &wanted).await?;
         Ok(Next::Resync)
@@ -244,12 +244,12 @@ impl Reconciler for Restores {
 }
 
 fn guarded(restore: &Restore) -> bool {
-    restore.metadata.finalizers.iter().flatten().any(|f| f == RESTORE_FILES)
+    restore.metadata.finalizers.iter().flatten().any(|f| f == RESTORE_EXTERNAL_RESOURCES)
 }
 
 fn guard(restore: &mut Restore) {
     if !guarded(restore) {
-        restore.metadata.finalizers.get_or_insert_default().push(RESTORE_FILES.to_owned());
+        restore.metadata.finalizers.get_or_insert_default().push(RESTORE_EXTERNAL_RESOURCES.to_owned());
     }
 }
 
