@@ -22,6 +22,7 @@ const MAX_ERROR: usize = 1 << 20;
 pub struct Request {
     method: Method,
     path: String,
+    accept: &'static str,
     content_type: Option<&'static str>,
     body: Bytes,
     attempt: String,
@@ -35,7 +36,26 @@ impl Request {
 
     /// Any method without a body.
     pub fn new(method: Method, path: impl Into<String>, attempt: impl Into<String>) -> Self {
-        Self { method, path: path.into(), content_type: None, body: Bytes::new(), attempt: attempt.into() }
+        Self {
+            method,
+            path: path.into(),
+            accept: "application/json",
+            content_type: None,
+            body: Bytes::new(),
+            attempt: attempt.into(),
+        }
+    }
+
+    /// Asks for another representation than plain JSON.
+    #[must_use]
+    pub fn accepting(mut self, media_types: &'static str) -> Self {
+        self.accept = media_types;
+        self
+    }
+
+    /// What the request attempts, in words.
+    pub fn attempt(&self) -> &str {
+        &self.attempt
     }
 
     /// With a body.
@@ -69,7 +89,7 @@ impl Request {
         let mut builder = http::Request::builder()
             .method(self.method.clone())
             .uri(&self.path)
-            .header(header::ACCEPT, "application/json");
+            .header(header::ACCEPT, self.accept);
         if let Some(content_type) = self.content_type {
             builder = builder.header(header::CONTENT_TYPE, content_type);
         }
@@ -115,7 +135,10 @@ impl Request {
 
     /// The connection failed.
     pub fn transport(&self, error: &kube::Error) -> ApiError {
-        self.failed(Class::Transport, format!("{error}; check that the API server is reachable"))
+        self.failed(
+            Class::Transport,
+            format!("{error}; check that the API server is reachable"),
+        )
     }
 
     /// The body broke off.
@@ -142,16 +165,28 @@ impl Request {
         let message = if status.message.is_empty() {
             // Not an API server's own answer: a proxy's page, or nothing.
             let shown: String = String::from_utf8_lossy(text).chars().take(200).collect();
-            format!("the server answered {code} {}", shown.trim()).trim_end().to_owned()
+            format!("the server answered {code} {}", shown.trim())
+                .trim_end()
+                .to_owned()
         } else {
             status.message
         };
         let asked = headers
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.parse().ok())
-            .or_else(|| status.details.as_ref().and_then(|d| d.retry_after_seconds).filter(|s| *s > 0));
+            .or_else(|| {
+                status
+                    .details
+                    .as_ref()
+                    .and_then(|d| d.retry_after_seconds)
+                    .filter(|s| *s > 0)
+            });
         let details = status.details.unwrap_or_default();
-        let subject = Subject { group: details.group, kind: details.kind, name: details.name };
+        let subject = Subject {
+            group: details.group,
+            kind: details.kind,
+            name: details.name,
+        };
         ApiError {
             code,
             reason: status.reason,
@@ -206,7 +241,11 @@ struct StatusCause {
 
 impl From<StatusCause> for Cause {
     fn from(cause: StatusCause) -> Self {
-        Self { reason: cause.reason, message: cause.message, field: cause.field }
+        Self {
+            reason: cause.reason,
+            message: cause.message,
+            field: cause.field,
+        }
     }
 }
 
