@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{go_json, time};
-use crate::backup::engine;
-use crate::backup::progress::Progress;
-use crate::backup::request::{Deps, Fatal, Report, Request};
+use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::{Discovery, DiscoveryError};
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
@@ -198,8 +196,9 @@ impl Job {
             now: self.ports.clock.now(),
             actions: Vec::new(),
         };
-        let report = engine::run(request, deps, upload, progress, handle.cancelled().clone()).await;
-        // The engine has dropped its end, so the watcher reads the last value and ends.
+        let report = engine::run(&request, deps, upload, &progress, handle.cancelled()).await;
+        // Without its sender the watcher reads the last value and ends.
+        drop(progress);
         let _ = watcher.await;
         Ok(report?)
     }

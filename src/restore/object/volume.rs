@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::metadata;
-
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+use crate::api::annotations::{BIND_COMPLETED, BOUND_BY_CONTROLLER};
 
 /// How a backup kept the bytes of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +16,7 @@ pub enum Kept {
     /// A snapshot by the volume's own provider.
     NativeSnapshot,
     /// File by file, out of the pod that mounted it.
-    PodVolume,
+    PodVolumeBackup,
     /// A CSI snapshot, moved to the bucket or not.
     CsiSnapshot,
 }
@@ -34,6 +32,8 @@ pub struct KeptVolumes {
     pub pod_volumes: BTreeSet<(String, String)>,
     /// Claims `(namespace, name)` with a CSI snapshot or data upload, likewise.
     pub csi_snapshots: BTreeSet<(String, String)>,
+    /// Pods `(namespace, name)` with volumes that were backed up file by file.
+    pub pods: BTreeSet<(String, String)>,
 }
 
 /// What becomes of a persistent volume.
@@ -71,7 +71,7 @@ fn legacy(volume: &Value, name: &str, kept: &KeptVolumes) -> Option<Kept> {
     let claim = |key| volume.pointer("/spec/claimRef")?.get(key)?.as_str().map(String::from);
     let claim = (claim("namespace")?, claim("name")?);
     if kept.pod_volumes.contains(&claim) {
-        Some(Kept::PodVolume)
+        Some(Kept::PodVolumeBackup)
     } else {
         kept.csi_snapshots.contains(&claim).then_some(Kept::CsiSnapshot)
     }
@@ -138,8 +138,8 @@ mod tests {
         let table = [
             ("A, recorded", "Delete", recorded(Some(Kept::NativeSnapshot)), Decision::FromSnapshot),
             ("A, legacy", "Retain", native, Decision::FromSnapshot),
-            ("B, recorded", "Retain", recorded(Some(Kept::PodVolume)), Decision::Provision(Some(Kept::PodVolume))),
-            ("B, legacy", "Retain", pods, Decision::Provision(Some(Kept::PodVolume))),
+            ("B, recorded", "Retain", recorded(Some(Kept::PodVolumeBackup)), Decision::Provision(Some(Kept::PodVolumeBackup))),
+            ("B, legacy", "Retain", pods, Decision::Provision(Some(Kept::PodVolumeBackup))),
             ("C, recorded", "Retain", recorded(Some(Kept::CsiSnapshot)), Decision::Provision(Some(Kept::CsiSnapshot))),
             ("C, legacy", "Retain", csi, Decision::Provision(Some(Kept::CsiSnapshot))),
             ("D, skipped on purpose", "Delete", recorded(None), Decision::Provision(None)),
