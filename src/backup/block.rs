@@ -115,8 +115,20 @@ mod tests {
                 vec![0, 1, 2, 3, 4],
                 vec![vec![0, 2, 3, 4], vec![1]],
             ),
-            ("the user's order holds in a block", 3, vec![(0, 2), (2, 1)], vec![2, 0, 1], vec![vec![2, 0, 1]]),
-            ("and between blocks", 4, vec![(1, 2)], vec![3, 2, 1, 0], vec![vec![3], vec![2, 1], vec![0]]),
+            (
+                "the user's order holds in a block",
+                3,
+                vec![(0, 2), (2, 1)],
+                vec![2, 0, 1],
+                vec![vec![2, 0, 1]],
+            ),
+            (
+                "and between blocks",
+                4,
+                vec![(1, 2)],
+                vec![3, 2, 1, 0],
+                vec![vec![3], vec![2, 1], vec![0]],
+            ),
         ];
         for (what, count, links, order, expected) in cases {
             assert_eq!(blocks(count, &links, &order), expected, "{what}");

@@ -156,7 +156,7 @@ async fn backup<S: ArchiveSink>(
         actions,
     };
     let request = request(spec);
-    let run = run(request, deps, sink, progress, cancel.clone());
+    let run = run(&request, deps, sink, &progress, cancel);
     let outcome = is_send(run).await;
     assert_eq!(
         scratch.path().read_dir().unwrap().count(),
