@@ -62,7 +62,7 @@ fn by_volume(infos: Vec<VolumeInfo>) -> BTreeMap<String, Option<Kept>> {
         .map(|info| {
             let kept = info.backup_method.as_ref().and_then(|method| match method {
                 BackupMethod::NativeSnapshot => Some(Kept::NativeSnapshot),
-                BackupMethod::PodVolumeBackup => Some(Kept::PodVolumeBackup),
+                BackupMethod::PodVolumeBackup => Some(Kept::PodVolume),
                 BackupMethod::CsiSnapshot => Some(Kept::CsiSnapshot),
                 BackupMethod::Other(_) => None,
             });
