@@ -196,8 +196,9 @@ impl Job {
             now: self.ports.clock.now(),
             actions: Vec::new(),
         };
-        let report = engine::run(request, deps, upload, progress, handle.cancelled().clone()).await;
-        // The engine has dropped its end, so the watcher reads the last value and ends.
+        let report = engine::run(&request, deps, upload, &progress, handle.cancelled()).await;
+        // Without its sender the watcher reads the last value and ends.
+        drop(progress);
         let _ = watcher.await;
         Ok(report?)
     }
