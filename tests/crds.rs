@@ -1,4 +1,9 @@
 //! The custom resource definitions and the types they are made from, against what upstream ships and has written.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test's own helpers expect, they may insist on"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

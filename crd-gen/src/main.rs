@@ -109,3 +109,47 @@ fn report(wrong: &[String]) {
         eprintln!("run `make crds` and commit what it writes");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<File> {
+        vec![
+            ("a.yaml".to_owned(), "a: 1\n".to_owned()),
+            ("b.yaml".to_owned(), "b: 2\n".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn what_was_written_is_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let below = directory.path().join("manifests/crds");
+        write(&below, &sample()).unwrap();
+        assert_eq!(differences(&below, &sample()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn missing_different_and_left_over_files_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.yaml"), "a: 2\n").unwrap();
+        fs::write(directory.path().join("c.yaml"), "").unwrap();
+        let named: Vec<String> = differences(directory.path(), &sample())
+            .unwrap()
+            .iter()
+            .filter_map(|line| line.rsplit_once('/').map(|(_, name)| name.to_owned()))
+            .collect();
+        assert_eq!(named, ["a.yaml: differs", "b.yaml: missing", "c.yaml: left over"]);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_misses_every_file() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(differences(&directory.path().join("none"), &sample()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_text_is_the_same_every_time() {
+        assert_eq!(files().unwrap(), files().unwrap());
+    }
+}

@@ -3,11 +3,11 @@
 // On velero.io objects.
 
 /// Version of the API server, such as v1.30.2: on Backup.
-pub const SOURCE_CLUSTER_GIT_VERSION: &str = "velero.io/source-cluster-k8s-gitversion";
+pub const SOURCE_CLUSTER_K8S_GIT_VERSION: &str = "velero.io/source-cluster-k8s-gitversion";
 /// Major version of the API server: on Backup.
-pub const SOURCE_CLUSTER_MAJOR_VERSION: &str = "velero.io/source-cluster-k8s-major-version";
+pub const SOURCE_CLUSTER_K8S_MAJOR_VERSION: &str = "velero.io/source-cluster-k8s-major-version";
 /// Minor version of the API server: on Backup.
-pub const SOURCE_CLUSTER_MINOR_VERSION: &str = "velero.io/source-cluster-k8s-minor-version";
+pub const SOURCE_CLUSTER_K8S_MINOR_VERSION: &str = "velero.io/source-cluster-k8s-minor-version";
 /// How long plugins may wait for a resource, a Go duration: on Backup. Since 1.12.
 pub const RESOURCE_TIMEOUT: &str = "velero.io/resource-timeout";
 /// How long pod volumes may take, a Go duration: on Backup and Restore, given by the user.

@@ -13,19 +13,15 @@ use super::wire::{Other, nil};
 
 text_enum! {
     /// Whether a condition holds.
+    #[derive(Default)]
     pub enum ConditionStatus {
         /// It holds.
         True = "True",
         /// It does not hold.
         False = "False",
         /// It cannot be told.
+        #[default]
         Unknown = "Unknown",
-    }
-}
-
-impl Default for ConditionStatus {
-    fn default() -> Self {
-        Self::Unknown
     }
 }
 
@@ -98,4 +94,93 @@ pub fn set(
     }
     *found = wanted;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Time {
+        Time(Timestamp::from_second(second).unwrap())
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let mut conditions = Vec::new();
+        assert!(set(
+            &mut conditions,
+            "Validated",
+            ConditionStatus::True,
+            "Valid",
+            "",
+            &at(1)
+        ));
+        assert!(set(
+            &mut conditions,
+            "Queued",
+            ConditionStatus::True,
+            "Waiting",
+            "for a",
+            &at(2)
+        ));
+        assert!(set(
+            &mut conditions,
+            "Queued",
+            ConditionStatus::True,
+            "Waiting",
+            "for b",
+            &at(3)
+        ));
+        assert_eq!(find(&conditions, "Queued").unwrap().last_transition_time, Some(at(2)));
+        assert!(!set(
+            &mut conditions,
+            "Queued",
+            ConditionStatus::True,
+            "Waiting",
+            "for b",
+            &at(4)
+        ));
+        assert!(set(
+            &mut conditions,
+            "Queued",
+            ConditionStatus::False,
+            "Released",
+            "",
+            &at(5)
+        ));
+        assert_eq!(find(&conditions, "Queued").unwrap().last_transition_time, Some(at(5)));
+        assert_eq!(
+            conditions.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>(),
+            ["Validated", "Queued"]
+        );
+    }
+
+    #[test]
+    fn a_condition_of_another_writer_is_kept_and_completed() {
+        let mut conditions: Vec<Condition> =
+            serde_json::from_value(json!([{"type": "Queued", "status": null, "observedGeneration": 3}])).unwrap();
+        assert_eq!(conditions[0].status, ConditionStatus::Unknown);
+        set(
+            &mut conditions,
+            "Queued",
+            ConditionStatus::Unknown,
+            "Waiting",
+            "",
+            &at(1),
+        );
+        assert_eq!(
+            serde_json::to_value(&conditions).unwrap(),
+            json!([{
+                "type": "Queued",
+                "status": "Unknown",
+                "lastTransitionTime": "1970-01-01T00:00:01Z",
+                "reason": "Waiting",
+                "message": "",
+                "observedGeneration": 3,
+            }])
+        );
+    }
 }

@@ -25,41 +25,41 @@ pub const METRICS_ADDRESS: &str = ":8085";
 pub const PLUGIN_DIRECTORY: &str = "/plugins";
 
 /// How long a backup is kept, where neither it nor a flag says.
-pub const BACKUP_TTL: Duration = hours(720);
+pub const BACKUP_TTL: Duration = Duration::from_hours(720);
 /// How often backups of other clusters are looked for, where neither the location nor a flag says.
-pub const SYNC_PERIOD: Duration = minutes(1);
+pub const SYNC_PERIOD: Duration = Duration::from_mins(1);
 /// How often a location is checked, where neither it nor a flag says.
-pub const VALIDATION_FREQUENCY: Duration = minutes(1);
+pub const VALIDATION_FREQUENCY: Duration = Duration::from_mins(1);
 /// How often expired backups are looked for.
-pub const GC_FREQUENCY: Duration = minutes(60);
+pub const GC_FREQUENCY: Duration = Duration::from_hours(1);
 /// How long the volumes of a pod may take.
-pub const POD_VOLUME_TIMEOUT: Duration = hours(4);
+pub const POD_VOLUME_TIMEOUT: Duration = Duration::from_hours(4);
 /// How long to wait for something that is being deleted to be gone.
-pub const TERMINATING_RESOURCE_TIMEOUT: Duration = minutes(10);
+pub const TERMINATING_RESOURCE_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long to wait for a resource otherwise. Since 1.11.
-pub const RESOURCE_TIMEOUT: Duration = minutes(10);
+pub const RESOURCE_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long to wait for a CSI snapshot to be taken. Since 1.10.
-pub const CSI_SNAPSHOT_TIMEOUT: Duration = minutes(10);
+pub const CSI_SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long asynchronous operations may take. Since 1.11.
-pub const ITEM_OPERATION_TIMEOUT: Duration = hours(4);
+pub const ITEM_OPERATION_TIMEOUT: Duration = Duration::from_hours(4);
 /// How often asynchronous operations are asked for news. Since 1.11.
 pub const ITEM_OPERATION_SYNC_FREQUENCY: Duration = Duration::from_secs(10);
 /// How long a hook's command may take.
 pub const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a download URL works.
-pub const DOWNLOAD_URL_TTL: Duration = minutes(10);
+pub const DOWNLOAD_URL_TTL: Duration = Duration::from_mins(10);
 /// How old a processed DeleteBackupRequest gets.
-pub const DELETE_BACKUP_REQUEST_MAX_AGE: Duration = hours(24);
+pub const DELETE_BACKUP_REQUEST_MAX_AGE: Duration = Duration::from_hours(24);
 /// How long an answered ServerStatusRequest is kept.
-pub const SERVER_STATUS_REQUEST_TTL: Duration = minutes(1);
+pub const SERVER_STATUS_REQUEST_TTL: Duration = Duration::from_mins(1);
 /// How often a repository of kopia's format is maintained, where nothing says otherwise. Since 1.10.
-pub const KOPIA_MAINTENANCE_FREQUENCY: Duration = hours(1);
+pub const KOPIA_MAINTENANCE_FREQUENCY: Duration = Duration::from_hours(1);
 /// How often any other repository is maintained, where nothing says otherwise.
-pub const MAINTENANCE_FREQUENCY: Duration = hours(168);
+pub const MAINTENANCE_FREQUENCY: Duration = Duration::from_hours(168);
 /// How long making a volume accessible to a data mover may take. Since 1.12.
-pub const DATA_MOVER_PREPARE_TIMEOUT: Duration = minutes(30);
+pub const DATA_MOVER_PREPARE_TIMEOUT: Duration = Duration::from_mins(30);
 /// How often discovery is read anew.
-pub const DISCOVERY_REFRESH: Duration = minutes(5);
+pub const DISCOVERY_REFRESH: Duration = Duration::from_mins(5);
 /// Most items of a list's page. Since 1.7.
 pub const CLIENT_PAGE_SIZE: u32 = 500;
 
@@ -99,14 +99,6 @@ pub const REPOSITORY_PASSWORD: &str = "static-passw0rd";
 pub const VERSION_PRIORITY_CONFIG_MAP: &str = "enableapigroupversions";
 /// Its key.
 pub const VERSION_PRIORITY_KEY: &str = "restoreResourcesVersionPriority";
-
-const fn minutes(minutes: u64) -> Duration {
-    Duration::from_secs(minutes * 60)
-}
-
-const fn hours(hours: u64) -> Duration {
-    minutes(hours * 60)
-}
 
 /// Controllers' names: in flags, logs and metrics (spec api 11).
 pub mod controllers {

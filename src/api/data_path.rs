@@ -38,12 +38,14 @@ impl DataPathPhase {
 
 text_enum! {
     /// The format of a repository of volume data. The uploader is called the same.
+    #[derive(Default)]
     pub enum RepositoryType {
         /// Kopia's.
         Kopia = "kopia",
         /// Restic's.
         Restic = "restic",
         /// Not said, which means restic.
+        #[default]
         Unset = "",
     }
 }
@@ -52,12 +54,6 @@ impl RepositoryType {
     /// True for restic's format, said or not.
     pub fn is_restic(&self) -> bool {
         matches!(self, Self::Restic | Self::Unset)
-    }
-}
-
-impl Default for RepositoryType {
-    fn default() -> Self {
-        Self::Unset
     }
 }
 

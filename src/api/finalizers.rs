@@ -1,7 +1,7 @@
 //! Finalizers (spec api 10). Without a release given, one is as old as 1.6.3.
 
 /// On Restore: its files are still in the store. Since 1.12.
-pub const RESTORE_FILES: &str = "restores.velero.io/external-resources-finalizer";
+pub const RESTORE_EXTERNAL_RESOURCES: &str = "restores.velero.io/external-resources-finalizer";
 /// On DataUpload and DataDownload: data is being moved. Since 1.12.
 pub const DATA_MOVEMENT: &str = "velero.io/data-upload-download-finalizer";
 /// On PodVolumeBackup and PodVolumeRestore: data is being moved. Since 1.17.

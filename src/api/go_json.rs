@@ -88,3 +88,49 @@ impl<F: Formatter> Formatter for GoEscapes<F> {
         self.0.end_object_value(writer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_html_would_mistake_is_escaped() {
+        for (plain, written) in [
+            ("plain", r#""plain""#),
+            ("<a>&<b>", r#""\u003ca\u003e\u0026\u003cb\u003e""#),
+            ("\u{2028}\u{2029}é", r#""\u2028\u2029é""#),
+            ("q\"b\\n\n\u{1}", r#""q\"b\\n\n\u0001""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(text(to_vec(plain).unwrap()), written);
+        }
+    }
+
+    #[test]
+    fn keys_are_escaped_too() {
+        assert_eq!(text(to_vec(&json!({"a<b": 1})).unwrap()), r#"{"a\u003cb":1}"#);
+    }
+
+    #[test]
+    fn a_line_ends_with_a_newline_and_the_indented_form_does_not() {
+        assert_eq!(text(to_line(&json!([])).unwrap()), "[]\n");
+        assert_eq!(
+            text(to_pretty(&json!({"a": {}, "b": [1, "<"]})).unwrap()),
+            "{\n  \"a\": {},\n  \"b\": [\n    1,\n    \"\\u003c\"\n  ]\n}"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_reads_back(any: String) {
+            let value = Value::from(any);
+            proptest::prop_assert_eq!(serde_json::from_slice::<Value>(&to_vec(&value).unwrap()).unwrap(), value);
+        }
+    }
+}

@@ -125,3 +125,34 @@ impl<'a> From<&'a ManagedFieldsEntry> for Managed<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn metadata_loses_nothing_and_stands_in_gos_order() {
+        let text = concat!(
+            r#"{"name":"n","generateName":"g","namespace":"s","selfLink":"l","uid":"u","resourceVersion":"1","generation":2,"#,
+            r#""creationTimestamp":"2026-11-23T19:22:17Z","deletionTimestamp":"2026-11-23T19:22:18Z","#,
+            r#""deletionGracePeriodSeconds":0,"labels":{"a":"b"},"annotations":{},"ownerReferences":[{"apiVersion":"v1","#,
+            r#""kind":"K","name":"o","uid":"x","controller":true,"blockOwnerDeletion":false}],"finalizers":["f"],"#,
+            r#""managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","time":"2026-11-23T19:22:17Z","#,
+            r#""fieldsType":"FieldsV1","fieldsV1":{"f:spec":{}},"subresource":"status"}]}"#
+        );
+        let meta: ObjectMeta = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&InGoOrder(&meta)).unwrap(), text);
+    }
+
+    #[test]
+    fn an_object_the_api_server_has_not_seen_has_a_null_creation_time() {
+        let meta = ObjectMeta {
+            name: Some("n".to_owned()),
+            ..Default::default()
+        };
+        let ours: Value = serde_json::to_value(InGoOrder(&meta)).unwrap();
+        assert_eq!(ours, json!({"name": "n", "creationTimestamp": null}));
+    }
+}

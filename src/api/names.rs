@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use k8s_openapi::jiff::civil::DateTime;
 use sha2::{Digest, Sha256};
 
 /// The longest value a label can have, in bytes.
@@ -51,7 +52,75 @@ pub fn restored_volume_snapshot(restore_uid: &str, volume_snapshot: &str) -> Str
     sha256_hex(&format!("{restore_uid}/{volume_snapshot}"))
 }
 
+/// A name with a moment at its end, `<base>-20060102150405`: of a schedule's backups and of what the command line makes. The
+/// clock's zone is the server's, or the client's.
+pub fn timestamped(base: &str, moment: DateTime) -> String {
+    format!("{base}-{}", moment.strftime("%Y%m%d%H%M%S"))
+}
+
+/// The ConfigMap that outlives a DataUpload, so that its snapshot can be forgotten. Since 1.12.
+pub fn data_upload_info(data_upload: &str) -> String {
+    format!("{data_upload}-info")
+}
+
 /// The name of a repository. Since 1.10; older ones have generated names, so look them up by their labels.
 pub fn repository(volume_namespace: &str, location: &str, repository_type: &str) -> String {
     format!("{volume_namespace}-{location}-{repository_type}")
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_its_own_label_value() {
+        for name in ["", "a", &"x".repeat(63)] {
+            assert_eq!(label_value(name), name);
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_ends_with_its_digest() {
+        let name = "this-is-a-label-value-that-is-longer-than-what-a-kubernetes-label-value-may-have";
+        let value = label_value(name);
+        assert_eq!(value, format!("{}{}", &name[..57], &sha256_hex(name)[..6]));
+        assert_eq!(value.len(), 63);
+        assert_eq!(label_value(&"a".repeat(64)), format!("{}ffe054", "a".repeat(57)));
+    }
+
+    #[test]
+    fn operation_ids_are_always_cut() {
+        let uid = "615cbe75-0e83-4ee8-a148-02aa96e238bd";
+        let id = data_upload_operation(uid, uid);
+        assert_eq!(id.len(), 63);
+        assert!(id.starts_with("du-615cbe75-0e83-4ee8-a148-02aa96e238bd.615cbe75-0e83-4ee"));
+        assert!(data_download_operation(uid, uid).starts_with("dd-"));
+    }
+
+    #[test]
+    fn names_are_put_together_as_upstream_does() {
+        assert_eq!(
+            timestamped("daily", date(2026, 1, 2).at(3, 4, 5, 6)),
+            "daily-20260102030405"
+        );
+        assert_eq!(repository("shop", "default", "kopia"), "shop-default-kopia");
+        assert_eq!(data_upload_info("b-x7z"), "b-x7z-info");
+        assert_eq!(restored_volume_snapshot("uid", "vs"), sha256_hex("uid/vs"));
+        assert_eq!(
+            sha256_hex(""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_label_value_fits_and_is_the_same_when_made_twice(name in "\\PC{0,200}") {
+            let value = label_value(&name);
+            prop_assert!(value.len() <= LABEL_VALUE_LIMIT);
+            prop_assert_eq!(label_value(&value), value);
+        }
+    }
 }

@@ -70,3 +70,38 @@ macro_rules! text_enum {
 }
 
 pub(crate) use text_enum;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    text_enum! {
+        /// A sample.
+        pub enum Mood {
+            /// First.
+            Calm = "calm",
+            /// Second.
+            Cross = "CROSS",
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_and_written_as_it_stands() {
+        for (text, mood) in [
+            ("calm", Mood::Calm),
+            ("CROSS", Mood::Cross),
+            ("cross", Mood::Other("cross".to_owned())),
+            ("", Mood::Other(String::new())),
+        ] {
+            assert_eq!(serde_json::from_value::<Mood>(json!(text)).unwrap(), mood);
+            assert_eq!(serde_json::to_value(&mood).unwrap(), json!(text));
+            assert_eq!(Mood::from(text), mood);
+            assert_eq!(format!("{mood:6}|"), format!("{text:6}|"));
+        }
+    }
+
+    #[test]
+    fn the_schema_lists_what_is_known() {
+        assert_eq!(schemars::schema_for!(Mood).to_value()["enum"], json!(["calm", "CROSS"]));
+    }
+}

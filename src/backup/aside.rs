@@ -125,7 +125,10 @@ impl Collector {
             self.order.extend(all);
             return Vec::new();
         };
-        let places: HashMap<Key, u32> = all.clone().map(|place| (self.entries[place as usize].key, place)).collect();
+        let places: HashMap<Key, u32> = all
+            .clone()
+            .map(|place| (self.entries[place as usize].key, place))
+            .collect();
         let (first, missing) = ordered.places(|key| places.get(&key).copied());
         // Ordered items share a block, so that no other worker comes before.
         self.together.extend(first.windows(2).map(|pair| (pair[0], pair[1])));
@@ -161,7 +164,9 @@ impl Collector {
 }
 
 fn find(entries: &[Entry], by_key: &[u32], key: Key) -> Option<u32> {
-    let found = by_key.binary_search_by_key(&key, |place| entries[*place as usize].key).ok()?;
+    let found = by_key
+        .binary_search_by_key(&key, |place| entries[*place as usize].key)
+        .ok()?;
     Some(by_key[found])
 }
 

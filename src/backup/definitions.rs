@@ -7,7 +7,9 @@ use crate::telemetry::logrus::Level;
 impl Run<'_> {
     /// Saves the definition of each saved type that has one, unless the user put definitions out.
     pub(super) async fn save_definitions(&self) -> Result<(), Stop> {
-        let Some(definitions) = self.types.definitions().filter(|type_| !type_.excluded) else { return Ok(()) };
+        let Some(definitions) = self.types.definitions().filter(|type_| !type_.excluded) else {
+            return Ok(());
+        };
         let saved = self.state().saved_types.clone();
         // The API server takes no definition whose group has no dot.
         for type_ in saved.iter().filter(|type_| type_.group.contains('.')) {
@@ -23,7 +25,10 @@ impl Run<'_> {
                 Ok(None) => {}
                 Err(error) => {
                     self.state().failed += 1;
-                    self.item_log.line(Level::Error, definitions, None, &name).error(&error).msg("Error getting CRD");
+                    self.item_log
+                        .line(Level::Error, definitions, None, &name)
+                        .error(&error)
+                        .msg("Error getting CRD");
                 }
             }
         }

@@ -41,7 +41,11 @@ pub async fn run<S: ArchiveSink>(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, Fatal> {
-    cancel.run_until_cancelled(uncancelled(request, deps, sink, progress)).await.unwrap_or(Err(Fatal::Cancelled))
+    // Boxed, or every caller's future would be as large as everything a run holds.
+    cancel
+        .run_until_cancelled(Box::pin(uncancelled(request, deps, sink, progress)))
+        .await
+        .unwrap_or(Err(Fatal::Cancelled))
 }
 
 /// What a run has made besides the archive.
@@ -76,7 +80,13 @@ fn too_early() -> Fatal {
 
 /// Everything up to the last member of the archive.
 async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Packer) -> Result<Made, Stop> {
-    let Deps { cluster, discovery, scratch, log, .. } = deps;
+    let Deps {
+        cluster,
+        discovery,
+        scratch,
+        log,
+        ..
+    } = deps;
     let spec = &request.spec;
     let reader = Reader::new(cluster.clone());
 
@@ -116,7 +126,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         names: Mutex::new(Names::new(scratch)),
         state: Mutex::new(State {
             done: Done::new(),
-            tracker: NamespaceTracker::new(filter.clone(), selectors),
+            tracker: NamespaceTracker::new(users_filter, selectors),
             volumes: Volumes::default(),
             saved_types: std::collections::BTreeSet::new(),
             skipped: 0,
@@ -139,7 +149,11 @@ impl Run<'_> {
         let collector = Collector::new(scratch).map_err(Stop::scratch)?;
         let aside = self.collect_aside(&plan.aside, collector).await?;
         let aside = self.aside.get_or_init(|| aside);
-        self.log.info(format!("Collected {} items of {} item blocks", aside.len(), aside.blocks.len()));
+        self.log.info(format!(
+            "Collected {} items of {} item blocks",
+            aside.len(),
+            aside.blocks.len()
+        ));
         self.save_blocks(aside).await?;
         self.stream(&plan.streamed).await?;
         let namespaces = self.types.get(&GroupResource::new("", "namespaces"));
@@ -159,7 +173,11 @@ async fn report(
 ) -> Result<Report, Fatal> {
     let Made { state, names } = made;
     let resource_list = tokio::task::spawn_blocking(move || names.finish());
-    let resource_list = resource_list.await.map_err(std::io::Error::other).flatten().map_err(Fatal::Scratch)?;
+    let resource_list = resource_list
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(Fatal::Scratch)?;
     let skipped = state.volumes.finish(request.spec.snapshot_volumes != Some(false));
     if !skipped.is_empty() {
         log.info(SkippedVolume::summary(&skipped));
@@ -196,21 +214,44 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
         [] => empty.to_owned(),
         entries => entries.join(", "),
     };
-    log.info(format!("Including namespaces: {}", list(&spec.included_namespaces, "*")));
-    log.info(format!("Excluding namespaces: {}", list(&spec.excluded_namespaces, "<none>")));
+    log.info(format!(
+        "Including namespaces: {}",
+        list(&spec.included_namespaces, "*")
+    ));
+    log.info(format!(
+        "Excluding namespaces: {}",
+        list(&spec.excluded_namespaces, "<none>")
+    ));
     let old = !spec.included_resources.is_empty()
         || !spec.excluded_resources.is_empty()
         || spec.include_cluster_resources.is_some();
     if old {
         log.info(format!("Including resources: {}", list(&spec.included_resources, "*")));
-        log.info(format!("Excluding resources: {}", list(&spec.excluded_resources, "<none>")));
+        log.info(format!(
+            "Excluding resources: {}",
+            list(&spec.excluded_resources, "<none>")
+        ));
         return;
     }
     for (what, included, excluded) in [
-        ("namespace", &spec.included_namespace_scoped_resources, &spec.excluded_namespace_scoped_resources),
-        ("cluster", &spec.included_cluster_scoped_resources, &spec.excluded_cluster_scoped_resources),
+        (
+            "namespace",
+            &spec.included_namespace_scoped_resources,
+            &spec.excluded_namespace_scoped_resources,
+        ),
+        (
+            "cluster",
+            &spec.included_cluster_scoped_resources,
+            &spec.excluded_cluster_scoped_resources,
+        ),
     ] {
         log.info(format!("Including {what}-scoped resources: {}", list(included, "*")));
-        log.info(format!("Excluding {what}-scoped resources: {}", list(excluded, "<none>")));
+        log.info(format!(
+            "Excluding {what}-scoped resources: {}",
+            list(excluded, "<none>")
+        ));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,7 +70,11 @@ mod tests {
     use crate::cluster::discovery::Resource;
 
     fn type_of(plural: &str, namespaced: bool, included: bool, excluded: bool) -> Type {
-        let resource = Resource { plural: plural.to_owned(), namespaced, ..Resource::default() };
+        let resource = Resource {
+            plural: plural.to_owned(),
+            namespaced,
+            ..Resource::default()
+        };
         Type {
             group_resource: resource.group_resource(),
             resource,
@@ -79,12 +83,20 @@ mod tests {
             included,
             excluded,
             actions: Vec::new(),
-            role: if plural == "namespaces" { Role::Namespace } else { Role::Other },
+            role: if plural == "namespaces" {
+                Role::Namespace
+            } else {
+                Role::Other
+            },
         }
     }
 
     fn head(namespace: Option<&str>, labelled: bool, deleting: bool) -> Head {
-        let mut head = Head { namespace: namespace.map(str::to_owned), name: "x".to_owned(), ..Head::default() };
+        let mut head = Head {
+            namespace: namespace.map(str::to_owned),
+            name: "x".to_owned(),
+            ..Head::default()
+        };
         if labelled {
             head.labels.insert(EXCLUDE_LABEL.to_owned(), "true".to_owned());
         }
@@ -96,17 +108,45 @@ mod tests {
     fn the_rules_apply_in_their_order() {
         let namespaces = NamespaceFilter::new(&["in".to_owned()], &[]);
         let (pods, nodes) = (type_of("pods", true, true, false), type_of("nodes", false, false, true));
-        let (hidden, volumes) = (type_of("pods", true, false, true), type_of("volumes", false, false, false));
+        let (hidden, volumes) = (
+            type_of("pods", true, false, true),
+            type_of("volumes", false, false, false),
+        );
         let own = type_of("namespaces", false, true, true);
         let cases = [
             ("a plain one", head(Some("in"), false, false), &pods, Ok(())),
             ("labelled", head(Some("in"), true, true), &pods, Err(PassedOver::Label)),
-            ("elsewhere", head(Some("out"), false, false), &pods, Err(PassedOver::Namespace)),
-            ("of a type left out", head(Some("in"), false, false), &hidden, Err(PassedOver::Type)),
-            ("cluster-scoped and put out", head(None, false, false), &nodes, Err(PassedOver::Type)),
+            (
+                "elsewhere",
+                head(Some("out"), false, false),
+                &pods,
+                Err(PassedOver::Namespace),
+            ),
+            (
+                "of a type left out",
+                head(Some("in"), false, false),
+                &hidden,
+                Err(PassedOver::Type),
+            ),
+            (
+                "cluster-scoped and put out",
+                head(None, false, false),
+                &nodes,
+                Err(PassedOver::Type),
+            ),
             ("cluster-scoped and related", head(None, false, false), &volumes, Ok(())),
-            ("a namespace is not put out by its type", head(None, false, false), &own, Ok(())),
-            ("being deleted", head(Some("in"), false, true), &pods, Err(PassedOver::Deleting)),
+            (
+                "a namespace is not put out by its type",
+                head(None, false, false),
+                &own,
+                Ok(()),
+            ),
+            (
+                "being deleted",
+                head(Some("in"), false, true),
+                &pods,
+                Err(PassedOver::Deleting),
+            ),
         ];
         for (what, head, type_, expected) in cases {
             assert_eq!(judge(&head, type_, &namespaces, false), expected, "{what}");
@@ -117,7 +157,10 @@ mod tests {
     fn what_an_action_insists_on_is_saved_unless_it_is_being_deleted() {
         let namespaces = NamespaceFilter::new(&["in".to_owned()], &[]);
         let hidden = type_of("pods", true, false, true);
-        assert_eq!(judge(&head(Some("out"), true, false), &hidden, &namespaces, true), Ok(()));
+        assert_eq!(
+            judge(&head(Some("out"), true, false), &hidden, &namespaces, true),
+            Ok(())
+        );
         let deleting = judge(&head(Some("out"), true, true), &hidden, &namespaces, true);
         assert_eq!(deleting, Err(PassedOver::Deleting));
     }
@@ -126,7 +169,12 @@ mod tests {
     fn another_value_of_the_label_means_nothing() {
         let mut head = head(Some("in"), false, false);
         head.labels.insert(EXCLUDE_LABEL.to_owned(), "yes".to_owned());
-        let judged = judge(&head, &type_of("pods", true, true, false), &NamespaceFilter::new(&[], &[]), false);
+        let judged = judge(
+            &head,
+            &type_of("pods", true, true, false),
+            &NamespaceFilter::new(&[], &[]),
+            false,
+        );
         assert_eq!(judged, Ok(()));
     }
 }

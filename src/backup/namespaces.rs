@@ -56,8 +56,12 @@ impl Alive {
     /// The user's namespace filter: without the excludes that were added for a namespace's label. They keep its objects
     /// out, but they do not make a backup of everything one of a part (decision 4).
     pub(super) fn users_filter(&self, spec: &BackupSpec) -> NamespaceFilter {
-        let excludes: Vec<String> =
-            spec.excluded_namespaces.iter().filter(|name| !self.excluded.contains(*name)).cloned().collect();
+        let excludes: Vec<String> = spec
+            .excluded_namespaces
+            .iter()
+            .filter(|name| !self.excluded.contains(*name))
+            .cloned()
+            .collect();
         NamespaceFilter::new(&spec.included_namespaces, &excludes)
     }
 
@@ -90,13 +94,20 @@ impl Run<'_> {
                 ListEvent::Unreadable { name, error, .. } => {
                     self.state().failed += 1;
                     let name = name.unwrap_or_default();
-                    self.item_log.line(Level::Error, type_, None, &name).field("error", error).msg("Error reading item");
+                    self.item_log
+                        .line(Level::Error, type_, None, &name)
+                        .field("error", error)
+                        .msg("Error reading item");
                     continue;
                 }
                 ListEvent::FirstPage { .. } | ListEvent::Restarted => continue,
             };
             let head = &object.head;
-            if self.state().tracker.keeps(&head.name, head.phase.as_deref(), &head.labels) {
+            if self
+                .state()
+                .tracker
+                .keeps(&head.name, head.phase.as_deref(), &head.labels)
+            {
                 self.save(type_, object, false).await?;
             }
         }

@@ -160,7 +160,9 @@ impl PieceWriter {
 
     fn send(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.piece, BytesMut::with_capacity(PIECE)).freeze();
-        self.out.blocking_send(piece).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the run has ended"))
+        self.out
+            .blocking_send(piece)
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the run has ended"))
     }
 }
 

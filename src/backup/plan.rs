@@ -78,7 +78,11 @@ impl Plan {
             }
             let planned = Planned {
                 type_: type_.clone(),
-                scope: if resource.namespaced { scope.clone() } else { Scope::Cluster },
+                scope: if resource.namespaced {
+                    scope.clone()
+                } else {
+                    Scope::Cluster
+                },
                 ordered: Ordered::of(ordered_resources, resource),
             };
             let together = matches!(type_.role, Role::Pod | Role::Claim | Role::Volume);

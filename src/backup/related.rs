@@ -22,7 +22,11 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
         Role::Pod => {
             let pod: PodFacts = serde_json::from_slice(&object.json)?;
             Related {
-                with: pod.claims().filter(|_| pod.is_running()).map(|name| Key::new(&claims, namespace, name)).collect(),
+                with: pod
+                    .claims()
+                    .filter(|_| pod.is_running())
+                    .map(|name| Key::new(&claims, namespace, name))
+                    .collect(),
                 group: None,
             }
         }
@@ -31,7 +35,11 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
             let volumes = GroupResource::new("", "persistentvolumes");
             let group = object.head.labels.get(group_label).filter(|value| !value.is_empty());
             Related {
-                with: claim.bound_volume().map(|name| Key::new(&volumes, None, name)).into_iter().collect(),
+                with: claim
+                    .bound_volume()
+                    .map(|name| Key::new(&volumes, None, name))
+                    .into_iter()
+                    .collect(),
                 group: group.map(|value| Key::new(&claims, namespace, value)),
             }
         }

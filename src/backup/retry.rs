@@ -64,14 +64,24 @@ mod tests {
 
     #[test]
     fn only_what_can_pass_is_tried_again() {
-        for (code, again) in
-            [(400, false), (401, false), (403, false), (404, false), (410, false), (429, true), (500, true), (503, true)]
-        {
+        for (code, again) in [
+            (400, false),
+            (401, false),
+            (403, false),
+            (404, false),
+            (410, false),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
             assert_eq!(can_pass(&answered(code)), again, "{code}");
         }
-        for (class, again) in
-            [(Class::Transport, true), (Class::Timeout, true), (Class::Unsent, false), (Class::Unreadable, false)]
-        {
+        for (class, again) in [
+            (Class::Transport, true),
+            (Class::Timeout, true),
+            (Class::Unsent, false),
+            (Class::Unreadable, false),
+        ] {
             assert_eq!(can_pass(&ApiError { class, ..answered(0) }), again, "{class:?}");
         }
     }
@@ -82,7 +92,10 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let outcome = patiently(|| {
             tries.set(tries.get() + 1);
-            let asked = ApiError { retry_after: Some(Duration::from_secs(5)), ..answered(429) };
+            let asked = ApiError {
+                retry_after: Some(Duration::from_secs(5)),
+                ..answered(429)
+            };
             let outcome = if tries.get() < 3 { Err(asked) } else { Ok(tries.get()) };
             async move { outcome }
         })

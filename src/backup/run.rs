@@ -117,7 +117,10 @@ impl Run<'_> {
             }
         };
         let written = tokio::task::spawn_blocking(move || full.write(&scratch)).await;
-        let file = written.map_err(io::Error::other).and_then(|file| file).map_err(Stop::scratch)?;
+        let file = written
+            .map_err(io::Error::other)
+            .and_then(|file| file)
+            .map_err(Stop::scratch)?;
         self.names.lock().unwrap_or_else(PoisonError::into_inner).keep(file);
         Ok(())
     }

@@ -71,19 +71,28 @@ impl Run<'_> {
         let pod: PodFacts = item.read()?;
         let Head { namespace, name, .. } = item.head();
         if let Some(warning) = asked_of_pod(pod.annotations()) {
-            self.item_log.line(Level::Warning, type_, namespace.as_deref(), name).msg(warning);
+            self.item_log
+                .line(Level::Warning, type_, namespace.as_deref(), name)
+                .msg(warning);
         }
         let mut state = self.state();
         for claim in pod.claims() {
             let reason = format!("opted out due to annotation in pod {name}");
-            state.volumes.skipped(namespace.as_deref().unwrap_or_default(), claim, Approach::PodVolume, reason);
+            state.volumes.skipped(
+                namespace.as_deref().unwrap_or_default(),
+                claim,
+                Approach::PodVolume,
+                reason,
+            );
         }
         Ok(())
     }
 
     /// Runs one action on an item, if it is for it, and saves what it asks for. Anything but `Saved` ends the item.
     async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<Outcome, Stop> {
-        let Some(action) = self.actions.applicable(at, item.head()) else { return Ok(Outcome::Saved) };
+        let Some(action) = self.actions.applicable(at, item.head()) else {
+            return Ok(Outcome::Saved);
+        };
         let context = ActionContext {
             request: self.request,
             discovery: self.discovery,
@@ -122,7 +131,11 @@ impl Run<'_> {
     /// warning. Boxed, because such an item may ask for further ones.
     fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<Outcome, Stop>> {
         Box::pin(async move {
-            let ItemRef { group_resource, namespace, name } = wanted;
+            let ItemRef {
+                group_resource,
+                namespace,
+                name,
+            } = wanted;
             let namespace = namespace.as_deref();
             let Some(type_) = self.types.get(group_resource) else {
                 self.log
@@ -138,7 +151,9 @@ impl Run<'_> {
                 return Ok(Outcome::AlreadyDone);
             }
             if !must && let Err(why) = judge_type(type_, namespace, &self.namespaces) {
-                self.item_log.line(Level::Debug, type_, namespace, name).msg(why.words());
+                self.item_log
+                    .line(Level::Debug, type_, namespace, name)
+                    .msg(why.words());
                 return Ok(Outcome::PassedOver);
             }
             let object = match self.fetch(type_, key, namespace, name).await {
@@ -150,7 +165,10 @@ impl Run<'_> {
                     return Ok(Outcome::PassedOver);
                 }
                 Err(error) => {
-                    self.item_log.line(Level::Error, type_, namespace, name).error(&*error).msg("Error getting item");
+                    self.item_log
+                        .line(Level::Error, type_, namespace, name)
+                        .error(&*error)
+                        .msg("Error getting item");
                     self.state().failed += 1;
                     return Ok(Outcome::Failed);
                 }
@@ -196,14 +214,23 @@ impl Run<'_> {
             }
         }
         // An edited item may have got another apiVersion; the list of resources tells what is in the archive.
-        let renamed = edited.then(|| serde_json::from_slice::<TypeMeta>(&member.json).ok()).flatten();
+        let renamed = edited
+            .then(|| serde_json::from_slice::<TypeMeta>(&member.json).ok())
+            .flatten();
         let (api_version, kind) = match &renamed {
             Some(meta) => (&meta.api_version, &meta.kind),
             None => (&head.api_version, &head.kind),
         };
-        self.note_name(api_version, kind, head.namespace.as_deref(), &head.name).await?;
+        self.note_name(api_version, kind, head.namespace.as_deref(), &head.name)
+            .await?;
         self.note_type(type_);
-        self.item_log.saved(self.progress.saved(), kind, type_, head.namespace.as_deref(), &head.name);
+        self.item_log.saved(
+            self.progress.saved(),
+            kind,
+            type_,
+            head.namespace.as_deref(),
+            &head.name,
+        );
         self.packer.pack(member).await.map_err(|_| Stop::Packer)?;
         Ok(Outcome::Saved)
     }
@@ -220,7 +247,9 @@ impl Run<'_> {
             let Head { namespace, name, .. } = &source.head;
             let reason = "item has label velero.io/exclude-from-backup=true".to_owned();
             let mut state = self.state();
-            state.volumes.skipped(namespace.as_deref().unwrap_or_default(), name, Approach::Any, reason);
+            state
+                .volumes
+                .skipped(namespace.as_deref().unwrap_or_default(), name, Approach::Any, reason);
         }
         self.passed_over_head(type_, &source.head, why);
     }
@@ -228,8 +257,14 @@ impl Run<'_> {
     fn passed_over_head(&self, type_: &Type, head: &Head, why: PassedOver) {
         self.state().skipped += 1;
         // A list of the whole cluster brings what is of other namespaces: that is not worth a line each.
-        let level = if why == PassedOver::Namespace { Level::Debug } else { Level::Info };
-        self.item_log.line(level, type_, head.namespace.as_deref(), &head.name).msg(why.words());
+        let level = if why == PassedOver::Namespace {
+            Level::Debug
+        } else {
+            Level::Info
+        };
+        self.item_log
+            .line(level, type_, head.namespace.as_deref(), &head.name)
+            .msg(why.words());
     }
 
     fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> Outcome {
@@ -254,7 +289,11 @@ fn wishes(item: &mut Item) -> Result<Wishes, serde_json::Error> {
     if !item.is_edited() {
         return Ok(Wishes::default());
     }
-    let Some(annotations) = item.edit()?.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else {
+    let Some(annotations) = item
+        .edit()?
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    else {
         return Ok(Wishes::default());
     };
     Ok(Wishes {
@@ -273,7 +312,9 @@ struct TypeMeta {
 fn saved_volume(head: &Head, json: &[u8]) -> Result<SavedVolume, serde_json::Error> {
     let facts: VolumeFacts = serde_json::from_slice(json)?;
     Ok(SavedVolume {
-        claim: facts.claim().map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
+        claim: facts
+            .claim()
+            .map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
         reclaim_policy: facts.reclaim_policy().to_owned(),
         labels: head.labels.clone(),
     })

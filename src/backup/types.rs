@@ -58,7 +58,12 @@ pub(super) struct Types {
 }
 
 impl Types {
-    pub(super) fn new(discovery: &Discovery, filter: &ResourceFilter, actions: &ActionTable, spec: &BackupSpec) -> Self {
+    pub(super) fn new(
+        discovery: &Discovery,
+        filter: &ResourceFilter,
+        actions: &ActionTable,
+        spec: &BackupSpec,
+    ) -> Self {
         let by_name = discovery
             .all()
             .iter()
@@ -102,10 +107,12 @@ impl Types {
 /// saved custom resource is always related to it (spec backup 22-C7).
 fn definitions_excluded(spec: &BackupSpec, name: &str) -> bool {
     spec.include_cluster_resources == Some(false)
-        || [&spec.excluded_resources, &spec.excluded_cluster_scoped_resources].into_iter().any(|excludes| {
-            let everything = excludes.iter().any(|entry| entry == "*");
-            everything || IncludesExcludes::new(Vec::<String>::new(), excludes.clone()).is_excluded(name)
-        })
+        || [&spec.excluded_resources, &spec.excluded_cluster_scoped_resources]
+            .into_iter()
+            .any(|excludes| {
+                let everything = excludes.iter().any(|entry| entry == "*");
+                everything || IncludesExcludes::new(Vec::<String>::new(), excludes.clone()).is_excluded(name)
+            })
 }
 
 #[cfg(test)]
@@ -118,12 +125,48 @@ mod tests {
         let name = "customresourcedefinitions.apiextensions.k8s.io";
         let cases = [
             (BackupSpec::default(), false),
-            (BackupSpec { included_resources: list(&["widgets.example.com"]), ..BackupSpec::default() }, false),
-            (BackupSpec { excluded_resources: list(&[name]), ..BackupSpec::default() }, true),
-            (BackupSpec { excluded_cluster_scoped_resources: list(&["custom*"]), ..BackupSpec::default() }, true),
-            (BackupSpec { excluded_cluster_scoped_resources: list(&["*"]), ..BackupSpec::default() }, true),
-            (BackupSpec { include_cluster_resources: Some(true), ..BackupSpec::default() }, false),
-            (BackupSpec { include_cluster_resources: Some(false), ..BackupSpec::default() }, true),
+            (
+                BackupSpec {
+                    included_resources: list(&["widgets.example.com"]),
+                    ..BackupSpec::default()
+                },
+                false,
+            ),
+            (
+                BackupSpec {
+                    excluded_resources: list(&[name]),
+                    ..BackupSpec::default()
+                },
+                true,
+            ),
+            (
+                BackupSpec {
+                    excluded_cluster_scoped_resources: list(&["custom*"]),
+                    ..BackupSpec::default()
+                },
+                true,
+            ),
+            (
+                BackupSpec {
+                    excluded_cluster_scoped_resources: list(&["*"]),
+                    ..BackupSpec::default()
+                },
+                true,
+            ),
+            (
+                BackupSpec {
+                    include_cluster_resources: Some(true),
+                    ..BackupSpec::default()
+                },
+                false,
+            ),
+            (
+                BackupSpec {
+                    include_cluster_resources: Some(false),
+                    ..BackupSpec::default()
+                },
+                true,
+            ),
         ];
         for (spec, excluded) in cases {
             assert_eq!(definitions_excluded(&spec, name), excluded, "{spec:?}");

@@ -14,14 +14,20 @@ const VOLUMES: &str = "backup.velero.io/backup-volumes";
 
 /// The warning for a pod with these annotations, if it asks for anything.
 pub(super) fn asked_of_pod(annotations: &BTreeMap<String, String>) -> Option<String> {
-    let hooks = HOOKS.into_iter().filter(|key| annotations.contains_key(*key)).map(|key| format!("a hook ({key})"));
+    let hooks = HOOKS
+        .into_iter()
+        .filter(|key| annotations.contains_key(*key))
+        .map(|key| format!("a hook ({key})"));
     let volumes = annotations
         .get(VOLUMES)
         .filter(|names| !names.is_empty())
         .map(|names| format!("the data of volumes {names} ({VOLUMES})"));
     let asked: Vec<String> = hooks.chain(volumes).collect();
     (!asked.is_empty()).then(|| {
-        format!("The pod's annotations ask for what this release does not do yet: {}; only the object was saved", asked.join(", "))
+        format!(
+            "The pod's annotations ask for what this release does not do yet: {}; only the object was saved",
+            asked.join(", ")
+        )
     })
 }
 
@@ -32,13 +38,30 @@ mod tests {
     #[test]
     fn a_pod_that_asks_gets_one_warning_with_all_it_asks_for() {
         let annotations = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+            pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect()
         };
-        assert_eq!(asked_of_pod(&annotations(&[("a", "b"), ("pre.hook.backup.velero.io/container", "c")])), None);
+        assert_eq!(
+            asked_of_pod(&annotations(&[
+                ("a", "b"),
+                ("pre.hook.backup.velero.io/container", "c")
+            ])),
+            None
+        );
         assert_eq!(asked_of_pod(&annotations(&[(VOLUMES, "")])), None);
-        let warning =
-            asked_of_pod(&annotations(&[(HOOKS[0], "[\"true\"]"), (HOOKS[2], "true"), (VOLUMES, "data,logs")])).unwrap();
-        for asked in ["pre.hook.backup.velero.io/command", "post.hook.backup.velero.io/command", "data,logs"] {
+        let warning = asked_of_pod(&annotations(&[
+            (HOOKS[0], "[\"true\"]"),
+            (HOOKS[2], "true"),
+            (VOLUMES, "data,logs"),
+        ]))
+        .unwrap();
+        for asked in [
+            "pre.hook.backup.velero.io/command",
+            "post.hook.backup.velero.io/command",
+            "data,logs",
+        ] {
             assert!(warning.contains(asked), "{warning}");
         }
     }

@@ -53,7 +53,10 @@ impl Volumes {
 
     /// Data behind a claim is not saved in one way.
     pub(super) fn skipped(&mut self, namespace: &str, claim: &str, approach: Approach, reason: String) {
-        self.reasons.entry((namespace.to_owned(), claim.to_owned())).or_default().insert(approach, reason);
+        self.reasons
+            .entry((namespace.to_owned(), claim.to_owned()))
+            .or_default()
+            .insert(approach, reason);
     }
 
     /// The records, by volume. `snapshots`: `spec.snapshotVolumes` does not forbid them.
@@ -67,7 +70,11 @@ impl Volumes {
         saved
             .into_iter()
             .map(|(name, volume)| {
-                let mut reasons = volume.claim.as_ref().and_then(|claim| reasons.remove(claim)).unwrap_or_default();
+                let mut reasons = volume
+                    .claim
+                    .as_ref()
+                    .and_then(|claim| reasons.remove(claim))
+                    .unwrap_or_default();
                 reasons.insert(Approach::VolumeSnapshot, no_snapshot.to_owned());
                 SkippedVolume { name, volume, reasons }
             })
@@ -93,13 +100,21 @@ impl SkippedVolume {
             pvc_namespace: namespace,
             pv_name: self.name.clone(),
             skipped: true,
-            skipped_reason: self.reasons.iter().map(|(a, reason)| format!("{}: {reason};", a.name())).collect(),
+            skipped_reason: self.reason(),
             pv_info: Some(PersistentVolumeInfo {
                 reclaim_policy: self.volume.reclaim_policy.clone(),
                 labels: (!labels.is_empty()).then(|| labels.clone()),
             }),
             ..VolumeInfo::default()
         }
+    }
+
+    fn reason(&self) -> String {
+        let mut text = String::new();
+        for (approach, reason) in &self.reasons {
+            text.extend([approach.name(), ": ", reason, ";"]);
+        }
+        text
     }
 
     /// The text of the log's summary line.
@@ -134,7 +149,12 @@ mod tests {
                 labels: BTreeMap::new(),
             },
         );
-        volumes.skipped("shop", "data", Approach::PodVolume, "opted out due to annotation in pod db-0".to_owned());
+        volumes.skipped(
+            "shop",
+            "data",
+            Approach::PodVolume,
+            "opted out due to annotation in pod db-0".to_owned(),
+        );
         let skipped = volumes.finish(true);
         // As recorded from the Go release.
         assert_eq!(

@@ -2,7 +2,11 @@
 
 use std::env::consts::{ARCH, OS};
 
-use crate::controllers::version;
+mod version {
+    pub fn server() -> &'static str {
+        "v1.18.1+rs.0.1.0"
+    }
+}
 
 /// The commit the program was built from, as the build says in `VELERO_GIT_COMMIT`; `-` when it does not.
 pub const GIT_COMMIT: &str = match option_env!("VELERO_GIT_COMMIT") {

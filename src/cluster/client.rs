@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kube::client::{ClientBuilder, RetryPolicy};
+use kube::client::ClientBuilder;
+use kube::client::retry::RetryPolicy;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, client};
 use tower::buffer::BufferLayer;

@@ -13,6 +13,8 @@ pub mod restore;
 pub mod results;
 pub mod served;
 pub mod server_status_request;
+#[cfg(test)]
+mod testing;
 pub mod uploads;
 pub mod version;
 pub mod write;

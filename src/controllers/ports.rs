@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
+use crate::restore::request::Options as RestoreOptions;
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::WriteGate;
 use crate::runtime::report::Reporter;
@@ -64,8 +65,10 @@ pub struct Settings {
     pub concurrent_backups: usize,
     /// `--item-block-worker-count`.
     pub item_block_workers: usize,
-    /// `--restore-resource-priorities`, as text.
-    pub restore_priorities: String,
+    /// What restores are told.
+    pub restore: RestoreOptions,
+    /// `--restore-spool-limit`: bytes that a restore may spool.
+    pub restore_spool_limit: u64,
     /// `--log-level`, for the logs of runs too.
     pub log_level: Level,
     /// `--log-format`, for the logs of runs too.

@@ -1,7 +1,6 @@
 //! The one way the controllers write: the difference between an object as it was seen and as it is wanted, while we
 //! lead, guarded by the resource version (decision 2).
 
-use kube::Resource as _;
 use serde::Serialize;
 
 use crate::cluster::status::{StatusWrite, write_object};

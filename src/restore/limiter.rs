@@ -32,6 +32,8 @@ pub struct Aimd {
     max: f64,
     /// Until the first push-back every answer raises the limit by one, which doubles it each round.
     starting: bool,
+    /// After how many answers the latency is looked at: as many as were under way at the last look.
+    window: u32,
     /// Answers and their summed latency since the last look.
     answers: u32,
     latency: Duration,
@@ -43,11 +45,12 @@ pub struct Aimd {
 impl Aimd {
     /// Starts with `start` requests at once and never goes above `max`.
     pub fn new(start: u32, max: u32) -> Self {
-        let max = f64::from(max.max(1));
+        let start = start.clamp(1, max.max(1));
         Self {
-            limit: f64::from(start.max(1)).min(max),
-            max,
+            limit: f64::from(start),
+            max: f64::from(max.max(1)),
             starting: true,
+            window: start,
             answers: 0,
             latency: Duration::ZERO,
             hurried: false,
@@ -75,14 +78,14 @@ impl Aimd {
         if !self.hurried {
             self.limit = (self.limit + if self.starting { 1.0 } else { 1.0 / self.limit }).min(self.max);
         }
-        if self.answers >= self.limit() {
+        if self.answers >= self.window {
             let mean = self.latency / self.answers;
-            (self.answers, self.latency) = (0, Duration::ZERO);
             self.hurried = mean > UNHURRIED;
             if mean > OVERLOADED {
                 self.starting = false;
                 self.limit = (self.limit * 0.8).max(1.0);
             }
+            (self.window, self.answers, self.latency) = (self.limit(), 0, Duration::ZERO);
         }
     }
 

@@ -24,11 +24,13 @@ pub const NAMESPACES: &str = "namespaces";
 
 const SERVICES: &str = "services";
 
-/// A restore, planned. Costs 4 bytes an item beside the archive's index: 1.2 MB for 300,000 items.
+/// A restore, planned. Costs 4 bytes an item and one bit an item of the archive beside its index: 1.3 MB for 300,000 items.
 #[derive(Debug, Default)]
 pub struct Plan {
     items: Vec<ItemRef>,
     waves: Vec<Wave>,
+    /// One bit an item of the archive: whether it is planned.
+    planned: Vec<u64>,
     /// Items that another one takes the place of, because their namespaces are restored into one.
     twins: HashMap<ItemRef, ItemRef>,
     /// Target namespaces that several are restored into, with their sources, sorted.
@@ -101,6 +103,10 @@ impl Plan {
         let others = order.into_iter().filter(|resource| Some(resource) != crds.as_ref());
         for resource in crds.clone().into_iter().chain(others) {
             plan.add_type(&planning, resource);
+        }
+        plan.planned = vec![0; planning.archive.items().len().div_ceil(64)];
+        for item in &plan.items {
+            plan.planned[item.index() / 64] |= 1 << (item.index() % 64);
         }
         plan
     }
@@ -214,6 +220,16 @@ impl Plan {
     /// The items of a wave: by target namespace, then by name.
     pub fn items_of(&self, wave: &Wave) -> &[ItemRef] {
         &self.items[wave.range.clone()]
+    }
+
+    /// All planned items in order.
+    pub fn in_order(&self) -> &[ItemRef] {
+        &self.items
+    }
+
+    /// Whether an item is planned, as opposed to asked for by an action.
+    pub fn contains(&self, item: ItemRef) -> bool {
+        self.planned.get(item.index() / 64).is_some_and(|bits| bits & 1 << (item.index() % 64) != 0)
     }
 
     /// How many items are planned; actions may ask for more.
@@ -369,6 +385,7 @@ mod tests {
             ]
         );
         assert_eq!(plan.len(), 7);
+        assert!(archive.items().all(|item| plan.contains(item)));
         let again = Case::default().plan(&archive).1;
         assert_eq!(words, again);
     }
@@ -450,6 +467,8 @@ mod tests {
     fn namespace_items_obey_the_namespace_filter() {
         let archive = spool(&[(NAMESPACES, None, "a", "{}"), (NAMESPACES, None, "b", "{}"), ("pods", Some("b"), "p", "{}")]);
         let case = Case { included_namespaces: vec!["a".to_owned()], ..Case::default() };
-        assert_eq!(case.plan(&archive).1, ["0 namespaces /a>"]);
+        let (plan, words) = case.plan(&archive);
+        assert_eq!(words, ["0 namespaces /a>"]);
+        assert_eq!(archive.items().filter(|item| plan.contains(*item)).count(), 1);
     }
 }

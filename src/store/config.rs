@@ -1,22 +1,25 @@
-//! What a BackupStorageLocation says about its store.
+//! What a BackupStorageLocation says about its store, checked.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::{Result, StoreError, key};
+
 /// A location's configuration, free of its kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// `spec.provider`: `velero.io/fs` (or `filesystem`), `velero.io/aws` (or `aws`).
+    /// `spec.provider`: `velero.io/fs` (or `filesystem`), `velero.io/aws`; a name without a slash means one of `velero.io`.
     pub provider: String,
-    /// `spec.objectStorage.bucket`.
+    /// `spec.objectStorage.bucket`. Slashes around it are dropped.
     pub bucket: String,
-    /// `spec.objectStorage.prefix`.
+    /// `spec.objectStorage.prefix`. Slashes around it are dropped.
     pub prefix: String,
     /// `spec.config`.
     pub config: BTreeMap<String, String>,
     /// `spec.objectStorage.caCert` or what its reference leads to: PEM, added to the system's roots.
     pub ca_cert: Option<Vec<u8>>,
-    /// Content of the credentials file; `None` = the environment's own (web identity, instance roles).
+    /// Content of the credentials file: that of `spec.credential`, else of the file that [`credentials_variable`] leads to. `None`: what the
+    /// environment offers (web identity, roles of containers and instances).
     pub credentials: Option<Secret>,
 }
 
@@ -39,5 +42,166 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// The providers that are built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `velero.io/fs`
+    Filesystem,
+    /// `velero.io/aws`
+    S3,
+}
+
+/// Which built-in provider a name means, if any (spec api 6.4: a name without a slash gets the prefix `velero.io/`).
+pub fn built_in(provider: &str) -> Option<Kind> {
+    let name = provider.strip_prefix("velero.io/").unwrap_or(provider);
+    match name {
+        "fs" | "filesystem" => Some(Kind::Filesystem),
+        "aws" => Some(Kind::S3),
+        _ => None,
+    }
+}
+
+/// The environment variable with the path of the credentials file that locations without `spec.credential` use (spec api 13.1).
+pub fn credentials_variable(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Filesystem => None,
+        Kind::S3 => Some("AWS_SHARED_CREDENTIALS_FILE"),
+    }
+}
+
+/// Keys that every location may have: the server sets the first four for plugins (spec api 13.3), the last is for restic repositories.
+const COMMON_KEYS: [&str; 5] = ["bucket", "prefix", "caCert", "credentialsFile", "resticRepoPrefix"];
+
+impl StoreConfig {
+    pub(super) fn kind(&self) -> Result<Kind> {
+        built_in(&self.provider).ok_or_else(|| {
+            let provider = &self.provider;
+            StoreError::Config(format!(
+                "there is no object store for provider `{provider}`; built in are `velero.io/fs` and `velero.io/aws`"
+            ))
+        })
+    }
+
+    /// Bucket and prefix without the slashes around them.
+    pub(super) fn place(&self) -> Result<(&str, &str)> {
+        let bucket = self.bucket.trim_matches('/');
+        if bucket.is_empty() {
+            return Err(StoreError::Config("`objectStorage.bucket` is required".to_owned()));
+        }
+        if bucket.contains('/') {
+            let text = format!(
+                "`objectStorage.bucket` is `{bucket}` and must not have a slash inside; use `objectStorage.prefix` for what comes after the bucket"
+            );
+            return Err(StoreError::Config(text));
+        }
+        let prefix = self.prefix.trim_matches('/');
+        if !prefix.is_empty() && key::check(prefix).is_err() {
+            return Err(StoreError::Config(format!(
+                "`objectStorage.prefix` is `{prefix}`, which cannot begin a key"
+            )));
+        }
+        Ok((bucket, prefix))
+    }
+
+    /// Refuses keys of `spec.config` that mean nothing to the provider: a misspelt one would be ignored in silence.
+    pub(super) fn check_keys(&self, known: &[&str]) -> Result<()> {
+        let unknown = self
+            .config
+            .keys()
+            .find(|key| !known.contains(&key.as_str()) && !COMMON_KEYS.contains(&key.as_str()));
+        match unknown {
+            None => Ok(()),
+            Some(unknown) => {
+                let known = known.join("`, `");
+                Err(StoreError::Config(format!(
+                    "`config` has the unknown key `{unknown}`; there are `{known}`"
+                )))
+            }
+        }
+    }
+
+    /// A key of `spec.config`; one that is empty counts as missing.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.config
+            .get(key)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A key of `spec.config` that says yes or no, as Go reads that; missing means no.
+    pub(super) fn flag(&self, key: &str) -> Result<bool> {
+        match self.get(key) {
+            None | Some("false" | "False" | "FALSE" | "f" | "F" | "0") => Ok(false),
+            Some("true" | "True" | "TRUE" | "t" | "T" | "1") => Ok(true),
+            Some(other) => Err(StoreError::Config(format!(
+                "`config.{key}` is `{other}`; it must be `true` or `false`"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(bucket: &str, prefix: &str) -> StoreConfig {
+        StoreConfig {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            ..StoreConfig::default()
+        }
+    }
+
+    #[test]
+    fn slashes_around_bucket_and_prefix_are_dropped_and_inside_a_bucket_refused() {
+        assert_eq!(config("/b/", "//p/q/").place().unwrap(), ("b", "p/q"));
+        assert_eq!(config("b", "").place().unwrap(), ("b", ""));
+        for (bucket, prefix) in [
+            ("", ""),
+            ("/", ""),
+            ("a/b", ""),
+            ("b", "p//q"),
+            ("b", "../p"),
+            ("b", "p/./q"),
+        ] {
+            assert!(config(bucket, prefix).place().is_err(), "{bucket} {prefix}");
+        }
+    }
+
+    #[test]
+    fn providers_go_by_several_names() {
+        for (name, kind) in [
+            ("velero.io/fs", Some(Kind::Filesystem)),
+            ("fs", Some(Kind::Filesystem)),
+            ("filesystem", Some(Kind::Filesystem)),
+            ("velero.io/filesystem", Some(Kind::Filesystem)),
+            ("aws", Some(Kind::S3)),
+            ("velero.io/aws", Some(Kind::S3)),
+            ("example.com/aws", None),
+            ("gcp", None),
+            ("", None),
+        ] {
+            assert_eq!(built_in(name), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_together_with_those_that_there_are() {
+        let mut config = config("b", "");
+        config.config.insert("fsPath".to_owned(), "/x".to_owned());
+        let error = config.check_keys(&["fspath"]).unwrap_err().to_string();
+        assert!(error.contains("`fsPath`") && error.contains("`fspath`"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let config = StoreConfig {
+            credentials: Some(Secret::new("hunter2")),
+            ..StoreConfig::default()
+        };
+        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

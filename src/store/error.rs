@@ -1,42 +1,92 @@
 //! What can go wrong with a store, in classes that callers can act upon.
 
+use std::fmt;
+use std::io;
+
 /// What an error calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// The object (or its bucket) is not there.
+    /// There is no such object.
     NotFound,
-    /// An object is there already.
-    AlreadyExists,
-    /// Credentials are missing, wrong, or may not do that.
+    /// Credentials are missing, wrong, or not enough.
     Permission,
-    /// Passes by itself: the store did not answer, in time or at all, or asked for less.
+    /// Passes by itself: the store did not answer, not in time, or asked for less.
     Unavailable,
     /// The store takes no writes.
     ReadOnly,
     /// The store has no room left.
     Full,
+    /// The object is larger than the caller is ready for.
+    TooLarge,
     /// The location's configuration or a key cannot work.
     Invalid,
     /// None of these.
     Other,
 }
 
+impl Class {
+    /// What to check, for the end of a sentence.
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Permission => Some("check the location's credentials and rights, or who owns the volume's files"),
+            Self::Unavailable => Some("check that the store is up and can be reached from the server"),
+            Self::ReadOnly => Some("check how the volume is mounted"),
+            Self::Full => Some("check the store's free space and quota"),
+            Self::NotFound | Self::TooLarge | Self::Invalid | Self::Other => None,
+        }
+    }
+}
+
+/// A provider's complaint: class and cause. Holds no secrets; [`super::Store`] adds what was attempted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it calls for.
+    pub class: Class,
+    /// The cause, in lower case, without a full stop.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A complaint of that class.
+    pub fn new(class: Class, detail: impl Into<String>) -> Self {
+        Self {
+            class,
+            detail: detail.into(),
+        }
+    }
+
+    /// There is no such object.
+    pub fn not_found() -> Self {
+        Self::new(Class::NotFound, "there is no such object")
+    }
+}
+
 /// An operation on a store that failed. Texts name the operation and the key, end with what to check, and hold no secrets.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The location's configuration cannot work.
     #[error("{0}")]
     Config(String),
     /// The operation failed.
-    #[error("cannot {attempted}: {detail}")]
+    #[error("cannot {attempted}: {detail}{}", hint(*class))]
     Failed {
         /// What it calls for.
         class: Class,
-        /// `read "backups/b/b.tar.gz" in bucket "velero"`.
+        /// ``read `backups/b/b.tar.gz` in bucket `velero` ``.
         attempted: String,
-        /// What the store said, and what to check.
+        /// The cause.
         detail: String,
     },
+}
+
+fn hint(class: Class) -> impl fmt::Display {
+    struct Hint(Option<&'static str>);
+    impl fmt::Display for Hint {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+        }
+    }
+    Hint(class.hint())
 }
 
 impl StoreError {
@@ -59,19 +109,51 @@ impl StoreError {
     }
 }
 
-impl From<StoreError> for std::io::Error {
+/// For streams that are read as [`io::Read`] or `AsyncRead`.
+impl From<StoreError> for io::Error {
     fn from(error: StoreError) -> Self {
-        use std::io::ErrorKind;
         let kind = match error.class() {
-            Class::NotFound => ErrorKind::NotFound,
-            Class::AlreadyExists => ErrorKind::AlreadyExists,
-            Class::Permission => ErrorKind::PermissionDenied,
-            Class::Unavailable => ErrorKind::TimedOut,
-            Class::ReadOnly => ErrorKind::ReadOnlyFilesystem,
-            Class::Full => ErrorKind::StorageFull,
-            Class::Invalid => ErrorKind::InvalidInput,
-            Class::Other => ErrorKind::Other,
+            Class::NotFound => io::ErrorKind::NotFound,
+            Class::Permission => io::ErrorKind::PermissionDenied,
+            Class::Unavailable => io::ErrorKind::TimedOut,
+            Class::ReadOnly => io::ErrorKind::ReadOnlyFilesystem,
+            Class::Full => io::ErrorKind::StorageFull,
+            Class::TooLarge => io::ErrorKind::FileTooLarge,
+            Class::Invalid => io::ErrorKind::InvalidInput,
+            Class::Other => io::ErrorKind::Other,
         };
         Self::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(class: Class, detail: &str) -> StoreError {
+        StoreError::Failed {
+            class,
+            attempted: "read `k` in bucket `b`".to_owned(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_text_says_what_was_attempted_why_it_failed_and_what_to_check() {
+        assert_eq!(
+            failed(Class::Full, "no space left on device").to_string(),
+            "cannot read `k` in bucket `b`: no space left on device; check the store's free space and quota"
+        );
+        assert_eq!(
+            failed(Class::NotFound, "there is no such object").to_string(),
+            "cannot read `k` in bucket `b`: there is no such object"
+        );
+    }
+
+    #[test]
+    fn an_io_error_made_of_it_keeps_the_text() {
+        let error = io::Error::from(failed(Class::Permission, "denied"));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(error.to_string(), failed(Class::Permission, "denied").to_string());
     }
 }

@@ -1,38 +1,181 @@
 //! An upload of unknown length in bounded memory.
 
-use bytes::Bytes;
+use std::fmt;
 
-use super::{ObjectInfo, Result};
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::task::JoinSet;
+
+use super::error::{Class, Failure};
+use super::provider::{Outcome, Part, PartTag};
+use super::{ObjectInfo, Result, Store};
+
+/// Size of a part in bytes.
+///
+/// Five mebibytes is the least that S3 takes, and all alike is what some of its imitations want. An upload has 10,000 parts at most, so those of
+/// a very large one are larger: 24 GiB of small ones, 102 GiB in all.
+const fn part_size(index: usize) -> usize {
+    if index < MOST_PARTS / 2 { 5 << 20 } else { 16 << 20 }
+}
+
+const MOST_PARTS: usize = 10_000;
+
+/// Bytes of parts that may be on their way at once. With the part that is being filled an upload holds 21 MiB, a very large one 32.
+const MOST_FLYING: usize = 16 << 20;
 
 /// An upload under way. The object appears with [`Upload::finish`], whole, or not at all.
 ///
-/// Dropping it leaves what was sent so far in the store: abort it by its recorded id.
-#[derive(Debug)]
-pub struct Upload {}
+/// Dropping it leaves what was sent so far in the store: abort it by its recorded id ([`Store::abort_upload`]).
+pub struct Upload {
+    store: Store,
+    key: String,
+    id: String,
+    part: BytesMut,
+    sent: u64,
+    tags: Vec<Option<PartTag>>,
+    flying: JoinSet<(usize, usize, Outcome<PartTag>)>,
+    flying_bytes: usize,
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, id, .. } = self;
+        f.debug_struct("Upload")
+            .field("key", key)
+            .field("id", id)
+            .field("written", &self.written())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Upload {
-    /// What [`super::Store::abort_upload`] takes after a crash. Known before the first byte is sent.
+    pub(super) fn new(store: Store, key: &str, id: String) -> Self {
+        Self {
+            store,
+            key: key.to_owned(),
+            id,
+            part: BytesMut::new(),
+            sent: 0,
+            tags: Vec::new(),
+            flying: JoinSet::new(),
+            flying_bytes: 0,
+        }
+    }
+
+    /// What [`Store::abort_upload`] takes after a crash. Known before the first byte is sent.
     pub fn id(&self) -> &str {
-        todo!()
+        &self.id
     }
 
     /// Bytes taken so far.
     pub fn written(&self) -> u64 {
-        todo!()
+        self.sent + self.part.len() as u64
     }
 
-    /// Takes the next bytes; waits while too many are still on their way. After an error only [`Upload::abort`] makes sense.
-    pub async fn write(&mut self, _bytes: Bytes) -> Result<()> {
-        todo!()
+    /// Takes the next bytes; waits while too many are still on their way.
+    ///
+    /// After an error, or if the call was dropped before it ended, only [`Upload::abort`] makes sense.
+    pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
+        while bytes.has_remaining() {
+            let room = part_size(self.tags.len()) - self.part.len();
+            let taken = bytes.split_to(room.min(bytes.len()));
+            self.part.extend_from_slice(&taken);
+            if taken.len() == room {
+                self.send_part().await?;
+            }
+        }
+        Ok(())
     }
 
-    /// Sends the rest, makes the object visible under its key, and returns it as the store shows it (size compared).
-    pub async fn finish(self) -> Result<ObjectInfo> {
-        todo!()
+    async fn send_part(&mut self) -> Result<()> {
+        let index = self.tags.len();
+        if index >= MOST_PARTS {
+            let detail = format!("{} bytes are more than an upload can have", self.written());
+            return Err(self.failed(Failure::new(Class::TooLarge, detail)));
+        }
+        let bytes = self.part.split().freeze();
+        let size = bytes.len();
+        while self.flying_bytes > 0 && self.flying_bytes + size > MOST_FLYING {
+            self.land_one().await?;
+        }
+        let part = Part {
+            key: self.store.full_key(&self.key),
+            id: self.id.clone(),
+            index,
+            offset: self.sent,
+            bytes,
+        };
+        self.sent += size as u64;
+        self.tags.push(None);
+        self.flying_bytes += size;
+        let store = self.store.clone();
+        self.flying
+            .spawn(async move { (index, size, store.put_part(part).await) });
+        Ok(())
     }
 
-    /// Removes what was sent.
-    pub async fn abort(self) -> Result<()> {
-        todo!()
+    async fn land_one(&mut self) -> Result<()> {
+        match self.flying.join_next().await {
+            None => self.flying_bytes = 0,
+            Some(Ok((index, size, tag))) => {
+                self.flying_bytes -= size;
+                self.tags[index] = Some(tag.map_err(|failure| self.failed(failure))?);
+            }
+            Some(Err(stopped)) => {
+                return Err(self.failed(Failure::new(Class::Other, format!("sending a part stopped: {stopped}"))));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, failure: Failure) -> super::StoreError {
+        self.store.failed("upload", &self.key, failure)
+    }
+
+    /// Sends the rest, makes the object visible under its key, and returns it as the store shows it, its size compared with what was written.
+    ///
+    /// After an error the object may be there or not, as after any request whose answer is lost; abort the upload by its id.
+    pub async fn finish(mut self) -> Result<ObjectInfo> {
+        if !self.part.is_empty() {
+            self.send_part().await?;
+        }
+        while !self.flying.is_empty() {
+            self.land_one().await?;
+        }
+        let written = self.written();
+        let tags = std::mem::take(&mut self.tags).into_iter().flatten().collect();
+        match self.store.finish_upload(&self.key, &self.id, tags).await {
+            Ok(()) => {}
+            // A request that was repeated because its answer was lost finds no upload any more; whether the first one did its work shows below.
+            Err(failure) if failure.class == Class::NotFound => {}
+            Err(failure) => return Err(self.failed(failure)),
+        }
+        let stored = self.store.head(&self.key).await?;
+        match stored {
+            Some(info) if info.size == written => Ok(info),
+            Some(info) => {
+                let detail = format!("{written} bytes were written, but the object has {}", info.size);
+                Err(self.failed(Failure::new(Class::Other, detail)))
+            }
+            None => Err(self.failed(Failure::new(Class::Other, "the upload was aborted by somebody else"))),
+        }
+    }
+
+    /// Removes what was sent. May be repeated by id ([`Store::abort_upload`]).
+    pub async fn abort(mut self) -> Result<()> {
+        self.flying.shutdown().await;
+        self.store.abort_upload(&self.key, &self.id).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_alike_up_to_24_gib_and_an_upload_of_100_gib_fits() {
+        assert!((0..4_000).all(|index| part_size(index) == 5 << 20));
+        assert!((0..MOST_PARTS).all(|index| part_size(index) >= 5 << 20));
+        let total: u64 = (0..MOST_PARTS).map(|index| part_size(index) as u64).sum();
+        assert!(total > 100 << 30);
     }
 }

@@ -73,16 +73,28 @@ impl VeleroMetrics {
                 "Total number of backups whose spec was refused",
             )?,
             backup_deletion: [
-                counter("velero_backup_deletion_attempt_total", "Total number of attempted backup deletions")?,
-                counter("velero_backup_deletion_success_total", "Total number of successful backup deletions")?,
-                counter("velero_backup_deletion_failure_total", "Total number of failed backup deletions")?,
+                counter(
+                    "velero_backup_deletion_attempt_total",
+                    "Total number of attempted backup deletions",
+                )?,
+                counter(
+                    "velero_backup_deletion_success_total",
+                    "Total number of successful backup deletions",
+                )?,
+                counter(
+                    "velero_backup_deletion_failure_total",
+                    "Total number of failed backup deletions",
+                )?,
             ],
             backup_tarball_size: gauge("velero_backup_tarball_size_bytes", "Size of the last backup's archive")?,
             backup_last_successful: gauge(
                 "velero_backup_last_successful_timestamp",
                 "When the last backup completed, as a Unix timestamp in seconds",
             )?,
-            backup_last_status: gauge("velero_backup_last_status", "Last status of the backup: 1 is success, 0 is not")?,
+            backup_last_status: gauge(
+                "velero_backup_last_status",
+                "Last status of the backup: 1 is success, 0 is not",
+            )?,
             backup_items: gauge("velero_backup_items_total", "Number of items of the last backup")?,
             backup_items_errors: gauge("velero_backup_items_errors", "Number of errors of the last backup")?,
             backup_warning: counter("velero_backup_warning_total", "Total number of backups with warnings")?,
@@ -109,14 +121,35 @@ impl VeleroMetrics {
                 "Total number of restores whose spec was refused",
             )?,
             volume_snapshot: [
-                counter("velero_volume_snapshot_attempt_total", "Total number of attempted volume snapshots")?,
-                counter("velero_volume_snapshot_success_total", "Total number of successful volume snapshots")?,
-                counter("velero_volume_snapshot_failure_total", "Total number of failed volume snapshots")?,
+                counter(
+                    "velero_volume_snapshot_attempt_total",
+                    "Total number of attempted volume snapshots",
+                )?,
+                counter(
+                    "velero_volume_snapshot_success_total",
+                    "Total number of successful volume snapshots",
+                )?,
+                counter(
+                    "velero_volume_snapshot_failure_total",
+                    "Total number of failed volume snapshots",
+                )?,
             ],
             csi_snapshot: [
-                registry.counter_vec("velero_csi_snapshot_attempt_total", "Total number of attempted CSI snapshots", csi)?,
-                registry.counter_vec("velero_csi_snapshot_success_total", "Total number of successful CSI snapshots", csi)?,
-                registry.counter_vec("velero_csi_snapshot_failure_total", "Total number of failed CSI snapshots", csi)?,
+                registry.counter_vec(
+                    "velero_csi_snapshot_attempt_total",
+                    "Total number of attempted CSI snapshots",
+                    csi,
+                )?,
+                registry.counter_vec(
+                    "velero_csi_snapshot_success_total",
+                    "Total number of successful CSI snapshots",
+                    csi,
+                )?,
+                registry.counter_vec(
+                    "velero_csi_snapshot_failure_total",
+                    "Total number of failed CSI snapshots",
+                    csi,
+                )?,
             ],
         };
         metrics.init_schedule("");
@@ -173,9 +206,13 @@ impl VeleroMetrics {
     /// A backup's run made an archive of this many bytes from this many items.
     #[expect(clippy::cast_precision_loss, reason = "sizes and counts far below 2^53")]
     pub fn backup_ran(&self, schedule: &str, archive_bytes: u64, items: u64, errors: u64, warnings: u64) {
-        self.backup_tarball_size.with_label_values(&[schedule]).set(archive_bytes as f64);
+        self.backup_tarball_size
+            .with_label_values(&[schedule])
+            .set(archive_bytes as f64);
         self.backup_items.with_label_values(&[schedule]).set(items as f64);
-        self.backup_items_errors.with_label_values(&[schedule]).set(errors as f64);
+        self.backup_items_errors
+            .with_label_values(&[schedule])
+            .set(errors as f64);
         if warnings > 0 {
             self.backup_warning.with_label_values(&[schedule]).inc();
         }
@@ -192,18 +229,26 @@ impl VeleroMetrics {
         };
         counter.with_label_values(&[schedule]).inc();
         let good = ended == Ended::Completed;
-        self.backup_last_status.with_label_values(&[schedule]).set(if good { 1.0 } else { 0.0 });
+        self.backup_last_status
+            .with_label_values(&[schedule])
+            .set(if good { 1.0 } else { 0.0 });
         if good {
-            self.backup_last_successful.with_label_values(&[schedule]).set(at as f64);
+            self.backup_last_successful
+                .with_label_values(&[schedule])
+                .set(at as f64);
         }
         if let Some(seconds) = seconds {
-            self.backup_duration.with_label_values(&[schedule]).observe(seconds as f64);
+            self.backup_duration
+                .with_label_values(&[schedule])
+                .observe(seconds as f64);
         }
     }
 
     /// A location was validated.
     pub fn location(&self, name: &str, available: bool) {
-        self.backup_location_status.with_label_values(&[name]).set(if available { 1.0 } else { 0.0 });
+        self.backup_location_status
+            .with_label_values(&[name])
+            .set(if available { 1.0 } else { 0.0 });
     }
 
     /// A location is gone.

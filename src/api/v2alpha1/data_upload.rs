@@ -152,3 +152,34 @@ impl DataUploadStatus {
         self.phase.as_ref().unwrap_or(&DataPathPhase::New)
     }
 }
+
+/// What a restore needs to know of a DataUpload: the value, as JSON, in the ConfigMap that the restore of a DataUpload makes
+/// (spec api 12.8). Its key is the restore's UID.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataUploadResult {
+    /// The BackupStorageLocation the repository is in.
+    #[serde(deserialize_with = "nil")]
+    pub backup_storage_location: String,
+    /// Who moved the data; empty or velero means the built-in one.
+    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover: String,
+    /// The repository's name of the snapshot.
+    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_id: String,
+    /// The namespace the volume was backed up in.
+    #[serde(deserialize_with = "nil")]
+    pub source_namespace: String,
+    /// What an external data mover wants to know.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover_result: BTreeMap<String, String>,
+    /// The operating system the volume was read under. Since 1.16.
+    #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
+    pub node_os: Option<NodeOs>,
+    /// Bytes in the snapshot. Since 1.18.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_size: i64,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    pub other: Other,
+}

@@ -4,4 +4,4 @@ mod data_download;
 mod data_upload;
 
 pub use data_download::{DataDownload, DataDownloadSpec, DataDownloadStatus, TargetVolume};
-pub use data_upload::{CsiSnapshotSpec, DataUpload, DataUploadSpec, DataUploadStatus};
+pub use data_upload::{CsiSnapshotSpec, DataUpload, DataUploadResult, DataUploadSpec, DataUploadStatus};

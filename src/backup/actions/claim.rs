@@ -9,8 +9,11 @@ use crate::backup::facts::ClaimFacts;
 use crate::backup::item::{Item, ItemRef};
 
 /// Labels that an earlier restore left on a claim.
-const STALE_LABELS: [&str; 3] =
-    ["velero.io/restore-name", "backup.velero.io/must-include-additional-items", "velero.io/volume-snapshot-name"];
+const STALE_LABELS: [&str; 3] = [
+    "velero.io/restore-name",
+    "backup.velero.io/must-include-additional-items",
+    "velero.io/volume-snapshot-name",
+];
 
 /// The label that names the backup of a claim's snapshot; stale unless it names this backup.
 const BACKUP_NAME_LABEL: &str = "velero.io/backup-name";
@@ -34,7 +37,9 @@ impl BackupItemAction for ClaimAction {
     ) -> BoxFuture<'a, Result<Executed, ActionError>> {
         Box::pin(async move {
             let facts: ClaimFacts = item.read()?;
-            let Some(volume) = facts.bound_volume() else { return Ok(Executed::default()) };
+            let Some(volume) = facts.bound_volume() else {
+                return Ok(Executed::default());
+            };
             let mut claim: Value = item.read()?;
             if strip(&mut claim, &context.request.name) {
                 *item.edit()? = claim;
@@ -70,7 +75,9 @@ fn strip(claim: &mut Value, backup: &str) -> bool {
 
 /// Keeps some entries of the map under `key`, and drops it when none is left; true if one went.
 fn retain(parent: &mut Map<String, Value>, key: &str, keep: impl Fn(&str, &Value) -> bool) -> bool {
-    let Some(map) = parent.get_mut(key).and_then(Value::as_object_mut) else { return false };
+    let Some(map) = parent.get_mut(key).and_then(Value::as_object_mut) else {
+        return false;
+    };
     let before = map.len();
     map.retain(|key, value| keep(key, value));
     let changed = map.len() < before;
@@ -89,7 +96,11 @@ mod tests {
     #[test]
     fn what_ties_a_claim_to_the_past_is_taken_out() {
         let cases = [
-            ("nothing to take", json!({"spec": {"storageClassName": "fast", "volumeName": "v"}}), None),
+            (
+                "nothing to take",
+                json!({"spec": {"storageClassName": "fast", "volumeName": "v"}}),
+                None,
+            ),
             (
                 "sources",
                 json!({"spec": {"dataSource": {"name": "s"}, "dataSourceRef": {"name": "s"}, "volumeName": "v"}}),
@@ -121,7 +132,11 @@ mod tests {
                 json!({"metadata": {"labels": {"velero.io/restore-name": "r"}}}),
                 Some(json!({"metadata": {}})),
             ),
-            ("the label of this backup", json!({"metadata": {"labels": {"velero.io/backup-name": "this"}}}), None),
+            (
+                "the label of this backup",
+                json!({"metadata": {"labels": {"velero.io/backup-name": "this"}}}),
+                None,
+            ),
         ];
         for (what, claim, expected) in cases {
             let mut stripped = claim.clone();

@@ -43,7 +43,10 @@ impl BackupItemAction for RemapDefinitionVersion {
 }
 
 fn old_version(discovery: &Discovery) -> Option<&Resource> {
-    discovery.all().iter().find(|r| r.group == GROUP && r.version == OLD && r.plural == PLURAL)
+    discovery
+        .all()
+        .iter()
+        .find(|r| r.group == GROUP && r.version == OLD && r.plural == PLURAL)
 }
 
 /// Whether a v1 definition bears the marks of one that was written for v1beta1.
@@ -52,8 +55,10 @@ fn written_for_v1beta1(definition: &Value) -> bool {
     let no_schema = spec["versions"][0]["schema"]["openAPIV3Schema"].is_null();
     let preserves = spec["preserveUnknownFields"] == true;
     let conditions = definition["status"]["conditions"].as_array();
-    let not_structural =
-        conditions.into_iter().flatten().any(|condition| condition["type"] == "NonStructuralSchema");
+    let not_structural = conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "NonStructuralSchema");
     no_schema || preserves || not_structural
 }
 
@@ -69,7 +74,11 @@ mod tests {
         for (what, definition, old) in [
             ("a v1 one", json!({"spec": {"versions": [{"schema": schema}]}}), false),
             ("no schema", json!({"spec": {"versions": [{"name": "v1"}]}}), true),
-            ("unknown fields", json!({"spec": {"versions": [{"schema": schema}], "preserveUnknownFields": true}}), true),
+            (
+                "unknown fields",
+                json!({"spec": {"versions": [{"schema": schema}], "preserveUnknownFields": true}}),
+                true,
+            ),
             (
                 "no structural schema, whatever its status",
                 json!({"spec": {"versions": [{"schema": schema}]},

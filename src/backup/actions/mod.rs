@@ -145,7 +145,9 @@ impl ActionTable {
 
     /// The actions for a type (`deployments.apps`), to be asked again for each item.
     pub(super) fn for_type(&self, name: &str) -> Vec<usize> {
-        (0..self.entries.len()).filter(|at| self.entries[*at].resources.should_include(name)).collect()
+        (0..self.entries.len())
+            .filter(|at| self.entries[*at].resources.should_include(name))
+            .collect()
     }
 
     /// The action at this place, if it is for this item of a type it is for.
@@ -161,6 +163,8 @@ impl ActionTable {
 
 impl std::fmt::Debug for ActionTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|entry| entry.action.name())).finish()
+        f.debug_list()
+            .entries(self.entries.iter().map(|entry| entry.action.name()))
+            .finish()
     }
 }

@@ -37,7 +37,9 @@ fn related(pod: &PodFacts, namespace: &str) -> Vec<ItemRef> {
     let class = pod
         .priority_class()
         .map(|name| ItemRef::cluster_scoped("scheduling.k8s.io", "priorityclasses", name));
-    let claims = pod.claims().map(|name| ItemRef::namespaced("", "persistentvolumeclaims", namespace, name));
+    let claims = pod
+        .claims()
+        .map(|name| ItemRef::namespaced("", "persistentvolumeclaims", namespace, name));
     class.into_iter().chain(claims).collect()
 }
 

@@ -83,7 +83,9 @@ impl Bindings {
     async fn list(context: &ActionContext<'_>) -> Result<Self, ActionError> {
         let mut bindings = Self::default();
         let group_resource = GroupResource::new(RBAC, "clusterrolebindings");
-        let Some(resource) = context.discovery.preferred_version(&group_resource) else { return Ok(bindings) };
+        let Some(resource) = context.discovery.preferred_version(&group_resource) else {
+            return Ok(bindings);
+        };
         let mut list = pin!(context.reader.list(ListRequest::all(resource.clone())));
         while let Some(event) = list.next().await {
             match event? {
@@ -101,7 +103,12 @@ impl Bindings {
             binding: name.to_owned(),
             role: binding.role_ref.name,
         };
-        for subject in binding.subjects.into_iter().flatten().filter(|subject| subject.kind == "ServiceAccount") {
+        for subject in binding
+            .subjects
+            .into_iter()
+            .flatten()
+            .filter(|subject| subject.kind == "ServiceAccount")
+        {
             let account = self.by_account.entry((subject.namespace, subject.name)).or_default();
             if !account.contains(&bound) {
                 account.push(bound.clone());
@@ -113,8 +120,10 @@ impl Bindings {
     fn related(&self, namespace: &str, name: &str) -> Vec<ItemRef> {
         let account = (namespace.to_owned(), name.to_owned());
         let bound = self.by_account.get(&account).map_or(&[][..], Vec::as_slice);
-        let mut related: Vec<ItemRef> =
-            bound.iter().map(|b| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", &b.binding)).collect();
+        let mut related: Vec<ItemRef> = bound
+            .iter()
+            .map(|b| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", &b.binding))
+            .collect();
         for bound in bound {
             let role = ItemRef::cluster_scoped(RBAC, "clusterroles", &bound.role);
             if !related.contains(&role) {
@@ -136,8 +145,16 @@ mod tests {
         let mut bindings = Bindings::default();
         let account = |namespace: &str| json!({"kind": "ServiceAccount", "namespace": namespace, "name": "web"});
         for (name, role, subjects) in [
-            ("one", "reader", json!([account("shop"), account("shop"), account("other")])),
-            ("two", "reader", json!([account("shop"), {"kind": "User", "name": "web"}])),
+            (
+                "one",
+                "reader",
+                json!([account("shop"), account("shop"), account("other")]),
+            ),
+            (
+                "two",
+                "reader",
+                json!([account("shop"), {"kind": "User", "name": "web"}]),
+            ),
             ("three", "writer", json!([account("other")])),
             ("four", "writer", json!(null)),
         ] {
@@ -146,7 +163,10 @@ mod tests {
         }
         let binding = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", name);
         let role = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterroles", name);
-        assert_eq!(bindings.related("shop", "web"), [binding("one"), binding("two"), role("reader")]);
+        assert_eq!(
+            bindings.related("shop", "web"),
+            [binding("one"), binding("two"), role("reader")]
+        );
         assert_eq!(bindings.related("shop", "default"), []);
     }
 }

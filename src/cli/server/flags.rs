@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::api::GoDuration;
+use crate::restore::object::managed_fields::ManagedFields;
+use crate::restore::priorities::Priorities;
 use crate::telemetry::logrus::{Format, Level};
 
 /// Controllers by name, in the order in which upstream lists them (spec server 3.1).
@@ -63,7 +65,13 @@ pub struct ServerArgs {
     pub default_backup_storage_location: String,
     /// The order of restores: types, then `-`, then types that come last
     #[arg(long, default_value = "")]
-    pub restore_resource_priorities: String,
+    pub restore_resource_priorities: Priorities,
+    /// Restore managed fields of objects made by server-side apply (applied), or of all at twice the writes (all)
+    #[arg(long, default_value = "applied")]
+    pub restore_managed_fields: ManagedFields,
+    /// Bytes a restore may take in the scratch directory; by default four fifths of what is free there
+    #[arg(long)]
+    pub restore_spool_limit: Option<u64>,
     /// Names of controllers not to run
     #[arg(long, value_delimiter = ',')]
     pub disable_controllers: Vec<String>,

@@ -1,6 +1,7 @@
 //! `velero server`: from flags to a manager with its controllers. Reading [`run`] in sequence shows the whole system.
 
 pub mod flags;
+mod scratch;
 
 use std::fs;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::controllers::version;
 use crate::runtime::clock::{Clock as _, System};
 use crate::runtime::lease::LeaseConfig;
 use crate::runtime::{Controller, Manager, ObjectRef, Reconciler, SharedWatch, Watch, When};
+use crate::restore::request::Options as RestoreOptions;
 use crate::telemetry::metrics::Registry;
 use crate::telemetry::process::Telemetry;
 use crate::telemetry::velero::VeleroMetrics;
@@ -247,7 +249,14 @@ fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &d
         default_snapshot_move_data: args.default_snapshot_move_data,
         concurrent_backups: args.concurrent_backups.max(1),
         item_block_workers: args.item_block_worker_count.max(1),
-        restore_priorities: args.restore_resource_priorities.clone(),
+        restore: RestoreOptions {
+            priorities: args.restore_resource_priorities.clone(),
+            resource_timeout: args.resource_timeout,
+            terminating_timeout: args.terminating_resource_timeout,
+            managed_fields: args.restore_managed_fields,
+            ..RestoreOptions::default()
+        },
+        restore_spool_limit: args.restore_spool_limit.unwrap_or_else(|| scratch::spool_limit(&args.scratch_dir)),
         log_level: args.log_level,
         log_format: args.log_format,
         kubernetes,

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation};
-use crate::api::{GoDuration, labels, names, time};
+use crate::api::{GoDuration, annotations, labels, names, time};
 use crate::runtime::clock::later;
 use crate::select::backup::TypeLists;
 use crate::select::validation;
 
-use super::super::ports::Ports;
 use super::super::ports::Settings;
 
 /// The archive's format and its old number.
@@ -34,13 +33,6 @@ pub struct Facts<'a> {
     pub locations: &'a [Arc<BackupStorageLocation>],
     /// Names of the namespaces labelled `velero.io/exclude-from-backup=true`, or why they cannot be read.
     pub excluded_by_label: Result<&'a [String], &'a str>,
-}
-
-impl Ports {
-    /// The name of the location that backups without one go to.
-    pub(in crate::controllers) fn default_location(&self, locations: &[Arc<BackupStorageLocation>]) -> String {
-        default_location(&self.settings, locations)
-    }
 }
 
 fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {
@@ -87,18 +79,18 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     backup.metadata.labels.get_or_insert_default().insert(labels::STORAGE_LOCATION.to_owned(), label);
     errors.extend(location_errors(&spec.storage_location, named, facts.locations));
 
-    let annotations = backup.metadata.annotations.get_or_insert_default();
+    let noted = backup.metadata.annotations.get_or_insert_default();
     let (version, major, minor) = &settings.kubernetes;
     for (key, value) in [
-        (labels::SOURCE_CLUSTER_K8S_GIT_VERSION, version),
-        (labels::SOURCE_CLUSTER_K8S_MAJOR_VERSION, major),
-        (labels::SOURCE_CLUSTER_K8S_MINOR_VERSION, minor),
+        (annotations::SOURCE_CLUSTER_K8S_GIT_VERSION, version),
+        (annotations::SOURCE_CLUSTER_K8S_MAJOR_VERSION, major),
+        (annotations::SOURCE_CLUSTER_K8S_MINOR_VERSION, minor),
     ] {
-        annotations.insert(key.to_owned(), value.clone());
+        noted.insert(key.to_owned(), value.clone());
     }
     let resource_timeout = i64::try_from(settings.resource_timeout.as_secs()).unwrap_or(i64::MAX);
-    annotations
-        .insert(labels::RESOURCE_TIMEOUT.to_owned(), GoDuration::from_secs(resource_timeout).text().into_owned());
+    noted
+        .insert(annotations::RESOURCE_TIMEOUT.to_owned(), GoDuration::from_secs(resource_timeout).text().into_owned());
 
     match facts.excluded_by_label {
         // The label wins over a name in the includes, which upstream refuses (spec backup 22 C5).
@@ -226,5 +218,114 @@ fn exclude_snapshots(spec: &mut crate::api::v1::BackupSpec, lists: &TypeLists<'_
             &mut spec.included_cluster_scoped_resources,
             SNAPSHOT_CONTENTS,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::testing::{available, settings};
+
+    fn prepared(change: impl Fn(&mut Backup)) -> Backup {
+        prepared_with(change, Ok(&[]))
+    }
+
+    fn prepared_with(change: impl Fn(&mut Backup), excluded_by_label: Result<&[String], &str>) -> Backup {
+        let mut read_only = (*available("archive")).clone();
+        read_only.spec.access_mode = Some(crate::api::v1::AccessMode::ReadOnly);
+        let broken = BackupStorageLocation::new("velero", "broken");
+        let locations = [available("default"), Arc::new(read_only), Arc::new(broken)];
+        let settings = settings();
+        let facts =
+            Facts { now: Timestamp::UNIX_EPOCH, settings: &settings, locations: &locations, excluded_by_label };
+        let mut backup = Backup::new("velero", "b");
+        change(&mut backup);
+        prepare(&backup, &facts)
+    }
+
+    #[test]
+    fn an_empty_spec_is_completed_as_upstream_completes_it() {
+        let backup = prepared(|_| ());
+        assert_eq!(*backup.status.phase(), BackupPhase::InProgress, "{:?}", backup.status.validation_errors);
+        let spec = &backup.spec;
+        assert_eq!(spec.ttl.text(), "720h0m0s");
+        assert_eq!(spec.csi_snapshot_timeout.text(), "10m0s");
+        assert_eq!(spec.item_operation_timeout.text(), "4h0m0s");
+        assert_eq!(spec.storage_location, "default");
+        assert_eq!(spec.included_namespaces, ["*"]);
+        assert_eq!(spec.excluded_namespace_scoped_resources, [SNAPSHOTS]);
+        assert_eq!(spec.excluded_cluster_scoped_resources, [SNAPSHOT_CONTENTS]);
+        assert_eq!(spec.default_volumes_to_fs_backup, Some(false));
+        assert_eq!(backup.metadata.labels.unwrap()[labels::STORAGE_LOCATION], "default");
+        let noted = backup.metadata.annotations.unwrap();
+        assert_eq!(noted[annotations::SOURCE_CLUSTER_K8S_GIT_VERSION], "v1.35.4");
+        assert_eq!(noted[annotations::RESOURCE_TIMEOUT], "10m0s");
+        assert_eq!(backup.status.expiration.unwrap().0.as_second(), 720 * 3600);
+        assert_eq!(backup.status.format_version, "1.1.0");
+    }
+
+    #[test]
+    fn a_spec_that_breaks_every_rule_gets_every_message_in_order() {
+        let backup = prepared_with(
+            |b| {
+                "nowhere".clone_into(&mut b.spec.storage_location);
+                b.spec.ttl = GoDuration::from_text("soon");
+                b.spec.included_resources = vec!["*".to_owned(), "pods".to_owned()];
+                b.spec.included_namespaces = vec!["a".to_owned()];
+                b.spec.excluded_namespaces = vec!["a".to_owned()];
+                b.spec.label_selector = Some(Default::default());
+                b.spec.or_label_selectors = vec![Default::default()];
+            },
+            Err("refused"),
+        );
+        assert_eq!(*backup.status.phase(), BackupPhase::FailedValidation);
+        assert!(backup.status.start_timestamp.is_none());
+        let starts: Vec<_> =
+            backup.status.validation_errors.iter().map(|e| e.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            starts,
+            [
+                "invalid spec.ttl: time:",
+                "the backup storage",
+                "error getting namespace",
+                "Invalid included/excluded resource",
+                "Invalid included/excluded namespace",
+                "encountered labelSelector as",
+            ],
+            "{:?}",
+            backup.status.validation_errors
+        );
+    }
+
+    #[test]
+    fn a_location_that_cannot_be_written_says_why() {
+        for (location, text) in [
+            ("archive", "currently in read-only mode"),
+            ("broken", "has not been validated yet"),
+            ("nowhere", "'nowhere' was not found"),
+        ] {
+            let backup = prepared(|b| location.clone_into(&mut b.spec.storage_location));
+            assert!(backup.status.validation_errors[0].contains(text), "{:?}", backup.status.validation_errors);
+        }
+    }
+
+    #[test]
+    fn a_namespace_excluded_by_its_label_is_out_though_it_was_named() {
+        let backup = prepared_with(
+            |b| b.spec.included_namespaces = vec!["a".to_owned(), "b".to_owned()],
+            Ok(&["b".to_owned()]),
+        );
+        assert_eq!(*backup.status.phase(), BackupPhase::InProgress);
+        assert_eq!(backup.spec.included_namespaces, ["a"]);
+        assert_eq!(backup.spec.excluded_namespaces, ["b"]);
+    }
+
+    #[test]
+    fn snapshot_types_go_to_the_excludes_of_the_style_that_was_used() {
+        let old = prepared(|b| b.spec.included_resources = vec!["pods".to_owned(), SNAPSHOTS.to_owned()]);
+        assert_eq!(old.spec.included_resources, ["pods"]);
+        assert_eq!(old.spec.excluded_resources, [SNAPSHOTS, SNAPSHOT_CONTENTS]);
+        let all = prepared(|b| b.spec.excluded_cluster_scoped_resources = vec!["*".to_owned()]);
+        assert_eq!(all.spec.excluded_cluster_scoped_resources, ["*"]);
     }
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{go_json, time};
-use crate::backup::engine;
-use crate::backup::progress::Progress;
-use crate::backup::request::{Deps, Fatal, Report, Request};
+use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::{Discovery, DiscoveryError};
 use crate::runtime::operation::Handle;
 use crate::runtime::task;

@@ -7,7 +7,9 @@
 //!
 //! `WaitingForPluginOperations*` and `Finalizing*` come with plugins' operations and volumes; this server never writes them.
 
+pub mod download;
 pub mod reconcile;
 pub mod record;
 pub mod run;
 pub mod validate;
+pub mod volumes;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, RestorePhase};
 use crate::api::{GoDuration, labels, time};
+use crate::restore::request::unsupported;
 use crate::select::validation;
 
 use super::super::ports::Settings;
@@ -66,7 +67,7 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
     if let Err(error) = spec.item_operation_timeout.value() {
         errors.push(format!("invalid spec.itemOperationTimeout: {error}"));
     }
-    errors.extend(not_there_yet(seen));
+    errors.extend(unsupported(&seen.spec));
     if !matches!(spec.existing_resource_policy.as_str(), "" | "none" | "update") {
         errors.push(format!("Invalid ExistingResourcePolicy: {}", spec.existing_resource_policy));
     }
@@ -114,18 +115,6 @@ fn is_dns_label(name: &str) -> bool {
         && bytes.first().is_some_and(|b| inner(*b))
         && bytes.last().is_some_and(|b| inner(*b))
         && bytes.iter().all(|b| inner(*b) || *b == b'-')
-}
-
-/// What the spec asks for and this release cannot do: refused, never ignored (decision 22).
-fn not_there_yet(restore: &Restore) -> Vec<String> {
-    let mut errors = Vec::new();
-    if !restore.spec.hooks.resources.is_empty() {
-        errors.push("restore hooks are not supported by this release; remove spec.hooks".to_owned());
-    }
-    if restore.spec.resource_modifier.is_some() {
-        errors.push("resource modifiers are not supported by this release; remove spec.resourceModifier".to_owned());
-    }
-    errors
 }
 
 /// Finds the backup and its location, and completes `backupName` and `scheduleName`.
@@ -195,4 +184,89 @@ fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<Stri
         .max_by_key(|b| b.status.start_timestamp.as_ref().map(|t| t.0))
         .and_then(|b| b.metadata.name.clone())
         .ok_or_else(|| vec!["No completed backups found for schedule".to_owned()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::testing::{available, settings};
+
+    fn backup(name: &str, phase: &str, schedule: Option<&str>, started: i64) -> Arc<Backup> {
+        let mut backup = Backup::new("velero", name);
+        backup.status.phase = Some(BackupPhase::from(phase));
+        backup.status.start_timestamp = Some(time(Timestamp::from_second(started).unwrap()));
+        "default".clone_into(&mut backup.spec.storage_location);
+        if let Some(schedule) = schedule {
+            backup.metadata.labels = Some([(labels::SCHEDULE_NAME.to_owned(), schedule.to_owned())].into());
+        }
+        Arc::new(backup)
+    }
+
+    fn validated(change: impl Fn(&mut Restore)) -> Restore {
+        let backups = [
+            backup("good", "Completed", None, 1),
+            backup("part", "PartiallyFailed", Some("daily"), 9),
+            backup("old", "Completed", Some("daily"), 2),
+            backup("new", "Completed", Some("daily"), 3),
+            backup("running", "InProgress", None, 4),
+            backup("going", "Deleting", None, 4),
+        ];
+        let locations = [available("default")];
+        let settings = settings();
+        let facts = Facts { now: Timestamp::UNIX_EPOCH, settings: &settings, backups: &backups, locations: &locations };
+        let mut restore = Restore::new("velero", "r");
+        change(&mut restore);
+        validate(&restore, &facts)
+    }
+
+    #[test]
+    fn a_good_restore_is_completed_and_begins() {
+        let restore = validated(|r| "good".clone_into(&mut r.spec.backup_name));
+        assert_eq!(*restore.status.phase(), RestorePhase::InProgress, "{:?}", restore.status.validation_errors);
+        assert_eq!(restore.spec.excluded_resources, NON_RESTORABLE);
+        assert_eq!(restore.spec.item_operation_timeout.text(), "4h0m0s");
+        assert!(restore.status.start_timestamp.is_some());
+    }
+
+    #[test]
+    fn a_schedule_stands_for_its_newest_completed_backup() {
+        let restore = validated(|r| "daily".clone_into(&mut r.spec.schedule_name));
+        assert_eq!(restore.spec.backup_name, "new");
+        let restore = validated(|r| "old".clone_into(&mut r.spec.backup_name));
+        assert_eq!(restore.spec.schedule_name, "daily", "filled in from the backup's label");
+    }
+
+    #[test]
+    fn what_cannot_be_restored_is_refused_with_its_reason() {
+        let rows: [(&str, fn(&mut Restore), &str); 9] = [
+            ("no source", |_| (), "Either a backup or schedule"),
+            ("both", |r| {
+                "good".clone_into(&mut r.spec.backup_name);
+                "daily".clone_into(&mut r.spec.schedule_name);
+            }, "Either a backup or schedule"),
+            ("gone", |r| "none".clone_into(&mut r.spec.backup_name), "can't find backup velero/none"),
+            ("unfinished", |r| "running".clone_into(&mut r.spec.backup_name), "wait until it has completed"),
+            ("being deleted", |r| "going".clone_into(&mut r.spec.backup_name), "is being deleted"),
+            ("no schedule", |r| "x".clone_into(&mut r.spec.schedule_name), "No backups found for schedule"),
+            ("policy", |r| {
+                "good".clone_into(&mut r.spec.backup_name);
+                "replace".clone_into(&mut r.spec.existing_resource_policy);
+            }, "Invalid ExistingResourcePolicy: replace"),
+            ("nodes", |r| {
+                "good".clone_into(&mut r.spec.backup_name);
+                r.spec.included_resources = vec!["nodes".to_owned()];
+            }, "nodes are non-restorable resources"),
+            ("mapping", |r| {
+                "good".clone_into(&mut r.spec.backup_name);
+                r.spec.namespace_mapping = [("a".to_owned(), "Not Legal".to_owned())].into();
+            }, "is not a legal namespace name"),
+        ];
+        for (case, change, text) in rows {
+            let restore = validated(change);
+            assert_eq!(*restore.status.phase(), RestorePhase::FailedValidation, "{case}");
+            let errors = restore.status.validation_errors.join("\n");
+            assert!(errors.contains(text), "{case}: {errors}");
+            assert!(restore.status.start_timestamp.is_none(), "{case}");
+        }
+    }
 }

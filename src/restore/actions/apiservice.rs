@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::{ActionError, BuiltIn, Input, Output};
+use crate::api::labels::KUBE_AGGREGATOR_AUTOMANAGED;
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
     name: "velero.io/apiservice",
     resources: &["apiservices.apiregistration.k8s.io"],
-    label: Some("kube-aggregator.kubernetes.io/automanaged"),
+    label: Some(KUBE_AGGREGATOR_AUTOMANAGED),
     execute,
 };
 

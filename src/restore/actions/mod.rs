@@ -10,6 +10,7 @@ mod apiservice;
 mod crd_preserve_fields;
 mod job;
 mod pod;
+mod pod_volume_restore;
 mod pvc;
 mod role_bindings;
 mod secret;
@@ -231,6 +232,7 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
         Arc::new(crd_preserve_fields::ACTION),
         Arc::new(job::ACTION),
         Arc::new(pod::ACTION),
+        Arc::new(pod_volume_restore::ACTION),
         Arc::new(pvc::ACTION),
         Arc::new(role_bindings::NAMESPACED),
         Arc::new(secret::SecretAction),
@@ -394,7 +396,7 @@ mod tests {
     #[test]
     fn each_type_meets_its_actions() {
         let table: [(&str, Option<&str>, &[&str]); 6] = [
-            ("pods", Some("a"), &["velero.io/add-pvc-from-pod", "velero.io/pod"]),
+            ("pods", Some("a"), &["velero.io/add-pvc-from-pod", "velero.io/pod", "velero.io/pod-volume-restore"]),
             ("persistentvolumeclaims", Some("a"), &["velero.io/pvc"]),
             ("customresourcedefinitions.apiextensions.k8s.io", None, &["velero.io/crd-preserve-fields"]),
             ("apiservices.apiregistration.k8s.io", None, &["velero.io/apiservice"]),

@@ -3,25 +3,26 @@
 use serde_json::Value;
 
 use super::{ActionError, BuiltIn, Input, ItemId, Output};
+use crate::api::annotations;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::{metadata, volume};
 
 pub(super) const ACTION: BuiltIn =
     BuiltIn { name: "velero.io/pvc", resources: &["persistentvolumeclaims"], label: None, execute };
 
-const ANNOTATIONS: [&str; 7] = [
-    "pv.kubernetes.io/bind-completed",
-    "pv.kubernetes.io/bound-by-controller",
-    "volume.kubernetes.io/storage-provisioner",
-    "volume.beta.kubernetes.io/storage-provisioner",
-    "volume.kubernetes.io/selected-node",
-    "velero.io/volume-snapshot-name",
-    "velero.io/data-upload-name",
+const FORGOTTEN: [&str; 7] = [
+    annotations::BIND_COMPLETED,
+    annotations::BOUND_BY_CONTROLLER,
+    annotations::STORAGE_PROVISIONER,
+    annotations::BETA_STORAGE_PROVISIONER,
+    annotations::SELECTED_NODE,
+    annotations::VOLUME_SNAPSHOT_NAME,
+    annotations::DATA_UPLOAD_NAME,
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
-    metadata::remove_annotations(item, &ANNOTATIONS);
+    metadata::remove_annotations(item, &FORGOTTEN);
     let bound = input.original.pointer("/status/phase").is_some_and(|phase| phase == "Bound");
     let name = volume::volume_of(input.original).filter(|_| bound);
     let item = name.map(|name| ItemId::cluster(GroupResource::new("", "persistentvolumes"), name));

@@ -5,11 +5,11 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
 use super::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
+use crate::api::annotations::SERVICE_ACCOUNT_UID;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::metadata;
 
 const TOKEN_TYPE: &str = "kubernetes.io/service-account-token";
-const UID_ANNOTATION: &str = "kubernetes.io/service-account.uid";
 const FILLED: [&str; 2] = ["token", "ca.crt"];
 
 /// Upstream looks for the account in the source namespace of the new cluster; it is the target one, and the archive, that
@@ -58,7 +58,7 @@ fn possible_accounts(name: &str) -> impl Iterator<Item = &str> {
 }
 
 fn empty(secret: &mut Value) {
-    metadata::remove_annotations(secret, &[UID_ANNOTATION]);
+    metadata::remove_annotations(secret, &[SERVICE_ACCOUNT_UID]);
     if let Some(data) = secret.get_mut("data").and_then(Value::as_object_mut) {
         data.retain(|key, _| !FILLED.contains(&key.as_str()));
     }

@@ -6,12 +6,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{ActionError, BuiltIn, Input, Output};
+use crate::api::annotations::LAST_APPLIED;
 use crate::restore::object::metadata;
 
 pub(super) const ACTION: BuiltIn =
     BuiltIn { name: "velero.io/service", resources: &["services"], label: None, execute };
-
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     let asked = Asked::of(item)?;

@@ -12,6 +12,19 @@ pub enum ManagedFields {
     All,
 }
 
+impl std::str::FromStr for ManagedFields {
+    type Err = String;
+
+    /// Reads the flag `--restore-managed-fields`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "applied" => Ok(Self::Applied),
+            "all" => Ok(Self::All),
+            other => Err(format!("invalid value \"{other}\": use applied or all")),
+        }
+    }
+}
+
 /// Takes `managedFields` off the object to be created: an API server gives each field to whoever creates the object, so
 /// they only survive as a write of their own. Gives the list to write then, if this object needs it.
 pub fn take(object: &mut Value, mode: ManagedFields) -> Option<Value> {

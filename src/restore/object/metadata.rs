@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::api::labels::{BACKUP_NAME, RESTORE_NAME};
 use crate::api::names;
-use crate::restore::identifiers::{BACKUP_NAME, RESTORE_NAME};
 
 /// Assigned by the source cluster, meaningless or harmful in another one (the list of 1.18.1). Owner references are never
 /// restored: controllers adopt by labels.

@@ -3,14 +3,12 @@
 use serde_json::Value;
 
 use super::metadata;
-
-/// Overrides the restore's `restoreStatus` for one object: `true` or `false`, any case (1.18.1).
-pub const ANNOTATION: &str = "velero.io/restore-status";
+use crate::api::annotations::RESTORE_STATUS;
 
 /// Whether the status is written after the creation, and the annotation's value if it could not be read (then the spec
 /// decides).
 pub fn is_wanted(object: &Value, by_spec: bool) -> (bool, Option<&str>) {
-    let annotation = metadata::annotation(object, ANNOTATION);
+    let annotation = metadata::annotation(object, RESTORE_STATUS);
     match annotation.map(str::trim) {
         None | Some("") => (by_spec, None),
         Some(value) if value.eq_ignore_ascii_case("true") => (true, None),

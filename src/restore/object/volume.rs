@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::metadata;
-
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+use crate::api::annotations::{BIND_COMPLETED, BOUND_BY_CONTROLLER};
 
 /// How a backup kept the bytes of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +32,8 @@ pub struct KeptVolumes {
     pub pod_volumes: BTreeSet<(String, String)>,
     /// Claims `(namespace, name)` with a CSI snapshot or data upload, likewise.
     pub csi_snapshots: BTreeSet<(String, String)>,
+    /// Pods `(namespace, name)` with volumes that were backed up file by file.
+    pub pods: BTreeSet<(String, String)>,
 }
 
 /// What becomes of a persistent volume.

@@ -1,0 +1,164 @@
+//! Listing a bucket as an object store does: files are keys, and a directory without a file anywhere below does not exist.
+//!
+//! One directory at a time is in memory, with those above it.
+
+use std::io;
+use std::sync::Arc;
+use std::vec;
+
+use futures::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
+
+use super::dir::{Dir, Named};
+use super::{blocking, failure, object, staging};
+use crate::store::error::Class;
+use crate::store::provider::{Depth, Entry, Outcome, Pieces};
+
+/// What file systems keep for themselves at the top of a volume.
+pub(super) const LOST_AND_FOUND: &str = "lost+found";
+
+/// Begins the names that NFS gives to files that were removed while they were open.
+const NFS: &str = ".nfs";
+
+/// Entries found by one visit to the pool of threads.
+const BATCH: usize = 1000;
+
+pub(super) fn list(
+    bucket: impl Fn() -> Outcome<Dir> + Send + Sync + 'static,
+    permits: Arc<Semaphore>,
+    prefix: &str,
+    depth: Depth,
+) -> Pieces<Entry> {
+    let walk = Walk {
+        depth,
+        open: vec![],
+        prefix: prefix.to_owned(),
+        begun: false,
+    };
+    let bucket = Arc::new(bucket);
+    stream::try_unfold(walk, move |mut walk| {
+        let (bucket, permits) = (Arc::clone(&bucket), Arc::clone(&permits));
+        async move {
+            let batch = blocking(permits, move || {
+                let batch = walk.next_batch(bucket.as_ref())?;
+                Ok((batch, walk))
+            });
+            let (batch, walk) = batch.await?;
+            Ok((!batch.is_empty()).then(|| (stream::iter(batch.into_iter().map(Ok)), walk)))
+        }
+    })
+    .flat_map(|batch: Outcome<_>| match batch {
+        Ok(batch) => batch.left_stream(),
+        Err(failure) => stream::iter([Err(failure)]).right_stream(),
+    })
+    .boxed()
+}
+
+/// A walk through a tree, in the order of keys.
+struct Walk {
+    depth: Depth,
+    prefix: String,
+    begun: bool,
+    open: Vec<Level>,
+}
+
+/// A directory that is being listed.
+struct Level {
+    /// Empty, or ending with `/`.
+    prefix: String,
+    dir: Dir,
+    rest: vec::IntoIter<Named>,
+}
+
+impl Walk {
+    /// The next entries; none at the end.
+    fn next_batch(&mut self, bucket: &(impl Fn() -> Outcome<Dir> + ?Sized)) -> Outcome<Vec<Entry>> {
+        if !self.begun {
+            self.begun = true;
+            let top = bucket()?;
+            if self.prefix.split('/').next() == Some(staging::DIR) {
+                return Ok(Vec::new());
+            }
+            let dir = top.descend(self.prefix.split('/').filter(|name| !name.is_empty()));
+            self.open.extend(Level::read(self.prefix.clone(), dir)?);
+        }
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(level) = self.open.last_mut()
+        {
+            let Some(named) = level.rest.next() else {
+                self.open.pop();
+                continue;
+            };
+            let key = format!("{}{}", level.prefix, named.name);
+            match (named.is_dir, self.depth) {
+                (false, _) => match level.dir.stat(&named.name) {
+                    Ok(info) => batch.push(Entry::Object(object(&key, info))),
+                    Err(error) if is_gone(&error) => {}
+                    Err(error) => return Err(failure(&error)),
+                },
+                (true, Depth::One) => {
+                    if holds_a_file(level.dir.child(&named.name))? {
+                        batch.push(Entry::Prefix(format!("{key}/")));
+                    }
+                }
+                (true, Depth::All) => {
+                    let below = Level::read(format!("{key}/"), level.dir.child(&named.name))?;
+                    self.open.extend(below);
+                }
+            }
+        }
+        Ok(batch)
+    }
+}
+
+impl Level {
+    /// Reads a directory; none if it has gone.
+    fn read(prefix: String, dir: io::Result<Dir>) -> Outcome<Option<Self>> {
+        let read = dir.and_then(|dir| {
+            let mut entries = dir.entries()?;
+            entries.retain(|named| !is_hidden(prefix.is_empty(), &named.name));
+            // The order of keys: a directory counts with the slash that follows it.
+            entries.sort_by(|a, b| order(a).cmp(order(b)));
+            Ok((entries, dir))
+        });
+        match read {
+            Ok((entries, dir)) => Ok(Some(Self {
+                prefix,
+                dir,
+                rest: entries.into_iter(),
+            })),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn order(named: &Named) -> impl Iterator<Item = u8> {
+    named.name.bytes().chain(named.is_dir.then_some(b'/'))
+}
+
+fn is_hidden(at_top: bool, name: &str) -> bool {
+    name.starts_with(NFS) || at_top && (name == staging::DIR || name == LOST_AND_FOUND)
+}
+
+/// Whether there is any object in a directory, however deep.
+fn holds_a_file(dir: io::Result<Dir>) -> Outcome<bool> {
+    let Some(level) = Level::read("/".to_owned(), dir)? else {
+        return Ok(false);
+    };
+    let (dirs, files): (Vec<_>, Vec<_>) = level.rest.partition(|named| named.is_dir);
+    if !files.is_empty() {
+        return Ok(true);
+    }
+    for named in dirs {
+        if holds_a_file(level.dir.child(&named.name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    failure(error).class == Class::NotFound
+}

@@ -1,0 +1,405 @@
+//! Objects as files at `<fspath>/<bucket>/<key>` (decision 23, spec plugins 12.5).
+//!
+//! Not object_store's local store: that follows symbolic links, names its staging files after the objects, and leaves them where nobody can list them.
+//! What is written here is on the disk when a call returns; what is half written lies in `.velero-uploads` and is no object.
+
+mod dir;
+mod listing;
+mod staging;
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{self, FutureExt};
+use futures::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
+
+use self::dir::{Dir, FileInfo};
+use super::error::{Class, Failure};
+use super::provider::{Call, Depth, Entry, Outcome, Part, PartTag, Pieces, Provider, Unfinished};
+use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
+
+/// `spec.config` key: the directory that buckets are in.
+const FSPATH: &str = "fspath";
+
+/// Calls at work in a location at once. A file system that hangs holds no more threads than this; other calls end by their deadlines.
+const PARALLEL: usize = 16;
+
+/// Bytes of a piece of a stream.
+const PIECE: usize = 256 << 10;
+
+/// Times that a path is made anew because somebody removed an empty directory of it meanwhile.
+const TRIES: usize = 8;
+
+/// The file store of one bucket.
+#[derive(Debug)]
+pub(super) struct Filesystem {
+    bucket: Arc<Bucket>,
+    permits: Arc<Semaphore>,
+}
+
+/// Where the bucket is; what follows below blocks.
+#[derive(Debug)]
+struct Bucket {
+    root: PathBuf,
+    name: String,
+}
+
+impl Filesystem {
+    /// A store at what the configuration says. Touches no disk.
+    pub(super) fn open(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Self> {
+        config.check_keys(&[FSPATH])?;
+        let root = config.get(FSPATH).ok_or_else(|| {
+            StoreError::Config(format!(
+                "`config.{FSPATH}` is required: the directory that the server sees the volume at"
+            ))
+        })?;
+        if !Path::new(root).is_absolute() {
+            return Err(StoreError::Config(format!(
+                "`config.{FSPATH}` is `{root}`; it must be an absolute path"
+            )));
+        }
+        if bucket.starts_with('.') || bucket == listing::LOST_AND_FOUND || super::key::check(bucket).is_err() {
+            return Err(StoreError::Config(format!(
+                "`objectStorage.bucket` is `{bucket}`, which cannot be the name of its directory"
+            )));
+        }
+        if prefix.split('/').next() == Some(staging::DIR) {
+            return Err(StoreError::Config(format!(
+                "`objectStorage.prefix` must not begin with `{}`",
+                staging::DIR
+            )));
+        }
+        let bucket = Arc::new(Bucket {
+            root: root.into(),
+            name: bucket.to_owned(),
+        });
+        Ok(Self {
+            bucket,
+            permits: Arc::new(Semaphore::new(PARALLEL)),
+        })
+    }
+
+    /// Runs what blocks where it may.
+    fn run<T: Send + 'static>(&self, work: impl FnOnce(&Bucket) -> Outcome<T> + Send + 'static) -> Call<'static, T> {
+        let bucket = Arc::clone(&self.bucket);
+        blocking(Arc::clone(&self.permits), move || work(&bucket))
+    }
+}
+
+fn blocking<T: Send + 'static>(
+    permits: Arc<Semaphore>,
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Call<'static, T> {
+    let run = async move {
+        let stopped = |why: &dyn std::fmt::Display| Failure::new(Class::Other, format!("the work stopped: {why}"));
+        let permit = permits.acquire_owned().await.map_err(|closed| stopped(&closed))?;
+        // The thread keeps the permit: a caller that gave up does not make a hanging thread any less of one.
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        task.await.map_err(|error| stopped(&error))?
+    };
+    run.boxed()
+}
+
+impl Provider for Filesystem {
+    fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome> {
+        let key = key.to_owned();
+        self.run(move |bucket| bucket.put(&key, &bytes, only_new))
+    }
+
+    fn begin_upload(&self, key: &str) -> Call<'_, String> {
+        let key = key.to_owned();
+        self.run(move |bucket| {
+            not_reserved(&key)?;
+            staging::begin(&bucket.dir()?, &key)
+        })
+    }
+
+    fn put_part(&self, part: Part) -> Call<'_, PartTag> {
+        self.run(move |bucket| {
+            staging::write(&bucket.dir()?, &part)?;
+            Ok(PartTag(String::new()))
+        })
+    }
+
+    fn finish_upload(&self, key: &str, id: &str, _parts: Vec<PartTag>) -> Call<'_, ()> {
+        let (key, id) = (key.to_owned(), id.to_owned());
+        self.run(move |bucket| {
+            not_reserved(&key)?;
+            let top = bucket.dir()?;
+            staging::publish_upload(&top, &id, |staged, file| {
+                bucket.publish(&top, staged, file, &key, false).map(drop)
+            })
+        })
+    }
+
+    fn abort_upload(&self, _key: &str, id: &str) -> Call<'_, ()> {
+        let id = id.to_owned();
+        self.run(move |bucket| staging::discard(&bucket.dir()?, &id))
+    }
+
+    fn uploads(&self, prefix: &str) -> Pieces<Unfinished> {
+        let prefix = prefix.to_owned();
+        let found = self.run(move |bucket| staging::unfinished(&bucket.dir()?, &prefix));
+        stream::once(found)
+            .flat_map(|found| match found {
+                Ok(uploads) => stream::iter(uploads.into_iter().map(Ok)).left_stream(),
+                Err(failure) => stream::iter([Err(failure)]).right_stream(),
+            })
+            .boxed()
+    }
+
+    fn read(&self, key: &str, range: Option<Range<u64>>) -> Call<'_, (ObjectInfo, Pieces<Bytes>)> {
+        let key = key.to_owned();
+        let permits = Arc::clone(&self.permits);
+        let open = self.run(move |bucket| {
+            let (info, file) = bucket.open(&key)?;
+            let range = range.unwrap_or(0..info.size);
+            if range.end > info.size {
+                let detail = format!(
+                    "bytes up to {} were asked for, but there are only {}",
+                    range.end, info.size
+                );
+                return Err(Failure::new(Class::Invalid, detail));
+            }
+            Ok((info, pieces(file, range, permits)))
+        });
+        open.boxed()
+    }
+
+    fn head(&self, key: &str) -> Call<'_, ObjectInfo> {
+        let key = key.to_owned();
+        self.run(move |bucket| {
+            let (dir, name) = bucket.parent(&key)?;
+            Ok(object(&key, dir.stat(name).map_err(|error| failure(&error))?))
+        })
+    }
+
+    fn list(&self, prefix: &str, depth: Depth) -> Pieces<Entry> {
+        let bucket = Arc::clone(&self.bucket);
+        listing::list(move || bucket.dir(), Arc::clone(&self.permits), prefix, depth)
+    }
+
+    fn delete(&self, key: &str) -> Call<'_, ()> {
+        let key = key.to_owned();
+        self.run(move |bucket| bucket.delete(&key))
+    }
+
+    fn sign(&self, _key: &str, _ttl: Duration) -> Call<'_, Option<String>> {
+        future::ready(Ok(None)).boxed()
+    }
+
+    fn needs_identity(&self) -> bool {
+        true
+    }
+
+    fn create_bucket(&self) -> Call<'_, ()> {
+        self.run(|bucket| {
+            bucket
+                .root()?
+                .child_or_new(&bucket.name)
+                .map_err(|error| failure(&error))?;
+            Ok(())
+        })
+    }
+}
+
+impl Bucket {
+    fn root(&self) -> Outcome<Dir> {
+        Dir::open(&self.root).map_err(|error| self.unavailable(&self.root, &error))
+    }
+
+    /// The bucket's directory. That it is not there never means that the store is empty: the volume may not be mounted.
+    fn dir(&self) -> Outcome<Dir> {
+        self.root()?
+            .child(&self.name)
+            .map_err(|error| self.unavailable(&self.root.join(&self.name), &error))
+    }
+
+    #[expect(clippy::unused_self, reason = "an error of the bucket")]
+    fn unavailable(&self, path: &Path, error: &io::Error) -> Failure {
+        let path = path.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::new(
+                Class::Unavailable,
+                format!(
+                    "the directory `{path}` is not there: the volume is not mounted, or the location was never validated for writing"
+                ),
+            ),
+            _ => Failure {
+                detail: format!("the directory `{path}` cannot be opened: {error}"),
+                ..failure(error)
+            },
+        }
+    }
+
+    /// The directory that a key's file is in, and the file's name.
+    fn parent<'k>(&self, key: &'k str) -> Outcome<(Dir, &'k str)> {
+        not_reserved(key)?;
+        let (dirs, name) = split(key);
+        let dir = self.dir()?.descend(dirs).map_err(|error| failure(&error))?;
+        Ok((dir, name))
+    }
+
+    fn open(&self, key: &str) -> Outcome<(ObjectInfo, File)> {
+        let (dir, name) = self.parent(key)?;
+        let file = dir.file(name).map_err(|error| failure(&error))?;
+        let info = dir::info(&file).map_err(|error| failure(&error))?;
+        Ok((object(key, info), file))
+    }
+
+    fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> Outcome<PutOutcome> {
+        not_reserved(key)?;
+        let top = self.dir()?;
+        staging::with_file(&top, bytes, |staged, file| {
+            self.publish(&top, staged, file, key, only_new)
+        })
+    }
+
+    /// Gives a staged file its name. It was synced before.
+    #[expect(clippy::unused_self, reason = "what a bucket does")]
+    fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, only_new: bool) -> Outcome<PutOutcome> {
+        let (dirs, name) = split(key);
+        let dirs: Vec<_> = dirs.collect();
+        let mut tries = TRIES;
+        loop {
+            let attempt = top.descend_or_new(dirs.iter().copied()).and_then(|dir| {
+                let moved = if only_new {
+                    staged.rename_new(file, &dir, name)
+                } else {
+                    staged.rename(file, &dir, name)
+                };
+                moved.and_then(|()| dir.sync())
+            });
+            match attempt {
+                Ok(()) => return Ok(PutOutcome::Created),
+                Err(error) if only_new && error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Ok(PutOutcome::Exists);
+                }
+                // A deletion may have removed the directory, empty as it was, between our making and our using it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+    }
+
+    /// Removes a file and the directories that it leaves empty: one that stayed would be listed as a backup.
+    fn delete(&self, key: &str) -> Outcome<()> {
+        not_reserved(key)?;
+        let (dirs, name) = split(key);
+        let mut path = vec![self.dir()?];
+        let dirs: Vec<_> = dirs.collect();
+        for dir in &dirs {
+            match path[path.len() - 1].child(dir) {
+                Ok(child) => path.push(child),
+                Err(error) if failure(&error).class == Class::NotFound => return Ok(()),
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+        path[path.len() - 1]
+            .remove_file(name)
+            .map_err(|error| failure(&error))?;
+        for (at, dir) in dirs.iter().enumerate().rev() {
+            if !path[at].remove_dir(dir) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The directories of a key and its file's name.
+fn split(key: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (dirs, name) = key.rsplit_once('/').unwrap_or(("", key));
+    (dirs.split('/').filter(|dir| !dir.is_empty()), name)
+}
+
+/// Staging files are no objects.
+fn not_reserved(key: &str) -> Outcome<()> {
+    if key.split('/').next() == Some(staging::DIR) {
+        return Err(Failure::new(
+            Class::Invalid,
+            format!("keys in `{}` are reserved", staging::DIR),
+        ));
+    }
+    Ok(())
+}
+
+fn object(key: &str, info: FileInfo) -> ObjectInfo {
+    ObjectInfo {
+        key: key.to_owned(),
+        size: info.size,
+        etag: Some(info.etag),
+        modified: info.modified,
+    }
+}
+
+/// Reads a file piece by piece, each where blocking is allowed.
+fn pieces(file: File, range: Range<u64>, permits: Arc<Semaphore>) -> Pieces<Bytes> {
+    let file = Arc::new(file);
+    stream::try_unfold(range, move |range| {
+        let (file, permits) = (Arc::clone(&file), Arc::clone(&permits));
+        async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            let size = usize::try_from(range.end - range.start).map_or(PIECE, |rest| rest.min(PIECE));
+            let start = range.start;
+            let piece = blocking(permits, move || {
+                let mut piece = vec![0; size];
+                file.read_exact_at(&mut piece, start).map_err(|error| failure(&error))?;
+                Ok(Bytes::from(piece))
+            });
+            let piece = piece.await?;
+            Ok(Some((piece, start + size as u64..range.end)))
+        }
+    })
+    .boxed()
+}
+
+/// What an error of the operating system calls for.
+fn failure(error: &io::Error) -> Failure {
+    use rustix::io::Errno;
+    let class = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOENT) => return Failure::not_found(),
+        // A step of the path is a file, a link or something stranger.
+        Some(Errno::NOTDIR | Errno::LOOP) => {
+            return Failure::new(
+                Class::NotFound,
+                "there is no such object: a part of its path is a file or a symbolic link",
+            );
+        }
+        Some(Errno::ACCESS | Errno::PERM) => Class::Permission,
+        Some(Errno::ROFS) => Class::ReadOnly,
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Class::Full,
+        Some(Errno::NAMETOOLONG) => Class::Invalid,
+        Some(
+            Errno::IO
+            | Errno::STALE
+            | Errno::TIMEDOUT
+            | Errno::NODEV
+            | Errno::NXIO
+            | Errno::NOTCONN
+            | Errno::HOSTDOWN
+            | Errno::AGAIN
+            | Errno::MFILE
+            | Errno::NFILE,
+        ) => Class::Unavailable,
+        Some(_) => Class::Other,
+        None if error.kind() == io::ErrorKind::NotFound => return Failure::not_found(),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Failure::new(Class::Unavailable, "the file has become shorter while it was read");
+        }
+        None => Class::Other,
+    };
+    Failure::new(class, error.to_string().to_lowercase())
+}

@@ -1,0 +1,115 @@
+//! What a kind of object store has to do; [`super::Store`] does the rest.
+//!
+//! Keys here are whole: the location's prefix is in them, and they were checked ([`super::key`]). Calls may be dropped at any time and may be repeated;
+//! deadlines are the caller's.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+
+use super::error::Failure;
+use super::{ObjectInfo, PutOutcome};
+
+/// The result of a provider's call, before [`super::Store`] says what was attempted and where.
+pub type Outcome<T> = Result<T, Failure>;
+
+/// A provider's call under way.
+pub type Call<'a, T> = BoxFuture<'a, Outcome<T>>;
+
+/// A provider's answer that comes in pieces.
+pub type Pieces<T> = BoxStream<'static, Outcome<T>>;
+
+/// An object store, narrowed to one bucket.
+pub trait Provider: fmt::Debug + Send + Sync + 'static {
+    /// Writes an object as a whole, atomically; with `only_new` not over another one.
+    fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome>;
+
+    /// Begins an upload and names it.
+    fn begin_upload(&self, key: &str) -> Call<'_, String>;
+
+    /// Sends one part. Parts of an upload may be sent at once and in any order.
+    fn put_part(&self, part: Part) -> Call<'_, PartTag>;
+
+    /// Makes an upload an object; `parts` are in order and complete. [`super::Class::NotFound`] if there is no such upload (any more).
+    fn finish_upload(&self, key: &str, id: &str, parts: Vec<PartTag>) -> Call<'_, ()>;
+
+    /// Discards an upload; one that is not there is success.
+    fn abort_upload(&self, key: &str, id: &str) -> Call<'_, ()>;
+
+    /// Every unfinished upload of the bucket whose key begins with `prefix`, or is not known any more.
+    fn uploads(&self, prefix: &str) -> Pieces<Unfinished>;
+
+    /// Reads an object or a range that lies within it.
+    fn read(&self, key: &str, range: Option<Range<u64>>) -> Call<'_, (ObjectInfo, Pieces<Bytes>)>;
+
+    /// What is known of an object. [`super::Class::NotFound`] means that the bucket is there and the object is not.
+    fn head(&self, key: &str) -> Call<'_, ObjectInfo>;
+
+    /// What lies below `prefix` (empty or ending with `/`).
+    fn list(&self, prefix: &str, depth: Depth) -> Pieces<Entry>;
+
+    /// Deletes an object; one that is not there is success.
+    fn delete(&self, key: &str) -> Call<'_, ()>;
+
+    /// A URL that lets anyone GET the object for that long; `None` if this provider cannot do that.
+    fn sign(&self, key: &str, ttl: Duration) -> Call<'_, Option<String>>;
+
+    /// Whether the bucket could be another one tomorrow under the same configuration (a volume that is not mounted), so that it needs an identity of its own.
+    fn needs_identity(&self) -> bool;
+
+    /// Makes the bucket if this provider's buckets need no more than that.
+    fn create_bucket(&self) -> Call<'_, ()>;
+}
+
+/// A part of an upload on its way.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The object it will be part of.
+    pub key: String,
+    /// From [`Provider::begin_upload`].
+    pub id: String,
+    /// 0, 1, 2 …
+    pub index: usize,
+    /// Bytes in the parts before it.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// What a provider wants to know of a part when the upload is finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartTag(pub String);
+
+/// An upload that was begun and neither finished nor aborted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The object it would have become; empty if that is not known any more.
+    pub key: String,
+    /// What [`Provider::abort_upload`] takes.
+    pub id: String,
+    /// When it began, by the store's clock.
+    pub began: Timestamp,
+}
+
+/// How deep a listing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Objects right below the prefix, and "directories" below it that hold any.
+    One,
+    /// All objects below the prefix.
+    All,
+}
+
+/// An entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// An object.
+    Object(ObjectInfo),
+    /// A "directory", ending with `/`.
+    Prefix(String),
+}

@@ -1,0 +1,205 @@
+//! The credentials file: INI with a section a profile (spec plugins 12.2). object_store has no profiles.
+
+use std::collections::BTreeMap;
+
+use object_store::aws::AmazonS3ConfigKey;
+
+use crate::store::{Result, Secret, StoreError};
+
+/// What a profile holds.
+pub(super) struct Profile {
+    pub(super) key_id: String,
+    pub(super) secret_key: Secret,
+    pub(super) token: Option<Secret>,
+    pub(super) region: Option<String>,
+}
+
+/// Ways to credentials that a profile may describe and that need another request or program first.
+const NOT_YET: [&str; 6] = [
+    "role_arn",
+    "source_profile",
+    "credential_process",
+    "credential_source",
+    "sso_session",
+    "web_identity_token_file",
+];
+
+/// Reads one profile. Errors name profiles and keys, never values.
+pub(super) fn profile(text: &Secret, name: &str) -> Result<Profile> {
+    let mut keys = section(text.expose(), name).ok_or_else(|| {
+        StoreError::Config(format!(
+            "the credentials file has no profile `{name}`; check `config.profile` and the secret"
+        ))
+    })?;
+    if let Some(key) = NOT_YET.iter().find(|key| keys.contains_key(**key)) {
+        let text = format!(
+            "profile `{name}` of the credentials file has `{key}`, which is not supported yet; use an access key, or the environment's role without a credentials file"
+        );
+        return Err(StoreError::Config(text));
+    }
+    let mut take = |key: &str| keys.remove(key).filter(|value| !value.is_empty());
+    let (region, token) = (take("region"), take("aws_session_token").map(Secret::new));
+    let mut required = |key: &str| {
+        take(key).ok_or_else(|| {
+            StoreError::Config(format!(
+                "profile `{name}` of the credentials file has no `{key}`; check the secret"
+            ))
+        })
+    };
+    let key_id = required("aws_access_key_id")?;
+    let secret_key = Secret::new(required("aws_secret_access_key")?);
+    Ok(Profile {
+        key_id,
+        secret_key,
+        token,
+        region,
+    })
+}
+
+/// The keys of all sections of that name; of several values of a key the last one counts. Lines that are neither section nor `key = value` are passed over:
+/// the file may be a whole configuration of Amazon's command line.
+fn section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
+    let mut found = None;
+    let mut inside = false;
+    for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(header) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
+            let header = header.trim();
+            inside = header.strip_prefix("profile ").map_or(header, str::trim_start) == name;
+            if inside {
+                found.get_or_insert_with(BTreeMap::new);
+            }
+        } else if inside
+            && let Some((key, value)) = line.split_once('=')
+            && let Some(keys) = &mut found
+        {
+            // Nothing is cut off a value but spaces: a secret of another maker than Amazon may have any character.
+            keys.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+        }
+    }
+    found
+}
+
+/// What the environment says about credentials; no other variable may change where a location is.
+pub(super) fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Vec<(AmazonS3ConfigKey, String)> {
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
+        ("AWS_SECRET_ACCESS_KEY", AmazonS3ConfigKey::SecretAccessKey),
+        ("AWS_SESSION_TOKEN", AmazonS3ConfigKey::Token),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", AmazonS3ConfigKey::WebIdentityTokenFile),
+        ("AWS_ROLE_ARN", AmazonS3ConfigKey::RoleArn),
+        ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
+        ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
+        (
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
+        ),
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            AmazonS3ConfigKey::ContainerCredentialsFullUri,
+        ),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            AmazonS3ConfigKey::ContainerAuthorizationTokenFile,
+        ),
+    ];
+    let set = |(name, key): (&str, AmazonS3ConfigKey)| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(|value| (key, value))
+    };
+    keys.into_iter().filter_map(set).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\u{feff}# for backups\r
+[default]\r
+aws_access_key_id = AKIADEFAULT\r
+aws_secret_access_key=abc/def+ghi=#;1\r
+\r
+[ other ]
+AWS_Access_Key_Id=AKIAOTHER
+  aws_secret_access_key = s
+aws_session_token = t
+region = eu-west-1
+s3 =
+  max_concurrent_requests = 20
+
+[profile configured]
+aws_access_key_id=AKIACONF
+aws_secret_access_key=first
+aws_secret_access_key=second
+
+[role]
+role_arn = arn:aws:iam::1:role/x
+source_profile = default
+
+[half]
+aws_access_key_id = AKIAHALF
+aws_secret_access_key =
+[empty]
+";
+
+    #[test]
+    fn profiles_are_read_as_amazons_tools_write_them_and_people_edit_them() {
+        let read = |name: &str| {
+            let Profile {
+                key_id,
+                secret_key,
+                token,
+                region,
+            } = profile(&Secret::new(FILE), name).unwrap();
+            (
+                key_id,
+                secret_key.expose().to_owned(),
+                token.map(|token| token.expose().to_owned()),
+                region,
+            )
+        };
+        let text = |text: &str| text.to_owned();
+        assert_eq!(
+            read("default"),
+            (text("AKIADEFAULT"), text("abc/def+ghi=#;1"), None, None)
+        );
+        assert_eq!(
+            read("other"),
+            (text("AKIAOTHER"), text("s"), Some(text("t")), Some(text("eu-west-1")))
+        );
+        assert_eq!(read("configured"), (text("AKIACONF"), text("second"), None, None));
+    }
+
+    #[test]
+    fn a_profile_that_gives_no_credentials_is_refused_without_showing_any() {
+        for (name, named) in [
+            ("missing", "no profile `missing`"),
+            ("role", "`role_arn`"),
+            ("half", "no `aws_secret_access_key`"),
+            ("empty", "no `aws_access_key_id`"),
+        ] {
+            let error = profile(&Secret::new(FILE), name).err().unwrap().to_string();
+            assert!(error.contains(named), "{error}");
+            assert!(!error.contains("AKIA") && !error.contains("arn:"), "{error}");
+        }
+        let unstructured = profile(&Secret::new("hunter2"), "default").err().unwrap().to_string();
+        assert!(!unstructured.contains("hunter2"));
+    }
+
+    #[test]
+    fn only_variables_about_credentials_are_taken_from_the_environment() {
+        let environment = |name: &str| match name {
+            "AWS_ROLE_ARN" => Some("arn".to_owned()),
+            "AWS_SESSION_TOKEN" => Some(String::new()),
+            "AWS_ENDPOINT" | "AWS_REGION" | "AWS_ALLOW_HTTP" => panic!("{name} must not matter"),
+            _ => None,
+        };
+        assert_eq!(
+            from_environment(environment),
+            [(AmazonS3ConfigKey::RoleArn, "arn".to_owned())]
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! From object_store's errors to classes and causes.
+//!
+//! Its errors keep the status and body of an answer in a type that is not public, and some calls (listing) do not even look at the status. So both are
+//! taken from the one text that has them all. Of a body only code and message are shown: the rest repeats the request.
+
+use std::error::Error as StdError;
+
+use object_store::Error;
+use object_store::client::{HttpError, HttpErrorKind};
+
+use crate::store::error::{Class, Failure};
+
+/// What an error calls for.
+pub(super) fn failure(error: &Error) -> Failure {
+    let cause = Cause::of(error);
+    match (&cause, error) {
+        (Cause::Answer(answer), _) => answer.failure(),
+        (Cause::Transport(failure), _) => failure.clone(),
+        (Cause::Unknown, Error::NotFound { .. }) => Failure::not_found(),
+        (Cause::Unknown, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
+            Failure::new(Class::Permission, "access was denied")
+        }
+        (Cause::Unknown, _) => Failure::new(Class::Other, without_queries(&chain(error))),
+    }
+}
+
+/// Status of the answer that an error tells of, if it was an answer.
+pub(super) fn status(error: &Error) -> Option<u16> {
+    match Cause::of(error) {
+        Cause::Answer(answer) => Some(answer.status),
+        Cause::Transport(_) | Cause::Unknown => None,
+    }
+}
+
+enum Cause {
+    Answer(Answer),
+    Transport(Failure),
+    Unknown,
+}
+
+impl Cause {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(http) = error.downcast_ref::<HttpError>() {
+                return Self::Transport(transport(http));
+            }
+            if let Some(answer) = Answer::parse(&error.to_string()) {
+                return Self::Answer(answer);
+            }
+            next = error.source();
+        }
+        Self::Unknown
+    }
+}
+
+fn transport(error: &HttpError) -> Failure {
+    let cause = root(error);
+    // A certificate does not become good by waiting.
+    if cause.contains("certificate") {
+        let detail =
+            format!("the connection was not trusted: {cause}; check `objectStorage.caCert`, or what stands between");
+        return Failure::new(Class::Invalid, detail);
+    }
+    let what = match error.kind() {
+        HttpErrorKind::Connect => "there is no connection",
+        HttpErrorKind::Timeout => "there was no answer in time",
+        _ => "the connection broke",
+    };
+    Failure::new(Class::Unavailable, format!("{what}: {}", without_queries(&cause)))
+}
+
+/// The innermost cause.
+fn root(error: &(dyn StdError + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    deepest.to_string()
+}
+
+/// Every cause, outermost first, without repetitions.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let cause = source.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// An answer with a status that is no success, or a body that says so.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    status: u16,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+impl Answer {
+    /// Finds status and body in object_store's text.
+    fn parse(text: &str) -> Option<Self> {
+        const STATUS: &str = "Server returned non-2xx status code: ";
+        const BODY: &str = "Server returned error response: ";
+        const REDIRECT: &str = "Received redirect without LOCATION";
+        if let Some(at) = text.find(STATUS) {
+            let rest = &text[at + STATUS.len()..];
+            return Some(Self::new(rest.get(..3)?.parse().ok()?, rest));
+        }
+        if let Some(at) = text.find(BODY) {
+            return Some(Self::new(500, &text[at + BODY.len()..]));
+        }
+        text.contains(REDIRECT).then(|| Self::new(301, ""))
+    }
+
+    pub(super) fn new(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            code: element(body, "Code"),
+            message: element(body, "Message"),
+        }
+    }
+
+    pub(super) fn failure(&self) -> Failure {
+        let class = self.class();
+        if class == Class::NotFound {
+            return Failure::not_found();
+        }
+        let said = match (&self.code, &self.message) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(text), None) | (None, Some(text)) => text.clone(),
+            (None, None) => format!("status {}", self.status),
+        };
+        let advice = match self.code.as_deref() {
+            Some("NoSuchBucket") => "; check `objectStorage.bucket`",
+            Some("AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException") => {
+                "; check `config.region`"
+            }
+            Some("RequestTimeTooSkewed") => "; check the clocks",
+            _ if matches!(self.status, 300..400) => "; check `config.region` and `config.s3Url`",
+            _ => "",
+        };
+        Failure::new(class, format!("the store answered {said}{advice}"))
+    }
+
+    fn class(&self) -> Class {
+        match (self.code.as_deref(), self.status) {
+            (Some("NoSuchBucket"), _) => Class::Invalid,
+            (Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"), _) => Class::Permission,
+            (
+                Some("QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "InsufficientCapacity"),
+                _,
+            ) => Class::Full,
+            (Some("EntityTooLarge"), _) | (_, 413) => Class::TooLarge,
+            (Some("SlowDown" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" | "OperationAborted"), _) => {
+                Class::Unavailable
+            }
+            (_, 404) => Class::NotFound,
+            (_, 401 | 403) => Class::Permission,
+            (_, 408 | 409 | 429 | 500 | 502..=504) => Class::Unavailable,
+            (_, 507) => Class::Full,
+            (_, 300..=499) => Class::Invalid,
+            _ => Class::Other,
+        }
+    }
+}
+
+/// Text of an XML element, shortened, on one line.
+fn element(body: &str, name: &str) -> Option<String> {
+    const LONGEST: usize = 300;
+    let start = body.find(&format!("<{name}>"))? + name.len() + 2;
+    let end = start + body[start..].find(&format!("</{name}>"))?;
+    let text = body[start..end]
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'");
+    let text: String = text
+        .replace("&amp;", "&")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST)
+        .collect();
+    let text = text.trim().trim_end_matches('.');
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Cuts off the queries of URLs: that of a signed one is as good as a key.
+pub(super) fn without_queries(text: &str) -> String {
+    let cut = |word: &str| match word.split_once('?') {
+        Some((url, _)) if url.contains("://") => format!("{url}?…"),
+        _ => word.to_owned(),
+    };
+    text.split(' ').map(cut).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, code: &str, message: &str) -> Failure {
+        let body = format!(
+            "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message><StringToSign>hunter2</StringToSign></Error>"
+        );
+        Answer::parse(&format!(
+            "Error performing GET http://s3/b in 1ms - Server returned non-2xx status code: {status} Whatever: {body}"
+        ))
+        .unwrap()
+        .failure()
+    }
+
+    #[test]
+    fn answers_are_classed_by_code_and_else_by_status() {
+        for (status, code, class) in [
+            (404, "NoSuchKey", Class::NotFound),
+            (404, "NoSuchUpload", Class::NotFound),
+            (404, "NoSuchBucket", Class::Invalid),
+            (403, "AccessDenied", Class::Permission),
+            (403, "SignatureDoesNotMatch", Class::Permission),
+            (400, "ExpiredToken", Class::Permission),
+            (400, "AuthorizationHeaderMalformed", Class::Invalid),
+            (301, "PermanentRedirect", Class::Invalid),
+            (503, "SlowDown", Class::Unavailable),
+            (500, "InternalError", Class::Unavailable),
+            (429, "TooManyRequests", Class::Unavailable),
+            (409, "ConditionalRequestConflict", Class::Unavailable),
+            (507, "XMinioStorageFull", Class::Full),
+            (413, "EntityTooLarge", Class::TooLarge),
+            (416, "InvalidRange", Class::Invalid),
+            (501, "NotImplemented", Class::Other),
+        ] {
+            assert_eq!(answer(status, code, "m").class, class, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_code_and_message_of_a_body_are_shown() {
+        let failure = answer(403, "SignatureDoesNotMatch", "Check your key &amp; signing\nmethod.");
+        assert_eq!(
+            failure.detail,
+            "the store answered SignatureDoesNotMatch: Check your key & signingmethod"
+        );
+        assert_eq!(answer(403, "", "").detail, "the store answered status 403");
+    }
+
+    #[test]
+    fn a_signed_url_in_an_error_loses_its_signature() {
+        assert_eq!(
+            without_queries("GET https://s3/b?X-Amz-Signature=hunter2 failed? yes"),
+            "GET https://s3/b?… failed? yes"
+        );
+    }
+}
