@@ -26,6 +26,7 @@ pub struct ListRequest {
 }
 
 /// What a list yields.
+#[expect(clippy::large_enum_variant, reason = "nearly every event is an item")]
 #[derive(Debug)]
 pub enum ListEvent {
     /// One object.

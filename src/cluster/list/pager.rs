@@ -235,7 +235,11 @@ impl Pager {
                 // Without a page half handed out nothing comes twice: the order is that of the names.
                 return Ok((std::mem::take(&mut self.ahead) > 0).then_some(ListEvent::Restarted));
             }
-            return self.restart(error).map(Some);
+            return if self.restart() {
+                Ok(Some(ListEvent::Restarted))
+            } else {
+                Err(self.restarted_too_often(error))
+            };
         }
         if begun {
             // It may have been more than the server could deliver in its time.
@@ -249,25 +253,30 @@ impl Pager {
         tracing::debug!(%error, wait_ms = wait.as_millis(), "a page of a list failed; trying again");
         tokio::time::sleep(wait).await;
         if self.token.is_empty() && self.ahead > 0 {
-            return self.restart(error).map(Some);
+            return if self.restart() {
+                Ok(Some(ListEvent::Restarted))
+            } else {
+                Err(self.restarted_too_often(error))
+            };
         }
         Ok(None)
     }
 
-    fn restart(&mut self, because: ApiError) -> Result<ListEvent, ListError> {
-        if self.restarts == MAX_RESTARTS {
-            let (attempt, restarts) = (self.attempt.clone(), self.restarts);
-            return Err(ListError::Restarts {
-                attempt,
-                restarts,
-                last: Box::new(because),
-            });
-        }
-        self.restarts += 1;
+    /// Goes back to the beginning, if that did not happen too often.
+    fn restart(&mut self) -> bool {
         self.token.clear();
         self.ahead = 0;
         self.position = 0;
-        Ok(ListEvent::Restarted)
+        self.restarts += 1;
+        self.restarts <= MAX_RESTARTS
+    }
+
+    fn restarted_too_often(&self, last: ApiError) -> ListError {
+        ListError::Restarts {
+            attempt: self.attempt.clone(),
+            restarts: MAX_RESTARTS,
+            last: Box::new(last),
+        }
     }
 
     fn not_a_list(&self, reason: String) -> ListError {
