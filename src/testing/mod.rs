@@ -1,1 +1,3 @@
 //! Fakes and builders for tests (feature `testing`).
+
+pub mod store_suite;

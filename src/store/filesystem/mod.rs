@@ -394,12 +394,11 @@ fn failure(error: &io::Error) -> Failure {
             | Errno::MFILE
             | Errno::NFILE,
         ) => Class::Unavailable,
-        Some(_) => Class::Other,
         None if error.kind() == io::ErrorKind::NotFound => return Failure::not_found(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Failure::new(Class::Unavailable, "the file has become shorter while it was read");
         }
-        None => Class::Other,
+        _ => Class::Other,
     };
     Failure::new(class, error.to_string().to_lowercase())
 }
