@@ -14,6 +14,9 @@ use super::error::{Class, Failure};
 use super::provider::{Depth, Entry, Outcome, Part, PartTag, Pieces, Provider};
 use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, Upload, key};
 
+#[cfg(test)]
+mod tests;
+
 /// How long calls may take. Fixed: nobody ever knew better values for a location than for all.
 mod deadline {
     use std::time::Duration;
