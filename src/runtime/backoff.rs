@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
+use tokio::time::Instant;
+
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff as _};
 
 /// How the waits grow.
@@ -70,6 +72,35 @@ impl Backoff {
     /// It succeeded: the next failure is a first one.
     pub fn succeeded(&mut self) {
         self.state.reset();
+    }
+}
+
+/// The waits of something that runs on and on and breaks now and then: a long time without a failure counts as a success.
+#[derive(Debug)]
+pub struct Calming {
+    backoff: Backoff,
+    calm: Duration,
+    last: Option<Instant>,
+}
+
+impl Calming {
+    /// `calm` is how long nothing must fail for the waits to start over.
+    pub fn new(policy: Policy, calm: Duration) -> Self {
+        Self {
+            backoff: Backoff::new(policy),
+            calm,
+            last: None,
+        }
+    }
+
+    /// It failed once more: how long to wait.
+    pub fn failed(&mut self) -> Duration {
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now.duration_since(last) >= self.calm) {
+            self.backoff.succeeded();
+        }
+        self.last = Some(now);
+        self.backoff.failed()
     }
 }
 
@@ -142,6 +173,16 @@ mod tests {
                 "{wait:?}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_calm_while_starts_over() {
+        let mut backoff = Calming::new(POLICY, Duration::from_mins(2));
+        backoff.failed();
+        tokio::time::advance(Duration::from_mins(1)).await;
+        assert_eq!(backoff.failed(), Duration::from_secs(2));
+        tokio::time::advance(Duration::from_mins(2)).await;
+        assert_eq!(backoff.failed(), Duration::from_secs(1));
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl Metrics {
         let total = |result| self.reconcile_total.with_label_values(&[name, result]);
         ControllerMetrics {
             errors: total("error"),
+            requeued: total("requeue"),
             requeued_after: total("requeue_after"),
             successes: total("success"),
             reconcile_errors: self.reconcile_errors.with_label_values(&one),
@@ -192,11 +193,14 @@ pub(crate) enum PassResult {
     Invalid,
     Error,
     Panic,
+    /// Not a failure of anybody: it is to be done again by whoever leads.
+    Lost,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct ControllerMetrics {
     errors: IntCounter,
+    requeued: IntCounter,
     requeued_after: IntCounter,
     successes: IntCounter,
     reconcile_errors: IntCounter,
@@ -221,6 +225,7 @@ impl ControllerMetrics {
         match result {
             PassResult::Success => self.successes.inc(),
             PassResult::RequeueAfter => self.requeued_after.inc(),
+            PassResult::Lost => self.requeued.inc(),
             PassResult::Invalid | PassResult::Error | PassResult::Panic => {
                 self.errors.inc();
                 self.reconcile_errors.inc();
@@ -229,7 +234,7 @@ impl ControllerMetrics {
         match result {
             PassResult::Invalid => self.terminal_errors.inc(),
             PassResult::Panic => self.panics.inc(),
-            PassResult::Success | PassResult::RequeueAfter | PassResult::Error => {}
+            PassResult::Success | PassResult::RequeueAfter | PassResult::Error | PassResult::Lost => {}
         }
     }
 }

@@ -10,7 +10,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -20,6 +23,8 @@ use tracing::Instrument;
 pub struct Task<T> {
     name: String,
     handle: JoinHandle<T>,
+    /// Whether the task ends with this value; a detached one belongs to its group alone.
+    owned: bool,
 }
 
 /// Why a task has no result.
@@ -55,7 +60,9 @@ impl<T> Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        self.handle.abort();
+        if self.owned {
+            self.handle.abort();
+        }
     }
 }
 
@@ -89,6 +96,7 @@ where
     Task {
         name: name.into(),
         handle,
+        owned: true,
     }
 }
 
@@ -119,7 +127,13 @@ struct Inner {
 #[derive(Default)]
 struct Members {
     next: u64,
-    names: BTreeMap<u64, String>,
+    present: BTreeMap<u64, Present>,
+}
+
+struct Present {
+    name: String,
+    /// Missing for the moment between joining and being spawned.
+    abort: Option<AbortHandle>,
 }
 
 impl Inner {
@@ -163,15 +177,38 @@ impl Group {
     {
         let name = name.into();
         let member = Member::join(&self.inner, name.clone());
-        spawn(name, async move {
+        let number = member.number;
+        let task = spawn(name, async move {
             let _member = member;
             work.await
-        })
+        });
+        if let Some(present) = self.inner.members().present.get_mut(&number) {
+            present.abort = Some(task.handle.abort_handle());
+        }
+        task
+    }
+
+    /// Starts a member that nobody waits for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
+    pub fn spawn_detached<F>(&self, name: impl Into<String>, work: F)
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.spawn(name, work).owned = false;
+    }
+
+    /// Ends all members at their next await. Use [`empty`](Self::empty) to see them gone.
+    pub fn abort(&self) {
+        for present in self.inner.members().present.values() {
+            if let Some(abort) = &present.abort {
+                abort.abort();
+            }
+        }
     }
 
     /// The names of those still there.
     pub fn alive(&self) -> Vec<String> {
-        self.inner.members().names.values().cloned().collect()
+        let members = self.inner.members();
+        members.present.values().map(|present| present.name.clone()).collect()
     }
 
     /// Returns once nobody is there.
@@ -200,8 +237,8 @@ impl Member {
         let mut members = group.members();
         let number = members.next;
         members.next += 1;
-        members.names.insert(number, name);
-        group.alive.send_replace(members.names.len());
+        members.present.insert(number, Present { name, abort: None });
+        group.alive.send_replace(members.present.len());
         Self {
             group: group.clone(),
             number,
@@ -212,8 +249,8 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut members = self.group.members();
-        members.names.remove(&self.number);
-        self.group.alive.send_replace(members.names.len());
+        members.present.remove(&self.number);
+        self.group.alive.send_replace(members.present.len());
     }
 }
 
@@ -252,6 +289,16 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_group_can_be_ended_by_force() {
+        let group = Group::new();
+        group.spawn_detached("stubborn", pending::<()>());
+        let task = group.spawn("deaf", pending::<()>());
+        group.abort();
+        group.empty().await;
+        task.await.unwrap_err();
     }
 
     #[tokio::test]

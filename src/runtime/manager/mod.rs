@@ -1,10 +1,27 @@
-//! Owns lifetimes.
+//! Owns lifetimes: what starts when, what stops when, and what happens if something ends that should not.
+//!
+//! ```text
+//!   endpoints -> watches -> first lists complete -> always -> leadership -> leading      start
+//!   endpoints <- watches <---------------------- always <- lease back <- leading         stop, within one grace period
+//! ```
+//!
+//! Every task has a name. One that ends before it was told to ends the manager: a controller that quietly is not there any more is
+//! the worst outcome.
 
-use std::{error::Error, future::Future, net::SocketAddr, time::Duration};
+mod endpoints;
+mod run;
+mod signals;
+mod stage;
+#[cfg(test)]
+mod tests;
 
+use std::{convert::Infallible, error::Error, fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use futures::{FutureExt, future::BoxFuture};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use self::signals::Signals;
 use super::{
     controller::Controller,
     health::Health,
@@ -12,16 +29,34 @@ use super::{
     metrics::Metrics,
     object::Kind,
     reconciler::Reconciler,
-    report::Reporter,
-    task,
+    report::{Publisher, Reporter},
+    task::{self, Group},
     watch::{SharedWatch, Watch},
 };
 use crate::telemetry::metrics::{MetricError, Registry};
 
-/// Starts everything in order and stops it in the mirror of that order.
-#[derive(Debug)]
+/// How long stopping may take.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How long the first lists may take.
+const SYNC_LIMIT: Duration = Duration::from_mins(2);
+
+/// Starts everything in order and stops it in the mirror of that order. Assemble it, then [`run`](Self::run) it.
 pub struct Manager {
-    _todo: (),
+    program: String,
+    registry: Registry,
+    metrics: Metrics,
+    health: Health,
+    gate: WriteGate,
+    reporter: Reporter,
+    publisher: Option<Publisher>,
+    addresses: Vec<SocketAddr>,
+    lease: Option<LeaseConfig>,
+    grace: Duration,
+    sync_limit: Duration,
+    watches: Vec<WatchTask>,
+    always: Vec<Always>,
+    leading: Vec<Leading>,
 }
 
 /// When a task runs.
@@ -33,11 +68,50 @@ pub enum When {
     Leading,
 }
 
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+struct Always {
+    name: String,
+    work: Box<dyn FnOnce(Group) -> BoxFuture<'static, Outcome> + Send>,
+}
+
+struct Leading {
+    name: String,
+    work: Box<dyn Fn(Group) -> BoxFuture<'static, Outcome> + Send + Sync>,
+}
+
+struct WatchTask {
+    name: String,
+    drive: BoxFuture<'static, ()>,
+    status: Arc<dyn WatchStatus>,
+}
+
+/// A watch of whatever kind, as far as the start waits for it.
+trait WatchStatus: Send + Sync {
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    fn is_ready(&self) -> bool;
+    fn trouble(&self) -> String;
+}
+
+impl<K: Kind> WatchStatus for SharedWatch<K> {
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        SharedWatch::ready(self).boxed()
+    }
+
+    fn is_ready(&self) -> bool {
+        SharedWatch::is_ready(self)
+    }
+
+    fn trouble(&self) -> String {
+        SharedWatch::trouble(self).unwrap_or_else(|| "the API server has not answered".into())
+    }
+}
+
 /// Why a manager ended, if not because it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagerError {
     /// An address could not be listened on.
-    #[error("listening on {address} for health and metrics: {source}; check that nothing else uses the port")]
+    #[error("listening on {address} for health and metrics failed: {source}; check that nothing else uses the port")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -45,7 +119,10 @@ pub enum ManagerError {
         source: std::io::Error,
     },
     /// Stores were not filled in time.
-    #[error("the lists of {} were not complete after {after:?}; check that these kinds are served and that we may list and watch them", kinds.join(", "))]
+    #[error(
+        "the first lists were not complete after {after:?}: {}; check that these kinds are served and that we may list and watch them",
+        kinds.join(", ")
+    )]
     StoresNotReady {
         /// The kinds that were missing, with what the watch last said.
         kinds: Vec<String>,
@@ -69,13 +146,19 @@ pub enum ManagerError {
         names: Vec<String>,
     },
     /// A second signal came while stopping.
-    #[error("a second signal came while stopping: abandoned {}", names.join(", "))]
+    #[error("told a second time to stop; abandoned: {}", names.join(", "))]
     Forced {
         /// The tasks.
         names: Vec<String>,
     },
+    /// Tasks of a leader were still there when the lease was over, and what should have ended the process did not.
+    #[error("still there although the lease is over: {}", names.join(", "))]
+    Overstayed {
+        /// The tasks.
+        names: Vec<String>,
+    },
     /// Signals cannot be waited for.
-    #[error("waiting for signals: {0}")]
+    #[error("waiting for signals failed: {0}")]
     Signals(#[source] std::io::Error),
 }
 
@@ -85,86 +168,150 @@ impl Manager {
     /// # Errors
     /// The framework's metrics are already registered there.
     pub fn new(program: &str, registry: &Registry) -> Result<Self, MetricError> {
-        let _ = (program, registry);
-        todo!()
+        let metrics = Metrics::new(registry)?;
+        let (reporter, publisher) = Reporter::new(metrics.events_dropped());
+        Ok(Self {
+            program: program.into(),
+            registry: registry.clone(),
+            metrics,
+            health: Health::new(),
+            gate: WriteGate::open(),
+            reporter,
+            publisher: Some(publisher),
+            addresses: Vec::new(),
+            lease: None,
+            grace: GRACE,
+            sync_limit: SYNC_LIMIT,
+            watches: Vec::new(),
+            always: Vec::new(),
+            leading: Vec::new(),
+        })
     }
 
     /// Serves `/healthz`, `/readyz` and `/metrics` on this address. May be called more than once.
     #[must_use]
-    pub fn listen(self, address: SocketAddr) -> Self {
-        let _ = address;
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.addresses.push(address);
         self
     }
 
     /// Controllers and tasks that say so run only while this process holds the lease. Without it, always.
     #[must_use]
     pub fn lease(self, lease: LeaseConfig) -> Self {
-        let _ = lease;
-        self
+        // Whoever asked for the gate before has the same one.
+        self.gate.close();
+        Self {
+            lease: Some(lease),
+            ..self
+        }
     }
 
-    /// Errors of reconcilers become Kubernetes events, written through this client.
+    /// Errors of reconcilers, and what is given to the [`reporter`](Self::reporter), become Kubernetes events, written through this client.
     #[must_use]
-    pub fn events(self, client: Client) -> Self {
-        let _ = client;
+    pub fn events(mut self, client: Client) -> Self {
+        if let Some(publisher) = self.publisher.take() {
+            let program = self.program.clone();
+            let work = move |group: Group| {
+                async move {
+                    publisher.run(client, &program, group.stop().clone()).await;
+                    Ok(())
+                }
+                .boxed()
+            };
+            self.always.push(Always {
+                name: "events".into(),
+                work: Box::new(work),
+            });
+        }
         self
     }
 
     /// How long stopping may take, instead of half a minute.
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
-        let _ = grace;
-        self
+        Self { grace, ..self }
     }
 
     /// How long the first lists may take, instead of two minutes.
     #[must_use]
-    pub fn sync_limit(self, limit: Duration) -> Self {
-        let _ = limit;
-        self
+    pub fn sync_limit(self, sync_limit: Duration) -> Self {
+        Self { sync_limit, ..self }
     }
 
-    /// Watches a kind; the first list must be complete before controllers start.
+    /// Watches a kind; the first list must be complete before anything but the endpoints starts.
     pub fn watch<K: Kind>(&mut self, watch: Watch<K>) -> SharedWatch<K> {
-        let _ = watch;
-        todo!()
+        let name = watch.describe();
+        let component = self.health.component(format!("watch {name}"));
+        let (watch, drive) = SharedWatch::start(watch, &self.metrics, Some(component));
+        self.add_watch(name, &watch, drive);
+        watch
+    }
+
+    fn add_watch<K: Kind>(
+        &mut self,
+        name: String,
+        watch: &SharedWatch<K>,
+        drive: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.watches.push(WatchTask {
+            name,
+            drive: drive.boxed(),
+            status: Arc::new(watch.clone()),
+        });
     }
 
     /// Runs a controller while this process leads.
     pub fn control<R: Reconciler>(&mut self, controller: Controller<R>) {
-        let _ = controller;
-        todo!()
+        let controller = Arc::new(controller);
+        let (metrics, reporter) = (self.metrics.clone(), self.reporter.clone());
+        self.task(When::Leading, &format!("controller {}", R::NAME), move |group| {
+            let (controller, metrics, reporter) = (controller.clone(), metrics.clone(), reporter.clone());
+            async move {
+                controller.run(&group, &metrics, &reporter).await;
+                Ok::<_, Infallible>(())
+            }
+        });
     }
 
-    /// Runs a task. It must go on until the group's [`stop`](task::Group::stop) fires; one that ends earlier ends the manager with an error.
-    /// What it spawns in turn belongs into the group it is given.
-    pub fn task<F, E>(&mut self, when: When, name: &str, work: impl Fn(task::Group) -> F + Send + Sync + 'static)
+    /// Runs a task. It must go on until the group's [`stop`](Group::stop) fires; one that ends earlier ends the manager with an error. What it
+    /// spawns in turn belongs into the group it is given.
+    pub fn task<F, E>(&mut self, when: When, name: &str, work: impl Fn(Group) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let _ = (when, name, work);
-        todo!()
+        let name = name.into();
+        let work = move |group| work(group).map(|done| done.map_err(Into::into)).boxed();
+        match when {
+            When::Always => self.always.push(Always {
+                name,
+                work: Box::new(work),
+            }),
+            When::Leading => self.leading.push(Leading {
+                name,
+                work: Box::new(work),
+            }),
+        }
     }
 
     /// What must be asked before a write.
     pub fn gate(&self) -> WriteGate {
-        todo!()
+        self.gate.clone()
     }
 
-    /// Publishes events about objects.
+    /// Publishes events about objects, if [`events`](Self::events) are wanted.
     pub fn reporter(&self) -> Reporter {
-        todo!()
+        self.reporter.clone()
     }
 
     /// Readiness; others may add components.
     pub fn health(&self) -> Health {
-        todo!()
+        self.health.clone()
     }
 
     /// The framework's metrics.
     pub fn metrics(&self) -> Metrics {
-        todo!()
+        self.metrics.clone()
     }
 
     /// Runs until SIGTERM or SIGINT; a second one abandons what has not stopped.
@@ -172,7 +319,20 @@ impl Manager {
     /// # Errors
     /// See [`ManagerError`].
     pub async fn run(self) -> Result<(), ManagerError> {
-        todo!()
+        let mut signals = Signals::new().map_err(ManagerError::Signals)?;
+        let (stop, force) = (CancellationToken::new(), CancellationToken::new());
+        let _listening = task::spawn("signals", {
+            let (stop, force) = (stop.clone(), force.clone());
+            async move {
+                let signal = signals.next().await;
+                tracing::info!(signal, "told to stop");
+                stop.cancel();
+                let signal = signals.next().await;
+                tracing::warn!(signal, "told to stop at once");
+                force.cancel();
+            }
+        });
+        run::run(self, stop, force).await
     }
 
     /// Runs until the token fires; listens to no signals.
@@ -180,7 +340,18 @@ impl Manager {
     /// # Errors
     /// See [`ManagerError`].
     pub async fn run_until(self, stop: CancellationToken) -> Result<(), ManagerError> {
-        let _ = stop;
-        todo!()
+        run::run(self, stop, CancellationToken::new()).await
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |tasks: &mut dyn Iterator<Item = &String>| tasks.cloned().collect::<Vec<_>>();
+        f.debug_struct("Manager")
+            .field("program", &self.program)
+            .field("watches", &names(&mut self.watches.iter().map(|task| &task.name)))
+            .field("always", &names(&mut self.always.iter().map(|task| &task.name)))
+            .field("leading", &names(&mut self.leading.iter().map(|task| &task.name)))
+            .finish_non_exhaustive()
     }
 }
