@@ -41,8 +41,9 @@ pub async fn run<S: ArchiveSink>(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, Fatal> {
+    // Boxed, or every caller's future would be as large as everything a run holds.
     cancel
-        .run_until_cancelled(uncancelled(request, deps, sink, progress))
+        .run_until_cancelled(Box::pin(uncancelled(request, deps, sink, progress)))
         .await
         .unwrap_or(Err(Fatal::Cancelled))
 }

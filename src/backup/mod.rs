@@ -17,7 +17,7 @@ mod block;
 mod collect;
 mod definitions;
 mod done;
-pub mod engine;
+mod engine;
 mod facts;
 mod inclusion;
 pub mod item;

@@ -9,6 +9,7 @@ pub mod failure;
 pub mod flag;
 pub mod objects;
 pub mod output;
+pub mod server;
 pub mod server_status;
 pub mod terminal;
 pub mod usage;

@@ -82,7 +82,7 @@ impl<'a> Uploads<'a> {
     /// # Errors
     /// See [`UploadError`]; then nothing is left of it.
     pub async fn begin(&mut self, store: &Store, key: &str) -> Result<Upload, UploadError> {
-        let mut upload = store.upload(key).await?;
+        let upload = store.upload(key).await?;
         self.notes.uploads.push((key.to_owned(), upload.id().to_owned()));
         let content = serde_json::to_vec(&self.notes).map_err(io::Error::other)?;
         if let Err(error) = self.record.save(self.ports, PART, content).await {

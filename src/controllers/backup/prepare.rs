@@ -11,7 +11,6 @@ use crate::runtime::clock::later;
 use crate::select::backup::TypeLists;
 use crate::select::validation;
 
-use super::super::ports::Ports;
 use super::super::ports::Settings;
 
 /// The archive's format and its old number.
@@ -34,13 +33,6 @@ pub struct Facts<'a> {
     pub locations: &'a [Arc<BackupStorageLocation>],
     /// Names of the namespaces labelled `velero.io/exclude-from-backup=true`, or why they cannot be read.
     pub excluded_by_label: Result<&'a [String], &'a str>,
-}
-
-impl Ports {
-    /// The name of the location that backups without one go to.
-    pub(in crate::controllers) fn default_location(&self, locations: &[Arc<BackupStorageLocation>]) -> String {
-        default_location(&self.settings, locations)
-    }
 }
 
 fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {

@@ -55,6 +55,8 @@ path = %[4]q
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = %[5]q
 netns_mounts_under_state_dir = true
+# Not every root may lower a score, and without it nothing but the order of killing changes.
+restrict_oom_score_adj = true
 
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = %[6]q

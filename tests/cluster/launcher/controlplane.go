@@ -232,9 +232,12 @@ func (p *controlPlane) writeClients() error {
 			return err
 		}
 	}
-	return os.WriteFile(p.dir.path("kubectl"), []byte(renderKubectl(p.node, p.dir.path("kubeconfig"))), 0o755)
+	return os.WriteFile(p.dir.path("kubectl"), []byte(renderKubectl(p.node, p.dir)), 0o755)
 }
 
-func renderKubectl(node, kubeconfig string) string {
-	return fmt.Sprintf("#!/bin/sh\nKUBECONFIG=%s exec %s kubectl \"$@\"\n", shellQuote(kubeconfig), shellQuote(node))
+// renderKubectl keeps what kubectl remembers of the API beside the cluster: by its default place it would take a later
+// cluster at the same address for this one.
+func renderKubectl(node string, dir runDir) string {
+	return fmt.Sprintf("#!/bin/sh\nKUBECONFIG=%s KUBECACHEDIR=%s exec %s kubectl \"$@\"\n",
+		shellQuote(dir.path("kubeconfig")), shellQuote(dir.path("kubectl-cache")), shellQuote(node))
 }

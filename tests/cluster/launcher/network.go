@@ -12,9 +12,10 @@ import (
 // The pod network is one bridge, whose own address is the node's. There is one such network on a machine, so there is one
 // node on a machine; the alias of the bridge says which run directory it belongs to.
 const (
-	bridge     = "velero-test0"
-	podNetwork = "10.88.0.0/17"
-	nodeSubnet = nodeAddress + "/17"
+	networkName = "velero-test"
+	bridge      = networkName + "0"
+	podNetwork  = "10.88.0.0/17"
+	nodeSubnet  = nodeAddress + "/17"
 )
 
 // bridgeOwner is the run directory of the node that has the bridge, empty when there is no bridge.
@@ -72,7 +73,7 @@ func writeCNI(dir runDir) error {
 func renderCNI(dir runDir) string {
 	return fmt.Sprintf(`{
   "cniVersion": "1.0.0",
-  "name": "velero-test",
+  "name": %q,
   "plugins": [
     {
       "type": "bridge",
@@ -90,7 +91,19 @@ func renderCNI(dir runDir) string {
     {"type": "portmap", "capabilities": {"portMappings": true}}
   ]
 }
-`, bridge, podNetwork, nodeAddress, dir.path("cni", "addresses"))
+`, networkName, bridge, podNetwork, nodeAddress, dir.path("cni", "addresses"))
+}
+
+// removeNetworkRecords removes what the CNI library, which has one place for all networks of a machine, remembers of our
+// pods: their cables and loopback devices.
+func removeNetworkRecords() {
+	const directory = "/var/lib/cni/results/"
+	records, _ := filepath.Glob(directory + networkName + "-*-eth0")
+	for _, record := range records {
+		pod := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(record), networkName+"-"), "-eth0")
+		_ = os.Remove(record)
+		_ = os.Remove(directory + "cni-loopback-" + pod + "-lo")
+	}
 }
 
 // kernelSettings are the sysctls that a node changes, by us, kubelet, kube-proxy or a CNI plugin.

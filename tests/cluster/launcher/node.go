@@ -270,6 +270,7 @@ func teardown(ctx context.Context, dir runDir) error {
 	}
 	removeShimSockets(dir)
 	removeContainerLogLinks(dir)
+	removeNetworkRecords()
 	failures := []error{
 		unmountUnder(string(dir)),
 		removeBridge(ctx),
@@ -281,10 +282,4 @@ func teardown(ctx context.Context, dir runDir) error {
 		return err
 	}
 	return dir.clear()
-}
-
-// heldNode tells a run directory in which a node was begun: the kernel's settings are kept before anything is changed.
-func (d runDir) heldNode() bool {
-	_, err := os.Stat(d.path("sysctls.json"))
-	return err == nil
 }

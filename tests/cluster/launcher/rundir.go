@@ -16,7 +16,7 @@ const marker = "launcher.json"
 
 // stateEntries is all a service ever writes into its run directory, save the logs, which outlive it.
 var stateEntries = []string{
-	"info.json", "kubeconfig", "kubectl", "sysctls.json",
+	"info.json", "kubeconfig", "kubectl", "kubectl-cache", "sysctls.json",
 	"pki", "pids", "etcd", "kubelet", "pod-logs", "containerd", "runc", "cni", "images", "s3",
 }
 
@@ -57,6 +57,12 @@ func (d runDir) claim() (*os.File, error) {
 
 func (d runDir) claimed() bool {
 	_, err := os.Stat(d.path(marker))
+	return err == nil
+}
+
+// heldNode tells a run directory in which a node was begun: the kernel's settings are kept before anything is changed.
+func (d runDir) heldNode() bool {
+	_, err := os.Stat(d.path("sysctls.json"))
 	return err == nil
 }
 

@@ -17,6 +17,9 @@ func service(ctx context.Context, verb, path string, start func(context.Context,
 	if err != nil {
 		return err
 	}
+	if dir.heldNode() {
+		return fmt.Errorf("%q holds a node: `cluster down` is for that, or choose another --dir", dir)
+	}
 	if verb == "down" {
 		return serviceDown(dir)
 	}
@@ -33,6 +36,9 @@ func service(ctx context.Context, verb, path string, start func(context.Context,
 
 // serviceRun keeps the service in the foreground until stdin closes, a signal comes or a component dies.
 func serviceRun(ctx context.Context, dir runDir, start func(context.Context, *supervisor) (any, error)) error {
+	if running, _ := recordedPids(dir); len(running) > 0 {
+		return fmt.Errorf("something is up in %q already: bring it down or choose another --dir", dir)
+	}
 	if err := restart(dir); err != nil {
 		return err
 	}
