@@ -1,1 +1,49 @@
 //! The custom resources as they are on the wire; names, labels, durations, schema. See spec: custom resources, identifiers, labels.
+//!
+//! Reading is lenient, writing is exact: a missing or `null` field is its zero value, an unknown enum text, an unknown
+//! field and an unparsable duration survive; what Go always writes (`"ttl": "0s"`, `"hooks": {}`) is always written, in
+//! Go's order of fields.
+
+pub mod annotations;
+pub mod artifact;
+pub mod condition;
+pub mod constants;
+mod data_path;
+mod duration;
+pub mod finalizers;
+pub mod go_json;
+mod hook;
+pub mod labels;
+mod meta;
+pub mod names;
+mod reference;
+mod root;
+pub mod schema;
+mod selector;
+mod text_enum;
+pub mod v1;
+pub mod v2alpha1;
+mod wire;
+
+use k8s_openapi::jiff::Timestamp;
+
+pub use condition::{Condition, ConditionStatus};
+pub use data_path::{ByteProgress, DataPathPhase, NodeOs, RepositoryType};
+pub use duration::{GoDuration, InvalidDuration};
+pub use hook::{
+    BackupHook, BackupHooks, BackupResourceHooks, ExecHook, ExecRestoreHook, HookErrorMode, HookStatus,
+    InitRestoreHook, RestoreHook, RestoreHooks, RestoreResourceHooks,
+};
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+pub use reference::{ObjectReference, SecretKeySelector, TypedLocalObjectReference};
+pub use schema::crds;
+pub use selector::{LabelSelector, LabelSelectorRequirement};
+pub use wire::Other;
+
+/// The API group of all kinds.
+pub const GROUP: &str = "velero.io";
+
+/// A moment as the API keeps it: whole seconds. Anything finer would differ from itself after a round trip.
+pub fn time(moment: Timestamp) -> Time {
+    Time(Timestamp::from_second(moment.as_second()).unwrap_or(moment))
+}

@@ -1,1 +1,46 @@
 //! The backup engine: select -> collect -> items -> archive. Knows no phase and no queue.
+//!
+//! ```text
+//!   engine        one run: phase A, phase B, namespaces, definitions (decision 10)
+//!   plan, scope   which types are collected, when, and from which lists
+//!   collect       the lists: put aside (A) or streamed (B)
+//!   aside, block  phase A's objects in scratch, and what must be saved together
+//!   save          one object, step by step: judged, acted on, packed
+//!   actions       what is done with an item before it is saved; one file a built-in action
+//!   packer        tar and gzip on a thread of their own, into the sink
+//!   names         the resource list, sorted outside of memory
+//! ```
+
+pub mod actions;
+mod aside;
+mod block;
+mod collect;
+mod definitions;
+mod done;
+mod engine;
+mod facts;
+mod inclusion;
+pub mod item;
+mod item_log;
+mod names;
+mod namespaces;
+mod order;
+mod packer;
+mod plan;
+mod progress;
+mod reader;
+mod related;
+mod request;
+mod retry;
+mod run;
+mod save;
+mod scope;
+mod selectors;
+mod types;
+mod unsaved;
+mod volumes;
+
+pub use engine::run;
+pub use progress::{Progress, Snapshot};
+pub use reader::Reader;
+pub use request::{ArchiveSink, Deps, Fatal, Report, Request};

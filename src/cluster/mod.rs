@@ -1,1 +1,18 @@
 //! Talking to an API server: client, discovery, raw objects, paging, status writes, yaml.
+//!
+//! Objects of other people stay raw JSON here: a typed struct knows only the fields of one Kubernetes minor and loses the
+//! rest. Everything takes a [`Cluster`], which is cheap to clone.
+
+pub mod client;
+pub mod discovery;
+pub mod error;
+pub mod list;
+pub mod merge;
+pub mod objects;
+pub mod raw;
+pub mod request;
+pub mod status;
+pub mod yaml;
+
+pub use client::Cluster;
+pub use error::ApiError;

@@ -1,1 +1,20 @@
-//! One reconciler a kind; the only writers of status.
+//! One reconciler a kind; the only writers of status. A reconciler reads top to bottom: what was seen, what is decided
+//! (pure functions with tables of cases), what is written.
+
+pub mod artifact;
+pub mod backup;
+pub mod backup_storage_location;
+pub mod backup_sync;
+pub mod download_request;
+pub mod location;
+pub mod ports;
+pub mod record;
+pub mod restore;
+pub mod results;
+pub mod served;
+pub mod server_status_request;
+#[cfg(test)]
+mod testing;
+pub mod uploads;
+pub mod version;
+pub mod write;

@@ -1,1 +1,15 @@
 //! Logs, traces and metrics; each operation's events typed in one place.
+//!
+//! - [`logrus`]: the line format of Velero's logs (spec backup 16.6), which scripts and people read.
+//! - [`process`]: what the process itself says, on standard output, and the exporter of traces.
+//! - [`run_log`]: the log of one backup or restore, which goes to the bucket, and the counts and results made from it.
+//! - [`trace`]: carrying one trace across passes, processes and restarts.
+//! - [`metrics`]: the registry behind `/metrics`; the only home of the `prometheus` crate.
+//! - [`velero`]: Velero's own metrics under upstream's names.
+
+pub mod logrus;
+pub mod metrics;
+pub mod process;
+pub mod run_log;
+pub mod trace;
+pub mod velero;

@@ -1,0 +1,156 @@
+//! Asynchronous operations of item actions. Since 1.11.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::Time;
+use crate::api::text_enum::text_enum;
+use crate::api::wire::{Other, nil, unset};
+
+/// An operation a backup waits for.
+pub type BackupItemOperation = ItemOperation<BackupOperationSpec>;
+/// An operation a restore waits for.
+pub type RestoreItemOperation = ItemOperation<RestoreOperationSpec>;
+
+/// Work that an item action has started and that outlives the item's turn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, bound(deserialize = "Spec: Default + Deserialize<'de>"))]
+pub struct ItemOperation<Spec> {
+    /// Who works on what.
+    #[serde(deserialize_with = "nil")]
+    pub spec: Spec,
+    /// How far it is.
+    #[serde(deserialize_with = "nil")]
+    pub status: OperationStatus,
+}
+
+/// Which action of a backup works on which item.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackupOperationSpec {
+    /// Name of the backup.
+    #[serde(deserialize_with = "nil")]
+    pub backup_name: String,
+    /// UID of the backup.
+    #[serde(rename = "backupUID", deserialize_with = "nil")]
+    pub backup_uid: String,
+    /// The action that started it, with its domain.
+    #[serde(deserialize_with = "nil")]
+    pub backup_item_action: String,
+    /// The item it works on.
+    #[serde(deserialize_with = "nil")]
+    pub resource_identifier: ResourceIdentifier,
+    /// Names the operation to the action; also a label value.
+    #[serde(rename = "operationID", deserialize_with = "nil")]
+    pub operation_id: String,
+    /// Items to collect again once it has ended; Go tells `null` from `[]`.
+    pub post_operation_items: Option<Vec<ResourceIdentifier>>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// Which action of a restore works on which item.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreOperationSpec {
+    /// Name of the restore.
+    #[serde(deserialize_with = "nil")]
+    pub restore_name: String,
+    /// UID of the restore.
+    #[serde(rename = "restoreUID", deserialize_with = "nil")]
+    pub restore_uid: String,
+    /// The action that started it, with its domain.
+    #[serde(deserialize_with = "nil")]
+    pub restore_item_action: String,
+    /// The item it works on: its target namespace, and its name in the backup.
+    #[serde(deserialize_with = "nil")]
+    pub resource_identifier: ResourceIdentifier,
+    /// Names the operation to the action; also a label value.
+    #[serde(rename = "operationID", deserialize_with = "nil")]
+    pub operation_id: String,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+/// An item by its names. Capitalised on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ResourceIdentifier {
+    /// API group; empty for the core group.
+    #[serde(alias = "group", deserialize_with = "nil")]
+    pub group: String,
+    /// Plural of the kind.
+    #[serde(alias = "resource", deserialize_with = "nil")]
+    pub resource: String,
+    /// Namespace; empty for cluster scope.
+    #[serde(alias = "namespace", deserialize_with = "nil")]
+    pub namespace: String,
+    /// Name.
+    #[serde(alias = "name", deserialize_with = "nil")]
+    pub name: String,
+}
+
+text_enum! {
+    /// How far an operation is.
+    pub enum OperationPhase {
+        /// Not seen to have started.
+        New = "New",
+        /// Works.
+        InProgress = "InProgress",
+        /// Done.
+        Completed = "Completed",
+        /// Failed, timed out or was cancelled.
+        Failed = "Failed",
+    }
+}
+
+impl OperationPhase {
+    /// True where nothing more will come.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+/// How far an operation is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OperationStatus {
+    /// The phase; an absent one is New.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<OperationPhase>,
+    /// Why it failed.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub error: String,
+    /// Units done.
+    #[serde(rename = "nCompleted", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub completed: i64,
+    /// Units in all.
+    #[serde(rename = "nTotal", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub total: i64,
+    /// What is counted, such as Bytes.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub operation_units: String,
+    /// What it does just now.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub description: String,
+    /// When it was noted. The time limit counts from here.
+    #[serde(skip_serializing_if = "unset")]
+    pub created: Option<Time>,
+    /// When it began.
+    #[serde(skip_serializing_if = "unset")]
+    pub started: Option<Time>,
+    /// When there was last any news.
+    #[serde(skip_serializing_if = "unset")]
+    pub updated: Option<Time>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    pub other: Other,
+}
+
+impl OperationStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &OperationPhase {
+        self.phase.as_ref().unwrap_or(&OperationPhase::New)
+    }
+}

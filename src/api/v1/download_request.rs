@@ -1,0 +1,145 @@
+//! DownloadRequest (spec api 6.6).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::Time;
+use crate::api::root::custom_resource;
+use crate::api::text_enum::text_enum;
+use crate::api::wire::{Other, nil, unset};
+
+custom_resource! {
+    /// Asks for a URL of one of a backup's or a restore's files.
+    DownloadRequest {
+        version: "v1",
+        plural: "downloadrequests",
+        short_names: &[],
+        columns: &[],
+        spec: DownloadRequestSpec,
+        status: DownloadRequestStatus,
+    }
+}
+
+text_enum! {
+    /// Which file.
+    pub enum DownloadTargetKind {
+        /// The backup's log.
+        BackupLog = "BackupLog",
+        /// The backup's archive.
+        BackupContents = "BackupContents",
+        /// Its native snapshots.
+        BackupVolumeSnapshots = "BackupVolumeSnapshots",
+        /// Its asynchronous operations. Since 1.11.
+        BackupItemOperations = "BackupItemOperations",
+        /// What is in it.
+        BackupResourceList = "BackupResourceList",
+        /// Its warnings and errors. Since 1.11.
+        BackupResults = "BackupResults",
+        /// The restore's log.
+        RestoreLog = "RestoreLog",
+        /// Its warnings and errors.
+        RestoreResults = "RestoreResults",
+        /// What it has touched. Since 1.11.
+        RestoreResourceList = "RestoreResourceList",
+        /// Its asynchronous operations. Since 1.11.
+        RestoreItemOperations = "RestoreItemOperations",
+        /// VolumeSnapshots of older backups. Since 1.10.
+        CsiBackupVolumeSnapshots = "CSIBackupVolumeSnapshots",
+        /// VolumeSnapshotContents of older backups. Since 1.10.
+        CsiBackupVolumeSnapshotContents = "CSIBackupVolumeSnapshotContents",
+        /// What the backup did about volumes. Since 1.13.
+        BackupVolumeInfos = "BackupVolumeInfos",
+        /// What the restore did about volumes. Since 1.14.
+        RestoreVolumeInfo = "RestoreVolumeInfo",
+    }
+}
+
+impl DownloadTargetKind {
+    /// True where the target's name is that of a Restore, false where it is that of a Backup. `None` for a kind this release
+    /// does not know.
+    pub fn is_of_restore(&self) -> Option<bool> {
+        match self {
+            Self::RestoreLog
+            | Self::RestoreResults
+            | Self::RestoreResourceList
+            | Self::RestoreItemOperations
+            | Self::RestoreVolumeInfo => Some(true),
+            Self::Other(_) => None,
+            _ => Some(false),
+        }
+    }
+}
+
+impl Default for DownloadTargetKind {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
+}
+
+text_enum! {
+    /// Whether a request was answered. Absent counts as New.
+    pub enum DownloadRequestPhase {
+        /// Not seen yet.
+        New = "New",
+        /// Answered.
+        Processed = "Processed",
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["target"]))]
+pub struct DownloadRequestSpec {
+    /// The file.
+    #[serde(deserialize_with = "nil")]
+    pub target: DownloadTarget,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// One file of a backup or a restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["kind", "name"]))]
+pub struct DownloadTarget {
+    /// Which file.
+    #[serde(deserialize_with = "nil")]
+    pub kind: DownloadTargetKind,
+    /// Name of the Backup or the Restore.
+    #[serde(deserialize_with = "nil")]
+    pub name: String,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DownloadRequestStatus {
+    /// Whether the request was answered.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<DownloadRequestPhase>,
+    /// Where the file can be had until the request expires.
+    #[serde(rename = "downloadURL", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub download_url: String,
+    /// When the URL stops to work and the request is deleted.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub expiration: Option<Time>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+impl DownloadRequestStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &DownloadRequestPhase {
+        self.phase.as_ref().unwrap_or(&DownloadRequestPhase::New)
+    }
+}

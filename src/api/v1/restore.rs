@@ -1,0 +1,267 @@
+//! Restore (spec api 6.2).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::root::custom_resource;
+use crate::api::schema::Int;
+use crate::api::text_enum::text_enum;
+use crate::api::wire::{Other, nil, unset};
+use crate::api::{Condition, GoDuration, HookStatus, LabelSelector, RestoreHooks, Time, TypedLocalObjectReference};
+
+custom_resource! {
+    /// The restoring of a backup, or of a part of it, into this cluster.
+    Restore {
+        version: "v1",
+        plural: "restores",
+        short_names: &[],
+        columns: &[],
+        spec: RestoreSpec,
+        status: RestoreStatus,
+    }
+}
+
+text_enum! {
+    /// How far a restore is. Absent counts as New.
+    pub enum RestorePhase {
+        /// Not seen yet.
+        New = "New",
+        /// Refused; `validationErrors` says why and nothing was touched.
+        FailedValidation = "FailedValidation",
+        /// Items are being restored.
+        InProgress = "InProgress",
+        /// Items are restored, asynchronous operations run. Since 1.11.
+        WaitingForPluginOperations = "WaitingForPluginOperations",
+        /// As before, and something has failed already. Since 1.11.
+        WaitingForPluginOperationsPartiallyFailed = "WaitingForPluginOperationsPartiallyFailed",
+        /// Done without errors.
+        Completed = "Completed",
+        /// Done with at least one error.
+        PartiallyFailed = "PartiallyFailed",
+        /// Could not be run.
+        Failed = "Failed",
+        /// All operations have ended; volumes are patched and hooks waited for. Since 1.14.
+        Finalizing = "Finalizing",
+        /// As before, and something has failed already. Since 1.14.
+        FinalizingPartiallyFailed = "FinalizingPartiallyFailed",
+    }
+}
+
+impl RestorePhase {
+    /// True where the restore is over.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::FailedValidation | Self::Completed | Self::PartiallyFailed | Self::Failed
+        )
+    }
+
+    /// True while asynchronous operations run.
+    pub fn is_waiting_for_operations(&self) -> bool {
+        matches!(
+            self,
+            Self::WaitingForPluginOperations | Self::WaitingForPluginOperationsPartiallyFailed
+        )
+    }
+
+    /// True between the end of the operations and the terminal phase.
+    pub fn is_finalizing(&self) -> bool {
+        matches!(self, Self::Finalizing | Self::FinalizingPartiallyFailed)
+    }
+}
+
+/// What to restore, from where and to where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreSpec {
+    /// The backup to restore from. Give this or scheduleName; afterwards both may be set.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub backup_name: String,
+    /// Restore from the newest completed backup of this schedule.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub schedule_name: String,
+    /// Namespaces of the backup to restore; empty means all.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub included_namespaces: Vec<String>,
+    /// Namespaces of the backup not to restore.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub excluded_namespaces: Vec<String>,
+    /// Resources to restore; empty means all.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub included_resources: Vec<String>,
+    /// Resources not to restore.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub excluded_resources: Vec<String>,
+    /// Restores a namespace of the backup under another name.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub namespace_mapping: BTreeMap<String, String>,
+    /// Labels that items must have. Not together with orLabelSelectors.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub label_selector: Option<LabelSelector>,
+    /// Items must match at least one of these. Since 1.9.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub or_label_selectors: Vec<LabelSelector>,
+    /// Whether to restore persistent volumes from snapshots; unset means where there are any.
+    #[serde(rename = "restorePVs", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub restore_pvs: Option<bool>,
+    /// Resources whose status is restored too; unset means none. Since 1.9.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub restore_status: Option<RestoreStatusSpec>,
+    /// Whether services keep their node ports; unset means no.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub preserve_node_ports: Option<bool>,
+    /// Whether to restore cluster-scoped resources; unset means as needed.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub include_cluster_resources: Option<bool>,
+    /// Commands to run in restored pods.
+    #[serde(deserialize_with = "nil")]
+    pub hooks: RestoreHooks,
+    /// What to do with objects that exist: none keeps them, update patches them. Since 1.9.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub existing_resource_policy: String,
+    /// How long asynchronous operations may take; 4h when zero. Since 1.11.
+    #[serde(deserialize_with = "nil")]
+    pub item_operation_timeout: GoDuration,
+    /// The ConfigMap with the rules that change resources. Since 1.12.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub resource_modifier: Option<TypedLocalObjectReference>,
+    /// Settings for the restoring of volume data. Since 1.13.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub uploader_config: Option<RestoreUploaderConfig>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// Resources whose status is restored too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreStatusSpec {
+    /// Resources whose status is restored; `*` means all.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub included_resources: Vec<String>,
+    /// Resources whose status is not restored.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub excluded_resources: Vec<String>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// Settings for the restoring of volume data.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreUploaderConfig {
+    /// Whether files with holes are written with holes.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub write_sparse_files: Option<bool>,
+    /// How many files to write at a time; the uploader's choice when zero. Since 1.14.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub parallel_files_download: i64,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// What became of a restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreStatus {
+    /// How far the restore is.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<RestorePhase>,
+    /// Why the restore was refused.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub validation_errors: Vec<String>,
+    /// Number of warnings in the results.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub warnings: i64,
+    /// Number of errors in the results.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub errors: i64,
+    /// Why the restore failed as a whole.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub failure_reason: String,
+    /// When the run began.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub start_timestamp: Option<Time>,
+    /// When the restore came to its end.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub completion_timestamp: Option<Time>,
+    /// How many items are to be restored and were.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub progress: Option<RestoreProgress>,
+    /// Asynchronous operations started. Since 1.11.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub restore_item_operations_attempted: i64,
+    /// Asynchronous operations that succeeded. Since 1.11.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub restore_item_operations_completed: i64,
+    /// Asynchronous operations that failed. Since 1.11.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub restore_item_operations_failed: i64,
+    /// How many hooks were run. Since 1.13.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub hook_status: Option<HookStatus>,
+    /// The state in aspects.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(schema_with = "crate::api::condition::list")]
+    pub conditions: Vec<Condition>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+impl RestoreStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &RestorePhase {
+        self.phase.as_ref().unwrap_or(&RestorePhase::New)
+    }
+}
+
+/// How many items a restore has found and restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RestoreProgress {
+    /// Items to be restored; can grow while the restore runs.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub total_items: i64,
+    /// Items restored so far.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(with = "Int")]
+    pub items_restored: i64,
+}

@@ -1,0 +1,89 @@
+//! ServerStatusRequest (spec api 6.8).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::Time;
+use crate::api::root::custom_resource;
+use crate::api::text_enum::text_enum;
+use crate::api::wire::{Other, nil, unset};
+
+custom_resource! {
+    /// Asks the server for its version and plugins.
+    ServerStatusRequest {
+        version: "v1",
+        plural: "serverstatusrequests",
+        short_names: &["ssr"],
+        columns: &[],
+        spec: ServerStatusRequestSpec,
+        status: ServerStatusRequestStatus,
+    }
+}
+
+text_enum! {
+    /// Whether a request was answered. Absent counts as New.
+    pub enum ServerStatusRequestPhase {
+        /// Not seen yet.
+        New = "New",
+        /// Answered.
+        Processed = "Processed",
+    }
+}
+
+/// Nothing: the request asks for everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerStatusRequestSpec {
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerStatusRequestStatus {
+    /// Whether the request was answered.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<ServerStatusRequestPhase>,
+    /// When it was answered; it is deleted a minute later.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub processed_timestamp: Option<Time>,
+    /// The server's version.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub server_version: String,
+    /// The plugins the server knows.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub plugins: Vec<PluginInfo>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+impl ServerStatusRequestStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &ServerStatusRequestPhase {
+        self.phase.as_ref().unwrap_or(&ServerStatusRequestPhase::New)
+    }
+}
+
+/// One thing a plugin offers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["kind", "name"]))]
+pub struct PluginInfo {
+    /// Its name, with its domain.
+    #[serde(deserialize_with = "nil")]
+    pub name: String,
+    /// What it is, such as ObjectStore.
+    #[serde(deserialize_with = "nil")]
+    pub kind: String,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}

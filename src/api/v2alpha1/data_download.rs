@@ -1,0 +1,136 @@
+//! DataDownload (spec api 6.13).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::root::custom_resource;
+use crate::api::schema::Column;
+use crate::api::wire::{Other, nil, unset};
+use crate::api::{ByteProgress, DataPathPhase, GoDuration, NodeOs, Time};
+
+custom_resource! {
+    /// Brings a volume's data back from the object store.
+    DataDownload {
+        version: "v2alpha1",
+        plural: "datadownloads",
+        short_names: &[],
+        columns: &[
+            Column::string("Status", ".status.phase").described("How far it is"),
+            Column::date("Started", ".status.startTimestamp").described("When moving data began"),
+            Column::bytes("Bytes Done", ".status.progress.bytesDone").described("Bytes moved so far"),
+            Column::bytes("Total Bytes", ".status.progress.totalBytes").described("Bytes to be moved"),
+            Column::string("Storage Location", ".spec.backupStorageLocation").described("Where the data is stored"),
+            Column::AGE,
+            Column::string("Node", ".status.node").described("The node that moves the data"),
+        ],
+        spec: DataDownloadSpec,
+        status: DataDownloadStatus,
+    }
+}
+
+/// Which data, and into which volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotID", "sourceNamespace", "targetVolume"]))]
+pub struct DataDownloadSpec {
+    /// The volume to fill.
+    #[serde(deserialize_with = "nil")]
+    pub target_volume: TargetVolume,
+    /// The BackupStorageLocation the repository is in.
+    #[serde(deserialize_with = "nil")]
+    pub backup_storage_location: String,
+    /// Who moves the data; empty or velero means the built-in one.
+    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover: String,
+    /// The repository's name of the snapshot.
+    #[serde(rename = "snapshotID", deserialize_with = "nil")]
+    pub snapshot_id: String,
+    /// The namespace the volume was backed up in, which is that of the repository.
+    #[serde(deserialize_with = "nil")]
+    pub source_namespace: String,
+    /// Settings for whoever moves the data.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover_config: BTreeMap<String, String>,
+    /// Asks for it to be stopped.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub cancel: bool,
+    /// How long a step of the preparation may take.
+    #[serde(deserialize_with = "nil")]
+    pub operation_timeout: GoDuration,
+    /// The operating system the volume was read under. Since 1.16.
+    #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
+    pub node_os: Option<NodeOs>,
+    /// Bytes in the snapshot. Since 1.18.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_size: i64,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// A volume to fill.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["namespace", "pv", "pvc"]))]
+pub struct TargetVolume {
+    /// Name of the claim.
+    #[serde(deserialize_with = "nil")]
+    pub pvc: String,
+    /// Name of the volume; normally empty.
+    #[serde(deserialize_with = "nil")]
+    pub pv: String,
+    /// Namespace of the claim.
+    #[serde(deserialize_with = "nil")]
+    pub namespace: String,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataDownloadStatus {
+    /// How far it is.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<DataPathPhase>,
+    /// What went wrong.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub message: String,
+    /// When moving data began.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub start_timestamp: Option<Time>,
+    /// When it came to its end.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub completion_timestamp: Option<Time>,
+    /// How many bytes were moved.
+    #[serde(deserialize_with = "nil")]
+    pub progress: ByteProgress,
+    /// The node that moves the data.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub node: String,
+    /// The node that took it. Since 1.16.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub accepted_by_node: String,
+    /// When a node took it. Since 1.16.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub accepted_timestamp: Option<Time>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+impl DataDownloadStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &DataPathPhase {
+        self.phase.as_ref().unwrap_or(&DataPathPhase::New)
+    }
+}

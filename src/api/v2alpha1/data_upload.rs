@@ -1,0 +1,185 @@
+//! DataUpload (spec api 6.12).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::root::custom_resource;
+use crate::api::schema::Column;
+use crate::api::wire::{Other, nil, unset};
+use crate::api::{ByteProgress, DataPathPhase, GoDuration, NodeOs, Time};
+
+custom_resource! {
+    /// Moves a volume snapshot's data to the object store.
+    DataUpload {
+        version: "v2alpha1",
+        plural: "datauploads",
+        short_names: &[],
+        columns: &[
+            Column::string("Status", ".status.phase").described("How far it is"),
+            Column::date("Started", ".status.startTimestamp").described("When moving data began"),
+            Column::bytes("Bytes Done", ".status.progress.bytesDone").described("Bytes moved so far"),
+            Column::bytes("Total Bytes", ".status.progress.totalBytes").described("Bytes to be moved"),
+            Column::bytes("Incremental Bytes", ".status.incrementalBytes").described("Bytes that were new to the repository").wide(),
+            Column::string("Storage Location", ".spec.backupStorageLocation").described("Where the data is stored"),
+            Column::AGE,
+            Column::string("Node", ".status.node").described("The node that moves the data"),
+        ],
+        spec: DataUploadSpec,
+        status: DataUploadStatus,
+    }
+}
+
+/// Which snapshot, and where to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotType", "sourceNamespace", "sourcePVC"]))]
+pub struct DataUploadSpec {
+    /// What takes the snapshot; only CSI.
+    #[serde(deserialize_with = "nil")]
+    pub snapshot_type: String,
+    /// The snapshot, if it is one of CSI.
+    #[schemars(extend("nullable" = true))]
+    pub csi_snapshot: Option<CsiSnapshotSpec>,
+    /// The claim of the volume.
+    #[serde(rename = "sourcePVC", deserialize_with = "nil")]
+    pub source_pvc: String,
+    /// Who moves the data; empty or velero means the built-in one.
+    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover: String,
+    /// The BackupStorageLocation the repository is in.
+    #[serde(deserialize_with = "nil")]
+    pub backup_storage_location: String,
+    /// The namespace of the claim.
+    #[serde(deserialize_with = "nil")]
+    pub source_namespace: String,
+    /// Settings for whoever moves the data.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub data_mover_config: BTreeMap<String, String>,
+    /// Asks for it to be stopped.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub cancel: bool,
+    /// How long a step of the preparation may take.
+    #[serde(deserialize_with = "nil")]
+    pub operation_timeout: GoDuration,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// A snapshot of CSI.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["storageClass", "volumeSnapshot"]))]
+pub struct CsiSnapshotSpec {
+    /// Name of the VolumeSnapshot.
+    #[serde(deserialize_with = "nil")]
+    pub volume_snapshot: String,
+    /// The claim's storage class.
+    #[serde(deserialize_with = "nil")]
+    pub storage_class: String,
+    /// The VolumeSnapshotClass.
+    #[serde(deserialize_with = "nil")]
+    pub snapshot_class: String,
+    /// The CSI driver. Since 1.17.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub driver: String,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataUploadStatus {
+    /// How far it is.
+    #[serde(skip_serializing_if = "unset")]
+    pub phase: Option<DataPathPhase>,
+    /// The path that is read.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub path: String,
+    /// The repository's name of the snapshot; unset for an empty volume.
+    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_id: String,
+    /// What an external data mover wants to know at a restore.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub data_mover_result: BTreeMap<String, String>,
+    /// What went wrong, or that the volume was empty.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub message: String,
+    /// When moving data began.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub start_timestamp: Option<Time>,
+    /// When it came to its end.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub completion_timestamp: Option<Time>,
+    /// How many bytes were moved.
+    #[serde(deserialize_with = "nil")]
+    pub progress: ByteProgress,
+    /// Bytes that were new to the repository. Since 1.18.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub incremental_bytes: i64,
+    /// The node that moves the data.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub node: String,
+    /// The operating system the volume was read under. Since 1.16.
+    #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
+    pub node_os: Option<NodeOs>,
+    /// The node that took it. Since 1.16.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub accepted_by_node: String,
+    /// When a node took it. Since 1.16.
+    #[serde(skip_serializing_if = "unset")]
+    #[schemars(extend("nullable" = true))]
+    pub accepted_timestamp: Option<Time>,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Other,
+}
+
+impl DataUploadStatus {
+    /// The phase; an absent one is New.
+    pub fn phase(&self) -> &DataPathPhase {
+        self.phase.as_ref().unwrap_or(&DataPathPhase::New)
+    }
+}
+
+/// What a restore needs to know of a DataUpload: the value, as JSON, in the ConfigMap that the restore of a DataUpload makes
+/// (spec api 12.8). Its key is the restore's UID.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataUploadResult {
+    /// The BackupStorageLocation the repository is in.
+    #[serde(deserialize_with = "nil")]
+    pub backup_storage_location: String,
+    /// Who moved the data; empty or velero means the built-in one.
+    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover: String,
+    /// The repository's name of the snapshot.
+    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_id: String,
+    /// The namespace the volume was backed up in.
+    #[serde(deserialize_with = "nil")]
+    pub source_namespace: String,
+    /// What an external data mover wants to know.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub data_mover_result: BTreeMap<String, String>,
+    /// The operating system the volume was read under. Since 1.16.
+    #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
+    pub node_os: Option<NodeOs>,
+    /// Bytes in the snapshot. Since 1.18.
+    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    pub snapshot_size: i64,
+    /// Fields of newer releases.
+    #[serde(flatten)]
+    pub other: Other,
+}

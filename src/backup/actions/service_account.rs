@@ -1,0 +1,172 @@
+//! `velero.io/service-account`: the ClusterRoleBindings of a service account come along, and their ClusterRoles.
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};
+use crate::backup::item::{Item, ItemRef};
+use crate::cluster::discovery::GroupResource;
+use crate::cluster::list::{ListEvent, ListRequest};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// See the module. Remembers the bindings: they are listed once a run, when the first service account comes.
+#[derive(Default)]
+pub(super) struct ServiceAccountAction {
+    bindings: OnceCell<Bindings>,
+}
+
+/// The bindings of each service account.
+#[derive(Debug, Default)]
+struct Bindings {
+    /// By namespace and name of the account.
+    by_account: HashMap<(String, String), Vec<Bound>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bound {
+    binding: String,
+    role: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Binding {
+    role_ref: RoleRef,
+    #[serde(default)]
+    subjects: Option<Vec<Subject>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RoleRef {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Subject {
+    kind: String,
+    #[serde(default)]
+    namespace: String,
+    name: String,
+}
+
+impl BackupItemAction for ServiceAccountAction {
+    fn name(&self) -> &'static str {
+        "velero.io/service-account"
+    }
+
+    fn applies_to(&self) -> AppliesTo {
+        AppliesTo::types(&["serviceaccounts"])
+    }
+
+    fn execute<'a>(
+        &'a self,
+        item: &'a mut Item,
+        context: &'a ActionContext<'a>,
+    ) -> BoxFuture<'a, Result<Executed, ActionError>> {
+        Box::pin(async move {
+            let bindings = self.bindings.get_or_try_init(|| Bindings::list(context)).await?;
+            let head = item.head();
+            Ok(Executed {
+                additional: bindings.related(head.namespace.as_deref().unwrap_or_default(), &head.name),
+            })
+        })
+    }
+}
+
+impl Bindings {
+    async fn list(context: &ActionContext<'_>) -> Result<Self, ActionError> {
+        let mut bindings = Self::default();
+        let group_resource = GroupResource::new(RBAC, "clusterrolebindings");
+        let Some(resource) = context.discovery.preferred_version(&group_resource) else {
+            return Ok(bindings);
+        };
+        let mut list = pin!(context.reader.list(ListRequest::all(resource.clone())));
+        while let Some(event) = list.next().await {
+            match event? {
+                ListEvent::Item(object) => bindings.add(&object.head.name, serde_json::from_slice(&object.json)?),
+                // What was seen before comes again.
+                ListEvent::Restarted => bindings = Self::default(),
+                ListEvent::Unreadable { .. } | ListEvent::FirstPage { .. } => {}
+            }
+        }
+        Ok(bindings)
+    }
+
+    fn add(&mut self, name: &str, binding: Binding) {
+        let bound = Bound {
+            binding: name.to_owned(),
+            role: binding.role_ref.name,
+        };
+        for subject in binding
+            .subjects
+            .into_iter()
+            .flatten()
+            .filter(|subject| subject.kind == "ServiceAccount")
+        {
+            let account = self.by_account.entry((subject.namespace, subject.name)).or_default();
+            if !account.contains(&bound) {
+                account.push(bound.clone());
+            }
+        }
+    }
+
+    /// Bindings first, then each of their roles once.
+    fn related(&self, namespace: &str, name: &str) -> Vec<ItemRef> {
+        let account = (namespace.to_owned(), name.to_owned());
+        let bound = self.by_account.get(&account).map_or(&[][..], Vec::as_slice);
+        let mut related: Vec<ItemRef> = bound
+            .iter()
+            .map(|b| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", &b.binding))
+            .collect();
+        for bound in bound {
+            let role = ItemRef::cluster_scoped(RBAC, "clusterroles", &bound.role);
+            if !related.contains(&role) {
+                related.push(role);
+            }
+        }
+        related
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_service_accounts_bindings_and_their_roles_come_along() {
+        let mut bindings = Bindings::default();
+        let account = |namespace: &str| json!({"kind": "ServiceAccount", "namespace": namespace, "name": "web"});
+        for (name, role, subjects) in [
+            (
+                "one",
+                "reader",
+                json!([account("shop"), account("shop"), account("other")]),
+            ),
+            (
+                "two",
+                "reader",
+                json!([account("shop"), {"kind": "User", "name": "web"}]),
+            ),
+            ("three", "writer", json!([account("other")])),
+            ("four", "writer", json!(null)),
+        ] {
+            let binding = json!({"roleRef": {"name": role}, "subjects": subjects});
+            bindings.add(name, from_value(binding).unwrap());
+        }
+        let binding = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", name);
+        let role = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterroles", name);
+        assert_eq!(
+            bindings.related("shop", "web"),
+            [binding("one"), binding("two"), role("reader")]
+        );
+        assert_eq!(bindings.related("shop", "default"), []);
+    }
+}

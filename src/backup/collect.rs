@@ -1,0 +1,317 @@
+//! The lists: phase A puts aside what must be known before it is saved, phase B saves what it streams (decision 10).
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::aside::{Aside, Collector, Related};
+use super::done::Key;
+use super::plan::{LeftOut, Plan, Planned};
+use super::related::related;
+use super::run::{Run, Stop};
+use super::save::Outcome;
+use super::scope::Scope;
+use super::types::Type;
+use crate::cluster::list::{ListError, ListEvent, ListRequest};
+use crate::cluster::raw::RawObject;
+use crate::telemetry::logrus::Level;
+use crate::telemetry::run_log::Line;
+
+/// Lists read at a time in phase B. Together they stay within the run's budget of bytes.
+const LISTS: usize = 4;
+
+/// One list to read: of a type, in a namespace or everywhere, by one selector or none.
+#[derive(Clone, Copy)]
+struct List<'p> {
+    type_: &'p Arc<Type>,
+    namespace: Option<&'p str>,
+    selector: &'p Option<String>,
+}
+
+impl Planned {
+    fn lists<'p>(&'p self, selectors: &'p [Option<String>]) -> impl Iterator<Item = List<'p>> {
+        let namespaces: Vec<Option<&str>> = match &self.scope {
+            Scope::Cluster => vec![None],
+            Scope::Namespaces(names) => names.iter().map(|name| Some(name.as_str())).collect(),
+        };
+        namespaces.into_iter().flat_map(move |namespace| {
+            selectors.iter().map(move |selector| List {
+                type_: &self.type_,
+                namespace,
+                selector,
+            })
+        })
+    }
+}
+
+impl Run<'_> {
+    /// Tells what is not collected, and remembers how many lists there are to begin.
+    pub(super) fn announce(&self, plan: &Plan) {
+        for (resource, why) in &plan.left_out {
+            let line = self
+                .log
+                .line(Level::Info)
+                .field("group", resource.api_version())
+                .field("resource", &resource.plural);
+            match why {
+                LeftOut::Excluded => line.msg("Skipping resource because it's excluded"),
+                LeftOut::Cohabits(twin) => line
+                    .field("cohabitatingResource1", twin.to_string())
+                    .field("cohabitatingResource2", resource.group_resource().to_string())
+                    .msg("Skipping resource because it cohabitates and we've already processed it"),
+            }
+        }
+        let lists = plan
+            .aside
+            .iter()
+            .chain(&plan.streamed)
+            .flat_map(|planned| planned.lists(&self.selectors))
+            .count();
+        self.state().lists_to_begin = lists;
+        if lists == 0 {
+            self.progress.complete();
+        }
+    }
+
+    /// Phase A: lists its types to the end, and makes blocks of what it found.
+    pub(super) async fn collect_aside(&self, planned: &[Planned], mut collector: Collector) -> Result<Aside, Stop> {
+        for planned in planned {
+            collector.begin(planned.type_.clone());
+            for list in planned.lists(&self.selectors) {
+                let mut reading = self.read_list(list);
+                while let Some(object) = reading.next().await {
+                    self.put_aside(&mut collector, list.type_, &object).await?;
+                    reading.took(Outcome::Saved);
+                }
+            }
+            for name in collector.end(planned.ordered.as_ref()) {
+                self.log
+                    .line(Level::Warning)
+                    .field("resource", &*planned.type_.name)
+                    .field("orderedResource", name)
+                    .msg("Cannot find an item that spec.orderedResources names");
+            }
+        }
+        collector.finish().await.map_err(Stop::scratch)
+    }
+
+    async fn put_aside(&self, collector: &mut Collector, type_: &Type, object: &RawObject) -> Result<(), Stop> {
+        let head = &object.head;
+        let group_label = &self.request.spec.volume_group_snapshot_label_key;
+        let related = related(type_.role, object, group_label).unwrap_or_else(|error| {
+            // Saving it will fail for the same reason, with its line.
+            self.item_log
+                .line(Level::Debug, type_, head.namespace.as_deref(), &head.name)
+                .error(&error)
+                .msg("Cannot tell what the item belongs to");
+            Related::default()
+        });
+        let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
+        collector.put(key, &object.json, related).await.map_err(Stop::scratch)
+    }
+
+    /// Saves what was put aside, block by block, several blocks at a time.
+    pub(super) async fn save_blocks(&self, aside: &Aside) -> Result<(), Stop> {
+        let blocks = (0..aside.blocks.len()).map(|block| self.save_block(aside, block));
+        stream::iter(blocks)
+            .buffer_unordered(self.request.workers.max(1))
+            .try_collect()
+            .await
+    }
+
+    /// Works on one block. Around this loop come the hooks of its pods, and after it the wait for the data of their
+    /// volumes (spec backup 8): they know the block's items by place, and read what they need from `aside`.
+    fn save_block<'s>(&'s self, aside: &'s Aside, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
+        Box::pin(async move {
+            for &place in aside.blocks.get(block) {
+                let (type_, key) = aside.identity(place);
+                if self.is_done(key) {
+                    continue;
+                }
+                match aside.read(place).await {
+                    Ok(object) => drop(self.save(type_, object, false).await?),
+                    Err(error) => {
+                        self.state().failed += 1;
+                        let line = self.log.line(Level::Error).field("resource", &*type_.name);
+                        line.error(&error).msg("Error backing up item");
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Phase B: saves the objects of its types as they come, a few lists at a time.
+    pub(super) async fn stream(&self, planned: &[Planned]) -> Result<(), Stop> {
+        let lists: Vec<List<'_>> = planned
+            .iter()
+            .flat_map(|planned| planned.lists(&self.selectors))
+            .collect();
+        let lists = (0..lists.len()).map(|at| self.stream_list(lists[at]));
+        stream::iter(lists).buffer_unordered(LISTS).try_collect().await
+    }
+
+    fn stream_list<'s>(&'s self, list: List<'s>) -> BoxFuture<'s, Result<(), Stop>> {
+        Box::pin(async move {
+            let mut reading = self.read_list(list);
+            while let Some(object) = reading.next().await {
+                let outcome = self.save(list.type_, object, false).await?;
+                reading.took(outcome);
+            }
+            Ok(())
+        })
+    }
+
+    fn read_list<'s>(&'s self, list: List<'s>) -> Reading<'s> {
+        self.about(Level::Info, list).msg("Listing items");
+        let mut request = ListRequest::all(list.type_.resource.clone()).selected_by(list.selector.clone());
+        if let Some(namespace) = list.namespace {
+            request = request.in_namespace(namespace);
+        }
+        Reading {
+            run: self,
+            list,
+            events: self.reader.list(request).boxed(),
+            expectation: Expectation::default(),
+            begun: false,
+        }
+    }
+
+    fn about(&self, level: Level, list: List<'_>) -> Line<'_> {
+        self.log
+            .line(level)
+            .field("group", list.type_.resource.api_version())
+            .field("resource", &list.type_.resource.plural)
+            .field("namespace", list.namespace.unwrap_or_default())
+    }
+}
+
+/// A list being read. One that fails is an error line, and what came before it counts.
+struct Reading<'r> {
+    run: &'r Run<'r>,
+    list: List<'r>,
+    events: BoxStream<'static, Result<ListEvent, ListError>>,
+    expectation: Expectation,
+    begun: bool,
+}
+
+impl Reading<'_> {
+    /// The next object of the backup's namespaces; `None` when the list has ended, in whatever way.
+    async fn next(&mut self) -> Option<RawObject> {
+        while let Some(event) = self.events.next().await {
+            match event {
+                Ok(ListEvent::Item(object)) => {
+                    if self.run.collects(&object) {
+                        return Some(object);
+                    }
+                }
+                Ok(ListEvent::FirstPage { expected_total }) => {
+                    if let Some(total) = expected_total.filter(|_| self.counts()) {
+                        self.run.progress.expect(self.expectation.told(total));
+                    }
+                    self.begun();
+                }
+                Ok(ListEvent::Unreadable { name, error, .. }) => {
+                    self.run.state().failed += 1;
+                    self.run
+                        .about(Level::Error, self.list)
+                        .field("name", name.unwrap_or_default())
+                        .field("error", error)
+                        .msg("Error reading a listed item");
+                }
+                Ok(ListEvent::Restarted) => {
+                    let line = self.run.about(Level::Info, self.list);
+                    line.msg("The list lost its place and goes on in a newer view");
+                }
+                Err(error) => self
+                    .run
+                    .about(Level::Error, self.list)
+                    .error(&error)
+                    .msg("Error listing items"),
+            }
+        }
+        let line = self.run.about(Level::Info, self.list);
+        line.msg(format!("Retrieved {} items", self.expectation.seen));
+        self.begun();
+        None
+    }
+
+    /// What became of the last object.
+    fn took(&mut self, outcome: Outcome) {
+        let more = self.expectation.seen();
+        // Where the server does not tell, only what is saved is expected.
+        if matches!(outcome, Outcome::Saved | Outcome::Failed) || self.expectation.told > 0 {
+            self.run.progress.expect(more);
+        }
+    }
+
+    /// Whether what the server tells about the list counts: only a part of a list of the whole cluster may be of the backup.
+    fn counts(&self) -> bool {
+        self.list.namespace.is_some()
+            || !self.list.type_.resource.namespaced
+            || self.run.namespaces.includes_everything()
+    }
+
+    fn begun(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.run.list_begun();
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Whether an object of a list is of the backup's namespaces; if so, its namespace is one with items.
+    fn collects(&self, object: &RawObject) -> bool {
+        let Some(namespace) = &object.head.namespace else {
+            return true;
+        };
+        if !self.namespaces.includes(namespace) {
+            return false;
+        }
+        self.state().tracker.saw_item_in(namespace);
+        true
+    }
+}
+
+/// How many more items are expected as a list is read (decision 13).
+#[derive(Debug, Default)]
+struct Expectation {
+    seen: u64,
+    told: u64,
+}
+
+impl Expectation {
+    /// The server says how many the list will hold; gives how many more that is.
+    fn told(&mut self, total: u64) -> u64 {
+        let more = total.saturating_sub(self.told.max(self.seen));
+        self.told = self.told.max(total);
+        more
+    }
+
+    /// One more item came; gives how many more that is.
+    fn seen(&mut self) -> u64 {
+        self.seen += 1;
+        u64::from(self.seen > self.told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_expected_is_what_the_server_told_and_whatever_comes_beyond() {
+        // A page of two, then the server tells of five, then seven come.
+        let mut expectation = Expectation::default();
+        let mut expected = expectation.seen() + expectation.seen();
+        assert_eq!(expected, 2);
+        expected += expectation.told(5);
+        assert_eq!(expected, 5);
+        for _ in 2..7 {
+            expected += expectation.seen();
+        }
+        assert_eq!(expected, 7);
+    }
+}

@@ -1,0 +1,257 @@
+//! One run from its request to its report: select, collect, items, archive (design section 5).
+
+use std::pin::pin;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use futures::future::{Either, select};
+use tokio_util::sync::CancellationToken;
+
+use super::actions::{ActionTable, built_in};
+use super::aside::Collector;
+use super::done::Done;
+use super::item_log::ItemLog;
+use super::names::Names;
+use super::namespaces::Alive;
+use super::packer::{self, Packer};
+use super::plan::Plan;
+use super::progress::Progress;
+use super::reader::Reader;
+use super::request::{ArchiveSink, Deps, Fatal, Report, Request};
+use super::run::{Run, State, Stop};
+use super::scope::Scope;
+use super::selectors::{queries, selectors};
+use super::types::Types;
+use super::volumes::{SkippedVolume, Volumes};
+use crate::api::v1::BackupSpec;
+use crate::cluster::discovery::GroupResource;
+use crate::select::backup::{PolicyLists, ResourceFilter, TypeLists};
+use crate::select::includes::ResolvedType;
+use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
+use crate::telemetry::run_log::RunLog;
+
+/// Backs up what the request asks for: its archive goes to `sink`, the rest comes back in the report.
+///
+/// Objects that cannot be saved are error lines in the log and do not end the run. It may be repeated: nothing but the
+/// sink, scratch and the log is written. Cancelled, it ends with [`Fatal::Cancelled`] at its next wait; dropping it is
+/// as good.
+pub async fn run<S: ArchiveSink>(
+    request: &Request,
+    deps: Deps<'_>,
+    sink: &mut S,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Report, Fatal> {
+    // Boxed, or every caller's future would be as large as everything a run holds.
+    cancel
+        .run_until_cancelled(Box::pin(uncancelled(request, deps, sink, progress)))
+        .await
+        .unwrap_or(Err(Fatal::Cancelled))
+}
+
+/// What a run has made besides the archive.
+struct Made {
+    state: State,
+    names: Names,
+}
+
+async fn uncancelled<S: ArchiveSink>(
+    request: &Request,
+    deps: Deps<'_>,
+    sink: &mut S,
+    progress: &Progress,
+) -> Result<Report, Fatal> {
+    let log = deps.log;
+    let (packer, pieces) = packer::start(deps.now)?;
+    let making = pin!(make(request, deps, progress, packer));
+    let storing = pin!(pieces.into_sink(sink));
+    let (made, archive_bytes) = match select(making, storing).await {
+        Either::Left((Ok(made), storing)) => (made, storing.await?),
+        Either::Left((Err(Stop::Fatal(fatal)), _)) => return Err(fatal),
+        // The archive ends before the run only when it cannot be made or stored, and then it knows why.
+        Either::Left((Err(Stop::Packer), storing)) => return Err(storing.await.err().unwrap_or_else(too_early)),
+        Either::Right((stored, _)) => return Err(stored.err().unwrap_or_else(too_early)),
+    };
+    report(request, log, progress, made, archive_bytes).await
+}
+
+fn too_early() -> Fatal {
+    Fatal::Archive("it ended before the backup did".to_owned())
+}
+
+/// Everything up to the last member of the archive.
+async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Packer) -> Result<Made, Stop> {
+    let Deps {
+        cluster,
+        discovery,
+        scratch,
+        log,
+        ..
+    } = deps;
+    let spec = &request.spec;
+    let reader = Reader::new(cluster.clone());
+
+    let namespaces = GroupResource::new("", "namespaces");
+    let namespaces = discovery.preferred_version(&namespaces).ok_or(Fatal::NoNamespaces)?;
+    let alive = Alive::read(&reader, namespaces).await?;
+    let filter = NamespaceFilter::new(&spec.included_namespaces, &spec.excluded_namespaces);
+    let users_filter = alive.users_filter(spec);
+    let scope = Scope::choose(filter.includes_everything(), |name| filter.includes(name), &alive.names);
+    announce_filters(spec, log);
+    alive.report(&filter, log);
+
+    let resolve = |name: &str| {
+        discovery.resolve(name).map(|resource| ResolvedType {
+            name: resource.group_resource().to_string(),
+            namespaced: resource.namespaced,
+        })
+    };
+    let actions = ActionTable::new(built_in().into_iter().chain(deps.actions), &resolve);
+    let type_filter = ResourceFilter::new(type_lists(spec), PolicyLists::default(), &users_filter, &resolve);
+    let types = Types::new(discovery, &type_filter, &actions, spec);
+    let plan = Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources);
+    let selectors = selectors(spec)?;
+
+    let run = Run {
+        request,
+        discovery,
+        log,
+        progress,
+        reader,
+        types,
+        actions,
+        selectors: queries(&selectors),
+        packer,
+        item_log: ItemLog::new(log),
+        aside: OnceLock::new(),
+        names: Mutex::new(Names::new(scratch)),
+        state: Mutex::new(State {
+            done: Done::new(),
+            tracker: NamespaceTracker::new(users_filter, selectors),
+            volumes: Volumes::default(),
+            saved_types: std::collections::BTreeSet::new(),
+            skipped: 0,
+            failed: 0,
+            lists_to_begin: 0,
+        }),
+        namespaces: filter,
+    };
+    run.collect_and_save(&plan, scratch).await?;
+    Ok(Made {
+        state: run.state.into_inner().unwrap_or_else(PoisonError::into_inner),
+        names: run.names.into_inner().unwrap_or_else(PoisonError::into_inner),
+    })
+}
+
+impl Run<'_> {
+    /// The phases, in their order.
+    async fn collect_and_save(&self, plan: &Plan, scratch: &std::path::Path) -> Result<(), Stop> {
+        self.announce(plan);
+        let collector = Collector::new(scratch).map_err(Stop::scratch)?;
+        let aside = self.collect_aside(&plan.aside, collector).await?;
+        let aside = self.aside.get_or_init(|| aside);
+        self.log.info(format!(
+            "Collected {} items of {} item blocks",
+            aside.len(),
+            aside.blocks.len()
+        ));
+        self.save_blocks(aside).await?;
+        self.stream(&plan.streamed).await?;
+        let namespaces = self.types.get(&GroupResource::new("", "namespaces"));
+        if let Some(namespaces) = namespaces.filter(|_| plan.namespaces) {
+            self.save_namespaces(namespaces).await?;
+        }
+        self.save_definitions().await
+    }
+}
+
+async fn report(
+    request: &Request,
+    log: &RunLog,
+    progress: &Progress,
+    made: Made,
+    archive_bytes: u64,
+) -> Result<Report, Fatal> {
+    let Made { state, names } = made;
+    let resource_list = tokio::task::spawn_blocking(move || names.finish());
+    let resource_list = resource_list
+        .await
+        .map_err(std::io::Error::other)
+        .flatten()
+        .map_err(Fatal::Scratch)?;
+    let skipped = state.volumes.finish(request.spec.snapshot_volumes != Some(false));
+    if !skipped.is_empty() {
+        log.info(SkippedVolume::summary(&skipped));
+    }
+    let saved = progress.now().saved;
+    log.line(crate::telemetry::logrus::Level::Info)
+        .field("progress", "")
+        .msg(format!("Backed up a total of {saved} items"));
+    Ok(Report {
+        saved,
+        skipped: state.skipped,
+        failed: state.failed,
+        archive_bytes,
+        resource_list,
+        volumes: skipped.iter().map(SkippedVolume::info).collect(),
+    })
+}
+
+fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
+    TypeLists {
+        included: &spec.included_resources,
+        excluded: &spec.excluded_resources,
+        include_cluster: spec.include_cluster_resources,
+        included_cluster_scoped: &spec.included_cluster_scoped_resources,
+        excluded_cluster_scoped: &spec.excluded_cluster_scoped_resources,
+        included_namespace_scoped: &spec.included_namespace_scoped_resources,
+        excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
+    }
+}
+
+/// Tells the filters, in upstream's words.
+fn announce_filters(spec: &BackupSpec, log: &RunLog) {
+    let list = |entries: &[String], empty: &str| match entries {
+        [] => empty.to_owned(),
+        entries => entries.join(", "),
+    };
+    log.info(format!(
+        "Including namespaces: {}",
+        list(&spec.included_namespaces, "*")
+    ));
+    log.info(format!(
+        "Excluding namespaces: {}",
+        list(&spec.excluded_namespaces, "<none>")
+    ));
+    let old = !spec.included_resources.is_empty()
+        || !spec.excluded_resources.is_empty()
+        || spec.include_cluster_resources.is_some();
+    if old {
+        log.info(format!("Including resources: {}", list(&spec.included_resources, "*")));
+        log.info(format!(
+            "Excluding resources: {}",
+            list(&spec.excluded_resources, "<none>")
+        ));
+        return;
+    }
+    for (what, included, excluded) in [
+        (
+            "namespace",
+            &spec.included_namespace_scoped_resources,
+            &spec.excluded_namespace_scoped_resources,
+        ),
+        (
+            "cluster",
+            &spec.included_cluster_scoped_resources,
+            &spec.excluded_cluster_scoped_resources,
+        ),
+    ] {
+        log.info(format!("Including {what}-scoped resources: {}", list(included, "*")));
+        log.info(format!(
+            "Excluding {what}-scoped resources: {}",
+            list(excluded, "<none>")
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

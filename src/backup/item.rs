@@ -1,0 +1,96 @@
+//! One object on its way into the archive.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cluster::discovery::GroupResource;
+use crate::cluster::raw::{Head, RawObject};
+
+/// Names an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemRef {
+    /// Its type.
+    pub group_resource: GroupResource,
+    /// `None` for cluster scope.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl ItemRef {
+    /// A cluster-scoped object.
+    pub fn cluster_scoped(group: &str, resource: &str, name: impl Into<String>) -> Self {
+        Self {
+            group_resource: GroupResource::new(group, resource),
+            namespace: None,
+            name: name.into(),
+        }
+    }
+
+    /// An object in a namespace.
+    pub fn namespaced(group: &str, resource: &str, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            group_resource: GroupResource::new(group, resource),
+            namespace: Some(namespace.into()),
+            name: name.into(),
+        }
+    }
+}
+
+/// An object as the API server sent it, and what actions made of it.
+///
+/// As long as nobody edits it its bytes are those of the API server; reading it costs a pass over them, and only an
+/// edited one is parsed whole and serialised again (decision 12).
+#[derive(Debug)]
+pub struct Item {
+    source: RawObject,
+    edited: Option<Value>,
+}
+
+impl Item {
+    /// An object nobody has edited yet.
+    pub fn new(source: RawObject) -> Self {
+        Self { source, edited: None }
+    }
+
+    /// The facts of the object as the API server sent it, before any action.
+    pub fn head(&self) -> &Head {
+        &self.source.head
+    }
+
+    /// Reads part of the object as it is now.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        match &self.edited {
+            Some(value) => T::deserialize(value),
+            None => serde_json::from_slice(&self.source.json),
+        }
+    }
+
+    /// The object as it is now, to be changed. From here on it will be serialised again.
+    pub fn edit(&mut self) -> Result<&mut Value, serde_json::Error> {
+        let value = match self.edited.take() {
+            Some(value) => value,
+            None => self.source.value()?,
+        };
+        Ok(self.edited.insert(value))
+    }
+
+    /// Whether somebody edited it.
+    pub fn is_edited(&self) -> bool {
+        self.edited.is_some()
+    }
+
+    /// Compact JSON of the object as it is now.
+    pub(super) fn json(&self) -> Result<Bytes, serde_json::Error> {
+        match &self.edited {
+            Some(value) => Ok(serde_json::to_vec(value)?.into()),
+            None => Ok(self.source.json.clone()),
+        }
+    }
+
+    /// The object as the API server sent it, which holds its share of the run's memory.
+    pub(super) fn into_source(self) -> RawObject {
+        self.source
+    }
+}

@@ -1,0 +1,69 @@
+//! The log's lines about single items, in upstream's words (spec backup 16.6), and how many of them there may be.
+
+use super::progress::Snapshot;
+use super::types::Type;
+use crate::telemetry::logrus::Level;
+use crate::telemetry::run_log::{Line, RunLog};
+
+/// So many items are logged one by one, as upstream logs them all.
+const ONE_BY_ONE: u64 = 2_000;
+
+/// Beyond that, one line for so many items: a log of half a gigabyte helps nobody, and every name stands in the
+/// backup's resource list.
+const THEN_EVERY: u64 = 1_000;
+
+/// Writes lines about items.
+#[derive(Clone)]
+pub(super) struct ItemLog<'a> {
+    log: &'a RunLog,
+}
+
+impl<'a> ItemLog<'a> {
+    pub(super) fn new(log: &'a RunLog) -> Self {
+        Self { log }
+    }
+
+    /// A line about an item. At the levels of warnings and errors it counts.
+    #[track_caller]
+    pub(super) fn line(&self, level: Level, type_: &Type, namespace: Option<&str>, name: &str) -> Line<'a> {
+        self.log
+            .line(level)
+            .field("resource", &*type_.name)
+            .field("namespace", namespace.unwrap_or_default())
+            .field("name", name)
+    }
+
+    /// An item went into the archive.
+    pub(super) fn saved(&self, progress: Snapshot, kind: &str, type_: &Type, namespace: Option<&str>, name: &str) {
+        let Snapshot { saved, expected, .. } = progress;
+        if !is_told(saved) {
+            return;
+        }
+        let kind = match type_.group_resource.group.as_str() {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
+        };
+        self.line(Level::Info, type_, namespace, name).field("kind", kind).field("progress", "").msg(format!(
+            "Backed up {saved} items out of an estimated total of {expected} (estimate will change throughout the backup)"
+        ));
+        if saved == ONE_BY_ONE {
+            self.log.info(format!(
+                "From here on one of {THEN_EVERY} items is logged; the names of all are in the backup's resource list"
+            ));
+        }
+    }
+}
+
+fn is_told(count: u64) -> bool {
+    count <= ONE_BY_ONE || count.is_multiple_of(THEN_EVERY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_items_are_told_one_by_one_and_then_each_thousandth() {
+        assert_eq!((1..=300_000).filter(|count| is_told(*count)).count(), 2_000 + 298);
+    }
+}

@@ -1,0 +1,116 @@
+//! The namespaces of the cluster: which are alive when a run begins, and which Namespace objects are saved in its end
+//! (spec backup 7.2, 7.4).
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::reader::Reader;
+use super::run::{Run, Stop};
+use super::types::Type;
+use crate::api::v1::BackupSpec;
+use crate::cluster::discovery::Resource;
+use crate::cluster::list::{ListError, ListEvent, ListRequest};
+use crate::select::namespaces::NamespaceFilter;
+use crate::telemetry::logrus::Level;
+use crate::telemetry::run_log::RunLog;
+
+const EXCLUDE_LABEL: &str = "velero.io/exclude-from-backup";
+
+/// The label of namespaces that Argo CD manages: what is restored there may be undone by it.
+const ARGO_LABEL: &str = "argocd.argoproj.io/managed-by";
+
+/// The namespaces that are there when a run begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Alive {
+    /// Sorted.
+    pub(super) names: Vec<String>,
+    /// Those whose label keeps them out of backups.
+    pub(super) excluded: BTreeSet<String>,
+    /// Those that Argo CD manages.
+    pub(super) managed: BTreeSet<String>,
+}
+
+impl Alive {
+    pub(super) async fn read(reader: &Reader, resource: &Resource) -> Result<Self, ListError> {
+        let mut alive = Self::default();
+        let mut events = pin!(reader.list(ListRequest::all(resource.clone())));
+        while let Some(event) = events.next().await {
+            let ListEvent::Item(object) = event? else { continue };
+            let head = object.head;
+            if head.labels.get(EXCLUDE_LABEL).is_some_and(|value| value == "true") {
+                alive.excluded.insert(head.name.clone());
+            }
+            if head.labels.get(ARGO_LABEL).is_some_and(|value| !value.is_empty()) {
+                alive.managed.insert(head.name.clone());
+            }
+            alive.names.push(head.name);
+        }
+        alive.names.sort_unstable();
+        alive.names.dedup();
+        Ok(alive)
+    }
+
+    /// The user's namespace filter: without the excludes that were added for a namespace's label. They keep its objects
+    /// out, but they do not make a backup of everything one of a part (decision 4).
+    pub(super) fn users_filter(&self, spec: &BackupSpec) -> NamespaceFilter {
+        let excludes: Vec<String> = spec
+            .excluded_namespaces
+            .iter()
+            .filter(|name| !self.excluded.contains(*name))
+            .cloned()
+            .collect();
+        NamespaceFilter::new(&spec.included_namespaces, &excludes)
+    }
+
+    /// Tells what the user should know about the namespaces chosen.
+    pub(super) fn report(&self, filter: &NamespaceFilter, log: &RunLog) {
+        for name in filter.literal_includes() {
+            if self.names.binary_search_by(|alive| alive.as_str().cmp(name)).is_err() {
+                log.line(Level::Error)
+                    .field("resource", "namespaces")
+                    .field("namespace", "")
+                    .field("name", name)
+                    .msg("Namespace that spec.includedNamespaces names does not exist");
+            }
+        }
+        for name in self.managed.iter().filter(|name| filter.includes(name)) {
+            log.line(Level::Warning).field("namespace", name).msg(format!(
+                "Namespace is managed by Argo CD (label {ARGO_LABEL}): it may undo what is restored into it"
+            ));
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Saves the Namespace objects that belong to what was saved, and those the user chose.
+    pub(super) async fn save_namespaces(&self, type_: &Arc<Type>) -> Result<(), Stop> {
+        let mut events = pin!(self.reader.list(ListRequest::all(type_.resource.clone())));
+        while let Some(event) = events.next().await {
+            let object = match event? {
+                ListEvent::Item(object) => object,
+                ListEvent::Unreadable { name, error, .. } => {
+                    self.state().failed += 1;
+                    let name = name.unwrap_or_default();
+                    self.item_log
+                        .line(Level::Error, type_, None, &name)
+                        .field("error", error)
+                        .msg("Error reading item");
+                    continue;
+                }
+                ListEvent::FirstPage { .. } | ListEvent::Restarted => continue,
+            };
+            let head = &object.head;
+            if self
+                .state()
+                .tracker
+                .keeps(&head.name, head.phase.as_deref(), &head.labels)
+            {
+                self.save(type_, object, false).await?;
+            }
+        }
+        Ok(())
+    }
+}

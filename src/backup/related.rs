@@ -1,0 +1,48 @@
+//! Which of the objects put aside belong into one block: upstream's item block actions `velero.io/pod` and
+//! `velero.io/pvc` (spec backup 8), read from one object at a time.
+//!
+//! The third, `velero.io/service-account`, only makes a block of what the item action of that name brings along anyway.
+
+use serde_json::Error;
+
+use super::aside::Related;
+use super::done::Key;
+use super::facts::{ClaimFacts, PodFacts};
+use super::types::Role;
+use crate::cluster::discovery::GroupResource;
+use crate::cluster::raw::RawObject;
+
+/// What ties an object to others. `group_label`: the label whose value groups claims (`spec.volumeGroupSnapshotLabelKey`).
+///
+/// Only a running pod is tied to its claims: another one has no hooks to run around them.
+pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Result<Related, Error> {
+    let namespace = object.head.namespace.as_deref();
+    let claims = GroupResource::new("", "persistentvolumeclaims");
+    Ok(match role {
+        Role::Pod => {
+            let pod: PodFacts = serde_json::from_slice(&object.json)?;
+            Related {
+                with: pod
+                    .claims()
+                    .filter(|_| pod.is_running())
+                    .map(|name| Key::new(&claims, namespace, name))
+                    .collect(),
+                group: None,
+            }
+        }
+        Role::Claim => {
+            let claim: ClaimFacts = serde_json::from_slice(&object.json)?;
+            let volumes = GroupResource::new("", "persistentvolumes");
+            let group = object.head.labels.get(group_label).filter(|value| !value.is_empty());
+            Related {
+                with: claim
+                    .bound_volume()
+                    .map(|name| Key::new(&volumes, None, name))
+                    .into_iter()
+                    .collect(),
+                group: group.map(|value| Key::new(&claims, namespace, value)),
+            }
+        }
+        Role::Volume | Role::Namespace | Role::Definition | Role::Other => Related::default(),
+    })
+}

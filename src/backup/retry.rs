@@ -1,0 +1,118 @@
+//! Reads that are tried again. The only place of a run that does so, but for lists, which see to it themselves.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::cluster::error::{ApiError, Class};
+use crate::runtime::backoff::{Backoff, Policy};
+
+/// How often a read is tried in all.
+const TRIES: u32 = 6;
+
+/// The waits between tries, unless the server names one.
+const WAITS: Policy = Policy::doubling(Duration::from_millis(250), Duration::from_secs(8));
+
+/// The longest wait a server may ask for.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
+
+/// Whether the same read may succeed later: the connection, too many requests, or a server that is unwell.
+fn can_pass(error: &ApiError) -> bool {
+    match error.class() {
+        Class::Transport | Class::Timeout => true,
+        Class::Answered => error.is_too_many_requests() || (500..600).contains(&error.code),
+        Class::Unsent | Class::Unreadable => false,
+    }
+}
+
+/// Reads until it succeeds, fails for good, or was tried often enough.
+pub(super) async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
+    let mut waits = Backoff::new(WAITS);
+    for _ in 1..TRIES {
+        match read().await {
+            Err(error) if can_pass(&error) => {
+                let wait = waits.failed();
+                tokio::time::sleep(error.retry_after.map_or(wait, |asked| asked.min(LONGEST_ASKED))).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    read().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn answered(code: u16) -> ApiError {
+        ApiError {
+            attempt: "get".to_owned(),
+            class: Class::Answered,
+            code,
+            reason: String::new(),
+            message: String::new(),
+            causes: Vec::new(),
+            subject: None,
+            retry_after: None,
+            continue_token: None,
+        }
+    }
+
+    #[test]
+    fn only_what_can_pass_is_tried_again() {
+        for (code, again) in [
+            (400, false),
+            (401, false),
+            (403, false),
+            (404, false),
+            (410, false),
+            (429, true),
+            (500, true),
+            (503, true),
+        ] {
+            assert_eq!(can_pass(&answered(code)), again, "{code}");
+        }
+        for (class, again) in [
+            (Class::Transport, true),
+            (Class::Timeout, true),
+            (Class::Unsent, false),
+            (Class::Unreadable, false),
+        ] {
+            assert_eq!(can_pass(&ApiError { class, ..answered(0) }), again, "{class:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_is_given_the_time_it_asks_for() {
+        let tries = Cell::new(0);
+        let begun = tokio::time::Instant::now();
+        let outcome = patiently(|| {
+            tries.set(tries.get() + 1);
+            let asked = ApiError {
+                retry_after: Some(Duration::from_secs(5)),
+                ..answered(429)
+            };
+            let outcome = if tries.get() < 3 { Err(asked) } else { Ok(tries.get()) };
+            async move { outcome }
+        })
+        .await;
+        assert_eq!(outcome, Ok(3));
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stays_unwell_is_an_error_in_the_end() {
+        let tries = Cell::new(0);
+        let outcome: Result<(), _> = patiently(|| {
+            tries.set(tries.get() + 1);
+            async { Err(answered(503)) }
+        })
+        .await;
+        assert_eq!(outcome, Err(answered(503)));
+        assert_eq!(tries.get(), TRIES);
+    }
+}

@@ -1,0 +1,127 @@
+//! What the steps of one run share.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::actions::ActionTable;
+use super::aside::Aside;
+use super::done::{Done, Key};
+use super::item_log::ItemLog;
+use super::names::Names;
+use super::packer::Packer;
+use super::progress::Progress;
+use super::reader::Reader;
+use super::request::{Fatal, Request};
+use super::types::Types;
+use super::volumes::Volumes;
+use crate::cluster::discovery::{Discovery, GroupResource};
+use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
+use crate::telemetry::run_log::RunLog;
+
+/// One run. Its steps borrow it and work at the same time, on one task; what they change is behind short locks that are
+/// never held across an await.
+pub(super) struct Run<'a> {
+    pub(super) request: &'a Request,
+    pub(super) discovery: &'a Discovery,
+    pub(super) log: &'a RunLog,
+    pub(super) progress: &'a Progress,
+    pub(super) reader: Reader,
+    pub(super) types: Types,
+    pub(super) actions: ActionTable,
+    pub(super) namespaces: NamespaceFilter,
+    /// The label selectors to list with, each in query form; a lone `None` is a list of everything.
+    pub(super) selectors: Vec<Option<String>>,
+    pub(super) packer: Packer,
+    pub(super) item_log: ItemLog<'a>,
+    /// What phase A put aside, once it is complete.
+    pub(super) aside: OnceLock<Aside>,
+    pub(super) names: Mutex<Names>,
+    pub(super) state: Mutex<State>,
+}
+
+/// What a run has done so far.
+pub(super) struct State {
+    pub(super) done: Done,
+    pub(super) tracker: NamespaceTracker,
+    pub(super) volumes: Volumes,
+    /// Types with at least one object in the archive.
+    pub(super) saved_types: BTreeSet<GroupResource>,
+    pub(super) skipped: u64,
+    pub(super) failed: u64,
+    /// Lists that have not given their first page yet.
+    pub(super) lists_to_begin: usize,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The archive's thread has ended; it knows why.
+    Packer,
+    /// Something of the run itself.
+    Fatal(Fatal),
+}
+
+impl Stop {
+    /// A temporary file failed.
+    pub(super) fn scratch(error: io::Error) -> Self {
+        Self::Fatal(Fatal::Scratch(error))
+    }
+}
+
+impl<E: Into<Fatal>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Fatal(error.into())
+    }
+}
+
+impl Run<'_> {
+    /// The state, for a moment.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an item in hand; false if it was before.
+    pub(super) fn claim(&self, key: Key) -> bool {
+        self.state().done.claim(key)
+    }
+
+    /// Whether an item was taken in hand.
+    pub(super) fn is_done(&self, key: Key) -> bool {
+        self.state().done.contains(key)
+    }
+
+    /// A list gave its first page, or failed.
+    pub(super) fn list_begun(&self) {
+        let mut state = self.state();
+        state.lists_to_begin = state.lists_to_begin.saturating_sub(1);
+        if state.lists_to_begin == 0 {
+            self.progress.complete();
+        }
+    }
+
+    /// Notes the name of a saved item.
+    pub(super) async fn note_name(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<(), Stop> {
+        let (full, scratch) = {
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            match names.add(api_version, kind, namespace, name) {
+                None => return Ok(()),
+                Some(full) => (full, names.scratch().to_owned()),
+            }
+        };
+        let written = tokio::task::spawn_blocking(move || full.write(&scratch)).await;
+        let file = written
+            .map_err(io::Error::other)
+            .and_then(|file| file)
+            .map_err(Stop::scratch)?;
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).keep(file);
+        Ok(())
+    }
+}

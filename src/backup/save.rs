@@ -1,0 +1,328 @@
+//! One object, step by step, into the archive (spec backup 9).
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::actions::ActionContext;
+use super::done::Key;
+use super::facts::{PodFacts, VolumeFacts};
+use super::inclusion::{PassedOver, judge, judge_type};
+use super::item::{Item, ItemRef};
+use super::packer::Member;
+use super::run::{Run, Stop};
+use super::types::{Role, Type};
+use super::unsaved::asked_of_pod;
+use super::volumes::{Approach, SavedVolume};
+use crate::cluster::raw::{Head, RawObject};
+use crate::telemetry::logrus::Level;
+
+/// With this annotation on what it returns an action insists on its additional items, whatever the filters say. Since 1.10.
+const MUST_INCLUDE: &str = "backup.velero.io/must-include-additional-items";
+
+/// With this annotation on what it returns an action keeps the item out of the backup. Since 1.15.
+const SKIP: &str = "velero.io/skip-from-backup";
+
+/// What became of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is in the archive.
+    Saved,
+    /// Somebody took it in hand before.
+    AlreadyDone,
+    /// It does not belong to the backup.
+    PassedOver,
+    /// It could not be saved; there is an error line.
+    Failed,
+}
+
+impl Run<'_> {
+    /// Saves an object, from whatever list or action it came, unless it does not belong to the backup or was taken in hand
+    /// before. `must`: an action insists on it.
+    pub(super) async fn save(&self, type_: &Arc<Type>, source: RawObject, must: bool) -> Result<Outcome, Stop> {
+        let head = &source.head;
+        if let Err(why) = judge(head, type_, &self.namespaces, must) {
+            self.passed_over(type_, &source, why);
+            return Ok(Outcome::PassedOver);
+        }
+        if !self.claim(Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name)) {
+            return Ok(Outcome::AlreadyDone);
+        }
+        let mut item = Item::new(source);
+        if let Err(error) = self.look_at(type_, &item) {
+            return Ok(self.failed(type_, item.head(), "error reading item", &error));
+        }
+        for at in &type_.actions {
+            match self.act(*at, type_, &mut item).await? {
+                Outcome::Saved => {}
+                other => return Ok(other),
+            }
+        }
+        self.pack(type_, item).await
+    }
+
+    /// What is noted of an object before any action.
+    fn look_at(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
+        if type_.role != Role::Pod {
+            return Ok(());
+        }
+        let pod: PodFacts = item.read()?;
+        let Head { namespace, name, .. } = item.head();
+        if let Some(warning) = asked_of_pod(pod.annotations()) {
+            self.item_log
+                .line(Level::Warning, type_, namespace.as_deref(), name)
+                .msg(warning);
+        }
+        let mut state = self.state();
+        for claim in pod.claims() {
+            let reason = format!("opted out due to annotation in pod {name}");
+            state.volumes.skipped(
+                namespace.as_deref().unwrap_or_default(),
+                claim,
+                Approach::PodVolume,
+                reason,
+            );
+        }
+        Ok(())
+    }
+
+    /// Runs one action on an item, if it is for it, and saves what it asks for. Anything but `Saved` ends the item.
+    async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<Outcome, Stop> {
+        let Some(action) = self.actions.applicable(at, item.head()) else {
+            return Ok(Outcome::Saved);
+        };
+        let context = ActionContext {
+            request: self.request,
+            discovery: self.discovery,
+            reader: &self.reader,
+            log: self.log,
+        };
+        let executed = match action.execute(item, &context).await {
+            Ok(executed) => executed,
+            Err(error) => {
+                let what = format!("error executing custom action `{}`", action.name());
+                return Ok(self.failed(type_, item.head(), &what, &error));
+            }
+        };
+        let wishes = match wishes(item) {
+            Ok(wishes) => wishes,
+            Err(error) => return Ok(self.failed(type_, item.head(), "error reading item", &error)),
+        };
+        if wishes.skip {
+            self.passed_over_head(type_, item.head(), PassedOver::Action);
+            return Ok(Outcome::PassedOver);
+        }
+        for additional in executed.additional {
+            if self.save_additional(&additional, wishes.must_include).await? == Outcome::Failed {
+                let what = format!("error backing up additional item `{}`", describe(&additional));
+                self.item_log
+                    .line(Level::Error, type_, item.head().namespace.as_deref(), &item.head().name)
+                    .msg(what);
+                self.state().failed += 1;
+                return Ok(Outcome::Failed);
+            }
+        }
+        Ok(Outcome::Saved)
+    }
+
+    /// Saves an item that an action asked for: from what was put aside, else from the cluster. One that is not there is a
+    /// warning. Boxed, because such an item may ask for further ones.
+    fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<Outcome, Stop>> {
+        Box::pin(async move {
+            let ItemRef {
+                group_resource,
+                namespace,
+                name,
+            } = wanted;
+            let namespace = namespace.as_deref();
+            let Some(type_) = self.types.get(group_resource) else {
+                self.log
+                    .line(Level::Error)
+                    .field("resource", group_resource.to_string())
+                    .field("namespace", namespace.unwrap_or_default())
+                    .field("name", name)
+                    .msg("Unable to back up additional item because its resource type is not served");
+                return Ok(Outcome::PassedOver);
+            };
+            let key = Key::new(group_resource, namespace, name);
+            if self.is_done(key) {
+                return Ok(Outcome::AlreadyDone);
+            }
+            if !must && let Err(why) = judge_type(type_, namespace, &self.namespaces) {
+                self.item_log
+                    .line(Level::Debug, type_, namespace, name)
+                    .msg(why.words());
+                return Ok(Outcome::PassedOver);
+            }
+            let object = match self.fetch(type_, key, namespace, name).await {
+                Ok(Some(object)) => object,
+                Ok(None) => {
+                    self.item_log
+                        .line(Level::Warning, type_, namespace, name)
+                        .msg("Additional item was not found in Kubernetes API, can't back it up");
+                    return Ok(Outcome::PassedOver);
+                }
+                Err(error) => {
+                    self.item_log
+                        .line(Level::Error, type_, namespace, name)
+                        .error(&*error)
+                        .msg("Error getting item");
+                    self.state().failed += 1;
+                    return Ok(Outcome::Failed);
+                }
+            };
+            self.save(type_, object, must).await
+        })
+    }
+
+    async fn fetch(
+        &self,
+        type_: &Type,
+        key: Key,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<RawObject>, Box<dyn std::error::Error + Send + Sync>> {
+        if let Some((aside, place)) = self.aside.get().and_then(|aside| Some((aside, aside.find(key)?))) {
+            return Ok(Some(aside.read(place).await?));
+        }
+        Ok(self.reader.get(&type_.resource, namespace, name).await?)
+    }
+
+    /// Notes that an item is saved, and sends it to the archive.
+    async fn pack(&self, type_: &Arc<Type>, item: Item) -> Result<Outcome, Stop> {
+        let edited = item.is_edited();
+        let json = match item.json() {
+            Ok(json) => json,
+            Err(error) => return Ok(self.failed(type_, item.head(), "error writing item", &error)),
+        };
+        let member = Member {
+            group_resource: type_.name.clone(),
+            version: type_.version.clone(),
+            json,
+            source: item.into_source(),
+        };
+        let head = &member.source.head;
+        if let Err(error) = member.check() {
+            return Ok(self.failed(type_, head, "error writing item", &error));
+        }
+        if type_.role == Role::Volume {
+            match saved_volume(head, &member.json) {
+                Ok(volume) => self.state().volumes.saved(&head.name, volume),
+                Err(error) => return Ok(self.failed(type_, head, "error reading item", &error)),
+            }
+        }
+        // An edited item may have got another apiVersion; the list of resources tells what is in the archive.
+        let renamed = edited
+            .then(|| serde_json::from_slice::<TypeMeta>(&member.json).ok())
+            .flatten();
+        let (api_version, kind) = match &renamed {
+            Some(meta) => (&meta.api_version, &meta.kind),
+            None => (&head.api_version, &head.kind),
+        };
+        self.note_name(api_version, kind, head.namespace.as_deref(), &head.name)
+            .await?;
+        self.note_type(type_);
+        self.item_log.saved(
+            self.progress.saved(),
+            kind,
+            type_,
+            head.namespace.as_deref(),
+            &head.name,
+        );
+        self.packer.pack(member).await.map_err(|_| Stop::Packer)?;
+        Ok(Outcome::Saved)
+    }
+
+    fn note_type(&self, type_: &Type) {
+        let mut state = self.state();
+        if !state.saved_types.contains(&type_.group_resource) {
+            state.saved_types.insert(type_.group_resource.clone());
+        }
+    }
+
+    fn passed_over(&self, type_: &Type, source: &RawObject, why: PassedOver) {
+        if why == PassedOver::Label && type_.role == Role::Claim {
+            let Head { namespace, name, .. } = &source.head;
+            let reason = "item has label velero.io/exclude-from-backup=true".to_owned();
+            let mut state = self.state();
+            state
+                .volumes
+                .skipped(namespace.as_deref().unwrap_or_default(), name, Approach::Any, reason);
+        }
+        self.passed_over_head(type_, &source.head, why);
+    }
+
+    fn passed_over_head(&self, type_: &Type, head: &Head, why: PassedOver) {
+        self.state().skipped += 1;
+        // A list of the whole cluster brings what is of other namespaces: that is not worth a line each.
+        let level = if why == PassedOver::Namespace {
+            Level::Debug
+        } else {
+            Level::Info
+        };
+        self.item_log
+            .line(level, type_, head.namespace.as_deref(), &head.name)
+            .msg(why.words());
+    }
+
+    fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> Outcome {
+        self.item_log
+            .line(Level::Error, type_, head.namespace.as_deref(), &head.name)
+            .error(error)
+            .msg(format!("Error backing up item: {what}"));
+        self.state().failed += 1;
+        Outcome::Failed
+    }
+}
+
+/// What an action says to the engine by annotations on the item it edited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wishes {
+    skip: bool,
+    must_include: bool,
+}
+
+/// Reads the wishes of an action, and takes out the one that must not be saved.
+fn wishes(item: &mut Item) -> Result<Wishes, serde_json::Error> {
+    if !item.is_edited() {
+        return Ok(Wishes::default());
+    }
+    let Some(annotations) = item
+        .edit()?
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    else {
+        return Ok(Wishes::default());
+    };
+    Ok(Wishes {
+        skip: annotations.contains_key(SKIP),
+        must_include: annotations.remove(MUST_INCLUDE).is_some_and(|value| value == "true"),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TypeMeta {
+    api_version: String,
+    kind: String,
+}
+
+fn saved_volume(head: &Head, json: &[u8]) -> Result<SavedVolume, serde_json::Error> {
+    let facts: VolumeFacts = serde_json::from_slice(json)?;
+    Ok(SavedVolume {
+        claim: facts
+            .claim()
+            .map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
+        reclaim_policy: facts.reclaim_policy().to_owned(),
+        labels: head.labels.clone(),
+    })
+}
+
+fn describe(item: &ItemRef) -> String {
+    match &item.namespace {
+        Some(namespace) => format!("{} {namespace}/{}", item.group_resource, item.name),
+        None => format!("{} {}", item.group_resource, item.name),
+    }
+}

@@ -1,0 +1,164 @@
+//! A run's files, by a DownloadRequest and whichever way to them is open (decision 24, spec server-cli 8.7).
+//!
+//! The ways, in order: the server's artifact endpoint through the API server's proxy, the same through a forwarded port,
+//! the store's signed URL. A Go server offers the last one only.
+
+mod body;
+mod forward;
+mod proxy;
+mod request;
+mod url;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::Client;
+use serde::de::DeserializeOwned;
+
+use super::objects::RequestError;
+use super::output::describe::Fetched;
+use crate::api::v1::DownloadTargetKind;
+
+use body::Body;
+use request::{Offer, Requests};
+
+/// The most bytes of a file that is read into memory, after decompression.
+const MAX_IN_MEMORY: usize = 512 * 1024 * 1024;
+
+/// How files are fetched.
+#[derive(Clone, Debug)]
+pub struct DownloadOptions {
+    /// How long to wait for the server's answer, and how long a transfer may stand still.
+    pub timeout: Duration,
+    /// Whether the object store's certificate is taken as it is.
+    pub insecure_skip_tls_verify: bool,
+    /// A file of certificates to trust besides the system's.
+    pub cacert: Option<PathBuf>,
+}
+
+/// A file that could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// There is no such file.
+    #[error("file not found")]
+    Missing,
+    /// The server did not answer in time.
+    #[error("download request download url timeout, check velero server logs for errors. backup storage location may not be available")]
+    Unanswered,
+    /// The request could not be made or watched.
+    #[error("{0}")]
+    Request(#[from] RequestError),
+    /// No way led to the file.
+    #[error("no way to the file is open: {}; check that the velero pod is ready and that this machine may use one of these ways", .0.join("; "))]
+    Unreachable(Vec<String>),
+    /// The transfer broke off.
+    #[error("read the file: {0}")]
+    Transfer(#[source] io::Error),
+    /// The file is not what it should be.
+    #[error("decompress the file: {0}; it may have been cut short on the way")]
+    Gzip(#[source] io::Error),
+    /// The file is longer than a person can read.
+    #[error("the file has more than {0} bytes; fetch it from the bucket")]
+    TooLong(usize),
+    /// Where the file is written to takes no more.
+    #[error("write the file: {0}")]
+    Write(#[source] io::Error),
+}
+
+/// Why one way does not lead to a file.
+enum Miss {
+    /// The server looked and there is no such file: no other way will find it.
+    Absent,
+    /// The way is closed.
+    Closed(String),
+}
+
+/// Fetches files of runs in one namespace.
+#[derive(Clone)]
+pub struct Artifacts {
+    client: Client,
+    namespace: String,
+    options: DownloadOptions,
+}
+
+impl Artifacts {
+    /// Fetches through this client.
+    pub fn new(client: Client, namespace: &str, options: DownloadOptions) -> Self {
+        Self { client, namespace: namespace.to_owned(), options }
+    }
+
+    /// Writes a file to `sink`, decompressed unless it is the archive itself. `sink` may have got a part when this fails.
+    pub async fn copy(&self, kind: &DownloadTargetKind, name: &str, sink: &mut (impl io::Write + Send)) -> Result<(), ArtifactError> {
+        let requests = Requests::new(&self.client, &self.namespace);
+        let request = requests.create(kind, name).await?;
+        let copied = self.answered(&requests, &request, kind, name, sink).await;
+        requests.remove(&request).await;
+        copied
+    }
+
+    async fn answered(
+        &self,
+        requests: &Requests,
+        request: &str,
+        kind: &DownloadTargetKind,
+        name: &str,
+        sink: &mut (impl io::Write + Send),
+    ) -> Result<(), ArtifactError> {
+        let offer = requests.answer(request, self.options.timeout).await?.ok_or(ArtifactError::Unanswered)?;
+        let body = self.open(&offer, kind, name).await?;
+        if *kind == DownloadTargetKind::BackupContents {
+            body::copy(body, sink, self.options.timeout).await
+        } else {
+            body::gunzip(body, sink, self.options.timeout).await
+        }
+    }
+
+    /// Reads a file of JSON.
+    pub async fn json<T: DeserializeOwned>(&self, kind: &DownloadTargetKind, name: &str) -> Fetched<T> {
+        let mut bytes = body::Limited::new(MAX_IN_MEMORY);
+        match self.copy(kind, name, &mut bytes).await {
+            Ok(()) => match serde_json::from_slice(bytes.as_slice()) {
+                Ok(value) => Fetched::Got(value),
+                Err(error) => Fetched::Unreadable(error.to_string()),
+            },
+            Err(ArtifactError::Missing) => Fetched::Missing,
+            Err(ArtifactError::Write(_)) => Fetched::NotFetched(ArtifactError::TooLong(MAX_IN_MEMORY).to_string()),
+            Err(error) => Fetched::NotFetched(error.to_string()),
+        }
+    }
+
+    async fn open(&self, offer: &Offer, kind: &DownloadTargetKind, name: &str) -> Result<Body, ArtifactError> {
+        let path = format!("/artifacts/{kind}/{name}");
+        let mut closed = Vec::new();
+        if let Some(token) = &offer.token {
+            match self.in_time(proxy::open(&self.client, &self.namespace, &path, token)).await {
+                Ok(body) => return Ok(body),
+                Err(Miss::Absent) => return Err(ArtifactError::Missing),
+                Err(Miss::Closed(why)) => closed.push(format!("through the API server's proxy: {why}")),
+            }
+            match self.in_time(forward::open(&self.client, &self.namespace, &path, token)).await {
+                Ok(body) => return Ok(body),
+                Err(Miss::Absent) => return Err(ArtifactError::Missing),
+                Err(Miss::Closed(why)) => closed.push(format!("through a forwarded port: {why}")),
+            }
+        }
+        if let Some(address) = &offer.url {
+            let opened = url::open(&self.client, &self.namespace, address, kind, name, &self.options);
+            match self.in_time(opened).await {
+                Ok(body) => return Ok(body),
+                Err(Miss::Absent) => return Err(ArtifactError::Missing),
+                Err(Miss::Closed(why)) => closed.push(format!("from the object store: {why}")),
+            }
+        }
+        Err(ArtifactError::Unreachable(closed))
+    }
+
+    /// A way that does not open in time is closed.
+    async fn in_time(&self, opened: impl Future<Output = Result<Body, Miss>>) -> Result<Body, Miss> {
+        match tokio::time::timeout(self.options.timeout, opened).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Miss::Closed(format!("no answer within {} s", self.options.timeout.as_secs()))),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The artifact endpoint through the API server's proxy.
+
+use std::io;
+
+use futures::TryStreamExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use kube::Client;
+use kube::client::Body as KubeBody;
+use serde_json::Value;
+
+use super::Miss;
+use super::body::Body;
+
+/// The Service that leads to the endpoint, its scheme and its port.
+const SERVICE: &str = "https:velero:8443";
+/// The header that carries the token: the proxy keeps `Authorization` for itself.
+pub(super) const TOKEN_HEADER: &str = "X-Velero-Token";
+/// An answer that says why not is short.
+const MAX_REFUSAL: usize = 64 * 1024;
+
+pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &str) -> Result<Body, Miss> {
+    let request = Request::get(format!("/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy{path}"))
+        .header(TOKEN_HEADER, token)
+        .body(KubeBody::empty())
+        .map_err(|error| Miss::Closed(error.to_string()))?;
+    let response = client.send(request).await.map_err(|error| Miss::Closed(error.to_string()))?;
+    if response.status().is_success() {
+        return Ok(Box::pin(response.into_body().into_data_stream().map_err(io::Error::other)));
+    }
+    Err(refusal(response).await)
+}
+
+/// Tells whether the endpoint said no or the API server: the latter answers with an object of kind Status.
+async fn refusal(response: Response<KubeBody>) -> Miss {
+    let code = response.status();
+    let body = Limited::new(response.into_body(), MAX_REFUSAL).collect().await;
+    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned()).unwrap_or_default();
+    let status = serde_json::from_str::<Value>(&text).ok().filter(|status| status["kind"] == "Status");
+    match status {
+        Some(status) => Miss::Closed(status["message"].as_str().unwrap_or("refused").to_owned()),
+        None if code == StatusCode::NOT_FOUND => Miss::Absent,
+        None => Miss::Closed(format!("{code}: {text}")),
+    }
+}

@@ -1,0 +1,89 @@
+//! Asking the server for a file.
+
+use std::time::Duration;
+
+use kube::Client;
+use uuid::Uuid;
+
+use crate::api::v1::{DownloadRequest, DownloadRequestPhase, DownloadTargetKind};
+use crate::cli::objects::{Objects, RequestError};
+
+/// Where our server puts the token for its artifact endpoint.
+const TOKEN: &str = "velero.io/artifact-token";
+
+/// What the server offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// Opens the artifact endpoint.
+    pub(super) token: Option<String>,
+    /// A signed URL of the object store.
+    pub(super) url: Option<String>,
+}
+
+/// Download requests in one namespace.
+pub(super) struct Requests(Objects<DownloadRequest>);
+
+impl Requests {
+    pub(super) fn new(client: &Client, namespace: &str) -> Self {
+        Self(Objects::new(client, namespace))
+    }
+
+    /// Asks for a file; gives the request's name.
+    pub(super) async fn create(&self, kind: &DownloadTargetKind, name: &str) -> Result<String, RequestError> {
+        let mut request = DownloadRequest::default();
+        let request_name = format!("{name}-{}", Uuid::new_v4());
+        request.metadata.name = Some(request_name.clone());
+        request.spec.target.kind = kind.clone();
+        request.spec.target.name = name.to_owned();
+        self.0.create(&request).await?;
+        Ok(request_name)
+    }
+
+    /// Waits for the server's answer; `None` when the time is over.
+    pub(super) async fn answer(&self, request: &str, timeout: Duration) -> Result<Option<Offer>, RequestError> {
+        Ok(self.0.wait_until(request, timeout, is_answered).await?.map(|request| offer(&request)))
+    }
+
+    /// Removes the request, which nobody needs any more. The server removes it anyway, some minutes later.
+    pub(super) async fn remove(&self, request: &str) {
+        if let Err(error) = self.0.delete(request).await {
+            tracing::debug!(%error, request, "the download request stays until it expires");
+        }
+    }
+}
+
+fn is_answered(request: &DownloadRequest) -> bool {
+    *request.status.phase() == DownloadRequestPhase::Processed || !request.status.download_url.is_empty()
+}
+
+fn offer(request: &DownloadRequest) -> Offer {
+    let annotations = request.metadata.annotations.as_ref();
+    Offer {
+        token: annotations.and_then(|annotations| annotations.get(TOKEN)).cloned(),
+        url: Some(request.status.download_url.clone()).filter(|url| !url.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_or_the_phase_is_an_answer() {
+        let mut request = DownloadRequest::new("velero", "x");
+        assert!(!is_answered(&request));
+        request.status.phase = Some(DownloadRequestPhase::Processed);
+        assert!(is_answered(&request));
+        assert_eq!(offer(&request), Offer { token: None, url: None });
+        request.status.phase = None;
+        request.status.download_url = "https://bucket/x".into();
+        assert!(is_answered(&request));
+    }
+
+    #[test]
+    fn the_token_comes_as_an_annotation() {
+        let mut request = DownloadRequest::new("velero", "x");
+        request.metadata.annotations = Some([(TOKEN.to_owned(), "t".to_owned())].into());
+        assert_eq!(offer(&request).token.as_deref(), Some("t"));
+    }
+}

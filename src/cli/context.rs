@@ -1,0 +1,186 @@
+//! What every command knows: the global flags, the config file, the environment (spec server-cli 1.1 to 1.3).
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use kube::Client;
+
+use super::config::{self, Config};
+use super::connect::{self, ConnectError, Target};
+use super::flag::{OptionalBool, StringArray};
+use super::objects::{Kind, Objects};
+use super::output::View;
+use super::terminal;
+use crate::runtime::clock::{Clock, System};
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Global Flags")]
+pub struct Globals {
+    /// Path to the kubeconfig file to use to talk to the Kubernetes API server; if unset, the environment variable
+    /// KUBECONFIG is tried, then the configuration inside a cluster.
+    #[arg(long, global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// The context to use of the kubeconfig file; defaults to its current context.
+    #[arg(long, global = true)]
+    pub kubecontext: Option<String>,
+    /// The namespace in which Velero operates.
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+    /// Features to enable, separated by commas; added to those of the config file.
+    #[arg(long, global = true)]
+    pub features: Option<StringArray>,
+    /// Show colored output; defaults to whether it goes to a terminal.
+    #[arg(long, global = true, value_name = "BOOL")]
+    pub colorized: Option<OptionalBool>,
+    #[command(flatten)]
+    klog: Klog,
+}
+
+/// The Go release's logging flags. They are accepted so that command lines go on working; this program says what it has to
+/// say without them.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct Klog {
+    #[arg(long = "add_dir_header", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    add_dir_header: Option<String>,
+    #[arg(long = "alsologtostderr", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    also_log_to_stderr: Option<String>,
+    #[arg(long = "log_backtrace_at", global = true, hide = true)]
+    log_backtrace_at: Option<String>,
+    #[arg(long = "log_dir", global = true, hide = true)]
+    log_dir: Option<String>,
+    #[arg(long = "log_file", global = true, hide = true)]
+    log_file: Option<String>,
+    #[arg(long = "log_file_max_size", global = true, hide = true)]
+    log_file_max_size: Option<String>,
+    #[arg(long = "logtostderr", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    log_to_stderr: Option<String>,
+    #[arg(long = "one_output", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    one_output: Option<String>,
+    #[arg(long = "skip_headers", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    skip_headers: Option<String>,
+    #[arg(long = "skip_log_headers", global = true, hide = true, num_args = 0..=1, require_equals = true)]
+    skip_log_headers: Option<String>,
+    #[arg(long = "stderrthreshold", global = true, hide = true)]
+    stderr_threshold: Option<String>,
+    #[arg(short = 'v', long = "v", global = true, hide = true)]
+    verbosity: Option<String>,
+    #[arg(long = "vmodule", global = true, hide = true)]
+    v_module: Option<String>,
+}
+
+/// The settings of this call, put together.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Velero's namespace.
+    pub namespace: String,
+    /// The features that are on.
+    pub features: BTreeSet<String>,
+    /// Which API server to talk to.
+    pub target: Target,
+    /// The config file's path to certificates to trust for downloads.
+    pub cacert: Option<String>,
+    colour: bool,
+}
+
+impl Context {
+    /// Puts the flags, the config file and the environment together. A config file that cannot be read is a warning.
+    pub fn new(globals: &Globals) -> Self {
+        let config = Config::load(&config::path()).unwrap_or_else(|error| {
+            terminal::complain(&format!("WARNING: Error reading config file: {error}"));
+            Config::default()
+        });
+        Self {
+            namespace: namespace(globals, &config, env::var("VELERO_NAMESPACE").ok()),
+            features: features(globals, &config),
+            target: Target { kubeconfig: globals.kubeconfig.clone(), context: globals.kubecontext.clone() },
+            cacert: config.cacert().map(str::to_owned),
+            colour: colour(globals, &config, || terminal::is_watched() && env::var_os("NO_COLOR").is_none()),
+        }
+    }
+
+    /// The view of whoever sits in front of this machine, now.
+    pub fn view(&self) -> View {
+        View { now: System.now(), zone: TimeZone::system(), colour: self.colour }
+    }
+
+    /// A client for the API server.
+    pub async fn client(&self) -> Result<Client, ConnectError> {
+        connect::client(self.target.config(&program()).await?)
+    }
+
+    /// The objects of one kind in Velero's namespace.
+    pub async fn objects<K: Kind>(&self) -> Result<Objects<K>, ConnectError> {
+        Ok(Objects::new(&self.client().await?, &self.namespace))
+    }
+}
+
+/// The file name this program was called by.
+fn program() -> String {
+    let path = env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    path.file_name().map_or_else(|| "velero".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Flag, config file, environment, `velero`: the file beats the environment, as upstream.
+fn namespace(globals: &Globals, config: &Config, environment: Option<String>) -> String {
+    let flag = globals.namespace.clone().filter(|namespace| !namespace.is_empty());
+    flag.or_else(|| config.namespace().map(str::to_owned))
+        .or(environment.filter(|namespace| !namespace.is_empty()))
+        .unwrap_or_else(|| "velero".to_owned())
+}
+
+/// Those of the config file and those of the flag; nothing removes one.
+fn features(globals: &Globals, config: &Config) -> BTreeSet<String> {
+    let flag = globals.features.clone().unwrap_or_default().0;
+    config.features().into_iter().chain(flag).filter(|feature| !feature.is_empty()).collect()
+}
+
+/// Flag, config file, then whether somebody watches.
+fn colour(globals: &Globals, config: &Config, watched: impl Fn() -> bool) -> bool {
+    OptionalBool::of(globals.colorized).or_else(|| config.colorized()).unwrap_or_else(watched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        let mut config = Config::default();
+        pairs.iter().for_each(|(key, value)| config.set(key, value));
+        config
+    }
+
+    #[test]
+    fn the_config_file_beats_the_environment_and_the_flag_beats_both() {
+        let flag = Globals { namespace: Some("f".into()), ..Globals::default() };
+        let (none, file) = (Globals::default(), config(&[("namespace", "c")]));
+        let cases = [
+            (&flag, &file, Some("e"), "f"),
+            (&none, &file, Some("e"), "c"),
+            (&none, &Config::default(), Some("e"), "e"),
+            (&none, &Config::default(), Some(""), "velero"),
+            (&none, &Config::default(), None, "velero"),
+        ];
+        for (globals, config, environment, want) in cases {
+            assert_eq!(namespace(globals, config, environment.map(str::to_owned)), want);
+        }
+    }
+
+    #[test]
+    fn features_of_file_and_flag_add_up() {
+        let globals = Globals { features: Some("EnableCSI,B".parse().unwrap()), ..Globals::default() };
+        let features = features(&globals, &config(&[("features", "A,B")]));
+        assert_eq!(features.into_iter().collect::<Vec<_>>(), ["A", "B", "EnableCSI"]);
+    }
+
+    #[test]
+    fn colours_follow_the_terminal_unless_something_was_said() {
+        let off = Globals { colorized: Some(OptionalBool(Some(false))), ..Globals::default() };
+        let (none, on) = (Globals::default(), config(&[("colorized", "true")]));
+        assert!(!colour(&off, &on, || true));
+        assert!(colour(&none, &on, || false));
+        assert!(!colour(&none, &Config::default(), || false));
+    }
+}

@@ -1,0 +1,13 @@
+//! The values of flags, parsed as upstream parses them (spec server-cli 1.4, 8.8).
+
+mod bool;
+mod map;
+mod or_selector;
+mod selector;
+mod string_array;
+
+pub use bool::{OptionalBool, go_bool};
+pub use map::{ColonMap, Map, merged};
+pub use or_selector::OrSelector;
+pub use selector::Selector;
+pub use string_array::StringArray;

@@ -1,0 +1,215 @@
+//! Objects of Velero's kinds in one namespace, with errors in the server's own words.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::flag::Selector;
+use super::output::{Listing, selector};
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The server answered with an error; its own words, as kubectl shows them.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status code.
+        code: u16,
+        /// `NotFound`, `AlreadyExists`, …
+        reason: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The server does not know the kind.
+    #[error("the server does not serve {0}: check that Velero is installed here (`velero install --crds-only` makes its kinds known)")]
+    Unserved(String),
+    /// There was no answer that could be understood.
+    #[error("talk to the Kubernetes API server: {0}; check that it can be reached and that the kubeconfig is meant for it")]
+    Transport(String),
+}
+
+impl RequestError {
+    /// Judges the client's error. `kind` is what was asked for.
+    pub fn of(error: kube::Error, kind: &str) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let named = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+                if status.code == 404 && !named {
+                    return Self::Unserved(kind.to_owned());
+                }
+                Self::Refused { code: status.code, reason: status.reason.clone(), message: status.message.clone() }
+            }
+            other => Self::Transport(other.to_string()),
+        }
+    }
+
+    /// The object is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// An object of that name is there already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
+    }
+
+    /// The server does not know the kind.
+    pub fn is_unserved(&self) -> bool {
+        matches!(self, Self::Unserved(_))
+    }
+}
+
+/// The objects of one kind in one namespace. Cheap to make and to clone.
+#[derive(Clone, Debug)]
+pub struct Objects<K> {
+    api: Api<K>,
+}
+
+/// What our own kinds can do.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+{
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+impl<K: Kind> Objects<K> {
+    /// The objects in `namespace`.
+    pub fn new(client: &Client, namespace: &str) -> Self {
+        Self { api: Api::namespaced(client.clone(), namespace) }
+    }
+
+    /// One object.
+    pub async fn get(&self, name: &str) -> Result<K, RequestError> {
+        self.api.get(name).await.map_err(failed::<K>)
+    }
+
+    /// One object, if it is there.
+    pub async fn find(&self, name: &str) -> Result<Option<K>, RequestError> {
+        match self.get(name).await {
+            Ok(object) => Ok(Some(object)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All objects that the selector picks, in pages.
+    pub async fn list(&self, labels: Option<&Selector>) -> Result<Listing<K>, RequestError> {
+        let query = labels.map(|Selector(labels)| selector::text(Some(labels))).filter(|query| query != selector::NONE);
+        self.list_query(query.as_deref()).await
+    }
+
+    /// All objects with this value of a label.
+    pub async fn labelled(&self, key: &str, value: &str) -> Result<Vec<K>, RequestError> {
+        Ok(self.list_query(Some(&format!("{key}={value}"))).await?.items)
+    }
+
+    async fn list_query(&self, query: Option<&str>) -> Result<Listing<K>, RequestError> {
+        let mut params = ListParams::default().limit(500);
+        params.label_selector = query.map(str::to_owned);
+        let mut listing = Listing { items: Vec::new(), resource_version: None };
+        loop {
+            let page = self.api.list(&params).await.map_err(failed::<K>)?;
+            listing.items.extend(page.items);
+            listing.resource_version = page.metadata.resource_version;
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(listing),
+            }
+        }
+    }
+
+    /// The named objects, the first that is missing being an error; without names all that the selector picks.
+    pub async fn named_or_listed(&self, names: &[String], labels: Option<&Selector>) -> Result<Listing<K>, RequestError> {
+        if names.is_empty() {
+            return self.list(labels).await;
+        }
+        let mut items = Vec::with_capacity(names.len());
+        for name in names {
+            items.push(self.get(name).await?);
+        }
+        Ok(Listing { items, resource_version: None })
+    }
+
+    /// Creates an object; gives it as the server stored it.
+    pub async fn create(&self, object: &K) -> Result<K, RequestError> {
+        self.api.create(&PostParams::default(), object).await.map_err(failed::<K>)
+    }
+
+    /// Changes an object by a JSON merge patch.
+    pub async fn patch(&self, name: &str, patch: &Value) -> Result<K, RequestError> {
+        self.api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(failed::<K>)
+    }
+
+    /// Asks for the deletion of an object.
+    pub async fn delete(&self, name: &str) -> Result<(), RequestError> {
+        self.api.delete(name, &DeleteParams::default()).await.map(drop).map_err(failed::<K>)
+    }
+
+    /// The object now and at each change, `None` when it is not there. Errors that can pass are waited out; the stream ends
+    /// with the first other one.
+    pub fn watch(&self, name: &str) -> impl Stream<Item = Result<Option<K>, RequestError>> + Send + use<K> {
+        watcher::watch_object(self.api.clone(), name)
+            .default_backoff()
+            .filter_map(|event| async {
+                match event {
+                    Ok(object) => Some(Ok(object)),
+                    Err(error) => refusal::<K>(error).map(Err),
+                }
+            })
+            .boxed()
+    }
+
+    /// Waits until the object is as `done` wants it, at most `timeout` long. `None` when the time is over.
+    pub async fn wait_until(
+        &self,
+        name: &str,
+        timeout: Duration,
+        done: impl Fn(&K) -> bool,
+    ) -> Result<Option<K>, RequestError> {
+        let mut changes = self.watch(name);
+        let arrived = async {
+            while let Some(object) = changes.try_next().await? {
+                if let Some(object) = object.filter(|object| done(object)) {
+                    return Ok(Some(object));
+                }
+            }
+            Ok(None)
+        };
+        tokio::time::timeout(timeout, arrived).await.unwrap_or(Ok(None))
+    }
+}
+
+/// The watch's error, if no patience helps: not allowed, or an unknown kind.
+fn refusal<K: Kind>(error: watcher::Error) -> Option<RequestError> {
+    match error {
+        watcher::Error::InitialListFailed(error @ kube::Error::Api(_))
+        | watcher::Error::WatchStartFailed(error @ kube::Error::Api(_)) => {
+            let error = failed::<K>(error);
+            matches!(error, RequestError::Refused { code: 401 | 403 | 404, .. } | RequestError::Unserved(_)).then_some(error)
+        }
+        _ => None,
+    }
+}
+
+fn failed<K: Kind>(error: kube::Error) -> RequestError {
+    RequestError::of(error, &format!("{}.{}", K::plural(&()), K::group(&())))
+}

@@ -1,0 +1,262 @@
+//! A backup as JSON (spec server-cli 9.2). Keys are upstream's, slips of the pen included, because scripts read them.
+
+use serde_json::{Map, Value, json};
+
+use super::backup::{BackupFacts, deletion_failed};
+use super::pod_volumes::{BACKUP_PHASES, PodVolume, by_phase, by_pod, uploader};
+use super::resource_list;
+use super::volumes::{Snapshots, mover, result};
+use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, list, time_or_na};
+use crate::api::BackupHook;
+use crate::api::artifact::{MessageSet, VolumeInfo};
+use crate::api::v1::{Backup, BackupPhase, BackupSpec};
+use crate::cli::output::selector::{self, NONE};
+
+/// All that is shown of a backup, as one object.
+pub fn json(facts: &BackupFacts, view: &View) -> Value {
+    let backup = &facts.backup;
+    let mut top = Map::new();
+    top.insert("metadata".into(), metadata(backup));
+    top.insert("phase".into(), backup.status.phase.as_ref().map_or("", |phase| phase.as_str()).into());
+    if let Some(policy) = &backup.spec.resource_policy {
+        top.insert("resourcePolicies".into(), json!({"type": policy.kind, "name": policy.name}));
+    }
+    if !backup.status.validation_errors.is_empty() {
+        top.insert("validationErrors".into(), backup.status.validation_errors.clone().into());
+    }
+    if let Some([warnings, errors]) = results(facts) {
+        top.insert("warnings".into(), warnings);
+        top.insert("errors".into(), errors);
+    }
+    top.insert("spec".into(), spec(&backup.spec));
+    top.insert("status".into(), status(facts, view));
+    if !facts.delete_requests.is_empty() {
+        top.insert("deletionAttempts".into(), deletions(facts, view));
+    }
+    Value::Object(top)
+}
+
+fn metadata(backup: &Backup) -> Value {
+    let meta = &backup.metadata;
+    json!({
+        "name": meta.name.as_deref().unwrap_or_default(),
+        "namespace": meta.namespace.as_deref().unwrap_or_default(),
+        "labels": meta.labels,
+        "annotations": meta.annotations,
+    })
+}
+
+/// Warnings and errors, both as soon as one of them is counted.
+fn results(facts: &BackupFacts) -> Option<[Value; 2]> {
+    let status = &facts.backup.status;
+    let of = |messages: &MessageSet, count: i64| if count > 0 { message_set(messages) } else { json!({}) };
+    let failed = |step: &str, why: &str| {
+        let text = |what: &str| format!("<error {step} {what}: {why}>");
+        [json!({"errorGettingWarnings": text("warnings")}), json!({"errorGettingErrors": text("errors")})]
+    };
+    Some(match facts.results.as_ref()? {
+        Fetched::Got(results) => [of(&results.warnings, status.warnings), of(&results.errors, status.errors)],
+        Fetched::Missing => [json!({"count": status.warnings}), json!({"count": status.errors})],
+        Fetched::NotFetched(why) => failed("getting", why),
+        Fetched::Unreadable(why) => failed("decoding", why),
+    })
+}
+
+fn message_set(messages: &MessageSet) -> Value {
+    let namespaces = if messages.namespaces.is_empty() { json!([]) } else { json!(messages.namespaces) };
+    json!({"velero": messages.velero, "cluster": messages.cluster, "namespace": namespaces})
+}
+
+fn spec(spec: &BackupSpec) -> Value {
+    let mut top = json!({
+        "namespaces": {"included": list(&spec.included_namespaces, "*"), "excluded": list(&spec.excluded_namespaces, NONE)},
+        "resources": {
+            "included": list(&spec.included_resources, "*"),
+            "excluded": list(&spec.excluded_resources, NONE),
+            "clusterScoped": auto_included_excluded(spec.include_cluster_resources),
+        },
+        "labelSelector": selector::text(spec.label_selector.as_ref()),
+        "storageLocation": spec.storage_location,
+        "veleroNativeSnapshotPVs": auto_true_false(spec.snapshot_volumes),
+        "veleroSnapshotMoveData": auto_true_false(spec.snapshot_move_data),
+        "dataMover": if spec.data_mover.is_empty() { NONE } else { &spec.data_mover },
+        "TTL": duration(&spec.ttl),
+        "CSISnapshotTimeout": duration(&spec.csi_snapshot_timeout),
+    });
+    if !spec.hooks.resources.is_empty() {
+        top["hooks"] = json!({"resources": hooks(spec)});
+    }
+    if !spec.ordered_resources.is_empty() {
+        top["orderedResources"] = json!(spec.ordered_resources);
+    }
+    top
+}
+
+fn hooks(spec: &BackupSpec) -> Map<String, Value> {
+    let of = |hook: &crate::api::BackupResourceHooks| {
+        json!({
+            "namespaces": {"included": list(&hook.included_namespaces, "*"), "excluded": list(&hook.excluded_namespaces, NONE)},
+            "resources": {"included": list(&hook.included_resources, "*"), "excluded": list(&hook.excluded_resources, NONE)},
+            "labelSelector": selector::text(hook.label_selector.as_ref()),
+            "preExecHook": commands(&hook.pre),
+            "postExecHook": commands(&hook.post),
+        })
+    };
+    spec.hooks.resources.iter().map(|hook| (hook.name.clone(), of(hook))).collect()
+}
+
+fn commands(hooks: &[BackupHook]) -> Vec<Value> {
+    let execs = hooks.iter().filter_map(|hook| hook.exec.as_ref());
+    let of = |exec: &crate::api::ExecHook| {
+        json!({
+            "container": exec.container,
+            "command": exec.command.join(" "),
+            "onError:": exec.on_error.as_ref().map(ToString::to_string).unwrap_or_default(),
+            "timeout": duration(&exec.timeout),
+        })
+    };
+    execs.map(of).collect()
+}
+
+fn status(facts: &BackupFacts, view: &View) -> Value {
+    let status = &facts.backup.status;
+    let mut top = json!({
+        "backupFormatVersion": status.format_version,
+        "started": time_or_na(view, status.start_timestamp.as_ref()),
+        "completed": time_or_na(view, status.completion_timestamp.as_ref()),
+        "expiration": view.time_or_nil(status.expiration.as_ref()),
+        "backupVolumes": volumes(facts),
+    });
+    if let Some(progress) = &status.progress {
+        let (total, done) = if *status.phase() == BackupPhase::InProgress {
+            ("estimatedTotalItemsToBeBackedUp", "itemsBackedUpSoFar")
+        } else {
+            ("totalItemsToBeBackedUp", "itemsBackedUp")
+        };
+        top[total] = progress.total_items.into();
+        top[done] = progress.items_backed_up.into();
+    }
+    if let Some(details) = &facts.details {
+        match (&details.resource_list, resource_list::failure("backup", &details.resource_list)) {
+            (Fetched::Got(list), _) => top["resourceList"] = json!(list),
+            (_, why) => top["errorGettingResourceList"] = json!(why),
+        }
+    }
+    if let Some(hooks) = &status.hook_status {
+        top["hooksAttempted"] = hooks.hooks_attempted.into();
+        top["hooksFailed"] = hooks.hooks_failed.into();
+    }
+    top
+}
+
+fn volumes(facts: &BackupFacts) -> Value {
+    let details = facts.details.is_some();
+    match &facts.snapshots {
+        Fetched::Got(snapshots) => json!({
+            "nativeSnapshots": native(snapshots, details),
+            "csiSnapshots": csi(snapshots, details),
+            "podVolumeBackups": pod_volumes(facts, details),
+        }),
+        Fetched::Missing => json!({"errorGetBackupVolumeInfo": "error getting backup volume info: file not found"}),
+        Fetched::NotFetched(why) => json!({"errorGetBackupVolumeInfo": format!("error getting backup volume info: {why}")}),
+        Fetched::Unreadable(why) => json!({"errorReadBackupVolumeInfo": format!("error reading backup volume info: {why}")}),
+    }
+}
+
+fn native(snapshots: &Snapshots, details: bool) -> Value {
+    let of = |volume: &VolumeInfo| {
+        if !details {
+            return json!("specify --details for more information");
+        }
+        let info = volume.native_snapshot_info.clone().unwrap_or_default();
+        json!({
+            "snapshotID": info.snapshot_handle,
+            "type": info.volume_type,
+            "availabilityZone": info.volume_az,
+            "IOPS": info.iops,
+            "result": result(volume),
+        })
+    };
+    if snapshots.native.is_empty() {
+        return json!("<none included>");
+    }
+    snapshots.native.iter().map(|volume| (volume.pv_name.clone(), of(volume))).collect()
+}
+
+fn csi(snapshots: &Snapshots, details: bool) -> Value {
+    if snapshots.csi.is_empty() {
+        return json!(if snapshots.from_older_files { "<none included or not detectable>" } else { "<none included>" });
+    }
+    let name = |volume: &VolumeInfo| format!("{}/{}", volume.pvc_namespace, volume.pvc_name);
+    snapshots.csi.iter().map(|volume| (name(volume), csi_snapshot(volume, details))).collect()
+}
+
+fn csi_snapshot(volume: &VolumeInfo, details: bool) -> Value {
+    const HINT: &str = "included, specify --details for more information";
+    let mut parts = Map::new();
+    if volume.preserve_local_snapshot {
+        let info = volume.csi_snapshot_info.clone().unwrap_or_default();
+        let mut part = json!({
+            "snapshotContentName": info.vsc_name,
+            "storageSnapshotID": info.snapshot_handle,
+            "snapshotSize(bytes)": info.size,
+            "csiDriver": info.driver,
+            "result": result(volume),
+        });
+        if !volume.snapshot_data_moved {
+            part["operationID"] = json!(info.operation_id);
+        }
+        parts.insert("snapshot".into(), if details { part } else { json!(HINT) });
+    }
+    if volume.snapshot_data_moved {
+        let info = volume.snapshot_data_movement_info.clone().unwrap_or_default();
+        let mut part = json!({
+            "operationID": info.operation_id,
+            "dataMover": mover(&info),
+            "uploaderType": info.uploader_type,
+            "result": result(volume),
+        });
+        if info.size > 0 || info.incremental_size > 0 {
+            part["size"] = json!(info.size);
+            part["incrementalSize"] = json!(info.incremental_size);
+        }
+        parts.insert("dataMovement".into(), if details { part } else { json!(HINT) });
+    }
+    Value::Object(parts)
+}
+
+fn pod_volumes(facts: &BackupFacts, details: bool) -> Value {
+    let volumes: Vec<PodVolume<'_>> = facts.pod_volume_backups.iter().map(PodVolume::from).collect();
+    if volumes.is_empty() {
+        return json!("<none included>");
+    }
+    let of = |volumes: &[&PodVolume<'_>]| {
+        if !details {
+            return json!(volumes.len());
+        }
+        by_pod(volumes).into_iter().map(|(pod, shown)| json!({pod: shown.join(", ")})).collect()
+    };
+    let phases: Map<String, Value> =
+        by_phase(&volumes, BACKUP_PHASES).into_iter().map(|(phase, volumes)| (phase.to_owned(), of(&volumes))).collect();
+    json!({"uploderType": uploader(&volumes), "podVolumeBackupsDetails": phases})
+}
+
+fn deletions(facts: &BackupFacts, view: &View) -> Value {
+    let of = |request: &crate::api::v1::DeleteBackupRequest| {
+        let mut one = json!({
+            "creationTimestamp": view.time_or_nil(request.metadata.creation_timestamp.as_ref()),
+            "phase": request.status.phase.as_ref().map_or("", |phase| phase.as_str()),
+        });
+        if !request.status.errors.is_empty() {
+            one["errors"] = json!(request.status.errors);
+        }
+        one
+    };
+    let requests: Vec<Value> = facts.delete_requests.iter().map(of).collect();
+    let mut top = json!({"deleteBackupRequests": requests});
+    let failed = facts.delete_requests.iter().filter(|request| deletion_failed(request)).count();
+    if failed > 0 {
+        top["failed"] = failed.into();
+    }
+    top
+}

@@ -1,0 +1,147 @@
+//! What `describe` shows, one file a kind or part (spec server-cli 9). Pure: the facts that had to be fetched come as data.
+
+pub mod backup;
+mod backup_json;
+mod operations;
+mod pod_volumes;
+mod resource_list;
+pub mod restore;
+mod results;
+pub mod schedule;
+mod spec;
+mod volumes;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::api::{GoDuration, ObjectMeta, Time};
+
+use super::selector::NONE;
+use super::{View, tabs};
+
+pub use backup_json::json as backup_json;
+
+/// What came of fetching one of a run's files.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fetched<T> {
+    /// Its contents.
+    Got(T),
+    /// The store has no such file.
+    Missing,
+    /// It could not be fetched; why.
+    NotFetched(String),
+    /// It is not what such a file holds; why.
+    Unreadable(String),
+}
+
+/// A text under construction: lines whose cells end at tabs, aligned when it is done.
+struct Page<'a> {
+    view: &'a View,
+    text: String,
+    prefix: &'static str,
+}
+
+impl<'a> Page<'a> {
+    fn new(view: &'a View) -> Self {
+        Self { view, text: String::new(), prefix: "" }
+    }
+
+    /// One line.
+    fn line(&mut self, line: impl Display) {
+        self.text.push_str(&format!("{}{line}\n", self.prefix));
+    }
+
+    fn blank(&mut self) {
+        self.line("");
+    }
+
+    /// Pairs under a heading, one on a line.
+    fn map(&mut self, heading: &str, pairs: &BTreeMap<String, String>) {
+        let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        match pairs.split_first() {
+            None => self.line(format_args!("{heading}:\t{NONE}")),
+            Some((first, rest)) => {
+                self.line(format_args!("{heading}:\t{first}"));
+                rest.iter().for_each(|pair| self.line(format_args!("\t{pair}")));
+            }
+        }
+    }
+
+    fn metadata(&mut self, meta: &ObjectMeta) {
+        let name = self.view.bold(meta.name.as_deref().unwrap_or_default());
+        self.line(format_args!("Name:\t{name}"));
+        self.line(format_args!("Namespace:\t{}", meta.namespace.as_deref().unwrap_or_default()));
+        self.map("Labels", &meta.labels.clone().unwrap_or_default());
+        self.map("Annotations", &meta.annotations.clone().unwrap_or_default());
+    }
+
+    fn validation_errors(&mut self, errors: &[String]) {
+        let Some((first, rest)) = errors.split_first() else { return };
+        self.blank();
+        self.line(format_args!("Validation errors:\t{}", self.view.red(first)));
+        rest.iter().for_each(|error| self.line(format_args!("\t{}", self.view.red(error))));
+    }
+
+    fn finish(self) -> String {
+        tabs::align(&self.text, tabs::DESCRIBE)
+    }
+}
+
+/// Texts as one, or what stands for none of them.
+fn list(texts: &[String], none: &str) -> String {
+    if texts.is_empty() { none.to_owned() } else { texts.join(", ") }
+}
+
+fn switch(value: Option<bool>, words: [&'static str; 2], unset: &'static str) -> &'static str {
+    value.map_or(unset, |value| words[usize::from(value)])
+}
+
+/// `auto`, `true` or `false`.
+fn auto_true_false(value: Option<bool>) -> &'static str {
+    switch(value, ["false", "true"], "auto")
+}
+
+/// `auto`, `included` or `excluded`.
+fn auto_included_excluded(value: Option<bool>) -> &'static str {
+    switch(value, ["excluded", "included"], "auto")
+}
+
+/// A duration in Go's canonical form, whatever form it was written in.
+pub(super) fn duration(duration: &GoDuration) -> String {
+    match duration.value() {
+        Ok(value) => i64::try_from(value.as_nanos()).map_or_else(|_| duration.to_string(), |n| GoDuration::from_nanos(n).to_string()),
+        Err(_) => duration.to_string(),
+    }
+}
+
+/// A time, or `<n/a>` for a run that never had it.
+fn time_or_na(view: &View, time: Option<&Time>) -> String {
+    time.map_or_else(|| "<n/a>".to_owned(), |time| view.time(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    pub(super) fn view() -> View {
+        View { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC, colour: true }
+    }
+
+    #[test]
+    fn further_pairs_stand_below_the_first() {
+        let view = view();
+        let mut page = Page::new(&view);
+        page.map("Labels", &BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]));
+        page.map("Annotations", &BTreeMap::new());
+        assert_eq!(page.finish(), "Labels:       a=1\n              b=2\nAnnotations:  <none>\n");
+    }
+
+    #[test]
+    fn durations_are_shown_in_canonical_form() {
+        assert_eq!(duration(&GoDuration::from_text("90m")), "1h30m0s");
+        assert_eq!(duration(&GoDuration::from_text("soon")), "soon");
+    }
+}

@@ -1,0 +1,116 @@
+//! Asynchronous operations of a run.
+
+use super::{Fetched, Page};
+use crate::api::artifact::{BackupOperationSpec, ItemOperation, ResourceIdentifier, RestoreOperationSpec};
+
+/// How many operations there were.
+pub(super) struct Counts {
+    pub(super) attempted: i64,
+    pub(super) completed: i64,
+    pub(super) failed: i64,
+}
+
+/// What the operations of a backup and of a restore differ in.
+pub(super) trait Operation {
+    /// `Backup` or `Restore`.
+    const WHOSE: &'static str;
+
+    fn item(&self) -> &ResourceIdentifier;
+    fn action(&self) -> &str;
+    fn id(&self) -> &str;
+    fn items_to_update(&self) -> &[ResourceIdentifier];
+}
+
+impl Operation for BackupOperationSpec {
+    const WHOSE: &'static str = "Backup";
+
+    fn item(&self) -> &ResourceIdentifier {
+        &self.resource_identifier
+    }
+
+    fn action(&self) -> &str {
+        &self.backup_item_action
+    }
+
+    fn id(&self) -> &str {
+        &self.operation_id
+    }
+
+    fn items_to_update(&self) -> &[ResourceIdentifier] {
+        self.post_operation_items.as_deref().unwrap_or_default()
+    }
+}
+
+impl Operation for RestoreOperationSpec {
+    const WHOSE: &'static str = "Restore";
+
+    fn item(&self) -> &ResourceIdentifier {
+        &self.resource_identifier
+    }
+
+    fn action(&self) -> &str {
+        &self.restore_item_action
+    }
+
+    fn id(&self) -> &str {
+        &self.operation_id
+    }
+
+    fn items_to_update(&self) -> &[ResourceIdentifier] {
+        &[]
+    }
+}
+
+/// The operations, one by one where they were fetched, else their counts.
+pub(super) fn operations<S: Operation>(page: &mut Page<'_>, counts: &Counts, fetched: Option<&Fetched<Vec<ItemOperation<S>>>>) {
+    let Counts { attempted, completed, failed } = counts;
+    if *attempted == 0 {
+        return;
+    }
+    let heading = format!("{} Item Operations", S::WHOSE);
+    match fetched {
+        None => page.line(format_args!(
+            "{heading}:\t{completed} of {attempted} completed successfully, {failed} failed (specify --details for more information)"
+        )),
+        Some(Fetched::Got(operations)) => {
+            page.line(format_args!("{heading}:"));
+            operations.iter().for_each(|one| operation(page, one));
+        }
+        Some(Fetched::Missing) => page.line(format_args!("{heading}:\t<error getting operation info: file not found>")),
+        Some(Fetched::NotFetched(why)) => page.line(format_args!("{heading}:\t<error getting operation info: {why}>")),
+        Some(Fetched::Unreadable(why)) => page.line(format_args!("{heading}:\t<error reading operation info: {why}>")),
+    }
+}
+
+fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
+    let (spec, status) = (&operation.spec, &operation.status);
+    page.line(format_args!("\tOperation for {}:", named(spec.item())));
+    page.line(format_args!("\t\t{} Item Action Plugin:\t{}", S::WHOSE, spec.action()));
+    page.line(format_args!("\t\tOperation ID:\t{}", spec.id()));
+    if !spec.items_to_update().is_empty() {
+        page.line("\t\tItems to Update:");
+        spec.items_to_update().iter().for_each(|item| page.line(format_args!("\t\t\t{}", named(item))));
+    }
+    page.line(format_args!("\t\tPhase:\t{}", status.phase.as_ref().map(ToString::to_string).unwrap_or_default()));
+    if !status.error.is_empty() {
+        page.line(format_args!("\t\tOperation Error:\t{}", status.error));
+    }
+    if status.total > 0 || status.completed > 0 {
+        let unit = &status.operation_units;
+        page.line(format_args!("\t\tProgress:\t{} of {} complete ({unit})", status.completed, status.total));
+    }
+    if !status.description.is_empty() {
+        page.line(format_args!("\t\tProgress description:\t{}", status.description));
+    }
+    for (heading, time) in [("Created", &status.created), ("Started", &status.started), ("Updated", &status.updated)] {
+        if let Some(time) = time {
+            page.line(format_args!("\t\t{heading}:\t{}", page.view.time(time)));
+        }
+    }
+}
+
+/// `persistentvolumeclaims ns/name`.
+fn named(item: &ResourceIdentifier) -> String {
+    let group = if item.group.is_empty() { String::new() } else { format!(".{}", item.group) };
+    format!("{}{group} {}/{}", item.resource, item.namespace, item.name)
+}

@@ -1,0 +1,194 @@
+//! A restore.
+
+use super::operations::{Counts, operations};
+use super::pod_volumes::{PodVolume, RESTORE_PHASES, pod_volumes, uploader};
+use super::resource_list::resource_list;
+use super::volumes::mover;
+use super::{Fetched, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na};
+use crate::api::artifact::{ResourceList, RestoreItemOperation, RestoreMethod, RestoreVolumeInfo, Results};
+use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec};
+use crate::cli::output::selector::{self, NONE};
+
+/// All that is shown of a restore.
+#[derive(Clone, Debug)]
+pub struct RestoreFacts {
+    /// The object.
+    pub restore: Restore,
+    /// Its volumes that are brought back file by file.
+    pub pod_volume_restores: Vec<PodVolumeRestore>,
+    /// Its messages; not fetched while it counts none.
+    pub results: Option<Fetched<Results>>,
+    /// What was done about its volumes; releases before 1.14 wrote no such file.
+    pub volumes: Fetched<Vec<RestoreVolumeInfo>>,
+    /// What only details show.
+    pub details: Option<RestoreDetails>,
+}
+
+/// What only `--details` shows.
+#[derive(Clone, Debug)]
+pub struct RestoreDetails {
+    /// The items and what became of them.
+    pub resource_list: Fetched<ResourceList>,
+    /// Its asynchronous operations; not fetched where there were none.
+    pub operations: Option<Fetched<Vec<RestoreItemOperation>>>,
+}
+
+/// The page of a restore.
+pub fn text(facts: &RestoreFacts, view: &View) -> String {
+    let RestoreFacts { restore, pod_volume_restores, results, volumes, details } = facts;
+    let (spec, status) = (&restore.spec, &restore.status);
+    let mut page = Page::new(view);
+    page.metadata(&restore.metadata);
+    page.blank();
+    phase(&mut page, restore);
+    page.blank();
+    page.line(format_args!("Started:\t{}", time_or_na(view, status.start_timestamp.as_ref())));
+    page.line(format_args!("Completed:\t{}", time_or_na(view, status.completion_timestamp.as_ref())));
+    page.validation_errors(&status.validation_errors);
+    if let Some(fetched) = results
+        && results::results(&mut page, fetched, status.warnings, status.errors)
+    {
+        results::failure(&mut page, "getting", "file not found");
+    }
+    page.blank();
+    filters(&mut page, spec);
+    if !pod_volume_restores.is_empty() {
+        let volumes: Vec<PodVolume<'_>> = pod_volume_restores.iter().map(PodVolume::from).collect();
+        let hint = if details.is_some() { "" } else { " (specify --details for more information)" };
+        page.blank();
+        page.line(format_args!("{} Restores{hint}:", uploader(&volumes)));
+        pod_volumes(&mut page, "", &volumes, RESTORE_PHASES, details.is_some());
+    }
+    match volumes {
+        Fetched::Got(volumes) => csi_snapshots(&mut page, volumes, details.is_some()),
+        Fetched::Missing => {}
+        Fetched::NotFetched(why) => page.line(format_args!("\t<error getting restore volume info: {why}>")),
+        Fetched::Unreadable(why) => page.line(format_args!("\t<error reading restore volume info: {why}>")),
+    }
+    page.blank();
+    settings(&mut page, spec);
+    page.blank();
+    let counts = Counts {
+        attempted: status.restore_item_operations_attempted,
+        completed: status.restore_item_operations_completed,
+        failed: status.restore_item_operations_failed,
+    };
+    operations(&mut page, &counts, details.as_ref().and_then(|details| details.operations.as_ref()));
+    if let Some(hooks) = &status.hook_status {
+        page.blank();
+        page.line(format_args!("HooksAttempted: \t{}", hooks.hooks_attempted));
+        page.line(format_args!("HooksFailed: \t{}", hooks.hooks_failed));
+    }
+    if let Some(details) = details {
+        page.blank();
+        resource_list(&mut page, "restore", &details.resource_list);
+    }
+    page.finish()
+}
+
+fn phase(page: &mut Page<'_>, restore: &Restore) {
+    let phase = restore.status.phase();
+    let name = restore.metadata.name.as_deref().unwrap_or_default();
+    let word = if restore.metadata.deletion_timestamp.is_some() { format!("{phase} (Deleting)") } else { phase.to_string() };
+    let shown = match phase {
+        RestorePhase::FailedValidation | RestorePhase::PartiallyFailed | RestorePhase::Failed => page.view.red(&word),
+        RestorePhase::Completed => page.view.green(&word),
+        _ => word,
+    };
+    let note = match phase {
+        RestorePhase::Failed | RestorePhase::PartiallyFailed => {
+            format!(" (run 'velero restore logs {name}' for more information)")
+        }
+        _ => String::new(),
+    };
+    page.line(format_args!("Phase:\t{shown}{note}"));
+    if let Some(progress) = &restore.status.progress {
+        let (total, done) = if *phase == RestorePhase::InProgress {
+            ("Estimated total items to be restored", "Items restored so far")
+        } else {
+            ("Total items to be restored", "Items restored")
+        };
+        page.line(format_args!("{total}:\t{}", progress.total_items));
+        page.line(format_args!("{done}:\t{}", progress.items_restored));
+    }
+}
+
+fn filters(page: &mut Page<'_>, spec: &RestoreSpec) {
+    const ALL: &str = "all namespaces found in the backup";
+    page.line(format_args!("Backup:\t{}", spec.backup_name));
+    page.blank();
+    page.line("Namespaces:");
+    let included = if spec.included_namespaces == ["*"] { ALL.to_owned() } else { list(&spec.included_namespaces, ALL) };
+    page.line(format_args!("\tIncluded:\t{included}"));
+    page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_namespaces, NONE)));
+    page.blank();
+    page.line("Resources:");
+    page.line(format_args!("\tIncluded:\t{}", list(&spec.included_resources, "*")));
+    page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_resources, NONE)));
+    page.line(format_args!("\tCluster-scoped:\t{}", auto_included_excluded(spec.include_cluster_resources)));
+    page.blank();
+    page.map("Namespace mappings", &spec.namespace_mapping);
+    page.blank();
+    page.line(format_args!("Label selector:\t{}", selector::text(spec.label_selector.as_ref())));
+    page.blank();
+    page.line(format_args!("Or label selector:\t{}", selector::any_of(&spec.or_label_selectors)));
+    page.blank();
+    page.line(format_args!("Restore PVs:\t{}", auto_true_false(spec.restore_pvs)));
+}
+
+fn csi_snapshots(page: &mut Page<'_>, volumes: &[RestoreVolumeInfo], details: bool) {
+    page.blank();
+    let snapshots = || volumes.iter().filter(|volume| volume.restore_method == Some(RestoreMethod::CsiSnapshot));
+    if snapshots().next().is_none() {
+        return page.line("CSI Snapshot Restores: <none included>");
+    }
+    page.line("CSI Snapshot Restores:");
+    for volume in snapshots().filter(|volume| !volume.snapshot_data_moved) {
+        page.line(format_args!("\t{}/{}:", volume.pvc_namespace, volume.pvc_name));
+        if details {
+            let info = volume.csi_snapshot_info.clone().unwrap_or_default();
+            page.line("\t\tSnapshot:");
+            page.line(format_args!("\t\t\tSnapshot Content Name: {}", info.vsc_name));
+            page.line(format_args!("\t\t\tStorage Snapshot ID: {}", info.snapshot_handle));
+            page.line(format_args!("\t\t\tCSI Driver: {}", info.driver));
+        } else {
+            page.line("\t\tSnapshot: specify --details for more information");
+        }
+    }
+    for volume in snapshots().filter(|volume| volume.snapshot_data_moved) {
+        page.line(format_args!("\t{}/{}:", volume.pvc_namespace, volume.pvc_name));
+        if details {
+            let info = volume.snapshot_data_movement_info.clone().unwrap_or_default();
+            page.line("\t\tData Movement:");
+            page.line(format_args!("\t\t\tOperation ID: {}", info.operation_id));
+            page.line(format_args!("\t\t\tData Mover: {}", mover(&info)));
+            page.line(format_args!("\t\t\tUploader Type: {}", info.uploader_type));
+        } else {
+            page.line("\t\tData Movement: specify --details for more information");
+        }
+    }
+}
+
+fn settings(page: &mut Page<'_>, spec: &RestoreSpec) {
+    let policy = if spec.existing_resource_policy.is_empty() { NONE } else { &spec.existing_resource_policy };
+    page.line(format_args!("Existing Resource Policy: \t{policy}"));
+    page.line(format_args!("ItemOperationTimeout:\t{}", duration(&spec.item_operation_timeout)));
+    page.blank();
+    page.line(format_args!("Preserve Service NodePorts:\t{}", auto_true_false(spec.preserve_node_ports)));
+    if let Some(modifier) = &spec.resource_modifier {
+        page.blank();
+        page.line("Resource modifier:");
+        page.line(format_args!("\tType:\t{}", modifier.kind));
+        page.line(format_args!("\tName:\t{}", modifier.name));
+    }
+    if let Some(config) = &spec.uploader_config {
+        page.blank();
+        page.line("Uploader config:");
+        if config.write_sparse_files == Some(true) {
+            page.line("\tWrite Sparse Files:\ttrue");
+        }
+        if config.parallel_files_download > 0 {
+            page.line(format_args!("\tParallel Restore:\t{}", config.parallel_files_download));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! How objects are shown: tables, pages of text, JSON and YAML. Pure functions of the objects and a [`View`].
+
+pub mod age;
+pub mod columns;
+pub mod describe;
+#[cfg(test)]
+mod golden;
+pub mod json;
+mod print;
+pub mod selector;
+pub mod table;
+pub mod tabs;
+pub mod tree;
+pub mod view;
+pub mod yaml;
+
+pub use print::{Format, Listing, OutputArgs, PrintError, json as print_json, list, object, yaml as print_yaml};
+pub use view::View;

@@ -1,0 +1,303 @@
+//! `velero server`: from flags to a manager with its controllers. Reading [`run`] in sequence shows the whole system.
+
+pub mod flags;
+mod scratch;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::Api;
+use kube::api::PostParams;
+
+use crate::api::v1::{
+    Backup, BackupPhase, BackupStorageLocation, DownloadRequest, Restore, Schedule, ServerStatusRequest,
+};
+use crate::cluster::Cluster;
+use crate::cluster::discovery::Discovery;
+use crate::cluster::status::Conditions;
+use crate::controllers::artifact::serve::{Endpoint, Running, SERVICE};
+use crate::controllers::artifact::token::Key;
+use crate::controllers::backup::queue::Queue;
+use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::backup_storage_location::Locations;
+use crate::controllers::backup_sync::Sync;
+use crate::controllers::download_request::{DownloadRequests, Finder};
+use crate::controllers::ports::{Ports, Settings};
+use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::served::{self, Served};
+use crate::controllers::server_status_request::StatusRequests;
+use crate::controllers::version;
+use crate::runtime::clock::{Clock as _, System};
+use crate::runtime::lease::LeaseConfig;
+use crate::runtime::{Controller, Manager, ObjectRef, Reconciler, SharedWatch, Watch, When};
+use crate::restore::request::Options as RestoreOptions;
+use crate::telemetry::metrics::Registry;
+use crate::telemetry::process::Telemetry;
+use crate::telemetry::velero::VeleroMetrics;
+
+use flags::ServerArgs;
+
+/// The Lease of the leader.
+const LEASE: &str = "velero-server";
+
+/// The Secret whose key signs artifact tokens.
+const TOKEN_SECRET: &str = "velero-artifact-tokens";
+
+/// Passes at once of controllers whose passes talk to a bucket.
+const BUCKET_WORKERS: usize = 4;
+
+/// How a server reaches its cluster.
+pub struct Connection {
+    /// With retries of what can pass, and the user's rate limit.
+    pub cluster: Cluster,
+    /// Without a retry layer.
+    pub engine: Cluster,
+    /// The namespace Velero lives in.
+    pub namespace: String,
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting, or ended it, with what to check.
+pub async fn run(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
+    let telemetry =
+        Telemetry::init("velero", args.log_level, args.log_format, Arc::new(|| System.now())).context("start the log")?;
+    tracing::info!(version = version::server(), "starting Velero server");
+    for (flag, value) in args.unused.given() {
+        tracing::warn!(flag, value, "this flag has no effect in this release");
+    }
+    let served = serve(args, connection).await;
+    if let Err(error) = &served {
+        tracing::error!(error = format!("{error:#}"), "the server ends");
+    }
+    telemetry.shutdown().await;
+    served
+}
+
+async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
+    let Connection { cluster, engine, namespace } = connection;
+    let client = cluster.client().clone();
+    let enabled = args.enabled().map_err(anyhow::Error::msg)?;
+    if args.client_qps.is_some_and(|qps| qps < 0.0) {
+        bail!("client-qps must be positive");
+    }
+    fs::create_dir_all(&args.scratch_dir)
+        .with_context(|| format!("create the scratch directory {}; check --scratch-dir", args.scratch_dir.display()))?;
+    Api::<Namespace>::all(client.clone())
+        .get(&namespace)
+        .await
+        .with_context(|| format!("find namespace \"{namespace}\"; check --namespace and the server's rights"))?;
+    let discovery = Discovery::read(&cluster).await.context("ask the API server what it serves")?;
+    for (group, reason) in discovery.failed_groups() {
+        tracing::warn!(group, reason, "an API group cannot be discovered; the others are used");
+    }
+    let kept = served::kept_conditions(&cluster, &discovery).await?;
+    let keeps = |resource: &crate::cluster::discovery::Resource| {
+        kept.get(&resource.plural).copied().unwrap_or(Conditions::Pruned)
+    };
+    let served = Served::find(&discovery, &keeps)?;
+    let pruned = served.without_conditions();
+    if !pruned.is_empty() {
+        tracing::warn!(
+            kinds = pruned.join(","),
+            "these definitions do not keep conditions, so none are written; apply this release's manifests/crds for them"
+        );
+    }
+    let kubernetes = cluster.server_version().await.context("ask the API server for its version")?;
+    let key = token_key(&client, &namespace).await?;
+
+    let registry = Registry::new();
+    let mut manager = Manager::new("velero", &registry)?.listen(args.metrics_address).events(client.clone()).lease(
+        LeaseConfig::new(client.clone(), &namespace, LEASE, &args.identity.clone().unwrap_or_else(identity)),
+    );
+    let ports = Arc::new(Ports {
+        cluster,
+        engine,
+        gate: manager.gate(),
+        reporter: manager.reporter(),
+        clock: Arc::new(System),
+        namespace: namespace.clone(),
+        scratch: args.scratch_dir.clone(),
+        served,
+        metrics: VeleroMetrics::new(&registry)?,
+        settings: settings(&args, (kubernetes.git_version, kubernetes.major, kubernetes.minor), &enabled),
+    });
+
+    let backups: SharedWatch<Backup> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let restores: SharedWatch<Restore> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let schedules: SharedWatch<Schedule> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let locations: SharedWatch<BackupStorageLocation> =
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let downloads: SharedWatch<DownloadRequest> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let statuses: SharedWatch<ServerStatusRequest> = manager.watch(Watch::of(Api::namespaced(client, &namespace)));
+
+    let running = Running::default();
+    let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups);
+    let restore_operations = RestoreOperations::new();
+    let finder = Finder {
+        backups: backups.clone(),
+        restores: restores.clone(),
+        locations: locations.clone(),
+        namespace: namespace.clone(),
+    };
+
+    // A location that becomes the default, or ceases to be, concerns all of them.
+    let all_locations = locations.clone();
+    manager.control(
+        Controller::new(Locations::new(ports.clone(), locations.clone()), &locations)
+            .workers(BUCKET_WORKERS)
+            .on(&locations, move |_: &BackupStorageLocation| refs(&all_locations.list())),
+    );
+    if enabled(Queue::NAME) {
+        let queued = backups.clone();
+        manager.control(Controller::new(Queue::new(ports.clone(), backups.clone()), &backups).on(
+            &backups,
+            // A place that becomes free is for whoever waits.
+            move |_: &Backup| {
+                refs(&queued.list_where(|b| {
+                    matches!(b.status.phase(), BackupPhase::New | BackupPhase::Queued)
+                }))
+            },
+        ));
+    }
+    if enabled(Backups::NAME) {
+        let reconciler = Backups::new(ports.clone(), locations.clone(), backup_operations.clone(), running.clone());
+        manager.control(
+            Controller::new(reconciler, &backups)
+                .workers(ports.settings.concurrent_backups.max(BUCKET_WORKERS))
+                .operations(&backup_operations),
+        );
+    }
+    if enabled(Restores::NAME) {
+        let reconciler = Restores::new(
+            ports.clone(),
+            backups.clone(),
+            locations.clone(),
+            restore_operations.clone(),
+            running.clone(),
+        );
+        manager.control(
+            Controller::new(reconciler, &restores).workers(BUCKET_WORKERS).operations(&restore_operations),
+        );
+    }
+    if enabled(Sync::NAME) {
+        manager.control(
+            Controller::new(Sync::new(ports.clone(), backups.clone(), schedules.clone()), &locations)
+                .workers(BUCKET_WORKERS),
+        );
+    }
+    if enabled(DownloadRequests::NAME) {
+        let reconciler = DownloadRequests::new(ports.clone(), finder.clone(), key.clone());
+        manager.control(Controller::new(reconciler, &downloads).workers(BUCKET_WORKERS));
+    }
+    if enabled(StatusRequests::NAME) {
+        manager.control(Controller::new(StatusRequests::new(ports.clone()), &statuses).workers(BUCKET_WORKERS));
+    }
+
+    let endpoint = Endpoint { ports: ports.clone(), finder, key, running };
+    let address = args.artifact_address;
+    manager.task(When::Always, "artifacts", move |group| endpoint.clone().serve(address, group));
+    manager.task(When::Always, "object counts", move |group| {
+        let (ports, backups, restores) = (ports.clone(), backups.clone(), restores.clone());
+        async move { count_objects(&ports, &backups, &restores, group).await }
+    });
+    tracing::info!(service = SERVICE, "serving artifacts and metrics; waiting for the stores and the lease");
+    manager.run().await?;
+    Ok(())
+}
+
+fn refs<K: crate::runtime::Kind>(objects: &[Arc<K>]) -> Vec<ObjectRef<K>> {
+    objects.iter().map(|object| ObjectRef::from_obj(&**object)).collect()
+}
+
+/// The gauges that count objects (spec server 7.1), once a minute as upstream has them.
+async fn count_objects(
+    ports: &Ports,
+    backups: &SharedWatch<Backup>,
+    restores: &SharedWatch<Restore>,
+    group: crate::runtime::task::Group,
+) -> Result<(), std::convert::Infallible> {
+    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            () = group.stop().cancelled() => return Ok(()),
+            _ = tick.tick() => {
+                ports.metrics.backups(backups.list().len());
+                ports.metrics.restores(restores.list().len());
+            }
+        }
+    }
+}
+
+fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &dyn Fn(&str) -> bool) -> Settings {
+    let minute = Duration::from_secs(60);
+    Settings {
+        default_location: args.default_backup_storage_location.clone(),
+        default_ttl: args.default_backup_ttl,
+        item_operation_timeout: args.default_item_operation_timeout,
+        resource_timeout: args.resource_timeout,
+        terminating_timeout: args.terminating_resource_timeout,
+        validation_frequency: args.store_validation_frequency,
+        sync_period: if args.backup_sync_period.is_zero() { minute } else { args.backup_sync_period },
+        volume_group_label: args.volume_group_snapshot_label_key.clone(),
+        default_volumes_to_fs_backup: args.default_volumes_to_fs_backup,
+        default_snapshot_move_data: args.default_snapshot_move_data,
+        concurrent_backups: args.concurrent_backups.max(1),
+        item_block_workers: args.item_block_worker_count.max(1),
+        restore: RestoreOptions {
+            priorities: args.restore_resource_priorities.clone(),
+            resource_timeout: args.resource_timeout,
+            terminating_timeout: args.terminating_resource_timeout,
+            managed_fields: args.restore_managed_fields,
+            ..RestoreOptions::default()
+        },
+        restore_spool_limit: args.restore_spool_limit.unwrap_or_else(|| scratch::spool_limit(&args.scratch_dir)),
+        log_level: args.log_level,
+        log_format: args.log_format,
+        kubernetes,
+        runs_backups: enabled(Backups::NAME),
+    }
+}
+
+/// Who we are in the leader election: a restarted container of the same pod is the same (decision 8).
+fn identity() -> String {
+    match (std::env::var("POD_UID"), std::env::var("CONTAINER_NAME")) {
+        (Ok(pod), container) if !pod.is_empty() => format!("{pod}_{}", container.unwrap_or_else(|_| "velero".to_owned())),
+        // Outside a pod nothing outlives the process.
+        _ => format!("process_{}_{}", std::process::id(), uuid::Uuid::new_v4()),
+    }
+}
+
+/// The key that all replicas sign tokens with; whoever comes first makes it.
+async fn token_key(client: &kube::Client, namespace: &str) -> anyhow::Result<Key> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let read = |secret: Secret| {
+        let bytes = secret.data.and_then(|mut data| data.remove("key")).map(|b| b.0).unwrap_or_default();
+        Key::from_bytes(&bytes)
+            .with_context(|| format!("secret \"{TOKEN_SECRET}\" holds no key; delete it, a new one is made at the next start"))
+    };
+    if let Some(secret) = api.get_opt(TOKEN_SECRET).await.context("read the key of artifact tokens")? {
+        return read(secret);
+    }
+    let key = Key::random();
+    let secret = Secret {
+        metadata: kube::api::ObjectMeta {
+            name: Some(TOKEN_SECRET.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some([("component".to_owned(), "velero".to_owned())].into()),
+            ..Default::default()
+        },
+        data: Some([("key".to_owned(), ByteString(key.as_bytes().to_vec()))].into()),
+        ..Secret::default()
+    };
+    match api.create(&PostParams::default(), &secret).await {
+        Ok(_) => Ok(key),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => read(api.get(TOKEN_SECRET).await?),
+        Err(error) => Err(error).context("write the key of artifact tokens"),
+    }
+}

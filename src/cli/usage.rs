@@ -1,0 +1,98 @@
+//! What is wrong with a command line, in the words users of the Go release know (spec server-cli 1.7, 8.8).
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// What to do about a command line that could not be parsed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Print this help text and end with success.
+    Help(String),
+    /// Print `message` and `usage`, end with failure.
+    Refused {
+        /// What is wrong.
+        message: String,
+        /// How the command is used.
+        usage: String,
+    },
+    /// A group of commands (named by its path) knows no such command: print the group's help, end with success.
+    GroupHelp(Vec<String>),
+}
+
+/// Judges a parser error.
+pub fn judge(error: &clap::Error) -> Outcome {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Outcome::Help(error.render().to_string());
+    }
+    let usage = text(error, ContextKind::Usage);
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        let group = group_of(&usage);
+        if !group.is_empty() {
+            return Outcome::GroupHelp(group);
+        }
+    }
+    Outcome::Refused { message: message(error), usage }
+}
+
+fn message(error: &clap::Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg);
+    let flag = flag_name(&argument);
+    let value = text(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with("--") => format!("unknown flag: {flag}"),
+        ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown shorthand flag: {argument}"),
+        ErrorKind::UnknownArgument => surplus(&argument),
+        ErrorKind::InvalidSubcommand => {
+            format!("unknown command {:?} for \"velero\"", text(error, ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("flag needs an argument: {flag}"),
+        ErrorKind::InvalidValue => format!("invalid argument {value:?} for {flag:?} flag: invalid value: {value:?}"),
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            format!("invalid argument {value:?} for {flag:?} flag: {why}")
+        }
+        ErrorKind::MissingRequiredArgument => missing(error.get(ContextKind::InvalidArg)),
+        _ => first_line(&error.render().to_string()),
+    }
+}
+
+/// One positional argument too many. Often it is the value of a switch, which takes one only after `=`.
+fn surplus(argument: &str) -> String {
+    let hint = if super::flag::go_bool(argument).is_ok() { "; the value of a switch is given with `=`" } else { "" };
+    format!("accepts no further arg(s), received {argument:?}{hint}")
+}
+
+fn missing(arguments: Option<&ContextValue>) -> String {
+    let Some(ContextValue::Strings(arguments)) = arguments else { return "an argument is missing".to_owned() };
+    let flags: Vec<String> =
+        arguments.iter().filter_map(|argument| flag_name(argument).strip_prefix("--").map(|flag| format!("{flag:?}"))).collect();
+    if flags.is_empty() {
+        let names: Vec<&str> = arguments.iter().map(|argument| argument.trim_end_matches("...")).collect();
+        format!("accepts {} arg(s), received 0: {} is missing", names.len(), names.join(" "))
+    } else {
+        format!("required flag(s) {} not set", flags.join(", "))
+    }
+}
+
+/// `--ttl` of `--ttl <TTL>`, `--wait[=<WAIT>]`.
+fn flag_name(argument: &str) -> &str {
+    argument.split([' ', '=', '[']).next().unwrap_or(argument)
+}
+
+/// The commands on the way to where the error arose: `["backup"]` of `Usage: velero backup [OPTIONS] [COMMAND]`.
+fn group_of(usage: &str) -> Vec<String> {
+    let words = usage.trim_start_matches("Usage:").split_whitespace().skip(1);
+    words.take_while(|word| !word.starts_with(['[', '<'])).map(str::to_owned).collect()
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::StyledStr(text)) => text.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}

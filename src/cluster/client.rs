@@ -1,0 +1,151 @@
+//! A connection to an API server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::client::ClientBuilder;
+use kube::client::retry::RetryPolicy;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::{Client, client};
+use tower::buffer::BufferLayer;
+use tower::limit::RateLimitLayer;
+use tower::retry::RetryLayer;
+
+use super::ApiError;
+use super::request::Request;
+
+/// No single request takes longer: longer than the API server's own minute, so that its answer comes first.
+const DEADLINE: Duration = Duration::from_secs(70);
+
+/// Requests waiting for the connection pool.
+const BUFFER: usize = 1024;
+
+/// A connection to an API server; cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    deadline: Duration,
+}
+
+/// How to find the API server.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A kubeconfig file; absent: `$KUBECONFIG`, the user's own, or the pod's service account.
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// A context of the kubeconfig; absent: its current one.
+    pub context: Option<String>,
+    /// What the requests say they come from.
+    pub user_agent: Option<String>,
+    /// Requests a second; absent or zero: as many as the server takes (decision 9).
+    pub qps: Option<f32>,
+    /// Whether requests that fail in a way that passes are tried again here; engines decide for themselves.
+    pub retry: bool,
+}
+
+/// The API server cannot be found or the connection not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No usable configuration.
+    #[error(
+        "error finding Kubernetes API server config in --kubeconfig, $KUBECONFIG, or in-cluster configuration: {0}; check that the file exists and names a reachable cluster"
+    )]
+    Config(String),
+    /// The client cannot be built from it.
+    #[error("setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig")]
+    Client(#[source] kube::Error),
+    /// The retry policy makes no sense.
+    #[error("setting up retries failed: {0}")]
+    Retry(#[from] client::retry::InvalidBackoff),
+}
+
+/// What the API server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServerVersion {
+    /// `v1.35.4`
+    pub git_version: String,
+    /// `1`
+    pub major: String,
+    /// `35`
+    pub minor: String,
+}
+
+impl Cluster {
+    /// Connects as the options say. Nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
+        // Two providers in one program make rustls panic at the first connection; ring is the only one here.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut config = load(options).await?;
+        config.default_retry = false;
+        if let Some(agent) = &options.user_agent {
+            let agent = agent.parse().map_err(|_| ConnectError::Config(format!("`{agent}` is no user agent")))?;
+            config.headers.push((http::header::USER_AGENT, agent));
+        }
+        let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
+        let rate = options.qps.filter(|qps| *qps > 0.0).map(|qps| {
+            // Whole requests over a time: half a request a second is one in two.
+            RateLimitLayer::new(1, Duration::from_secs_f32(1.0 / qps))
+        });
+        let policy = RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), 4, true)?;
+        let client = match (options.retry, rate) {
+            (false, None) => builder.build(),
+            (false, Some(rate)) => builder.with_layer(&rate).with_layer(&BufferLayer::new(BUFFER)).build(),
+            (true, None) => {
+                builder.with_layer(&BufferLayer::new(BUFFER)).with_layer(&RetryLayer::new(policy)).build()
+            }
+            (true, Some(rate)) => builder
+                .with_layer(&rate)
+                .with_layer(&BufferLayer::new(BUFFER))
+                .with_layer(&RetryLayer::new(policy))
+                .build(),
+        };
+        Ok(Self::from_client(client))
+    }
+
+    /// A client that exists already (a fake server in tests).
+    pub fn from_client(client: Client) -> Self {
+        Self { client, deadline: DEADLINE }
+    }
+
+    /// The client for typed APIs and watches.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// No single request takes longer than this.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// The server's version.
+    ///
+    /// # Errors
+    /// The server refused, or was not reached.
+    pub async fn server_version(&self) -> Result<ServerVersion, ApiError> {
+        let request = Request::get("/version", "read the API server's version");
+        let answer = request.send(self).await?;
+        serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").finish_non_exhaustive()
+    }
+}
+
+async fn load(options: &Options) -> Result<Config, ConnectError> {
+    let failed = |e: &dyn std::fmt::Display| ConnectError::Config(e.to_string());
+    let wanted = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    match &options.kubeconfig {
+        Some(path) => {
+            let file = Kubeconfig::read_from(Path::new(path)).map_err(|e| failed(&e))?;
+            Config::from_custom_kubeconfig(file, &wanted).await.map_err(|e| failed(&e))
+        }
+        None if options.context.is_some() => Config::from_kubeconfig(&wanted).await.map_err(|e| failed(&e)),
+        None => Config::infer().await.map_err(|e| failed(&e)),
+    }
+}

@@ -1,0 +1,153 @@
+//! What a request to the API server came to when it failed, with every fact a retry decision needs.
+
+use std::time::Duration;
+
+/// A failed request. The decision whether to try again lies with the caller (decision 19 for restores).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{attempt}: {message}")]
+pub struct ApiError {
+    /// What was attempted: `create configmaps "a" in namespace "b"`.
+    pub attempt: String,
+    /// Whether the server answered at all.
+    pub class: Class,
+    /// The HTTP status code; 0 without an answer.
+    pub code: u16,
+    /// The machine-readable reason of the answer (`AlreadyExists`, `Forbidden`, …); empty when it gave none.
+    pub reason: String,
+    /// The answer's message, or the text of the transport error.
+    pub message: String,
+    /// The causes the answer lists.
+    pub causes: Vec<Cause>,
+    /// The object the answer speaks of; absent when a path is not served.
+    pub subject: Option<Subject>,
+    /// How long the server asks to wait (header `Retry-After`, else `details.retryAfterSeconds`).
+    pub retry_after: Option<Duration>,
+    /// The token in the metadata of a 410 answer with which a list may go on, at the price of a consistent view.
+    pub continue_token: Option<String>,
+}
+
+/// Where a request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The request could not be built; nothing was sent. Final.
+    Unsent,
+    /// The server answered with an error.
+    Answered,
+    /// The connection failed; the request may or may not have been carried out.
+    Transport,
+    /// No answer came before the deadline; the request may or may not have been carried out.
+    Timeout,
+    /// The answer was a success but could not be read; the request was carried out.
+    Unreadable,
+}
+
+/// One of the causes of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// Machine-readable: `FieldValueInvalid`, `NamespaceTerminating`, …
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// The field at fault: `spec.clusterIPs[0]`.
+    pub field: String,
+}
+
+/// The object an answer speaks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The API group; empty for core.
+    pub group: String,
+    /// The kind, or the plural where the server writes that (it does for most errors).
+    pub kind: String,
+    /// The object's name; empty for errors about a whole path.
+    pub name: String,
+}
+
+impl ApiError {
+    /// Whether, and how far, the server took part.
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// An object of that name is there already.
+    pub fn is_already_exists(&self) -> bool {
+        self.reason == "AlreadyExists"
+    }
+
+    /// The resource version was stale, or another writer was faster. Not: already exists.
+    pub fn is_conflict(&self) -> bool {
+        self.reason_or_code("Conflict", 409)
+    }
+
+    /// Not found: the object, its namespace, or the whole kind. See [`ApiError::is_unserved`].
+    pub fn is_not_found(&self) -> bool {
+        self.reason_or_code("NotFound", 404)
+    }
+
+    /// The path itself is not served: the group, version or resource is unknown to the server (now).
+    pub fn is_unserved(&self) -> bool {
+        self.code == 404 && self.subject.as_ref().is_none_or(|subject| subject.name.is_empty())
+    }
+
+    /// Not allowed: permissions, quota, or an admission plugin.
+    pub fn is_forbidden(&self) -> bool {
+        self.reason_or_code("Forbidden", 403)
+    }
+
+    /// The object breaks a validation rule.
+    pub fn is_invalid(&self) -> bool {
+        self.reason_or_code("Invalid", 422)
+    }
+
+    /// A watch or continue token is too old.
+    pub fn is_expired(&self) -> bool {
+        self.code == 410
+    }
+
+    /// The server asks for fewer requests.
+    pub fn is_too_many_requests(&self) -> bool {
+        self.code == 429
+    }
+
+    /// The namespace is being deleted, so nothing can be created in it.
+    pub fn is_namespace_terminating(&self) -> bool {
+        self.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
+    }
+
+    /// A quota is used up.
+    pub fn is_quota_exceeded(&self) -> bool {
+        self.code == 403 && self.message.contains("exceeded quota")
+    }
+
+    /// An admission webhook could not be called (as opposed to: it refused).
+    pub fn is_webhook_unreachable(&self) -> bool {
+        self.code == 500 && self.message.contains("failed calling webhook")
+    }
+
+    /// As client-go: the reason decides, the code only where the reason is none the API knows.
+    fn reason_or_code(&self, reason: &str, code: u16) -> bool {
+        self.reason == reason || (self.code == code && !KNOWN_REASONS.contains(&self.reason.as_str()))
+    }
+}
+
+const KNOWN_REASONS: [&str; 19] = [
+    "AlreadyExists",
+    "BadRequest",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Gone",
+    "InternalError",
+    "Invalid",
+    "MethodNotAllowed",
+    "NotAcceptable",
+    "NotFound",
+    "RequestEntityTooLarge",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "StoreReadError",
+    "Timeout",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnsupportedMediaType",
+];

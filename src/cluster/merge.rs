@@ -1,0 +1,95 @@
+//! JSON merge patches (RFC 7386): what has to be sent to turn one object into another.
+
+use serde_json::{Map, Value};
+
+/// The merge patch that turns `from` into `to`; `None` when they do not differ.
+///
+/// Merge patches cannot write a `null`, and API servers drop most of them, so a `null` field counts as absent on both sides.
+pub fn diff(from: &Value, to: &Value) -> Option<Value> {
+    match (from, to) {
+        (Value::Object(from), Value::Object(to)) => {
+            let mut patch = Map::new();
+            for (key, now) in to.iter().filter(|(_, now)| !now.is_null()) {
+                match from.get(key).filter(|was| !was.is_null()) {
+                    None => {
+                        patch.insert(key.clone(), now.clone());
+                    }
+                    Some(was) => {
+                        if let Some(difference) = diff(was, now) {
+                            patch.insert(key.clone(), difference);
+                        }
+                    }
+                }
+            }
+            for (key, _) in from.iter().filter(|(_, was)| !was.is_null()) {
+                if to.get(key).is_none_or(Value::is_null) {
+                    patch.insert(key.clone(), Value::Null);
+                }
+            }
+            (!patch.is_empty()).then_some(Value::Object(patch))
+        }
+        _ => (from != to).then(|| to.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// RFC 7386 section 2.
+    fn apply(target: &Value, patch: &Value) -> Value {
+        let Value::Object(patch) = patch else { return patch.clone() };
+        let mut result = target.as_object().cloned().unwrap_or_default();
+        for (key, value) in patch {
+            if value.is_null() {
+                result.remove(key);
+            } else {
+                let was = result.get(key).cloned().unwrap_or(Value::Null);
+                result.insert(key.clone(), apply(&was, value));
+            }
+        }
+        Value::Object(result)
+    }
+
+    fn objects() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            (-3_i64..3).prop_map(Value::from),
+            "[a-c]{0,2}".prop_map(Value::from),
+            prop::collection::vec((-2_i64..2).prop_map(Value::from), 0..3).prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop::collection::btree_map("[a-d]", inner, 1..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect()))
+        })
+    }
+
+    #[test]
+    fn only_what_differs_is_sent_and_what_is_cleared_is_null() {
+        let rows = [
+            (json!({"a": 1}), json!({"a": 1}), None),
+            (json!({"a": 1, "b": 2}), json!({"a": 1, "b": 3}), Some(json!({"b": 3}))),
+            (json!({"s": {"x": 1, "y": 2}}), json!({"s": {"x": 1}}), Some(json!({"s": {"y": null}}))),
+            (json!({"l": [1, 2]}), json!({"l": [2]}), Some(json!({"l": [2]}))),
+            (json!({"a": null}), json!({}), None),
+            (json!({}), json!({"a": null}), None),
+            (json!({"a": 1}), json!({"a": null}), Some(json!({"a": null}))),
+        ];
+        for (from, to, patch) in rows {
+            assert_eq!(diff(&from, &to), patch, "{from} -> {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn applying_the_difference_gives_the_other_object(from in objects(), to in objects()) {
+            let (from, to) = (json!({"o": from}), json!({"o": to}));
+            let patched = diff(&from, &to).map_or_else(|| from.clone(), |patch| apply(&from, &patch));
+            // An object that becomes empty stays as an empty object: a merge patch cannot say otherwise.
+            prop_assert_eq!(patched, to);
+        }
+    }
+}

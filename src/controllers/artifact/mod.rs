@@ -1,0 +1,10 @@
+//! A run's files through the API server (decision 24), for people whose machine cannot reach the bucket.
+//!
+//! The right to create a DownloadRequest is the authorisation: its controller answers with a [`token`], and whoever
+//! holds one may read that one artifact from the [`serve`]r of any replica until it expires.
+
+pub mod file;
+pub mod json_gz;
+pub mod serve;
+pub mod tls;
+pub mod token;

@@ -1,0 +1,15 @@
+//! Backup: several controllers look at it, each phase has exactly one owner (decision 3).
+//!
+//! | Phase | Owner |
+//! | --- | --- |
+//! | New, Queued | [`queue`] (`backup-queue`) |
+//! | ReadyToStart, InProgress | [`reconcile`] (`backup`) |
+//! | Completed, PartiallyFailed, Failed, FailedValidation | final |
+//!
+//! `WaitingForPluginOperations*`, `Finalizing*` and `Deleting` come with the operations, plugins and deletion; this server
+//! never writes them, and leaves an object alone that another release left in one.
+
+pub mod prepare;
+pub mod queue;
+pub mod reconcile;
+pub mod run;

@@ -1,0 +1,331 @@
+//! From the spec a user wrote to the spec a backup runs by: defaults filled in, everything checked, all of it written back
+//! (spec backup 4, spec api 7.1). Pure.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation};
+use crate::api::{GoDuration, annotations, labels, names, time};
+use crate::runtime::clock::later;
+use crate::select::backup::TypeLists;
+use crate::select::validation;
+
+use super::super::ports::Settings;
+
+/// The archive's format and its old number.
+pub const FORMAT_VERSION: &str = "1.1.0";
+
+/// The default of `spec.csiSnapshotTimeout`; no flag changes it.
+const CSI_SNAPSHOT_TIMEOUT_SECS: i64 = 600;
+
+/// Types that snapshots of volumes leave behind; never part of an archive as themselves (spec backup 4 row 16).
+const SNAPSHOTS: &str = "volumesnapshots.snapshot.storage.k8s.io";
+const SNAPSHOT_CONTENTS: &str = "volumesnapshotcontents.snapshot.storage.k8s.io";
+
+/// What a preparation looks at besides the backup.
+pub struct Facts<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The flags.
+    pub settings: &'a Settings,
+    /// Every location of the namespace.
+    pub locations: &'a [Arc<BackupStorageLocation>],
+    /// Names of the namespaces labelled `velero.io/exclude-from-backup=true`, or why they cannot be read.
+    pub excluded_by_label: Result<&'a [String], &'a str>,
+}
+
+fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {
+    locations
+        .iter()
+        .find(|l| l.spec.default)
+        .and_then(|l| l.metadata.name.clone())
+        .unwrap_or_else(|| settings.default_location.clone())
+}
+
+/// The backup with its spec completed and its phase set: InProgress, or FailedValidation with every reason in
+/// `status.validationErrors`. To be asked once a backup, when it leaves the queue: what is prepared is never prepared again.
+pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
+    let mut backup = seen.clone();
+    let settings = facts.settings;
+    let spec = &mut backup.spec;
+    let status = &mut backup.status;
+    let mut errors = durations(seen);
+
+    status.version = 1;
+    FORMAT_VERSION.clone_into(&mut status.format_version);
+    default_duration(&mut spec.ttl, settings.default_ttl);
+    if spec.volume_group_snapshot_label_key.is_empty() {
+        spec.volume_group_snapshot_label_key.clone_from(&settings.volume_group_label);
+    }
+    if spec.csi_snapshot_timeout.is_zero() {
+        spec.csi_snapshot_timeout = GoDuration::from_secs(CSI_SNAPSHOT_TIMEOUT_SECS);
+    }
+    default_duration(&mut spec.item_operation_timeout, settings.item_operation_timeout);
+    let ttl = spec.ttl.positive().unwrap_or(settings.default_ttl);
+    status.expiration = Some(time(later(facts.now, ttl)));
+
+    if spec.default_volumes_to_restic == Some(true) {
+        spec.default_volumes_to_fs_backup = Some(true);
+    }
+    spec.default_volumes_to_fs_backup.get_or_insert(settings.default_volumes_to_fs_backup);
+    spec.snapshot_move_data.get_or_insert(settings.default_snapshot_move_data);
+
+    let named = !spec.storage_location.is_empty();
+    if !named {
+        spec.storage_location = default_location(settings, facts.locations);
+    }
+    let label = names::label_value(&spec.storage_location);
+    backup.metadata.labels.get_or_insert_default().insert(labels::STORAGE_LOCATION.to_owned(), label);
+    errors.extend(location_errors(&spec.storage_location, named, facts.locations));
+
+    let noted = backup.metadata.annotations.get_or_insert_default();
+    let (version, major, minor) = &settings.kubernetes;
+    for (key, value) in [
+        (annotations::SOURCE_CLUSTER_K8S_GIT_VERSION, version),
+        (annotations::SOURCE_CLUSTER_K8S_MAJOR_VERSION, major),
+        (annotations::SOURCE_CLUSTER_K8S_MINOR_VERSION, minor),
+    ] {
+        noted.insert(key.to_owned(), value.clone());
+    }
+    let resource_timeout = i64::try_from(settings.resource_timeout.as_secs()).unwrap_or(i64::MAX);
+    noted
+        .insert(annotations::RESOURCE_TIMEOUT.to_owned(), GoDuration::from_secs(resource_timeout).text().into_owned());
+
+    match facts.excluded_by_label {
+        // The label wins over a name in the includes, which upstream refuses (spec backup 22 C5).
+        Ok(excluded) => {
+            for namespace in excluded {
+                spec.included_namespaces.retain(|included| included != namespace);
+                if !spec.excluded_namespaces.contains(namespace) {
+                    spec.excluded_namespaces.push(namespace.clone());
+                }
+            }
+        }
+        Err(reason) => errors.push(format!("error getting namespace list: {reason}")),
+    }
+
+    let lists = TypeLists {
+        included: &seen.spec.included_resources,
+        excluded: &seen.spec.excluded_resources,
+        include_cluster: seen.spec.include_cluster_resources,
+        included_cluster_scoped: &seen.spec.included_cluster_scoped_resources,
+        excluded_cluster_scoped: &seen.spec.excluded_cluster_scoped_resources,
+        included_namespace_scoped: &seen.spec.included_namespace_scoped_resources,
+        excluded_namespace_scoped: &seen.spec.excluded_namespace_scoped_resources,
+    };
+    let list_errors = validation::backup_resources(lists);
+    if list_errors.is_empty() {
+        exclude_snapshots(spec, &lists);
+    }
+    errors.extend(list_errors);
+    errors.extend(validation::backup_namespaces(&seen.spec.included_namespaces, &seen.spec.excluded_namespaces));
+    // An include list that the label has emptied stays empty on purpose: nothing is left to include.
+    if seen.spec.included_namespaces.is_empty() {
+        spec.included_namespaces = vec!["*".to_owned()];
+    }
+
+    if spec.label_selector.is_some() && !spec.or_label_selectors.is_empty() {
+        errors.push(
+            "encountered labelSelector as well as orLabelSelectors in backup spec, only one can be specified".to_owned(),
+        );
+    }
+
+    if errors.is_empty() {
+        status.phase = Some(BackupPhase::InProgress);
+        status.start_timestamp = Some(time(facts.now));
+        status.queue_position = 0;
+    } else {
+        status.phase = Some(BackupPhase::FailedValidation);
+        status.validation_errors = errors;
+        status.queue_position = 0;
+    }
+    backup
+}
+
+fn default_duration(field: &mut GoDuration, default: std::time::Duration) {
+    if field.is_zero() {
+        *field = GoDuration::from_secs(i64::try_from(default.as_secs()).unwrap_or(i64::MAX));
+    }
+}
+
+/// Durations nobody can read: upstream cannot even decode such an object; here it is a validation error.
+fn durations(backup: &Backup) -> Vec<String> {
+    [
+        ("ttl", &backup.spec.ttl),
+        ("csiSnapshotTimeout", &backup.spec.csi_snapshot_timeout),
+        ("itemOperationTimeout", &backup.spec.item_operation_timeout),
+    ]
+    .into_iter()
+    .filter_map(|(field, duration)| duration.value().err().map(|e| format!("invalid spec.{field}: {e}")))
+    .collect()
+}
+
+fn location_errors(name: &str, named: bool, locations: &[Arc<BackupStorageLocation>]) -> Vec<String> {
+    let Some(location) = locations.iter().find(|l| l.metadata.name.as_deref() == Some(name)) else {
+        let what = if named {
+            format!("the backup storage location '{name}' was not found")
+        } else {
+            format!(
+                "an existing backup storage location was not specified at backup creation time and the server default '{name}' does not exist"
+            )
+        };
+        return vec![format!(
+            "{what}. Please address this issue (see `velero backup-location -h` for options) and create a new backup."
+        )];
+    };
+    if location.is_read_only() {
+        return vec![format!(
+            "backup can't be created because backup storage location {name} is currently in read-only mode"
+        )];
+    }
+    if !location.is_available() {
+        let why = if location.status.message.is_empty() {
+            "it has not been validated yet".to_owned()
+        } else {
+            location.status.message.clone()
+        };
+        return vec![format!(
+            "backup can't be created because BackupStorageLocation {name} is in Unavailable status. ({why})"
+        )];
+    }
+    Vec::new()
+}
+
+/// Appends the snapshot types to the excludes as upstream writes them (spec backup 4 row 16). They are not the user's
+/// filters: `select::backup` knows that (decision 4).
+fn exclude_snapshots(spec: &mut crate::api::v1::BackupSpec, lists: &TypeLists<'_>) {
+    let old_style = !lists.included.is_empty() || !lists.excluded.is_empty() || lists.include_cluster.is_some();
+    let exclude = |excludes: &mut Vec<String>, includes: &mut Vec<String>, name: &str| {
+        // `*` among the excludes covers it, and may not stand beside others.
+        if !excludes.iter().any(|e| e == name || e == "*") {
+            excludes.push(name.to_owned());
+        }
+        includes.retain(|i| i != name);
+    };
+    if old_style {
+        for name in [SNAPSHOTS, SNAPSHOT_CONTENTS] {
+            exclude(&mut spec.excluded_resources, &mut spec.included_resources, name);
+        }
+    } else {
+        exclude(
+            &mut spec.excluded_namespace_scoped_resources,
+            &mut spec.included_namespace_scoped_resources,
+            SNAPSHOTS,
+        );
+        exclude(
+            &mut spec.excluded_cluster_scoped_resources,
+            &mut spec.included_cluster_scoped_resources,
+            SNAPSHOT_CONTENTS,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::testing::{available, settings};
+
+    fn prepared(change: impl Fn(&mut Backup)) -> Backup {
+        prepared_with(change, Ok(&[]))
+    }
+
+    fn prepared_with(change: impl Fn(&mut Backup), excluded_by_label: Result<&[String], &str>) -> Backup {
+        let mut read_only = (*available("archive")).clone();
+        read_only.spec.access_mode = Some(crate::api::v1::AccessMode::ReadOnly);
+        let broken = BackupStorageLocation::new("velero", "broken");
+        let locations = [available("default"), Arc::new(read_only), Arc::new(broken)];
+        let settings = settings();
+        let facts =
+            Facts { now: Timestamp::UNIX_EPOCH, settings: &settings, locations: &locations, excluded_by_label };
+        let mut backup = Backup::new("velero", "b");
+        change(&mut backup);
+        prepare(&backup, &facts)
+    }
+
+    #[test]
+    fn an_empty_spec_is_completed_as_upstream_completes_it() {
+        let backup = prepared(|_| ());
+        assert_eq!(*backup.status.phase(), BackupPhase::InProgress, "{:?}", backup.status.validation_errors);
+        let spec = &backup.spec;
+        assert_eq!(spec.ttl.text(), "720h0m0s");
+        assert_eq!(spec.csi_snapshot_timeout.text(), "10m0s");
+        assert_eq!(spec.item_operation_timeout.text(), "4h0m0s");
+        assert_eq!(spec.storage_location, "default");
+        assert_eq!(spec.included_namespaces, ["*"]);
+        assert_eq!(spec.excluded_namespace_scoped_resources, [SNAPSHOTS]);
+        assert_eq!(spec.excluded_cluster_scoped_resources, [SNAPSHOT_CONTENTS]);
+        assert_eq!(spec.default_volumes_to_fs_backup, Some(false));
+        assert_eq!(backup.metadata.labels.unwrap()[labels::STORAGE_LOCATION], "default");
+        let noted = backup.metadata.annotations.unwrap();
+        assert_eq!(noted[annotations::SOURCE_CLUSTER_K8S_GIT_VERSION], "v1.35.4");
+        assert_eq!(noted[annotations::RESOURCE_TIMEOUT], "10m0s");
+        assert_eq!(backup.status.expiration.unwrap().0.as_second(), 720 * 3600);
+        assert_eq!(backup.status.format_version, "1.1.0");
+    }
+
+    #[test]
+    fn a_spec_that_breaks_every_rule_gets_every_message_in_order() {
+        let backup = prepared_with(
+            |b| {
+                "nowhere".clone_into(&mut b.spec.storage_location);
+                b.spec.ttl = GoDuration::from_text("soon");
+                b.spec.included_resources = vec!["*".to_owned(), "pods".to_owned()];
+                b.spec.included_namespaces = vec!["a".to_owned()];
+                b.spec.excluded_namespaces = vec!["a".to_owned()];
+                b.spec.label_selector = Some(Default::default());
+                b.spec.or_label_selectors = vec![Default::default()];
+            },
+            Err("refused"),
+        );
+        assert_eq!(*backup.status.phase(), BackupPhase::FailedValidation);
+        assert!(backup.status.start_timestamp.is_none());
+        let starts: Vec<_> =
+            backup.status.validation_errors.iter().map(|e| e.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            starts,
+            [
+                "invalid spec.ttl: time:",
+                "the backup storage",
+                "error getting namespace",
+                "Invalid included/excluded resource",
+                "Invalid included/excluded namespace",
+                "encountered labelSelector as",
+            ],
+            "{:?}",
+            backup.status.validation_errors
+        );
+    }
+
+    #[test]
+    fn a_location_that_cannot_be_written_says_why() {
+        for (location, text) in [
+            ("archive", "currently in read-only mode"),
+            ("broken", "has not been validated yet"),
+            ("nowhere", "'nowhere' was not found"),
+        ] {
+            let backup = prepared(|b| location.clone_into(&mut b.spec.storage_location));
+            assert!(backup.status.validation_errors[0].contains(text), "{:?}", backup.status.validation_errors);
+        }
+    }
+
+    #[test]
+    fn a_namespace_excluded_by_its_label_is_out_though_it_was_named() {
+        let backup = prepared_with(
+            |b| b.spec.included_namespaces = vec!["a".to_owned(), "b".to_owned()],
+            Ok(&["b".to_owned()]),
+        );
+        assert_eq!(*backup.status.phase(), BackupPhase::InProgress);
+        assert_eq!(backup.spec.included_namespaces, ["a"]);
+        assert_eq!(backup.spec.excluded_namespaces, ["b"]);
+    }
+
+    #[test]
+    fn snapshot_types_go_to_the_excludes_of_the_style_that_was_used() {
+        let old = prepared(|b| b.spec.included_resources = vec!["pods".to_owned(), SNAPSHOTS.to_owned()]);
+        assert_eq!(old.spec.included_resources, ["pods"]);
+        assert_eq!(old.spec.excluded_resources, [SNAPSHOTS, SNAPSHOT_CONTENTS]);
+        let all = prepared(|b| b.spec.excluded_cluster_scoped_resources = vec!["*".to_owned()]);
+        assert_eq!(all.spec.excluded_cluster_scoped_resources, ["*"]);
+    }
+}

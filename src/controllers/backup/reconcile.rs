@@ -1,0 +1,260 @@
+//! backup: from ReadyToStart to a final phase. A pass prepares, starts the operation where there is none, shows its
+//! progress, and records its end; what is InProgress without an operation is begun again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::ListParams;
+
+use crate::api::condition::{self, ConditionStatus};
+use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
+use crate::api::{labels, time};
+use crate::runtime::operation::{Outcome, Seen, Start};
+use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, uid_of};
+use crate::telemetry::velero::Ended as Counted;
+
+use super::super::artifact::serve::Running;
+use super::super::ports::Ports;
+use super::super::write::{WriteError, Written};
+use super::prepare::{Facts, prepare};
+use super::run::{Ended, Job};
+
+/// How long to wait before a run that broke off is begun again.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// The operations of backups.
+pub type BackupOperations = Operations<Backup, Ended, BackupProgress>;
+
+/// A pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The status was not written.
+    #[error("writing the backup's status failed: {0}")]
+    StatusNotWritten(#[from] WriteError),
+    /// The run broke off.
+    #[error("the backup broke off and will be begun again: {0}")]
+    BrokeOff(String),
+    /// Its location is gone.
+    #[error("the storage location `{0}` of a backup under way is not there; create it again, or delete the backup")]
+    LocationGone(String),
+}
+
+impl Classify for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,
+            _ => Class::Transient,
+        }
+    }
+}
+
+/// The reconciler.
+pub struct Backups {
+    ports: Arc<Ports>,
+    locations: SharedWatch<BackupStorageLocation>,
+    operations: BackupOperations,
+    running: Running,
+}
+
+impl Backups {
+    /// A reconciler of backups.
+    pub fn new(
+        ports: Arc<Ports>,
+        locations: SharedWatch<BackupStorageLocation>,
+        operations: BackupOperations,
+        running: Running,
+    ) -> Self {
+        Self { ports, locations, operations, running }
+    }
+
+    async fn write(&self, seen: &Backup, wanted: &Backup) -> Result<bool, Error> {
+        Ok(self.ports.write(seen, wanted).await? != Written::Conflict)
+    }
+
+    async fn prepare(&self, seen: &Backup) -> Result<Next, Error> {
+        let excluded = self.namespaces_excluded_by_label().await;
+        let locations = self.locations.list();
+        let facts = Facts {
+            now: self.ports.clock.now(),
+            settings: &self.ports.settings,
+            locations: &locations,
+            excluded_by_label: excluded.as_deref().map_err(String::as_str),
+        };
+        let mut wanted = prepare(seen, &facts);
+        conditions(&mut wanted.status, facts.now);
+        let invalid = *wanted.status.phase() == BackupPhase::FailedValidation;
+        if self.write(seen, &wanted).await? {
+            let schedule = schedule_of(seen);
+            if invalid {
+                self.ports.metrics.backup_ended(schedule, Counted::FailedValidation, 0, None);
+            } else {
+                self.ports.metrics.backup_started(schedule);
+            }
+        }
+        // What was written arrives through the watch.
+        Ok(Next::Resync)
+    }
+
+    async fn namespaces_excluded_by_label(&self) -> Result<Vec<String>, String> {
+        let api: Api<Namespace> = Api::all(self.ports.cluster.client().clone());
+        let selector = format!("{}=true", labels::EXCLUDE_FROM_BACKUP);
+        let found = api.list_metadata(&ListParams::default().labels(&selector)).await.map_err(|e| e.to_string())?;
+        Ok(found.items.into_iter().filter_map(|n| n.metadata.name).collect())
+    }
+
+    /// An object that is InProgress: its operation decides.
+    async fn carry(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
+        let uid = uid_of(&**seen);
+        match self.operations.get(&uid) {
+            None => self.start(seen),
+            Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
+            Some(Seen::Running { progress: Some(progress), .. }) => {
+                let mut wanted = (**seen).clone();
+                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), progress));
+                // A conflict is no loss: the next progress comes in a second.
+                self.write(seen, &wanted).await?;
+                Ok(Next::Resync)
+            }
+            Some(Seen::Ended(outcome)) => match &*outcome {
+                Outcome::Returned(Ended::Final(status, archive)) => {
+                    if !self.record(seen, status, *archive).await? {
+                        return Ok(Next::In(Duration::from_secs(1)));
+                    }
+                    self.operations.acknowledge(&uid);
+                    Ok(Next::Resync)
+                }
+                Outcome::Returned(Ended::Again(reason)) => {
+                    self.operations.acknowledge(&uid);
+                    Err(Error::BrokeOff(reason.clone()))
+                }
+                Outcome::Panicked(message) => {
+                    self.operations.acknowledge(&uid);
+                    Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
+                }
+            },
+        }
+    }
+
+    fn start(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
+        let key = ObjectRef::from_obj(&**seen);
+        let name = &seen.spec.storage_location;
+        let Some(location) = self.locations.get(&ObjectRef::new(name).within(&self.ports.namespace)) else {
+            return Err(Error::LocationGone(name.clone()));
+        };
+        let job = Job {
+            ports: Arc::clone(&self.ports),
+            running: self.running.clone(),
+            backup: Arc::clone(seen),
+            location,
+        };
+        match self.operations.start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle)) {
+            Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
+            Start::Closed => Ok(Next::In(AGAIN)),
+        }
+    }
+
+    /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
+    async fn record(&self, seen: &Backup, ended: &BackupStatus, archive: u64) -> Result<bool, Error> {
+        let mut wanted = seen.clone();
+        wanted.status = BackupStatus { conditions: seen.status.conditions.clone(), ..ended.clone() };
+        conditions(&mut wanted.status, self.ports.clock.now());
+        let written = self.ports.write(seen, &wanted).await?;
+        if written == Written::Done {
+            let schedule = schedule_of(seen);
+            let counted = match wanted.status.phase() {
+                BackupPhase::Completed => Counted::Completed,
+                BackupPhase::PartiallyFailed => Counted::PartiallyFailed,
+                _ => Counted::Failed,
+            };
+            let second = |t: &Option<crate::api::Time>| t.as_ref().map(|t| t.0.as_second());
+            let end = second(&wanted.status.completion_timestamp);
+            let took = second(&wanted.status.start_timestamp).zip(end).map(|(start, end)| end - start);
+            let unsigned = |n: i64| u64::try_from(n).unwrap_or_default();
+            let items = wanted.status.progress.as_ref().map_or(0, |p| unsigned(p.total_items));
+            self.ports.metrics.backup_ran(
+                schedule,
+                archive,
+                items,
+                unsigned(wanted.status.errors),
+                unsigned(wanted.status.warnings),
+            );
+            self.ports.metrics.backup_ended(schedule, counted, end.unwrap_or_default(), took);
+        }
+        Ok(written != Written::Conflict)
+    }
+}
+
+impl Reconciler for Backups {
+    type Kind = Backup;
+    type Error = Error;
+    const NAME: &'static str = "backup";
+    const RESYNC: Duration = Duration::from_secs(60);
+
+    async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
+        match seen.status.phase() {
+            BackupPhase::ReadyToStart => self.prepare(&seen).await,
+            BackupPhase::InProgress => self.carry(&seen).await,
+            _ => {
+                // Its end is recorded; an outcome that came later (from a write whose answer was lost) is of no more use.
+                self.operations.acknowledge(&uid_of(&*seen));
+                Ok(Next::Resync)
+            }
+        }
+    }
+}
+
+/// Progress as the status shows it: it never goes back, even over a restart.
+fn forward(shown: Option<&BackupProgress>, now: BackupProgress) -> BackupProgress {
+    let shown = shown.cloned().unwrap_or_default();
+    BackupProgress {
+        total_items: now.total_items.max(shown.total_items),
+        items_backed_up: now.items_backed_up.max(shown.items_backed_up),
+    }
+}
+
+fn schedule_of(backup: &Backup) -> &str {
+    backup.metadata.labels.as_ref().and_then(|l| l.get(labels::SCHEDULE_NAME)).map_or("", String::as_str)
+}
+
+/// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
+fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
+    let now = time(now);
+    let phase = status.phase().to_string();
+    let (validated, done) = match status.phase() {
+        BackupPhase::FailedValidation => (ConditionStatus::False, ConditionStatus::False),
+        BackupPhase::Completed => (ConditionStatus::True, ConditionStatus::True),
+        BackupPhase::PartiallyFailed | BackupPhase::Failed => (ConditionStatus::True, ConditionStatus::False),
+        _ => (ConditionStatus::True, ConditionStatus::Unknown),
+    };
+    let why = if status.validation_errors.is_empty() {
+        status.failure_reason.clone()
+    } else {
+        status.validation_errors.join("; ")
+    };
+    condition::set(&mut status.conditions, "Validated", validated, &phase, why.clone(), &now);
+    condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_never_goes_back_though_a_resumed_run_begins_at_nothing() {
+        let progress = |total_items, items_backed_up| BackupProgress { total_items, items_backed_up };
+        assert_eq!(forward(None, progress(5, 1)), progress(5, 1));
+        assert_eq!(forward(Some(&progress(9, 7)), progress(5, 1)), progress(9, 7));
+        assert_eq!(forward(Some(&progress(9, 7)), progress(12, 8)), progress(12, 8));
+    }
+
+    #[test]
+    fn conditions_tell_the_phase_and_why() {
+        let mut status = BackupStatus { phase: Some(BackupPhase::FailedValidation), ..BackupStatus::default() };
+        status.validation_errors = vec!["a".to_owned(), "b".to_owned()];
+        conditions(&mut status, jiff::Timestamp::UNIX_EPOCH);
+        let completed = condition::find(&status.conditions, "Completed").unwrap();
+        assert_eq!((completed.status.as_str(), completed.message.as_str()), ("False", "a; b"));
+    }
+}

@@ -1,0 +1,312 @@
+//! One backup from InProgress to its end, as a supervised operation. It may die after any line: the successor aborts the
+//! recorded uploads, looks whether the backup was sealed, and otherwise collects afresh (decision 14).
+
+use std::io;
+use std::sync::Arc;
+
+use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
+use crate::api::{go_json, time};
+use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
+use crate::cluster::discovery::{Discovery, DiscoveryError};
+use crate::runtime::operation::Handle;
+use crate::runtime::task;
+use crate::store::layout::BackupFile;
+use crate::store::{PutOutcome, Store, StoreError, Upload};
+use crate::telemetry::run_log::RunLog;
+
+use super::super::artifact::file::Artifact;
+use super::super::artifact::json_gz;
+use super::super::artifact::serve::Running;
+use super::super::location::{self, LocationError};
+use super::super::ports::Ports;
+use super::super::record::{Record, RecordError};
+use super::super::results;
+use super::super::uploads::{UploadError, Uploads};
+
+/// A sealed metadata file is at most this large.
+const MAX_METADATA: u64 = 16 << 20;
+
+/// How a run ended, for the pass that records it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// It has this final status, and an archive of so many bytes.
+    Final(Box<BackupStatus>, u64),
+    /// It was told to stop, or something that may pass kept it from its end: the object stays InProgress and is begun again
+    /// (decision 15), here or by the next who leads.
+    Again(String),
+}
+
+/// Why a run did not reach its end.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    #[error(transparent)]
+    Engine(#[from] Fatal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("a file of the backup could not be made: {0}; check the space in the scratch directory")]
+    Scratch(#[from] io::Error),
+    #[error(
+        "backup already exists in object storage: `{key}` is there already; use another name, or delete the backup that holds it"
+    )]
+    NameTaken { key: String },
+    #[error(
+        "the archive in object storage has {found} bytes where {written} were written; check who else writes to the bucket"
+    )]
+    NotAsWritten { written: u64, found: u64 },
+}
+
+impl Broken {
+    /// Whether the run is to be begun again rather than to fail.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Location(error) => error.is_transient(),
+            Self::Store(error) | Self::Upload(UploadError::Store(error)) => error.is_transient(),
+            Self::Record(_)
+            | Self::Upload(UploadError::Record(_))
+            | Self::Discovery(_)
+            | Self::Engine(Fatal::Cancelled) => true,
+            Self::Engine(_)
+            | Self::Upload(UploadError::Scratch(_))
+            | Self::Scratch(_)
+            | Self::NameTaken { .. }
+            | Self::NotAsWritten { .. } => false,
+        }
+    }
+}
+
+/// What a run works with.
+pub struct Job {
+    /// The ports.
+    pub ports: Arc<Ports>,
+    /// Makes the log readable while it is written.
+    pub running: Running,
+    /// The backup as it was prepared.
+    pub backup: Arc<Backup>,
+    /// Where it goes.
+    pub location: Arc<BackupStorageLocation>,
+}
+
+impl Job {
+    fn name(&self) -> &str {
+        self.backup.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn uid(&self) -> &str {
+        self.backup.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Carries the backup out. Cancelling it closes the upload and leaves the object InProgress.
+    pub async fn run(self, handle: Handle<BackupProgress>) -> Ended {
+        let log = match self.log() {
+            Ok(log) => log,
+            Err(error) => return Ended::Again(format!("opening the backup's log failed: {error}")),
+        };
+        let _readable = self.running.add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
+        match self.attempt(&log, &handle).await {
+            Ok(ended) => ended,
+            Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
+            Err(error) => self.failed(&log, &error).await,
+        }
+    }
+
+    fn log(&self) -> io::Result<RunLog> {
+        let clock = Arc::clone(&self.ports.clock);
+        let namespace = self.backup.metadata.namespace.as_deref().unwrap_or_default();
+        Ok(RunLog::create(
+            tempfile::tempfile_in(&self.ports.scratch)?,
+            self.ports.settings.log_format,
+            self.ports.settings.log_level,
+            vec![("backup", format!("{namespace}/{}", self.name()))],
+            Arc::new(move || clock.now()),
+        ))
+    }
+
+    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>) -> Result<Ended, Broken> {
+        let record = Record::open(&self.ports, &*self.backup).await?;
+        let store = location::open(&self.ports, &self.location).await?;
+        let mut uploads = Uploads::new(&self.ports, record);
+        if let Some(sealed) = self.sealed(&store).await? {
+            uploads.take_over(&store).await?;
+            uploads.close().await?;
+            let size = archive_size(&store, self.name()).await?;
+            return Ok(Ended::Final(Box::new(sealed.status), size));
+        }
+        if uploads.attempts() > 0 {
+            log.info(format!("Backup was resumed: begun {} time(s) before, it did not end", uploads.attempts()));
+        }
+        uploads.take_over(&store).await?;
+
+        let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
+        let report = match self.make(log, handle, &mut upload).await {
+            Ok(report) => report,
+            Err(error) => {
+                if let Err(left) = upload.abort().await {
+                    tracing::warn!(backup = self.name(), error = %left, "closing the upload failed; it is recorded");
+                }
+                return Err(error);
+            }
+        };
+        let archive = upload.finish().await?;
+        let status = self.status(log, &report);
+        self.put_files(&store, &mut uploads, log, report).await?;
+
+        let found = archive_size(&store, self.name()).await?;
+        if found != archive.size {
+            return Err(Broken::NotAsWritten { written: archive.size, found });
+        }
+        self.seal(&store, &status).await?;
+        uploads.close().await?;
+        Ok(Ended::Final(Box::new(status), found))
+    }
+
+    /// Runs the engine into the upload, passing its progress on.
+    async fn make(&self, log: &RunLog, handle: &Handle<BackupProgress>, upload: &mut Upload) -> Result<Report, Broken> {
+        let discovery = Discovery::read(&self.ports.engine).await?;
+        let (progress, mut seen) = Progress::new();
+        let watcher = {
+            let handle = handle.clone();
+            task::spawn("backup progress", async move {
+                while seen.changed().await.is_ok() {
+                    let now = *seen.borrow_and_update();
+                    handle.progress(shown(now.saved, now.expected));
+                }
+            })
+        };
+        let request = Request {
+            namespace: self.backup.metadata.namespace.clone().unwrap_or_default(),
+            name: self.name().to_owned(),
+            uid: self.uid().to_owned(),
+            labels: self.backup.metadata.labels.clone().unwrap_or_default(),
+            spec: self.backup.spec.clone(),
+            workers: self.ports.settings.item_block_workers,
+        };
+        let deps = Deps {
+            cluster: &self.ports.engine,
+            discovery: &discovery,
+            scratch: &self.ports.scratch,
+            log,
+            now: self.ports.clock.now(),
+            actions: Vec::new(),
+        };
+        let report = engine::run(&request, deps, upload, &progress, handle.cancelled()).await;
+        // Without its sender the watcher reads the last value and ends.
+        drop(progress);
+        let _ = watcher.await;
+        Ok(report?)
+    }
+
+    /// The metadata of this very backup, if it was sealed.
+    async fn sealed(&self, store: &Store) -> Result<Option<Backup>, Broken> {
+        let key = BackupFile::Metadata.key(self.name());
+        let text = match store.get(&key, MAX_METADATA).await {
+            Ok(text) => text,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match serde_json::from_slice::<Backup>(&text) {
+            Ok(sealed) if sealed.metadata.uid.as_deref() == Some(self.uid()) => Ok(Some(sealed)),
+            _ => Err(Broken::NameTaken { key }),
+        }
+    }
+
+    fn status(&self, log: &RunLog, report: &Report) -> BackupStatus {
+        let (warnings, errors) = log.counts();
+        let mut status = self.backup.status.clone();
+        status.phase = Some(if errors > 0 { BackupPhase::PartiallyFailed } else { BackupPhase::Completed });
+        status.warnings = signed(warnings);
+        status.errors = signed(errors);
+        status.progress = Some(shown(report.saved, report.saved));
+        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        status.hook_status.get_or_insert_default();
+        status
+    }
+
+    /// Everything but the seal; repeating it writes the same again.
+    async fn put_files(
+        &self,
+        store: &Store,
+        uploads: &mut Uploads<'_>,
+        log: &RunLog,
+        report: Report,
+    ) -> Result<(), Broken> {
+        let name = self.name();
+        let none: Option<()> = None;
+        let empty: [(); 0] = [];
+        for (file, content) in [
+            (BackupFile::PodVolumeBackups, json_gz::write(&none)?),
+            (BackupFile::VolumeSnapshots, json_gz::write(&none)?),
+            (BackupFile::ItemOperations, json_gz::write(&empty)?),
+            (BackupFile::VolumeInfo, json_gz::write(&report.volumes)?),
+            (BackupFile::Results, json_gz::write(&results::of_log(log))?),
+        ] {
+            store.put(&file.key(name), content).await?;
+        }
+        uploads.put_file(store, &BackupFile::ResourceList.key(name), report.resource_list).await?;
+        log.info(format!("Backed up a total of {} items", report.saved));
+        let finished = log.finish()?;
+        Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
+    }
+
+    /// Publishes the backup: from here on it exists for every cluster that reads the bucket.
+    async fn seal(&self, store: &Store, status: &BackupStatus) -> Result<(), Broken> {
+        let mut sealed = (*self.backup).clone();
+        sealed.status = status.clone();
+        let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
+        match store.put_if_absent(&BackupFile::Metadata.key(self.name()), text.into()).await? {
+            PutOutcome::Created => Ok(()),
+            // Ours, by a request whose answer was lost; or somebody else's.
+            PutOutcome::Exists => self.sealed(store).await.map(|_| ()),
+        }
+    }
+
+    /// A run that is over without a backup. Its log and results go to the bucket if that can be written; the seal does not.
+    /// What lies under a name that is another's stays untouched.
+    async fn failed(&self, log: &RunLog, error: &Broken) -> Ended {
+        log.error(format!("backup failed: {error}"));
+        let (warnings, errors) = log.counts();
+        let mut status = self.backup.status.clone();
+        status.phase = Some(BackupPhase::Failed);
+        status.warnings = signed(warnings);
+        status.errors = signed(errors);
+        status.failure_reason = error.to_string();
+        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        if let Err(lost) = self.put_failure(log, matches!(error, Broken::NameTaken { .. })).await {
+            tracing::warn!(backup = self.name(), error = %lost, "the log of the failed backup could not be stored");
+        }
+        Ended::Final(Box::new(status), 0)
+    }
+
+    async fn put_failure(&self, log: &RunLog, name_taken: bool) -> Result<(), Broken> {
+        let record = Record::open(&self.ports, &*self.backup).await?;
+        let mut uploads = Uploads::new(&self.ports, record);
+        if !name_taken {
+            let store = location::open(&self.ports, &self.location).await?;
+            uploads.take_over(&store).await?;
+            // An archive that was finished but could not be followed by the rest is of no use to anybody.
+            store.delete(&BackupFile::Contents.key(self.name())).await?;
+            store.put(&BackupFile::Results.key(self.name()), json_gz::write(&results::of_log(log))?).await?;
+            uploads.put_file(&store, &BackupFile::Log.key(self.name()), log.finish()?).await?;
+        }
+        Ok(uploads.close().await?)
+    }
+}
+
+async fn archive_size(store: &Store, name: &str) -> Result<u64, StoreError> {
+    Ok(store.head(&BackupFile::Contents.key(name)).await?.map_or(0, |info| info.size))
+}
+
+fn shown(saved: u64, expected: u64) -> BackupProgress {
+    BackupProgress { total_items: signed(expected), items_backed_up: signed(saved) }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,86 @@
+//! What every controller works with: the cluster, the time, the settings, and the way out for writes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cluster::Cluster;
+use crate::restore::request::Options as RestoreOptions;
+use crate::runtime::clock::Clock;
+use crate::runtime::lease::WriteGate;
+use crate::runtime::report::Reporter;
+use crate::telemetry::logrus::{Format, Level};
+use crate::telemetry::velero::VeleroMetrics;
+
+use super::served::Served;
+
+/// What the controllers share. Cheap to clone behind its `Arc`.
+pub struct Ports {
+    /// The API server, with retries of what can pass.
+    pub cluster: Cluster,
+    /// The API server without a retry layer: the engines answer its pushing back themselves (decision 9).
+    pub engine: Cluster,
+    /// Asked before each write.
+    pub gate: WriteGate,
+    /// Publishes events.
+    pub reporter: Reporter,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The namespace Velero lives in.
+    pub namespace: String,
+    /// A local directory for what a run spools.
+    pub scratch: PathBuf,
+    /// How our kinds are served.
+    pub served: Served,
+    /// Velero's own metrics.
+    pub metrics: VeleroMetrics,
+    /// What the flags say.
+    pub settings: Settings,
+}
+
+/// The server's flags as the controllers need them (spec server 2.1).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--default-backup-storage-location`.
+    pub default_location: String,
+    /// `--default-backup-ttl`.
+    pub default_ttl: Duration,
+    /// `--default-item-operation-timeout`.
+    pub item_operation_timeout: Duration,
+    /// `--resource-timeout`.
+    pub resource_timeout: Duration,
+    /// `--terminating-resource-timeout`.
+    pub terminating_timeout: Duration,
+    /// `--store-validation-frequency`; zero validates once.
+    pub validation_frequency: Duration,
+    /// `--backup-sync-period`.
+    pub sync_period: Duration,
+    /// `--volume-group-snapshot-label-key`.
+    pub volume_group_label: String,
+    /// `--default-volumes-to-fs-backup`.
+    pub default_volumes_to_fs_backup: bool,
+    /// `--default-snapshot-move-data`.
+    pub default_snapshot_move_data: bool,
+    /// `--concurrent-backups`.
+    pub concurrent_backups: usize,
+    /// `--item-block-worker-count`.
+    pub item_block_workers: usize,
+    /// What restores are told.
+    pub restore: RestoreOptions,
+    /// `--restore-spool-limit`: bytes that a restore may spool.
+    pub restore_spool_limit: u64,
+    /// `--log-level`, for the logs of runs too.
+    pub log_level: Level,
+    /// `--log-format`, for the logs of runs too.
+    pub log_format: Format,
+    /// The cluster's version for annotations on backups: text, major, minor.
+    pub kubernetes: (String, String, String),
+    /// Whether backups are carried out here (`--restore-only`, `--disable-controllers`); if not, none leaves the queue.
+    pub runs_backups: bool,
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ports").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

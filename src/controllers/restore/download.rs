@@ -1,0 +1,83 @@
+//! From the bucket to the local spool: the archive streams through, is unpacked and checked on a blocking thread, and is
+//! on disk only as what was inside it.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use bytes::{Buf, Bytes};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::archive::reader::ReadError;
+use crate::archive::spool::{Options, Spool};
+use crate::store::{Store, StoreError};
+
+/// Pieces on their way between the network and the unpacking thread.
+const PIECES: usize = 16;
+
+/// The archive could not be fetched or is not to be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The store refused, or stopped answering.
+    #[error("fetching the backup archive failed: {0}")]
+    Store(#[from] StoreError),
+    /// The archive is broken or made to hurt.
+    #[error(transparent)]
+    Archive(#[from] ReadError),
+    /// The thread that unpacks died.
+    #[error("unpacking the backup archive panicked: {0}; please report this with the archive's member list")]
+    Panicked(String),
+}
+
+/// Fetches and spools the archive at `key`. Nothing of it is used before the whole of it was seen and found good.
+///
+/// # Errors
+/// See [`DownloadError`]. May be repeated; cancelling leaves nothing behind.
+pub async fn spool(store: &Store, key: &str, scratch: &Path, options: Options) -> Result<Spool, DownloadError> {
+    let (_, mut stream) = store.stream(key).await?;
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let scratch = scratch.to_owned();
+    let unpack = tokio::task::spawn_blocking(move || {
+        Spool::fill(Pieces { pieces, current: Bytes::new() }, &scratch, &options)
+    });
+    let mut broken = None;
+    while let Some(piece) = stream.next().await {
+        let end = piece.is_err();
+        let piece = piece.map_err(|error| {
+            let text = error.to_string();
+            broken = Some(error);
+            io::Error::other(text)
+        });
+        // The reader is gone when it has seen enough: its own verdict says why.
+        if sender.send(piece).await.is_err() || end {
+            break;
+        }
+    }
+    drop(sender);
+    let filled = unpack.await.map_err(|e| DownloadError::Panicked(e.to_string()))?;
+    match (filled, broken) {
+        // The network's own error says more than "the archive is truncated".
+        (Err(_), Some(error)) => Err(error.into()),
+        (filled, _) => Ok(filled?),
+    }
+}
+
+/// What arrives, as something to read from on a blocking thread.
+struct Pieces {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                None => return Ok(0),
+                Some(piece) => self.current = piece?,
+            }
+        }
+        let n = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..n]);
+        Ok(n)
+    }
+}

@@ -1,0 +1,15 @@
+//! Restore: one controller carries it from New to its end (decision 3).
+//!
+//! | Phase | Owner |
+//! | --- | --- |
+//! | New, InProgress | [`reconcile`] (`restore`) |
+//! | Completed, PartiallyFailed, Failed, FailedValidation | final |
+//!
+//! `WaitingForPluginOperations*` and `Finalizing*` come with plugins' operations and volumes; this server never writes them.
+
+pub mod download;
+pub mod reconcile;
+pub mod record;
+pub mod run;
+pub mod validate;
+pub mod volumes;

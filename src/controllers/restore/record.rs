@@ -1,0 +1,88 @@
+//! Keeping a restore's ledger: in the run record, or in the bucket when it is too large for a ConfigMap (decision 16).
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use tokio::sync::Mutex;
+
+use crate::restore::ledger::{LedgerSink, SinkError};
+use crate::store::{Store, StoreError, layout};
+
+use super::super::ports::Ports;
+use super::super::record::{MAX_BYTES, Record};
+
+/// Where the ledger stands in the run record.
+const PART: &str = "ledger";
+
+/// Stands in the run record instead of a ledger that lies in the bucket.
+const IN_BUCKET: &[u8] = b"in the bucket";
+
+/// A ledger in the bucket is at most this large.
+const MAX_LEDGER: u64 = 256 << 20;
+
+/// Keeps the ledger of one restore.
+pub struct Keeper<'a> {
+    ports: &'a Ports,
+    store: &'a Store,
+    restore: &'a str,
+    /// Held across the write on purpose: the record's version must be that of the last write. The engine keeps one ledger at
+    /// a time, so nobody ever waits here.
+    record: Mutex<Record>,
+}
+
+fn key(restore: &str) -> String {
+    format!("{}restore-{restore}-run-record", layout::restore_dir(restore))
+}
+
+impl<'a> Keeper<'a> {
+    /// Keeps into this record.
+    pub fn new(ports: &'a Ports, store: &'a Store, restore: &'a str, record: Record) -> Self {
+        Self { ports, store, restore, record: Mutex::new(record) }
+    }
+
+    /// What a predecessor kept.
+    ///
+    /// # Errors
+    /// It lies in the bucket, and that cannot be read.
+    pub async fn kept(&self) -> Result<Option<Bytes>, StoreError> {
+        let record = self.record.lock().await;
+        match record.part(PART) {
+            Some(part) if part == IN_BUCKET => match self.store.get(&key(self.restore), MAX_LEDGER).await {
+                Ok(ledger) => Ok(Some(ledger)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            },
+            part => Ok(part.map(Bytes::copy_from_slice)),
+        }
+    }
+
+    /// Gives the record back once the ledger is of no more use.
+    ///
+    /// # Errors
+    /// The ledger lies in the bucket and could not be removed from there.
+    pub async fn into_record(self) -> Result<Record, StoreError> {
+        let record = self.record.into_inner();
+        if record.part(PART) == Some(IN_BUCKET) {
+            self.store.delete(&key(self.restore)).await?;
+        }
+        Ok(record)
+    }
+}
+
+impl LedgerSink for Keeper<'_> {
+    fn keep(&self, ledger: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            let failed = |e: &dyn std::fmt::Display| SinkError(e.to_string());
+            let mut record = self.record.lock().await;
+            let part = if ledger.len() <= MAX_BYTES {
+                ledger.to_vec()
+            } else {
+                self.store.put(&key(self.restore), ledger).await.map_err(|e| failed(&e))?;
+                if record.part(PART) == Some(IN_BUCKET) {
+                    return Ok(());
+                }
+                IN_BUCKET.to_vec()
+            };
+            record.save(self.ports, PART, part).await.map_err(|e| failed(&e))
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! One restore from InProgress to its end, as a supervised operation. It may die after any line: the successor goes on
+//! from the ledger, and what was created after its last flush is recognised as ours (decision 16).
+
+use std::io;
+use std::sync::Arc;
+
+use crate::api::time;
+use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
+use crate::archive::spool::Options as SpoolOptions;
+use crate::archive::reader::Limits;
+use crate::restore::actions;
+use crate::restore::engine::{self, Deps, Fatal};
+use crate::restore::ledger::Ledger;
+use crate::restore::progress::Progress;
+use crate::restore::report::Report;
+use crate::restore::request::Request;
+use crate::runtime::operation::Handle;
+use crate::store::layout::{BackupFile, RestoreFile};
+use crate::store::{Store, StoreError};
+use crate::telemetry::run_log::RunLog;
+
+use super::super::artifact::file::Artifact;
+use super::super::artifact::json_gz;
+use super::super::artifact::serve::Running;
+use super::super::location::{self, LocationError};
+use super::super::ports::Ports;
+use super::super::record::{Record, RecordError};
+use super::super::uploads::{UploadError, Uploads};
+use super::download::{self, DownloadError};
+use super::record::Keeper;
+use super::volumes::{self, VolumesError};
+
+/// How a run ended, for the pass that records it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// It has this final status.
+    Final(Box<RestoreStatus>),
+    /// It was told to stop, or something that may pass kept it from its end: the object stays InProgress and is begun again.
+    Again(String),
+}
+
+/// Why a run did not reach its end.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error(transparent)]
+    Engine(#[from] Fatal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    #[error(transparent)]
+    Volumes(#[from] VolumesError),
+    #[error("a file of the restore could not be made: {0}; check the space in the scratch directory")]
+    Scratch(#[from] io::Error),
+}
+
+impl Broken {
+    /// Whether the run is to be begun again rather than to fail.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Location(error) => error.is_transient(),
+            Self::Store(error)
+            | Self::Upload(UploadError::Store(error))
+            | Self::Download(DownloadError::Store(error))
+            | Self::Volumes(VolumesError::Store(error)) => error.is_transient(),
+            Self::Record(_) | Self::Upload(UploadError::Record(_)) => true,
+            Self::Engine(fatal) => matches!(fatal, Fatal::Discovery(_) | Fatal::Cancelled),
+            Self::Upload(UploadError::Scratch(_))
+            | Self::Download(_)
+            | Self::Volumes(VolumesError::Unreadable { .. })
+            | Self::Scratch(_) => false,
+        }
+    }
+}
+
+/// What a run works with.
+pub struct Job {
+    /// The ports.
+    pub ports: Arc<Ports>,
+    /// Makes the log readable while it is written.
+    pub running: Running,
+    /// The restore as it was validated.
+    pub restore: Arc<Restore>,
+    /// Its backup.
+    pub backup: Arc<Backup>,
+    /// Where the backup lies, and the restore's files go.
+    pub location: Arc<BackupStorageLocation>,
+}
+
+impl Job {
+    fn name(&self) -> &str {
+        self.restore.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Carries the restore out. Cancelling it leaves the object InProgress.
+    pub async fn run(self, handle: Handle<RestoreProgress>) -> Ended {
+        let log = match self.log() {
+            Ok(log) => log,
+            Err(error) => return Ended::Again(format!("opening the restore's log failed: {error}")),
+        };
+        let _readable = self.running.add(&Artifact::Restore(RestoreFile::Log, self.name().to_owned()), log.clone());
+        match self.attempt(&log, &handle).await {
+            Ok(ended) => ended,
+            Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
+            Err(error) => self.failed(&log, &error).await,
+        }
+    }
+
+    fn log(&self) -> io::Result<RunLog> {
+        let clock = Arc::clone(&self.ports.clock);
+        let namespace = self.restore.metadata.namespace.as_deref().unwrap_or_default();
+        Ok(RunLog::create(
+            tempfile::tempfile_in(&self.ports.scratch)?,
+            self.ports.settings.log_format,
+            self.ports.settings.log_level,
+            vec![("restore", format!("{namespace}/{}", self.name()))],
+            Arc::new(move || clock.now()),
+        ))
+    }
+
+    async fn attempt(&self, log: &RunLog, handle: &Handle<RestoreProgress>) -> Result<Ended, Broken> {
+        let record = Record::open(&self.ports, &*self.restore).await?;
+        let store = location::open(&self.ports, &self.location).await?;
+        log.info("starting restore");
+        let request = self.request(&store).await?;
+        let keeper = Keeper::new(&self.ports, &store, self.name(), record);
+        let ledger = match keeper.kept().await? {
+            Some(kept) => match Ledger::resume(&kept, &request.archive) {
+                Ok(ledger) => {
+                    log.info("Restore was resumed: it goes on from what an earlier attempt had recorded");
+                    ledger
+                }
+                Err(error) => {
+                    log.warn(format!("the record of an earlier attempt is of no use, beginning anew: {error}"));
+                    Ledger::new(&request.archive)
+                }
+            },
+            None => Ledger::new(&request.archive),
+        };
+        let report = self.make(log, handle, &request, ledger, &keeper).await?;
+        let status = self.status(&report);
+        let mut uploads = Uploads::new(&self.ports, keeper.into_record().await?);
+        uploads.take_over(&store).await?;
+        self.put_files(&store, &mut uploads, log, report).await?;
+        uploads.close().await?;
+        Ok(Ended::Final(Box::new(status)))
+    }
+
+    /// Fetches everything the engine needs of the backup.
+    async fn request(&self, store: &Store) -> Result<Request, Broken> {
+        let backup = self.restore.spec.backup_name.as_str();
+        let settings = &self.ports.settings;
+        let options = SpoolOptions { limits: Limits::default(), spool: settings.restore_spool_limit, versioned: false };
+        let key = BackupFile::Contents.key(backup);
+        let archive = download::spool(store, &key, &self.ports.scratch, options).await?;
+        let started = self.restore.status.start_timestamp.as_ref().map_or_else(|| self.ports.clock.now(), |t| t.0);
+        Ok(Request {
+            name: self.name().to_owned(),
+            namespace: self.restore.metadata.namespace.clone().unwrap_or_default(),
+            uid: self.restore.metadata.uid.clone().unwrap_or_default(),
+            spec: self.restore.spec.clone(),
+            started,
+            archive: Arc::new(archive),
+            kept_volumes: volumes::read(store, backup).await?,
+            options: settings.restore.clone(),
+        })
+    }
+
+    async fn make(
+        &self,
+        log: &RunLog,
+        handle: &Handle<RestoreProgress>,
+        request: &Request,
+        ledger: Ledger,
+        keeper: &Keeper<'_>,
+    ) -> Result<Report, Broken> {
+        let on_progress = |now: Progress| {
+            handle.progress(RestoreProgress { total_items: signed(now.total), items_restored: signed(now.restored) });
+        };
+        let deps = Deps {
+            cluster: self.ports.engine.clone(),
+            actions: actions::built_in(),
+            log: log.clone(),
+            sink: keeper,
+        };
+        Ok(engine::run(request, &deps, ledger, &on_progress, handle.cancelled()).await?)
+    }
+
+    fn status(&self, report: &Report) -> RestoreStatus {
+        let mut status = self.restore.status.clone();
+        status.warnings = signed(report.messages.warnings);
+        status.errors = signed(report.messages.errors);
+        status.phase = Some(if report.messages.errors > 0 { RestorePhase::PartiallyFailed } else { RestorePhase::Completed });
+        let restored = signed(report.progress.restored);
+        status.progress = Some(RestoreProgress { total_items: restored, items_restored: restored });
+        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        status.hook_status.get_or_insert_default();
+        status
+    }
+
+    /// Everything the bucket holds of a restore; repeating it writes the same again.
+    async fn put_files(
+        &self,
+        store: &Store,
+        uploads: &mut Uploads<'_>,
+        log: &RunLog,
+        report: Report,
+    ) -> Result<(), Broken> {
+        let name = self.name();
+        let empty: [(); 0] = [];
+        for (file, content) in [
+            (RestoreFile::Results, json_gz::write(&report.results)?),
+            (RestoreFile::ResourceList, json_gz::write(&report.resources)?),
+            (RestoreFile::ItemOperations, json_gz::write(&empty)?),
+            (RestoreFile::VolumeInfo, json_gz::write(&empty)?),
+        ] {
+            store.put(&file.key(name), content).await?;
+        }
+        log.info("restore completed");
+        Ok(uploads.put_file(store, &RestoreFile::Log.key(name), log.finish()?).await?)
+    }
+
+    /// A run that is over before it did anything, or that cannot be gone on with. Its log goes to the bucket if that can be
+    /// written (spec restore 26 #4).
+    async fn failed(&self, log: &RunLog, error: &Broken) -> Ended {
+        log.error(format!("restore failed: {error}"));
+        let mut status = self.restore.status.clone();
+        status.phase = Some(RestorePhase::Failed);
+        status.failure_reason = error.to_string();
+        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        if let Err(lost) = self.put_failure(log).await {
+            tracing::warn!(restore = self.name(), error = %lost, "the log of the failed restore could not be stored");
+        }
+        Ended::Final(Box::new(status))
+    }
+
+    async fn put_failure(&self, log: &RunLog) -> Result<(), Broken> {
+        let record = Record::open(&self.ports, &*self.restore).await?;
+        let store = location::open(&self.ports, &self.location).await?;
+        let keeper = Keeper::new(&self.ports, &store, self.name(), record);
+        let mut uploads = Uploads::new(&self.ports, keeper.into_record().await?);
+        uploads.take_over(&store).await?;
+        let results = super::super::results::of_log(log);
+        store.put(&RestoreFile::Results.key(self.name()), json_gz::write(&results)?).await?;
+        uploads.put_file(&store, &RestoreFile::Log.key(self.name()), log.finish()?).await?;
+        Ok(uploads.close().await?)
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

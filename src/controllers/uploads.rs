@@ -1,0 +1,126 @@
+//! Uploads that a successor can clean up: each is written down before its first part (decision 14).
+
+use std::fs::File;
+use std::io;
+
+use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
+
+use crate::store::{Store, StoreError, Upload};
+
+use super::ports::Ports;
+use super::record::{Record, RecordError};
+
+/// Files up to this size go in one request, which needs no record: it happens or it does not.
+const SMALL: u64 = 8 << 20;
+
+/// Bytes read from a file at a time.
+const PIECE: usize = 1 << 20;
+
+/// Where the notes stand in the run record.
+const PART: &str = "uploads";
+
+/// What a successor must know of a run.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Notes {
+    /// Uploads begun: the key and the store's own id.
+    pub uploads: Vec<(String, String)>,
+    /// How often the run was begun.
+    pub attempts: u32,
+}
+
+/// An upload could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// It could not be written down.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The local file could not be read.
+    #[error("reading a spooled file failed: {0}; check the scratch directory")]
+    Scratch(#[from] io::Error),
+}
+
+/// The notes of one run, and their record.
+pub struct Uploads<'a> {
+    ports: &'a Ports,
+    record: Record,
+    notes: Notes,
+}
+
+impl<'a> Uploads<'a> {
+    /// From what a predecessor left, or nothing.
+    pub fn new(ports: &'a Ports, record: Record) -> Self {
+        let notes = record.part(PART).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        Self { ports, record, notes }
+    }
+
+    /// How often the run was begun before.
+    pub fn attempts(&self) -> u32 {
+        self.notes.attempts
+    }
+
+    /// Aborts what a predecessor had begun, so that nothing of it stays in the bucket, and counts this attempt.
+    ///
+    /// # Errors
+    /// See [`UploadError`]. May be repeated.
+    pub async fn take_over(&mut self, store: &Store) -> Result<(), UploadError> {
+        for (key, id) in &self.notes.uploads {
+            store.abort_upload(key, id).await?;
+        }
+        self.notes.uploads.clear();
+        self.notes.attempts += 1;
+        Ok(())
+    }
+
+    /// Begins an upload that is written down before its first part.
+    ///
+    /// # Errors
+    /// See [`UploadError`]; then nothing is left of it.
+    pub async fn begin(&mut self, store: &Store, key: &str) -> Result<Upload, UploadError> {
+        let upload = store.upload(key).await?;
+        self.notes.uploads.push((key.to_owned(), upload.id().to_owned()));
+        let content = serde_json::to_vec(&self.notes).map_err(io::Error::other)?;
+        if let Err(error) = self.record.save(self.ports, PART, content).await {
+            // Nobody would know of it.
+            upload.abort().await?;
+            return Err(error.into());
+        }
+        Ok(upload)
+    }
+
+    /// Sends a local file whole, from its beginning. May be repeated.
+    ///
+    /// # Errors
+    /// See [`UploadError`].
+    pub async fn put_file(&mut self, store: &Store, key: &str, file: File) -> Result<(), UploadError> {
+        let size = file.metadata()?.len();
+        let mut file = tokio::fs::File::from_std(file);
+        if size <= SMALL {
+            let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+            file.read_to_end(&mut content).await?;
+            store.put(key, content.into()).await?;
+            return Ok(());
+        }
+        let mut upload = self.begin(store, key).await?;
+        let mut piece = BytesMut::with_capacity(PIECE);
+        while file.read_buf(&mut piece).await? > 0 {
+            upload.write(piece.split().freeze()).await?;
+            piece.reserve(PIECE);
+        }
+        upload.finish().await?;
+        Ok(())
+    }
+
+    /// The run has ended: the record goes.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn close(self) -> Result<(), RecordError> {
+        if self.record.exists() { self.record.remove(self.ports).await } else { Ok(()) }
+    }
+}

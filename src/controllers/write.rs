@@ -1,0 +1,92 @@
+//! The one way the controllers write: the difference between an object as it was seen and as it is wanted, while we
+//! lead, guarded by the resource version (decision 2).
+
+use serde::Serialize;
+
+use crate::cluster::status::{StatusWrite, write_object};
+use crate::cluster::{ApiError, objects};
+use crate::runtime::Kind;
+use crate::runtime::lease::NotLeading;
+
+use super::ports::Ports;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing differs; no request was made.
+    Unchanged,
+    /// The object is as wanted.
+    Done,
+    /// Somebody was faster. The change arrives through the watch and leads to another pass.
+    Conflict,
+}
+
+/// A write failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// We are not the one to write.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
+    /// The API server refused, or was not reached.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+    /// The object cannot be written as JSON, or its kind is not served.
+    #[error("writing a {kind} failed: {reason}")]
+    Unwritable {
+        /// The kind.
+        kind: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl WriteError {
+    /// Whether the object is gone.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.is_not_found())
+    }
+}
+
+impl Ports {
+    /// Brings an object from what was seen to what is wanted: metadata, spec and status in one patch where the kind has no
+    /// status subresource. May be repeated. An object that is gone meanwhile is [`Written::Unchanged`].
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn write<K: Kind + Serialize>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
+        let kind = K::kind(&()).into_owned();
+        let unwritable = |reason: String| WriteError::Unwritable { kind: kind.clone(), reason };
+        let (resource, conditions) =
+            self.served.of(&kind).ok_or_else(|| unwritable("it is not served".to_owned()))?;
+        let seen = serde_json::to_value(seen).map_err(|e| unwritable(e.to_string()))?;
+        let wanted = serde_json::to_value(wanted).map_err(|e| unwritable(e.to_string()))?;
+        let write = write_object(&self.cluster, resource, &seen, &wanted, conditions);
+        match self.gate.write(write).await? {
+            Ok(StatusWrite::Unchanged) => Ok(Written::Unchanged),
+            Ok(StatusWrite::Written(_)) => Ok(Written::Done),
+            Ok(StatusWrite::Conflict) => Ok(Written::Conflict),
+            Err(error) if error.is_not_found() => Ok(Written::Unchanged),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes an object if it still is the one that was seen. One that is gone is success.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn remove<K: Kind>(&self, seen: &K) -> Result<(), WriteError> {
+        let kind = K::kind(&()).into_owned();
+        let (resource, _) = self
+            .served
+            .of(&kind)
+            .ok_or_else(|| WriteError::Unwritable { kind: kind.clone(), reason: "it is not served".to_owned() })?;
+        let meta = seen.meta();
+        let options = objects::DeleteOptions { uid: meta.uid.clone(), ..Default::default() };
+        let name = meta.name.as_deref().unwrap_or_default();
+        let delete = objects::delete(&self.cluster, resource, meta.namespace.as_deref(), name, &options);
+        match self.gate.write(delete).await? {
+            Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}

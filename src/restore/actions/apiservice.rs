@@ -1,0 +1,33 @@
+//! APIServices that the API server keeps itself are left to it.
+
+use serde_json::Value;
+
+use super::{ActionError, BuiltIn, Input, Output};
+use crate::api::labels::KUBE_AGGREGATOR_AUTOMANAGED;
+
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/apiservice",
+    resources: &["apiservices.apiregistration.k8s.io"],
+    label: Some(KUBE_AGGREGATOR_AUTOMANAGED),
+    execute,
+};
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
+fn execute(_: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
+    Ok(Output::skip())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Restoration;
+    use super::super::testing::{World, run};
+    use super::*;
+
+    #[test]
+    fn what_matches_is_left_out() {
+        let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &json!({"metadata": {}}));
+        assert_eq!(output, Ok(Output::skip()));
+    }
+}

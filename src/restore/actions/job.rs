@@ -1,0 +1,44 @@
+//! A job's selector names the uid of the job that was backed up; the restored one must find its own pods.
+
+use serde_json::Value;
+
+use super::{ActionError, BuiltIn, Input, Output};
+use crate::api::labels::{BATCH_CONTROLLER_UID, CONTROLLER_UID};
+
+pub(super) const ACTION: BuiltIn = BuiltIn { name: "velero.io/job", resources: &["jobs.batch"], label: None, execute };
+
+/// The second since Kubernetes 1.27.
+const UID_LABELS: [&str; 2] = [CONTROLLER_UID, BATCH_CONTROLLER_UID];
+
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
+fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
+    for labels in ["/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+        if let Some(labels) = item.pointer_mut(labels).and_then(Value::as_object_mut) {
+            labels.retain(|key, _| !UID_LABELS.contains(&key.as_str()));
+        }
+    }
+    Ok(Output::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::changed;
+    use super::*;
+
+    #[test]
+    fn the_uid_of_the_old_job_goes_and_all_else_stays() {
+        let old = json!({"controller-uid": "1", "batch.kubernetes.io/controller-uid": "1", "job-name": "j"});
+        let job = |labels: &Value| {
+            json!({"spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}},
+            }})
+        };
+        assert_eq!(changed(&ACTION, &job(&old)), job(&json!({"job-name": "j"})));
+        for untouched in [json!({"spec": {}}), json!({}), job(&json!(null))] {
+            assert_eq!(changed(&ACTION, &untouched), untouched);
+        }
+    }
+}

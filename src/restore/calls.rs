@@ -1,0 +1,94 @@
+//! The engine's way to the API server: every request takes a place at the limiter, and a 429 is the limiter's business.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::limiter::Limiter;
+use crate::cluster::discovery::Resource;
+use crate::cluster::error::Class;
+use crate::cluster::objects::{self, WriteOptions};
+use crate::cluster::{ApiError, Cluster};
+
+/// A request that was turned away is sent again so often, each time after the pause that the server asked for. Going on to
+/// the next item instead would only move the burden, and leave the wave without the item that it is about.
+const PUSH_BACKS: u32 = 20;
+
+/// Requests start at this many at once.
+const START: u32 = 8;
+
+/// The cluster, as fast as it can take it.
+#[derive(Debug)]
+pub struct Calls {
+    cluster: Cluster,
+    limiter: Limiter,
+}
+
+impl Calls {
+    /// At most `max` requests at once. The cluster's client must have no retry layer of its own.
+    pub fn new(cluster: Cluster, max: u32) -> Self {
+        Self { cluster, limiter: Limiter::new(START, max) }
+    }
+
+    /// The cluster, for what is not counted.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Creates an object.
+    pub async fn create(&self, resource: &Resource, namespace: Option<&str>, body: Bytes) -> Result<Value, ApiError> {
+        let options = WriteOptions::default();
+        self.limited(|| objects::create(&self.cluster, resource, namespace, body.clone(), options)).await
+    }
+
+    /// Reads an object; nothing if it is not there.
+    pub async fn get(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Result<Option<Value>, ApiError> {
+        self.limited(|| objects::get(&self.cluster, resource, namespace, name)).await
+    }
+
+    /// Changes an object.
+    pub async fn merge_patch(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, ApiError> {
+        let options = WriteOptions::default();
+        self.limited(|| objects::merge_patch(&self.cluster, resource, namespace, name, patch, options)).await
+    }
+
+    /// Replaces an object's status.
+    pub async fn update_status(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        body: Bytes,
+    ) -> Result<Value, ApiError> {
+        self.limited(|| objects::update_status(&self.cluster, resource, namespace, name, body.clone())).await
+    }
+
+    async fn limited<T, F>(&self, request: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, ApiError>>,
+    {
+        let mut push_backs = 0;
+        loop {
+            let permit = self.limiter.permit().await;
+            let result = request().await;
+            match &result {
+                Err(error) if error.is_too_many_requests() => {
+                    permit.pushed_back(error.retry_after);
+                    push_backs += 1;
+                    if push_backs <= PUSH_BACKS {
+                        continue;
+                    }
+                }
+                // what never arrived says nothing about how busy the server is
+                Err(error) if matches!(error.class(), Class::Transport | Class::Unsent) => drop(permit),
+                _ => permit.answered(),
+            }
+            return result;
+        }
+    }
+}

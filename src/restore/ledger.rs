@@ -1,0 +1,408 @@
+//! What became of each item, so that a restore can go on where it was cut off (decision 16, spec restore 25.3).
+//!
+//! One byte an item, by its number in the archive: selection, discovery and additional items cannot shift that number, so
+//! the record of a run stays valid whatever changed since. Beside it: messages, and the few names that the archive does not
+//! tell. An item and its messages are recorded in one step.
+//!
+//! ```text
+//!   "VRL1" | gzip( one line of JSON: archive, counts, messages, names | one byte an item )
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::archive::spool::{ItemRef, Spool};
+
+const MAGIC: &[u8; 4] = b"VRL1";
+
+/// Texts of messages are kept up to this size; what comes after is counted and stands in the log only.
+const MAX_TEXT: usize = 8 << 20;
+
+/// What became of an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Nothing yet, or nothing that was flushed.
+    #[default]
+    Pending = 0,
+    /// Not for this cluster (a finished pod, a namespace that was there already): processed, and listed nowhere.
+    Dropped = 1,
+    /// Created by this restore.
+    Created = 2,
+    /// It existed and was changed.
+    Updated = 3,
+    /// It existed and is equal, or an action left it out.
+    Skipped = 4,
+    /// It could not be restored; messages say why.
+    Failed = 5,
+    /// A persistent volume that is not restored so that its claim gets a new one.
+    Provision = 6,
+    /// It existed, differs, and was left alone. The message is made from the item's names when it is needed, because there
+    /// can be as many of them as there are items.
+    Differs = 7,
+    /// It could not be read out of the archive; messages say why. Its kind is not known, so it is listed nowhere.
+    Unreadable = 8,
+    /// Its namespace could not be made; one message a namespace says why. Listed nowhere, as upstream.
+    NoNamespace = 9,
+}
+
+impl State {
+    const ALL: [Self; 10] = [
+        Self::Pending,
+        Self::Dropped,
+        Self::Created,
+        Self::Updated,
+        Self::Skipped,
+        Self::Failed,
+        Self::Provision,
+        Self::Differs,
+        Self::Unreadable,
+        Self::NoNamespace,
+    ];
+
+    fn of(byte: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(byte)).copied()
+    }
+
+    /// Whether the item is in the list of restored resources.
+    pub fn is_listed(self) -> bool {
+        !matches!(self, Self::Pending | Self::Dropped | Self::Unreadable | Self::NoNamespace)
+    }
+
+    /// Whether the object is in the cluster now, as far as this restore knows.
+    pub fn exists(self) -> bool {
+        matches!(self, Self::Created | Self::Updated | Self::Skipped | Self::Differs)
+    }
+}
+
+/// How bad a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something was not restored.
+    Error,
+    /// Somebody should look.
+    Warning,
+}
+
+/// One entry of the results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// How bad.
+    pub severity: Severity,
+    /// What it is about: the target namespace, `Some("")` the cluster, `None` Velero itself.
+    pub namespace: Option<String>,
+    /// For the user.
+    pub text: String,
+}
+
+/// How many messages there were of each severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Errors.
+    pub errors: u64,
+    /// Warnings.
+    pub warnings: u64,
+}
+
+impl Count {
+    fn add(&mut self, severity: Severity) {
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+    }
+}
+
+/// What the archive does not tell about an item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The name the server gave it, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `apiVersion/Kind`, if it is not that of the first item of its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+impl Note {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+/// The record of a run, in memory.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    states: Vec<u8>,
+    /// How many items are listed.
+    listed: u64,
+    beside: Beside,
+    text: usize,
+    resumed: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Beside {
+    archive: String,
+    items: usize,
+    /// Messages whose texts were not kept.
+    #[serde(default)]
+    dropped: Count,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<Message>,
+    /// Names of the namespaces that were created.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    namespaces: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    notes: BTreeMap<usize, Note>,
+}
+
+/// A record cannot be used. Without it the restore begins anew, which is safe: what an earlier life made is recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Not a record, a damaged one, or one of a release that writes them differently.
+    #[error("read the record of an earlier run: {0}")]
+    Unreadable(#[from] io::Error),
+    /// The record of a run over another archive: the backup was replaced in the meantime.
+    #[error("the record of an earlier run is about another archive")]
+    OtherArchive,
+}
+
+impl Ledger {
+    /// An empty record for a run over this archive.
+    pub fn new(archive: &Spool) -> Self {
+        Self::empty(fingerprint(archive), archive.items().len())
+    }
+
+    fn empty(archive: String, items: usize) -> Self {
+        let beside = Beside { archive, items, ..Beside::default() };
+        Self { states: vec![0; items], listed: 0, beside, text: 0, resumed: false }
+    }
+
+    /// The record that an earlier life flushed.
+    pub fn resume(record: &[u8], archive: &Spool) -> Result<Self, LedgerError> {
+        Self::decode(record, &fingerprint(archive), archive.items().len())
+    }
+
+    fn decode(record: &[u8], archive: &str, items: usize) -> Result<Self, LedgerError> {
+        let broken = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text);
+        let body = record.strip_prefix(MAGIC).ok_or_else(|| broken("it does not begin like one"))?;
+        let mut text = Vec::new();
+        // our own record: its size is bounded by what it was made from
+        let most = 64 * (MAX_TEXT + items) as u64;
+        GzDecoder::new(body).take(most).read_to_end(&mut text)?;
+        let end = text.iter().position(|byte| *byte == b'\n').ok_or_else(|| broken("it has no end of line"))?;
+        let beside: Beside = serde_json::from_slice(&text[..end]).map_err(io::Error::from)?;
+        let states = text.split_off(end + 1);
+        if beside.archive != archive || beside.items != items {
+            return Err(LedgerError::OtherArchive);
+        }
+        let known: Option<Vec<State>> = states.iter().map(|byte| State::of(*byte)).collect();
+        let known = known.ok_or_else(|| broken("it has states that this release does not know"))?;
+        if states.len() != items {
+            return Err(LedgerError::Unreadable(broken("it has not one state an item")));
+        }
+        let listed = known.iter().filter(|state| state.is_listed()).count() as u64 + beside.namespaces.len() as u64;
+        let text = beside.messages.iter().map(|message| message.text.len()).sum();
+        Ok(Self { states, listed, beside, text, resumed: true })
+    }
+
+    /// The record in the form that [`Ledger::resume`] reads. Its size: a few kilobytes for 300,000 items without messages;
+    /// one that is larger than a ConfigMap holds belongs into the bucket.
+    pub fn encode(&self) -> io::Result<Bytes> {
+        let mut gzip = GzEncoder::new(MAGIC.to_vec(), Compression::fast());
+        serde_json::to_writer(&mut gzip, &self.beside)?;
+        gzip.write_all(b"\n")?;
+        gzip.write_all(&self.states)?;
+        gzip.finish().map(Bytes::from)
+    }
+
+    /// Whether an earlier life has left this record: then an object that is ours already may have been made by it.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// What became of an item.
+    pub fn state(&self, item: ItemRef) -> State {
+        self.states.get(item.index()).and_then(|byte| State::of(*byte)).unwrap_or_default()
+    }
+
+    /// Records what became of an item, with all that is to be said about it.
+    pub fn record(&mut self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
+        let before = self.state(item);
+        if let Some(slot) = self.states.get_mut(item.index()) {
+            *slot = state as u8;
+        }
+        self.listed = self.listed + u64::from(state.is_listed()) - u64::from(before.is_listed());
+        if !note.is_empty() {
+            self.beside.notes.insert(item.index(), note);
+        }
+        messages.into_iter().for_each(|message| self.say(message));
+    }
+
+    /// Records a message that is about no item.
+    pub fn say(&mut self, message: Message) {
+        if self.text + message.text.len() > MAX_TEXT {
+            self.beside.dropped.add(message.severity);
+        } else {
+            self.text += message.text.len();
+            self.beside.messages.push(message);
+        }
+    }
+
+    /// Records that a namespace was created.
+    pub fn created_namespace(&mut self, name: &str) {
+        if self.beside.namespaces.insert(name.to_owned()) {
+            self.listed += 1;
+        }
+    }
+
+    /// The namespaces that were created.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.beside.namespaces.iter().map(String::as_str)
+    }
+
+    /// All messages in the order they were recorded, and how many more there were.
+    pub fn messages(&self) -> (&[Message], Count) {
+        (&self.beside.messages, self.beside.dropped)
+    }
+
+    /// What the archive does not tell about an item.
+    pub fn note(&self, item: ItemRef) -> Option<&Note> {
+        self.beside.notes.get(&item.index())
+    }
+
+    /// How many objects are in the list of restored resources: what a restore's progress counts.
+    pub fn listed(&self) -> u64 {
+        self.listed
+    }
+}
+
+/// The archive by the names and sizes of its contents. Keeping other copies of it changes the numbers of the items, and so this.
+fn fingerprint(archive: &Spool) -> String {
+    let mut hash = Sha256::new();
+    for item in archive.items() {
+        let (path, copy) = archive.path(item);
+        hash.update(format!("{path}\0{copy:?}\0{}\n", archive.size(item)));
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where a record is kept while the restore runs.
+///
+/// Called at most once a second, never twice at the same time, and once at the end. An error is logged and the record is
+/// offered again later: losing the newest part of it costs work, not correctness.
+pub trait LedgerSink: Send + Sync {
+    /// Keeps this record instead of the one before. Safe to repeat.
+    fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>>;
+}
+
+/// A record could not be kept.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("keep the record of the run: {0}")]
+pub struct SinkError(pub String);
+
+/// Keeps nothing: for a run that is not to be resumed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forget;
+
+impl LedgerSink for Forget {
+    fn keep(&self, _: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(futures::future::ready(Ok(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::restore::testing::spool;
+
+    fn error(namespace: Option<&str>, text: &str) -> Message {
+        Message { severity: Severity::Error, namespace: namespace.map(String::from), text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_written() {
+        let archive = spool(&[("pods", Some("a"), "one", "{}"), ("pods", Some("a"), "two", "{}")]);
+        let items: Vec<ItemRef> = archive.items().collect();
+        let mut ledger = Ledger::new(&archive);
+        let note = Note { name: Some("one-x7".to_owned()), kind: None };
+        ledger.record(items[0], State::Created, vec![error(Some("a"), "odd")], note.clone());
+        ledger.created_namespace("a");
+        ledger.say(error(None, "ä\n"));
+        let read = Ledger::resume(&ledger.encode().unwrap(), &archive).unwrap();
+        assert!(read.is_resumed() && !ledger.is_resumed());
+        assert_eq!((read.state(items[0]), read.state(items[1])), (State::Created, State::Pending));
+        assert_eq!(read.messages(), ledger.messages());
+        assert_eq!((read.listed(), read.namespaces().collect::<Vec<_>>()), (2, vec!["a"]));
+        assert_eq!((read.note(items[0]), read.note(items[1])), (Some(&note), None));
+    }
+
+    #[test]
+    fn the_record_of_another_archive_is_refused() {
+        let archive = spool(&[("pods", Some("a"), "one", "{}")]);
+        let other = spool(&[("pods", Some("a"), "one", "{ }")]);
+        let record = Ledger::new(&archive).encode().unwrap();
+        assert!(matches!(Ledger::resume(&record, &other), Err(LedgerError::OtherArchive)));
+        for broken in [&b""[..], b"VRL1", b"VRL0xxxxx", &record[..record.len() - 9]] {
+            assert!(matches!(Ledger::resume(broken, &archive), Err(LedgerError::Unreadable(_))));
+        }
+    }
+
+    #[test]
+    fn a_large_restore_fits_into_a_config_map() {
+        let mut ledger = Ledger::empty("x".to_owned(), 300_000);
+        for (at, slot) in ledger.states.iter_mut().enumerate() {
+            *slot = if at % 50 == 0 { State::Differs as u8 } else { State::Created as u8 };
+        }
+        let size = ledger.encode().unwrap().len();
+        assert!(size < 32 << 10, "{size}");
+    }
+
+    #[test]
+    fn texts_are_bounded_and_counts_are_not() {
+        let mut ledger = Ledger::empty("x".to_owned(), 0);
+        for _ in 0..20 {
+            ledger.say(error(None, &"x".repeat(1 << 20)));
+        }
+        let (kept, more) = ledger.messages();
+        assert_eq!((kept.len(), more.errors), (8, 12));
+    }
+
+    #[test]
+    fn an_item_that_is_recorded_twice_is_counted_once() {
+        let archive = spool(&[("pods", Some("a"), "one", "{}")]);
+        let item = archive.items().next().unwrap();
+        let mut ledger = Ledger::new(&archive);
+        for (state, listed) in [(State::Created, 1), (State::Failed, 1), (State::Dropped, 0), (State::Updated, 1)] {
+            ledger.record(item, state, Vec::new(), Note::default());
+            assert_eq!(ledger.listed(), listed, "{state:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_states_survive(bytes in prop::collection::vec(0_u8..10, 0..500), namespaces in prop::collection::btree_set("[a-z]{1,8}", 0..5)) {
+            let mut ledger = Ledger::empty("print".to_owned(), bytes.len());
+            ledger.states.clone_from(&bytes);
+            namespaces.iter().for_each(|name| ledger.created_namespace(name));
+            let read = Ledger::decode(&ledger.encode().unwrap(), "print", bytes.len()).unwrap();
+            prop_assert_eq!(&read.states, &bytes);
+            prop_assert_eq!(&read.beside, &ledger.beside);
+            let listed = bytes.iter().filter(|byte| State::of(**byte).unwrap().is_listed()).count() + namespaces.len();
+            prop_assert_eq!(read.listed(), listed as u64);
+        }
+    }
+}

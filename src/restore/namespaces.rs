@@ -1,0 +1,135 @@
+//! Target namespaces are made sure of once each, whoever comes first (spec restore 8.2, 25.2 invariant 2).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::object::metadata;
+
+/// A namespace that was being deleted is looked at again after this.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Whether a namespace can take objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is there.
+    Ready,
+    /// It is being deleted, or could not be made for a reason that can pass.
+    Held,
+    /// It could not be made.
+    Failed,
+}
+
+/// What is known about a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing, or nothing that still holds.
+    #[default]
+    Nothing,
+    /// It can take objects.
+    Ready,
+    /// It could not until now; ask again after this.
+    Held(Instant),
+    /// It never will.
+    Failed,
+}
+
+impl Known {
+    /// The answer, if one is known.
+    pub fn answer(self, now: Instant) -> Option<Readiness> {
+        match self {
+            Self::Nothing => None,
+            Self::Ready => Some(Readiness::Ready),
+            Self::Held(until) => (now < until).then_some(Readiness::Held),
+            Self::Failed => Some(Readiness::Failed),
+        }
+    }
+}
+
+/// What is known about every target namespace. Whoever holds a slot is the one who finds out.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
+}
+
+impl Namespaces {
+    /// The slot of a namespace.
+    pub fn slot(&self, name: &str) -> Arc<tokio::sync::Mutex<Known>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(name) {
+            return Arc::clone(slot);
+        }
+        Arc::clone(slots.entry(name.to_owned()).or_default())
+    }
+}
+
+/// The namespace to create: the name it gets, and the backup's labels, annotations and spec. No labels of ours, as upstream.
+pub fn wanted(target: &str, archived: Option<&Value>) -> Value {
+    let mut new = Map::from_iter([("name".to_owned(), json!(target))]);
+    let part = |path: &str| archived.and_then(|namespace| namespace.pointer(path)).filter(|part| part.is_object()).cloned();
+    for key in ["labels", "annotations"] {
+        if let Some(part) = part(&format!("/metadata/{key}")) {
+            new.insert(key.to_owned(), part);
+        }
+    }
+    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": new});
+    if let Some(spec) = part("/spec") {
+        namespace["spec"] = spec;
+    }
+    namespace
+}
+
+/// Whether a namespace that is there can take objects.
+pub fn can_take_objects(namespace: &Value) -> bool {
+    !metadata::is_deleting(namespace) && namespace.pointer("/status/phase").is_none_or(|phase| phase != "Terminating")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_gets_what_the_backup_has_and_its_new_name() {
+        let archived = json!({
+            "metadata": {"name": "shop", "uid": "1", "labels": {"team": "web"}, "annotations": {"note": "x"}, "finalizers": ["x"]},
+            "spec": {"finalizers": ["kubernetes"]},
+            "status": {"phase": "Active"},
+        });
+        assert_eq!(
+            wanted("copy", Some(&archived)),
+            json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": "copy", "labels": {"team": "web"}, "annotations": {"note": "x"}},
+                "spec": {"finalizers": ["kubernetes"]},
+            })
+        );
+        let bare = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "copy"}});
+        assert_eq!(wanted("copy", None), bare);
+        assert_eq!(wanted("copy", Some(&json!({"metadata": {"labels": "odd"}, "spec": null}))), bare);
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_takes_nothing() {
+        let table = [
+            (json!({"metadata": {}, "status": {"phase": "Active"}}), true),
+            (json!({"metadata": {}}), true),
+            (json!({"metadata": {}, "status": {"phase": "Terminating"}}), false),
+            (json!({"metadata": {"deletionTimestamp": "t"}, "status": {"phase": "Active"}}), false),
+        ];
+        for (namespace, expected) in table {
+            assert_eq!(can_take_objects(&namespace), expected, "{namespace}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_held_namespace_is_not_asked_about_again_at_once() {
+        let now = Instant::now();
+        let held = Known::Held(now + LOOK_AGAIN);
+        assert_eq!(held.answer(now), Some(Readiness::Held));
+        assert_eq!(held.answer(now + LOOK_AGAIN), None);
+        assert_eq!(Known::Nothing.answer(now), None);
+    }
+}

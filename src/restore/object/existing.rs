@@ -1,0 +1,198 @@
+//! What to do about an object that is already in the cluster (spec restore 11).
+
+use serde_json::{Map, Value, json};
+
+use super::metadata::{self, Origin};
+use super::{merge, service_account};
+
+/// What the restore was told to do with objects that exist and differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Leave them alone and say so.
+    #[default]
+    Leave,
+    /// Make them what the backup has.
+    Update,
+}
+
+impl Policy {
+    /// The policy of `spec.existingResourcePolicy`; the values are checked when the restore is validated.
+    pub fn of(text: &str) -> Self {
+        if text == "update" { Self::Update } else { Self::Leave }
+    }
+}
+
+/// The next step for an object that exists.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing to write.
+    Keep,
+    /// It differs, and is left as it is with a warning.
+    Warn,
+    /// It is equal and moves over to this restore: a patch of its two labels.
+    Relabel(Value),
+    /// A ServiceAccount gets what it lacks.
+    Complete(Value),
+    /// It becomes what the backup has.
+    Overwrite(Value),
+}
+
+/// Decides between the object in the cluster and the one that would have been created.
+///
+/// `live` is the cluster's object after the same transformations that made `wanted`: what a restore clears because the
+/// cluster assigns it (addresses, ports, node names) is no difference (spec restore 26, row 23).
+pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> Step {
+    let mut live = live.clone();
+    origin.label(&mut live);
+    let (live, wanted) = (comparable(live), comparable(wanted.clone()));
+    if live == wanted {
+        return match policy {
+            Policy::Leave => Step::Keep,
+            Policy::Update => Step::Relabel(origin.label_patch()),
+        };
+    }
+    if wanted.get("kind").is_some_and(|kind| kind == "ServiceAccount") {
+        let patch = merge::diff(&live, &service_account::merged(&live, &wanted));
+        return if is_empty(&patch) { Step::Keep } else { Step::Complete(patch) };
+    }
+    match policy {
+        Policy::Leave => Step::Warn,
+        Policy::Update => {
+            let mut patch = merge::diff(&live, &wanted);
+            // both sides carry the labels by now, but the object in the cluster may not
+            json_patch::merge(&mut patch, &origin.label_patch());
+            Step::Overwrite(patch)
+        }
+    }
+}
+
+fn is_empty(patch: &Value) -> bool {
+    patch.as_object().is_none_or(Map::is_empty)
+}
+
+/// The object without what carries no meaning in a comparison: nulls, an empty status, who manages which field.
+fn comparable(mut object: Value) -> Value {
+    merge::drop_nulls(&mut object);
+    if let Some(map) = object.as_object_mut()
+        && map.get("status").is_some_and(|status| *status == json!({}))
+    {
+        map.remove("status");
+    }
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+        metadata.retain(|key, value| !(matches!(key.as_str(), "annotations" | "labels") && is_empty(value)));
+    }
+    object
+}
+
+/// The warning of an object that exists and differs. The phrase is what users and their tests look for.
+pub fn differs_warning(kind: &str, name: &str) -> String {
+    format!(
+        "could not restore, {kind}:{name} already exists. Warning: the in-cluster version is different than the backed-up version"
+    )
+}
+
+/// Whether this restore made the object itself, in a life before or in a call whose answer was lost: it carries our label
+/// and is not older than the restore (decision 16). Both times are RFC 3339 in whole seconds and UTC, as the API server
+/// writes them, so their texts sort like the times.
+pub fn made_by_us(live: &Value, origin: &Origin, started: &str) -> bool {
+    origin.is_on(live) && metadata::field(live, "creationTimestamp").is_some_and(|created| created >= started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin {
+        Origin::new("b", "r")
+    }
+
+    fn ours(mut object: Value) -> Value {
+        origin().label(&mut object);
+        object
+    }
+
+    fn config(data: &Value) -> Value {
+        json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": data})
+    }
+
+    #[test]
+    fn every_situation_has_one_step() {
+        let same = config(&json!({"a": "1"}));
+        let other = config(&json!({"a": "2", "b": "3"}));
+        let account = |secrets: Value| json!({"kind": "ServiceAccount", "metadata": {"name": "s"}, "secrets": secrets});
+        let labels = origin().label_patch();
+        let overwrite = json!({
+            "data": {"a": "1", "b": null},
+            "metadata": {"labels": {"velero.io/backup-name": "b", "velero.io/restore-name": "r"}},
+        });
+        let (x, xy) = (json!([{"name": "x"}]), json!([{"name": "x"}, {"name": "y"}]));
+        let complete = json!({"secrets": xy});
+        let table = [
+            ("equal", Policy::Leave, &same, &same, Step::Keep),
+            ("equal, update", Policy::Update, &same, &same, Step::Relabel(labels)),
+            ("differs", Policy::Leave, &other, &same, Step::Warn),
+            ("differs, update", Policy::Update, &other, &same, Step::Overwrite(overwrite)),
+            ("account lacks", Policy::Leave, &account(x.clone()), &account(xy.clone()), Step::Complete(complete.clone())),
+            ("account lacks, update", Policy::Update, &account(x.clone()), &account(xy.clone()), Step::Complete(complete)),
+            ("account has more", Policy::Leave, &account(xy), &account(x), Step::Keep),
+        ];
+        for (name, policy, live, backup, expected) in table {
+            assert_eq!(decide(live, &ours(backup.clone()), &origin(), policy), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn leftovers_of_typed_clients_and_field_managers_are_no_difference() {
+        let live = json!({
+            "kind": "Deployment",
+            "metadata": {"name": "d", "managedFields": [{"manager": "a"}], "annotations": {}},
+            "spec": {"template": {"metadata": {"labels": {"x": "y"}}}},
+        });
+        let backup = json!({
+            "kind": "Deployment",
+            "metadata": {"name": "d", "creationTimestamp": null, "managedFields": [{"manager": "b"}]},
+            "spec": {"template": {"metadata": {"labels": {"x": "y"}, "creationTimestamp": null}}},
+            "status": {},
+        });
+        assert_eq!(decide(&live, &ours(backup), &origin(), Policy::Leave), Step::Keep);
+    }
+
+    #[test]
+    fn the_labels_of_an_earlier_restore_are_no_difference() {
+        let mut live = config(&json!({}));
+        Origin::new("b", "earlier").label(&mut live);
+        assert_eq!(decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave), Step::Keep);
+    }
+
+    #[test]
+    fn finalizers_count() {
+        let mut live = config(&json!({}));
+        live["metadata"]["finalizers"] = json!(["a/b"]);
+        assert_eq!(decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave), Step::Warn);
+    }
+
+    #[test]
+    fn our_own_object_is_known_by_label_and_time() {
+        let table = [
+            ("ours", "r", Some("2026-01-01T00:00:05Z"), true),
+            ("made in the second of the start", "r", Some("2026-01-01T00:00:00Z"), true),
+            ("older than the restore", "r", Some("2025-12-31T23:59:59Z"), false),
+            ("another restore's", "q", Some("2026-01-01T00:00:05Z"), false),
+            ("without a time", "r", None, false),
+        ];
+        for (name, restore, created, expected) in table {
+            let mut live = json!({"metadata": {"name": "a", "creationTimestamp": created}});
+            Origin::new("b", restore).label(&mut live);
+            assert_eq!(made_by_us(&live, &origin(), "2026-01-01T00:00:00Z"), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_warning_has_the_words_that_users_look_for() {
+        assert_eq!(
+            differs_warning("PersistentVolume", "shop-data"),
+            "could not restore, PersistentVolume:shop-data already exists. Warning: the in-cluster version is different than the backed-up version"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! A ServiceAccount that is already there is completed, never replaced: other things hang on it (spec restore 11.4).
+
+use serde_json::{Map, Value};
+
+/// The in-cluster account with the backup's secrets, pull secrets, labels and annotations that it lacks. What it has wins.
+pub fn merged(live: &Value, backup: &Value) -> Value {
+    let mut merged = live.clone();
+    for list in ["secrets", "imagePullSecrets"] {
+        add_references(&mut merged, backup, list);
+    }
+    for map in ["labels", "annotations"] {
+        add_keys(&mut merged, backup, map);
+    }
+    merged
+}
+
+fn add_references(merged: &mut Value, backup: &Value, list: &str) {
+    let Some(wanted) = backup.get(list).and_then(Value::as_array) else { return };
+    let name = |reference: &Value| reference.get("name").cloned();
+    let have = merged.get(list).and_then(Value::as_array);
+    let missing: Vec<Value> = wanted
+        .iter()
+        .filter(|reference| !have.is_some_and(|have| have.iter().any(|other| name(other) == name(reference))))
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let mut all = have.cloned().unwrap_or_default();
+    all.extend(missing);
+    if let Some(account) = merged.as_object_mut() {
+        account.insert(list.to_owned(), Value::Array(all));
+    }
+}
+
+fn add_keys(merged: &mut Value, backup: &Value, map: &str) {
+    let Some(wanted) = backup.get("metadata").and_then(|metadata| metadata.get(map)).and_then(Value::as_object) else {
+        return;
+    };
+    let Some(metadata) = merged.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let mut all = metadata.get(map).and_then(Value::as_object).cloned().unwrap_or_else(Map::new);
+    let before = all.len();
+    for (key, value) in wanted {
+        all.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    if all.len() > before {
+        metadata.insert(map.to_owned(), Value::Object(all));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_account_lacks_is_added_and_what_it_has_wins() {
+        let table = [
+            (
+                "nothing to add",
+                json!({"metadata": {"name": "a"}, "secrets": [{"name": "x"}]}),
+                json!({"metadata": {"name": "a"}, "secrets": [{"name": "x", "other": 1}]}),
+                json!({"metadata": {"name": "a"}, "secrets": [{"name": "x"}]}),
+            ),
+            (
+                "lists grow at their end",
+                json!({"metadata": {}, "secrets": [{"name": "x"}], "imagePullSecrets": null}),
+                json!({"metadata": {}, "secrets": [{"name": "y"}, {"name": "x"}], "imagePullSecrets": [{"name": "p"}]}),
+                json!({"metadata": {}, "secrets": [{"name": "x"}, {"name": "y"}], "imagePullSecrets": [{"name": "p"}]}),
+            ),
+            (
+                "labels and annotations of the cluster win",
+                json!({"metadata": {"labels": {"a": "live"}}}),
+                json!({"metadata": {"labels": {"a": "old", "b": "old"}, "annotations": {"c": "old"}}}),
+                json!({"metadata": {"labels": {"a": "live", "b": "old"}, "annotations": {"c": "old"}}}),
+            ),
+        ];
+        for (name, live, backup, expected) in table {
+            assert_eq!(merged(&live, &backup), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What a restore came to: the contents of its results file and of its list of resources (spec restore 21).
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::actions::Restoration;
+use super::ledger::{Count, Ledger, Severity, State};
+use super::object::existing::differs_warning;
+use super::progress::Progress;
+use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
+use crate::archive::layout::ItemCopy;
+use crate::archive::spool::{ItemRef, Spool};
+
+/// A results file keeps texts up to this size; what comes after is counted in one line.
+const MAX_TEXT: usize = 8 << 20;
+
+/// What a restore came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Messages by target namespace.
+    pub results: Results,
+    /// Every restored object with what became of it.
+    pub resources: ResourceList,
+    /// All errors and warnings, those included whose texts were not kept.
+    pub messages: Count,
+    /// Objects by what became of them.
+    pub objects: Objects,
+    /// The last word on how far it is.
+    pub progress: Progress,
+}
+
+/// Objects by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Created, namespaces included.
+    pub created: u64,
+    /// Existed and changed.
+    pub updated: u64,
+    /// Existed and equal, or left out by an action.
+    pub skipped: u64,
+    /// Not restored.
+    pub failed: u64,
+}
+
+impl Report {
+    /// Puts together what the ledger holds.
+    pub fn new(ledger: &Ledger, archive: &Spool, restore: &Restoration) -> Self {
+        let mut writer = Writer { report: Self::default(), kinds: Kinds::new(archive), text: 0, dropped: Count::default() };
+        let (messages, dropped) = ledger.messages();
+        writer.dropped = dropped;
+        for message in messages {
+            writer.say(message.severity, message.namespace.as_deref(), &message.text);
+        }
+        for item in archive.items() {
+            writer.add(ledger, archive, restore, item);
+        }
+        for name in ledger.namespaces() {
+            writer.report.resources.add_restored("v1", "Namespace", None, name, &RestoredAction::Created);
+            writer.report.objects.created += 1;
+        }
+        writer.finish(ledger)
+    }
+}
+
+struct Writer<'a> {
+    report: Report,
+    kinds: Kinds<'a>,
+    text: usize,
+    dropped: Count,
+}
+
+impl Writer<'_> {
+    fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &Restoration, item: ItemRef) {
+        let state = ledger.state(item);
+        let objects = &mut self.report.objects;
+        let (count, action) = match state {
+            State::Pending | State::Dropped => return,
+            State::Created => (&mut objects.created, RestoredAction::Created),
+            State::Updated => (&mut objects.updated, RestoredAction::Updated),
+            State::Skipped | State::Provision => (&mut objects.skipped, RestoredAction::Skipped),
+            State::Failed | State::Differs | State::Unreadable | State::NoNamespace => {
+                (&mut objects.failed, RestoredAction::Failed)
+            }
+        };
+        *count += 1;
+        if !state.is_listed() {
+            return;
+        }
+        let (path, _) = archive.path(item);
+        let target = path.namespace.map(|namespace| restore.target(namespace));
+        let note = ledger.note(item);
+        let kind = note.and_then(|note| note.kind.clone()).or_else(|| self.kinds.of(path.group_resource));
+        // the type's first item cannot be read, and this one's kind was not noted: then it was never looked at
+        let Some(kind) = kind else { return };
+        let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
+        let name = note.and_then(|note| note.name.as_deref()).unwrap_or(path.name);
+        self.report.resources.add_restored(api_version, kind, target, name, &action);
+        if state == State::Differs {
+            let text = differs_warning(kind, path.name);
+            self.say(Severity::Warning, Some(target.unwrap_or_default()), &text);
+        }
+    }
+
+    fn say(&mut self, severity: Severity, namespace: Option<&str>, text: &str) {
+        let results = &mut self.report.results;
+        let (set, dropped) = match severity {
+            Severity::Error => (&mut results.errors, &mut self.dropped.errors),
+            Severity::Warning => (&mut results.warnings, &mut self.dropped.warnings),
+        };
+        if self.text + text.len() > MAX_TEXT {
+            *dropped += 1;
+        } else {
+            self.text += text.len();
+            set.add(namespace, text);
+        }
+    }
+
+    fn finish(mut self, ledger: &Ledger) -> Report {
+        let report = &mut self.report;
+        report.resources.sort();
+        let count = |set: &mut MessageSet, dropped: u64| {
+            let count = set.count() as u64 + dropped;
+            if dropped > 0 {
+                set.add(None, format!("{dropped} more messages are not listed here; see the log of the restore"));
+            }
+            count
+        };
+        report.messages = Count {
+            errors: count(&mut report.results.errors, self.dropped.errors),
+            warnings: count(&mut report.results.warnings, self.dropped.warnings),
+        };
+        report.progress = Progress { restored: ledger.listed(), total: ledger.listed(), ..Progress::default() };
+        self.report
+    }
+}
+
+/// The `apiVersion/Kind` of the first item of each type: nearly always that of all of them.
+#[derive(Debug)]
+pub struct Kinds<'a> {
+    archive: &'a Spool,
+    known: HashMap<String, Option<String>>,
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+    kind: String,
+}
+
+impl<'a> Kinds<'a> {
+    /// The kinds of an archive, each read when it is asked for.
+    pub fn new(archive: &'a Spool) -> Self {
+        Self { archive, known: HashMap::new() }
+    }
+
+    /// The kind of a type; nothing if its first item cannot be read.
+    pub fn of(&mut self, group_resource: &str) -> Option<String> {
+        if let Some(known) = self.known.get(group_resource) {
+            return known.clone();
+        }
+        let kind = self.read(group_resource);
+        self.known.insert(group_resource.to_owned(), kind.clone());
+        kind
+    }
+
+    fn read(&self, group_resource: &str) -> Option<String> {
+        let namespace = self.archive.namespaces(group_resource, ItemCopy::Plain).next()?;
+        let first = self.archive.items_in(group_resource, ItemCopy::Plain, namespace).next()?;
+        let typed: Typed = serde_json::from_slice(&self.archive.read(first).ok()?).ok()?;
+        Some(format!("{}/{}", typed.api_version, typed.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restore::ledger::{Message, Note};
+    use crate::restore::testing::spool;
+
+    const POD: &str = r#"{"apiVersion": "v1", "kind": "Pod"}"#;
+
+    #[test]
+    fn every_state_has_its_place() {
+        let table = [
+            ("created", State::Created, Some("a/created(created)"), (1, 0, 0, 0)),
+            ("differs", State::Differs, Some("a/differs(failed)"), (0, 0, 0, 1)),
+            ("dropped", State::Dropped, None, (0, 0, 0, 0)),
+            ("failed", State::Failed, Some("a/failed(failed)"), (0, 0, 0, 1)),
+            ("nowhere", State::NoNamespace, None, (0, 0, 0, 1)),
+            ("odd", State::Unreadable, None, (0, 0, 0, 1)),
+            ("pending", State::Pending, None, (0, 0, 0, 0)),
+            ("provision", State::Provision, Some("a/provision(skipped)"), (0, 0, 1, 0)),
+            ("skipped", State::Skipped, Some("a/skipped(skipped)"), (0, 0, 1, 0)),
+            ("updated", State::Updated, Some("a/updated(updated)"), (0, 1, 0, 0)),
+        ];
+        for (name, state, entry, objects) in table {
+            let archive = spool(&[("pods", Some("source"), name, POD)]);
+            let item = archive.items().next().unwrap();
+            let mut ledger = Ledger::new(&archive);
+            ledger.record(item, state, Vec::new(), Note::default());
+            let restore = Restoration {
+                namespace_mapping: [("source".to_owned(), "a".to_owned())].into(),
+                ..Restoration::default()
+            };
+            let report = Report::new(&ledger, &archive, &restore);
+            let listed = report.resources.0.get("v1/Pod").map(|list| list.join(","));
+            assert_eq!(listed.as_deref(), entry, "{name}");
+            let Objects { created, updated, skipped, failed } = report.objects;
+            assert_eq!((created, updated, skipped, failed), objects, "{name}");
+            assert_eq!(report.progress.restored, u64::from(entry.is_some()), "{name}");
+            assert_eq!(report.messages.warnings, u64::from(state == State::Differs), "{name}");
+        }
+    }
+
+    #[test]
+    fn messages_namespaces_and_odd_names_are_told() {
+        let archive = spool(&[
+            ("pods", Some("a"), "one", POD),
+            ("pods", Some("a"), "two", r#"{"apiVersion": "v2", "kind": "Pod"}"#),
+            ("nodes", None, "n", r#"{"apiVersion": "v1", "kind": "Node"}"#),
+        ]);
+        let mut ledger = Ledger::new(&archive);
+        let error = |namespace: Option<&str>, text: &str| Message {
+            severity: Severity::Error,
+            namespace: namespace.map(String::from),
+            text: text.to_owned(),
+        };
+        for item in archive.items() {
+            let (path, _) = archive.path(item);
+            match path.name {
+                "two" => {
+                    let note = Note { name: Some("two-x".to_owned()), kind: Some("v2/Pod".to_owned()) };
+                    ledger.record(item, State::Created, Vec::new(), note);
+                }
+                "n" => ledger.record(item, State::Differs, vec![error(Some(""), "odd")], Note::default()),
+                _ => {}
+            }
+        }
+        ledger.created_namespace("a");
+        ledger.say(error(None, "velero's"));
+        let report = Report::new(&ledger, &archive, &Restoration::default());
+        assert_eq!(
+            serde_json::to_value(&report.resources).unwrap(),
+            serde_json::json!({"v1/Namespace": ["a(created)"], "v1/Node": ["n(failed)"], "v2/Pod": ["a/two-x(created)"]})
+        );
+        assert_eq!(
+            serde_json::to_value(&report.results).unwrap(),
+            serde_json::json!({
+                "errors": {"velero": ["velero's"], "cluster": ["odd"]},
+                "warnings": {"cluster": [differs_warning("Node", "n")]},
+            })
+        );
+        assert_eq!(report.messages, Count { errors: 2, warnings: 1 });
+        assert_eq!(report.progress.restored, 3);
+    }
+}

@@ -1,0 +1,177 @@
+//! Runs a reconciler: who is looked at, when, by how many workers, and what happens when a pass fails.
+//!
+//! [`Controller`] says what belongs together; the loop is in `run`, the order of turns in `queue`, the pure question of
+//! when to look again in `again`, and who may ask for a pass in `trigger`.
+//!
+//! kube-runtime's `applier` is not used: it has no pass for an object that is gone, panics with the reconciler, and takes
+//! an event for a reason to forget the backoff.
+
+mod again;
+mod queue;
+mod run;
+#[cfg(test)]
+mod tests;
+mod trigger;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+
+pub use self::trigger::Wakes;
+
+use self::trigger::Trigger;
+use super::{
+    backoff::Policy,
+    clock::{Clock, System},
+    metrics::Metrics,
+    object::{Kind, ObjectRef, Uid},
+    operation::{Operations, Supervised},
+    reconciler::Reconciler,
+    report::Reporter,
+    task::Group,
+    watch::SharedWatch,
+};
+
+/// A reconciler with what triggers it. Hand it to [`Manager::control`](super::Manager::control), or [`run`](Self::run) it yourself.
+pub struct Controller<R: Reconciler> {
+    reconciler: Arc<R>,
+    watch: SharedWatch<R::Kind>,
+    workers: usize,
+    backoff: Policy,
+    deadline: Option<Duration>,
+    clock: Arc<dyn Clock>,
+    triggers: Vec<Trigger<R::Kind>>,
+    stores: Vec<Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>>,
+    operations: Vec<Arc<dyn Supervised<R::Kind>>>,
+    wakes: Wakes<R::Kind>,
+    known: Mutex<HashMap<ObjectRef<R::Kind>, Known>>,
+}
+
+/// The object that passes of a name were for. Outlives a term, so that what vanished meanwhile is gone in the next one.
+#[derive(Debug, Clone)]
+struct Known {
+    uid: Uid,
+    /// Whether it has waited for a resync before.
+    spread: bool,
+}
+
+impl<R: Reconciler> Controller<R> {
+    /// One worker; a pass for every object of the kind at start, after each of its changes, and when it said so.
+    pub fn new(reconciler: impl Into<Arc<R>>, watch: &SharedWatch<R::Kind>) -> Self {
+        Self {
+            reconciler: reconciler.into(),
+            watch: watch.clone(),
+            workers: 1,
+            backoff: Policy::OBJECT,
+            deadline: None,
+            clock: Arc::new(System),
+            triggers: vec![trigger::own(watch.clone())],
+            stores: vec![when_ready(watch)],
+            operations: Vec::new(),
+            wakes: Wakes::new(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// How many passes may run at once (at least one), never two for the same object.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self {
+            workers: workers.max(1),
+            ..self
+        }
+    }
+
+    /// How retries of a failing object are spaced, instead of [`Policy::OBJECT`].
+    #[must_use]
+    pub fn backoff(self, policy: Policy) -> Self {
+        Self {
+            backoff: policy,
+            ..self
+        }
+    }
+
+    /// How long a pass may take. A longer one is dropped at its next await and counts as failed. Without it there is no limit.
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
+    /// The clock that [`Next::At`](super::Next::At) is read by, instead of the machine's.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+
+    /// A change of that other kind is a reason to look at these objects of ours. `map` is called with the other object as it
+    /// was and as it is; it must be quick and pure. The controller starts when that store is ready, too.
+    #[must_use]
+    pub fn on<S, Refs>(mut self, other: &SharedWatch<S>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Self
+    where
+        S: Kind,
+        Refs: IntoIterator<Item = ObjectRef<R::Kind>>,
+    {
+        self.triggers.push(trigger::mapped(other.clone(), map));
+        self.stores.push(when_ready(other));
+        self
+    }
+
+    /// Progress and outcome of these operations are reasons to look at their object; an object that is gone cancels its
+    /// operation; all are cancelled when this controller stops. Operations belong to one controller.
+    #[must_use]
+    pub fn operations<O, P>(mut self, operations: &Operations<R::Kind, O, P>) -> Self
+    where
+        O: Send + Sync + 'static,
+        P: Clone + Send + Sync + 'static,
+    {
+        self.operations.push(Arc::new(operations.clone()));
+        self
+    }
+
+    /// Lets others ask for a pass.
+    pub fn wakes(&self) -> Wakes<R::Kind> {
+        self.wakes.clone()
+    }
+
+    /// Runs it until the group is told to stop, then lets running passes and operations come to an end. May be run again
+    /// afterwards, never twice at once.
+    ///
+    /// Passes and operations are members of the group: dropping this future ends the passes at their next await,
+    /// [`Group::abort`] the operations as well.
+    pub async fn run(&self, group: &Group, metrics: &Metrics, reporter: &Reporter) {
+        run::run(self, group, metrics, reporter).await;
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ObjectRef<R::Kind>, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn when_ready<K: Kind>(watch: &SharedWatch<K>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+    let watch = watch.clone();
+    Box::new(move || {
+        let watch = watch.clone();
+        async move { watch.ready().await }.boxed()
+    })
+}
+
+impl<R: Reconciler> fmt::Debug for Controller<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controller")
+            .field("name", &R::NAME)
+            .field("watch", &self.watch)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}

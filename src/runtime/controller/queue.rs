@@ -1,0 +1,292 @@
+//! Whose turn it is: a work queue without threads, timers or locks, so that all of it can be tested by calling it.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    hash::Hash,
+};
+
+use tokio::time::Instant;
+
+/// What is to be looked at, and when. Each key is in at most one place: ready, waiting for a time, or being worked on.
+#[derive(Debug)]
+pub(super) struct Queue<Key> {
+    places: HashMap<Key, Place>,
+    ready: VecDeque<Key>,
+    timers: BTreeMap<Timer, Key>,
+    /// Tells timers of the same instant apart, first come first served.
+    next: u64,
+}
+
+type Timer = (Instant, u64);
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// In `ready`.
+    Ready { since: Instant },
+    /// In `timers`. A touch brings it forward, but not before `hold`.
+    Waiting { timer: Timer, hold: Instant },
+    /// Handed out. A touch meanwhile means once more, whatever the outcome.
+    Working { since: Instant, touched: bool },
+}
+
+/// When a key is due again after it was worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Without a touch.
+    pub(super) at: Instant,
+    /// With one: not before this.
+    pub(super) hold: Instant,
+}
+
+impl<Key: Clone + Eq + Hash> Queue<Key> {
+    pub(super) fn new() -> Self {
+        Self {
+            places: HashMap::new(),
+            ready: VecDeque::new(),
+            timers: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Something about it has changed. Returns whether that was news to the queue.
+    pub(super) fn touch(&mut self, key: Key, now: Instant) -> bool {
+        match self.places.get_mut(&key) {
+            Some(Place::Ready { .. }) => false,
+            Some(Place::Working { touched, .. }) => !std::mem::replace(touched, true),
+            Some(&mut Place::Waiting { timer, hold }) => {
+                if hold <= now {
+                    self.timers.remove(&timer);
+                    self.make_ready(key, now);
+                } else if hold < timer.0 {
+                    self.timers.remove(&timer);
+                    self.wait(key, hold, hold);
+                } else {
+                    return false;
+                }
+                true
+            }
+            None => {
+                self.make_ready(key, now);
+                true
+            }
+        }
+    }
+
+    /// The next one to work on, and since when it was ready. Must be given back to [`finished`](Self::finished).
+    pub(super) fn take(&mut self, now: Instant) -> Option<(Key, Instant)> {
+        while let Some(due) = self.timers.first_entry().filter(|first| first.key().0 <= now) {
+            let key = due.remove();
+            self.make_ready(key, now);
+        }
+        let key = self.ready.pop_front()?;
+        let working = Place::Working {
+            since: now,
+            touched: false,
+        };
+        let since = match self.places.insert(key.clone(), working) {
+            Some(Place::Ready { since }) => since,
+            _ => now,
+        };
+        Some((key, since))
+    }
+
+    /// It was worked on. Without `again` it is forgotten, unless it was touched meanwhile.
+    pub(super) fn finished(&mut self, key: &Key, again: Option<Again>, now: Instant) {
+        let touched = match self.places.remove(key) {
+            Some(Place::Working { touched, .. }) => touched,
+            _ => false,
+        };
+        match again {
+            Some(Again { at, hold }) if touched => {
+                let at = hold.min(at);
+                if at <= now {
+                    self.make_ready(key.clone(), now)
+                } else {
+                    self.wait(key.clone(), at, hold)
+                }
+            }
+            Some(Again { at, hold }) => self.wait(key.clone(), at, hold),
+            None if touched => self.make_ready(key.clone(), now),
+            None => {}
+        }
+    }
+
+    /// When [`take`](Self::take) has something that it has not now.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|(timer, _)| timer.0)
+    }
+
+    /// How many are ready.
+    pub(super) fn depth(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Since when those handed out are worked on.
+    pub(super) fn working(&self) -> impl Iterator<Item = Instant> {
+        self.places.values().filter_map(|place| match place {
+            Place::Working { since, .. } => Some(*since),
+            _ => None,
+        })
+    }
+
+    fn make_ready(&mut self, key: Key, now: Instant) {
+        self.places.insert(key.clone(), Place::Ready { since: now });
+        self.ready.push_back(key);
+    }
+
+    fn wait(&mut self, key: Key, at: Instant, hold: Instant) {
+        let timer = (at, self.next);
+        self.next += 1;
+        self.timers.insert(timer, key.clone());
+        self.places.insert(key, Place::Waiting { timer, hold });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn seconds(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    fn keys(queue: &mut Queue<&'static str>, now: Instant) -> Vec<&'static str> {
+        std::iter::from_fn(|| queue.take(now).map(|(key, _)| key)).collect()
+    }
+
+    #[test]
+    fn what_is_touched_twice_before_its_turn_is_handed_out_once_in_order() {
+        let (mut queue, now) = (Queue::new(), Instant::now());
+        let news: Vec<_> = ["a", "b", "a"].map(|key| queue.touch(key, now)).into();
+        assert_eq!(news, [true, true, false]);
+        assert_eq!(queue.depth(), 2);
+        assert_eq!(keys(&mut queue, now), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_touched_while_worked_on_is_handed_out_once_more_and_only_then() {
+        let (mut queue, now) = (Queue::new(), Instant::now());
+        queue.touch("a", now);
+        queue.take(now).unwrap();
+        assert!(queue.touch("a", now));
+        assert!(!queue.touch("a", now));
+        assert_eq!(queue.take(now), None);
+        let later = Again {
+            at: seconds(now, 60),
+            hold: now,
+        };
+        queue.finished(&"a", Some(later), now);
+        assert_eq!(keys(&mut queue, now), ["a"]);
+        queue.finished(&"a", Some(later), now);
+        assert_eq!(queue.take(now), None);
+        assert_eq!(queue.next_due(), Some(seconds(now, 60)));
+    }
+
+    #[test]
+    fn a_time_that_was_asked_for_comes_although_there_was_a_touch_in_between() {
+        let (mut queue, start) = (Queue::new(), Instant::now());
+        queue.touch("a", start);
+        queue.take(start).unwrap();
+        queue.finished(
+            &"a",
+            Some(Again {
+                at: seconds(start, 10),
+                hold: start,
+            }),
+            start,
+        );
+        // The touch takes the timer's place; the pass it leads to sets the next one.
+        queue.touch("a", seconds(start, 4));
+        queue.take(seconds(start, 4)).unwrap();
+        queue.finished(
+            &"a",
+            Some(Again {
+                at: seconds(start, 10),
+                hold: start,
+            }),
+            seconds(start, 4),
+        );
+        assert_eq!(queue.take(seconds(start, 9)), None);
+        assert_eq!(keys(&mut queue, seconds(start, 10)), ["a"]);
+    }
+
+    #[test]
+    fn a_touch_does_not_bring_forward_what_is_held_back() {
+        let (mut queue, start) = (Queue::new(), Instant::now());
+        let failed = Again {
+            at: seconds(start, 60),
+            hold: seconds(start, 1),
+        };
+        queue.touch("during", start);
+        queue.touch("after", start);
+        assert_eq!(keys(&mut queue, start), ["during", "after"]);
+        queue.touch("during", start);
+        queue.finished(&"during", Some(failed), start);
+        queue.finished(&"after", Some(failed), start);
+        queue.touch("after", start);
+        assert!(!queue.touch("after", start));
+        assert_eq!(queue.take(start), None);
+        assert_eq!(keys(&mut queue, seconds(start, 1)), ["during", "after"]);
+    }
+
+    #[test]
+    fn what_is_finished_for_good_is_forgotten_unless_touched() {
+        let (mut queue, now) = (Queue::new(), Instant::now());
+        queue.touch("a", now);
+        queue.take(now).unwrap();
+        queue.finished(&"a", None, now);
+        assert!(queue.places.is_empty());
+        queue.touch("a", now);
+        queue.take(now).unwrap();
+        queue.touch("a", now);
+        queue.finished(&"a", None, now);
+        assert_eq!(keys(&mut queue, now), ["a"]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_handed_out_twice_or_in_two_places(steps in prop::collection::vec((0..3u8, 0..4u8, 0..5u64), 0..200)) {
+            let mut queue = Queue::new();
+            let mut now = Instant::now();
+            let mut working = Vec::new();
+            let mut touched = std::collections::HashSet::new();
+            for (step, key, seconds) in steps {
+                now += Duration::from_secs(seconds);
+                match step {
+                    0 => {
+                        queue.touch(key, now);
+                        touched.insert(key);
+                    }
+                    1 => {
+                        if let Some((key, since)) = queue.take(now) {
+                            prop_assert!(!working.contains(&key));
+                            prop_assert!(since <= now);
+                            working.push(key);
+                            touched.remove(&key);
+                        }
+                    }
+                    _ => {
+                        if let Some(key) = working.pop() {
+                            let wait = Duration::from_secs(seconds);
+                            let again = (seconds > 0).then(|| Again { at: now + wait, hold: now + wait / 2 });
+                            queue.finished(&key, again, now);
+                        }
+                    }
+                }
+                prop_assert_eq!(queue.places.len(), queue.ready.len() + queue.timers.len() + working.len());
+            }
+            // Whoever was touched gets a turn once nobody works any more and all holds are over.
+            for key in working.drain(..) {
+                queue.finished(&key, None, now);
+            }
+            while let Some((key, _)) = queue.take(now + Duration::from_secs(3600)) {
+                touched.remove(&key);
+            }
+            prop_assert!(touched.is_empty(), "{touched:?}");
+        }
+    }
+}

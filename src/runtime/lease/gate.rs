@@ -1,0 +1,172 @@
+//! Keeps writes within the lease.
+
+use std::{future::Future, sync::Arc};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+/// Lets writes through while we lead. Clones are the same gate.
+///
+/// No write starts in the last part of a lease, its margin, and none goes on after its end. Whoever leads next therefore never meets a write
+/// of ours that was still under way, as far as clocks run at the same speed; and what a process that was stopped in between still sends
+/// must be harmless by its resource version.
+#[derive(Debug, Clone)]
+pub struct WriteGate {
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// There is no election.
+    Open,
+    Closed,
+    /// We lead.
+    Leading {
+        /// Writes may start before this.
+        start_before: Instant,
+        /// And must have ended by then.
+        end_by: Instant,
+    },
+}
+
+/// We do not lead, or not for long enough to start a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this process does not lead: the write was not started or was broken off")]
+pub struct NotLeading;
+
+impl WriteGate {
+    /// A gate that is always open, for a process that needs no leader.
+    pub fn open() -> Self {
+        Self {
+            state: Arc::new(watch::Sender::new(State::Open)),
+        }
+    }
+
+    /// Whether a write may start now.
+    ///
+    /// # Errors
+    /// We do not lead, or the lease ends too soon.
+    pub fn check(&self) -> Result<(), NotLeading> {
+        match *self.state.borrow() {
+            State::Open => Ok(()),
+            State::Leading { start_before, .. } if Instant::now() < start_before => Ok(()),
+            State::Leading { .. } | State::Closed => Err(NotLeading),
+        }
+    }
+
+    /// Runs a write if it may start now, and drops it when the lease ends meanwhile.
+    ///
+    /// # Errors
+    /// It was not started or was broken off; one that was broken off may have happened all the same.
+    pub async fn write<F: Future>(&self, write: F) -> Result<F::Output, NotLeading> {
+        self.check()?;
+        tokio::select! {
+            biased;
+            done = write => Ok(done),
+            () = self.ended() => Err(NotLeading),
+        }
+    }
+
+    /// Returns when nothing may be under way any more. Follows renewals.
+    async fn ended(&self) {
+        let mut state = self.state.subscribe();
+        loop {
+            let now = *state.borrow_and_update();
+            let end = async {
+                match now {
+                    State::Open => std::future::pending().await,
+                    State::Closed => {}
+                    State::Leading { end_by, .. } => sleep_until(end_by).await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // The sender lives as long as `self`.
+                Ok(()) = state.changed() => {}
+                () = end => return,
+            }
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.state.send_replace(State::Closed);
+    }
+
+    pub(crate) fn lead(&self, start_before: Instant, end_by: Instant) {
+        self.state.send_replace(State::Leading { start_before, end_by });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Duration};
+
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn leading() -> WriteGate {
+        let gate = WriteGate::open();
+        renew(&gate);
+        gate
+    }
+
+    fn renew(gate: &WriteGate) {
+        gate.lead(Instant::now() + 7 * SECOND, Instant::now() + 10 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_write_starts_within_the_margin() {
+        let gate = leading();
+        advance(Duration::from_millis(6999)).await;
+        assert_eq!(gate.check(), Ok(()));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(gate.check(), Err(NotLeading));
+        assert_eq!(gate.write(async {}).await, Err(NotLeading));
+        renew(&gate);
+        assert_eq!(gate.write(async { 5 }).await, Ok(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_write_outlives_the_lease() {
+        let gate = leading();
+        let start = Instant::now();
+        assert_eq!(gate.write(pending::<()>()).await, Err(NotLeading));
+        assert_eq!(start.elapsed(), 10 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_write_goes_on_while_the_lease_is_renewed() {
+        let gate = leading();
+        let renewals = async {
+            for _ in 0..10 {
+                sleep(5 * SECOND).await;
+                renew(&gate);
+            }
+        };
+        let (written, ()) = tokio::join!(gate.write(sleep(40 * SECOND)), renewals);
+        assert_eq!(written, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_breaks_a_write_off_at_once() {
+        let gate = leading();
+        let start = Instant::now();
+        let closing = async {
+            sleep(SECOND).await;
+            gate.close();
+        };
+        let (written, ()) = tokio::join!(gate.write(pending::<()>()), closing);
+        assert_eq!(written, Err(NotLeading));
+        assert_eq!(start.elapsed(), SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_election_the_gate_is_open() {
+        assert_eq!(WriteGate::open().write(sleep(Duration::from_hours(1))).await, Ok(()));
+    }
+}

@@ -1,0 +1,93 @@
+//! Leader election by a `coordination.k8s.io/v1` Lease, in the form that client-go and `kubectl` know.
+//!
+//! The rule is about time, measured by this process's monotonic clock only:
+//!
+//! ```text
+//!   renewal sent             writes may start                    margin           end
+//!   |--------------------------------------------------------------|---------------|
+//!   |    the next renewals are tried every retry period            | group stops,  | others may
+//!   |    each success moves everything to the right                | writes end    | take the lease
+//! ```
+//!
+//! The end counts from when a renewal was *sent*; others count from when they *see* it, which is later. Who does not see the lease change
+//! for its whole duration may take it, whatever the times in it say.
+//!
+//! [`election`] decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
+//! [manager](super::manager) stops the leader's group.
+
+mod election;
+mod elector;
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use kube::Client;
+
+pub use self::gate::{NotLeading, WriteGate};
+
+pub(crate) use self::elector::Elector;
+
+/// Which lease to hold, as whom and for how long.
+#[derive(Clone)]
+pub struct LeaseConfig {
+    /// Talks to the API server.
+    pub client: Client,
+    /// Where the Lease is.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who we are: the pod's uid and the container's name, so that a restarted container takes its own lease back at once.
+    /// Two processes that live at the same time must never have the same.
+    pub identity: String,
+    /// How long others must see no renewal before they may take the lease. Whole seconds.
+    pub duration: Duration,
+    /// How often to renew, or to look whether the lease is free.
+    pub retry: Duration,
+    /// How long before its end we behave as if the lease were lost. At least two retries must fit before that.
+    pub margin: Duration,
+    /// Called with the names of the tasks that have not stopped although the lease is over. Unless replaced, it ends the process.
+    pub overstayed: Overstayed,
+}
+
+/// What is done about tasks that do not stop in time.
+pub type Overstayed = Arc<dyn Fn(&[String]) + Send + Sync>;
+
+impl LeaseConfig {
+    /// Ten seconds, renewed every two, three of margin.
+    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.into(),
+            name: name.into(),
+            identity: identity.into(),
+            duration: Duration::from_secs(10),
+            retry: Duration::from_secs(2),
+            margin: Duration::from_secs(3),
+            overstayed: Arc::new(abort),
+        }
+    }
+}
+
+/// The lease is another's from now on: nothing of ours may run any more, and this is the only way left to be sure of it.
+fn abort(names: &[String]) {
+    tracing::error!(
+        tasks = names.join(", "),
+        "tasks did not stop before the lease was over; ending the process"
+    );
+    std::process::abort();
+}
+
+impl fmt::Debug for LeaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaseConfig")
+            .field("namespace", &self.namespace)
+            .field("name", &self.name)
+            .field("identity", &self.identity)
+            .field("duration", &self.duration)
+            .field("retry", &self.retry)
+            .field("margin", &self.margin)
+            .finish_non_exhaustive()
+    }
+}

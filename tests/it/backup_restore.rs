@@ -1,0 +1,58 @@
+//! The main job: an application backed up and restored, seen from outside.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+
+use flate2::read::GzDecoder;
+
+use crate::harness::{Plane, Server, data, text};
+
+/// The members of a backup's archive.
+fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
+    let archive = server.bucket().join(format!("backups/{backup}/{backup}.tar.gz"));
+    let mut tar = tar::Archive::new(GzDecoder::new(File::open(archive).expect("an archive")));
+    tar.entries()
+        .expect("a tar")
+        .map(|entry| entry.expect("an entry").path().expect("a path").to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn the_shop_is_backed_up_deleted_and_restored() {
+    let plane = Plane::with_controller_manager();
+    let server = Server::start(&plane, "velero");
+    plane.kubectl(&["apply", "-f", data("go-1.18.1/shop.yaml").to_str().expect("a path")]);
+    plane.kubectl(&["wait", "--for=jsonpath={.status.replicas}=2", "-n", "shop", "deployment/web", "--timeout=30s"]);
+
+    server.velero(&["backup", "create", "first", "--include-namespaces", "shop", "--wait"]);
+    let backup = server.ended("backup", "first");
+    assert_eq!(text(&backup, "/status/phase"), "Completed", "{backup:#}");
+    let members = members(&server, "first");
+    for path in [
+        "metadata/version",
+        "resources/configmaps/namespaces/shop/settings.json",
+        "resources/configmaps/v1-preferredversion/namespaces/shop/settings.json",
+        "resources/deployments.apps/namespaces/shop/web.json",
+        "resources/widgets.example.com/namespaces/shop/blue.json",
+        "resources/customresourcedefinitions.apiextensions.k8s.io/cluster/widgets.example.com.json",
+        "resources/persistentvolumes/cluster/shop-data.json",
+        "resources/clusterrolebindings.rbac.authorization.k8s.io/cluster/shop-reader.json",
+        "resources/namespaces/cluster/shop.json",
+    ] {
+        assert!(members.contains(path), "{path} is not in {members:#?}");
+    }
+
+    plane.kubectl(&["delete", "namespace", "shop", "--wait", "--timeout=60s"]);
+    plane.kubectl(&["delete", "persistentvolume", "shop-data", "--wait=false"]);
+    server.velero(&["restore", "create", "back", "--from-backup", "first", "--wait"]);
+    let restore = server.ended("restore", "back");
+    assert_eq!(text(&restore, "/status/phase"), "Completed", "{restore:#}\n{}", server.velero(&["restore", "logs", "back"]));
+
+    let settings = plane.get("shop", "configmap", "settings").expect("it is back");
+    assert_eq!(text(&settings, "/data/greeting"), "hello, wörld");
+    assert_eq!(text(&settings, "/metadata/labels/velero.io~1restore-name"), "back");
+    let blue = plane.get("shop", "widget", "blue").expect("it is back");
+    assert_eq!(text(&blue, "/spec/big"), "9007199254740993");
+    let namespace = plane.get("", "namespace", "shop").expect("it is back");
+    assert_eq!(text(&namespace, "/metadata/labels/team"), "web");
+}

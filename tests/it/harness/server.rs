@@ -1,0 +1,190 @@
+//! `velero server` on this machine against a control plane, with a Velero namespace and a bucket of its own.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Plane, eventually, text};
+
+/// A Velero installation of a test.
+pub struct Server<'a> {
+    /// The cluster.
+    pub plane: &'a Plane,
+    /// The namespace Velero lives in.
+    pub namespace: String,
+    child: Option<Child>,
+    directory: PathBuf,
+    arguments: Vec<String>,
+    starts: u32,
+    /// Removed with it, unless another installation reads the same bucket.
+    _owned: Option<tempfile::TempDir>,
+}
+
+impl<'a> Server<'a> {
+    /// Makes a namespace and a location named `default` on a bucket of its own, and starts the server.
+    pub fn start(plane: &'a Plane, namespace: &str) -> Self {
+        let owned = tempfile::Builder::new().prefix("velero").tempdir().expect("a directory");
+        let directory = owned.path().to_owned();
+        let mut server = Self::on_bucket(plane, namespace, &directory);
+        server._owned = Some(owned);
+        server
+    }
+
+    /// The same on a bucket that is there already.
+    pub fn on_bucket(plane: &'a Plane, namespace: &str, directory: &Path) -> Self {
+        let mut server = Self::stopped(plane, namespace, directory);
+        server.plane.apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
+             apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
+             spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
+            directory.join("store").display()
+        ));
+        server.begin();
+        server.until_available("default");
+        server
+    }
+
+    fn stopped(plane: &'a Plane, namespace: &str, directory: &Path) -> Self {
+        std::fs::create_dir_all(directory.join("scratch")).expect("a scratch directory");
+        std::fs::create_dir_all(directory.join("store/velero")).expect("a bucket");
+        Self {
+            plane,
+            namespace: namespace.to_owned(),
+            child: None,
+            directory: directory.to_owned(),
+            arguments: Vec::new(),
+            starts: 0,
+            _owned: None,
+        }
+    }
+
+    /// More flags for the next start.
+    pub fn flags(&mut self, flags: &[&str]) {
+        self.arguments = flags.iter().map(|f| (*f).to_owned()).collect();
+    }
+
+    /// Starts the process; `restart` after a kill.
+    pub fn begin(&mut self) {
+        self.starts += 1;
+        let log = File::create(self.log_path()).expect("a log file");
+        let child = Command::new(env!("CARGO_BIN_EXE_velero"))
+            .arg("server")
+            .arg("--kubeconfig")
+            .arg(self.plane.kubeconfig())
+            .args(["--namespace", &self.namespace, "--log-level", "debug"])
+            .args(["--metrics-address", &free_address(), "--artifact-address", &free_address()])
+            .arg("--scratch-dir")
+            .arg(self.directory.join("scratch"))
+            .args(&self.arguments)
+            .stdout(log.try_clone().expect("a handle"))
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        self.child = Some(child);
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.join(format!("server-{}.log", self.starts))
+    }
+
+    /// What the server has said since its last start.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Kills it as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Kills it and starts it again.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.begin();
+    }
+
+    /// The bucket's directory.
+    pub fn bucket(&self) -> PathBuf {
+        self.directory.join("store/velero")
+    }
+
+    /// Runs the command line as a user would; what it printed, or the test fails with what it said.
+    #[track_caller]
+    pub fn velero(&self, arguments: &[&str]) -> String {
+        let (ok, out, err) = self.try_velero(arguments);
+        assert!(ok, "velero {arguments:?} failed\n{out}\n{err}\n--- server ---\n{}", tail(&self.log()));
+        out
+    }
+
+    /// Runs the command line; whether it succeeded, its output and what it complained of.
+    pub fn try_velero(&self, arguments: &[&str]) -> (bool, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+            .args(arguments)
+            .arg("--kubeconfig")
+            .arg(self.plane.kubeconfig())
+            .args(["--namespace", &self.namespace])
+            .env("HOME", &self.directory)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the command runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// An object of Velero's.
+    #[track_caller]
+    pub fn object(&self, kind: &str, name: &str) -> Value {
+        self.plane
+            .get(&self.namespace, &format!("{kind}.velero.io"), name)
+            .unwrap_or_else(|| panic!("there is no {kind} {name}"))
+    }
+
+    /// Waits for a phase that is final, and gives the object.
+    #[track_caller]
+    pub fn ended(&self, kind: &str, name: &str) -> Value {
+        let last = std::cell::RefCell::new(String::new());
+        eventually(&format!("the end of {kind} {name}\n--- server ---\n{}", tail(&self.log())), || {
+            let object = self.object(kind, name);
+            let phase = text(&object, "/status/phase");
+            let ended = ["Completed", "PartiallyFailed", "Failed", "FailedValidation"].contains(&phase.as_str());
+            *last.borrow_mut() = phase;
+            ended.then_some(object)
+        })
+    }
+
+    #[track_caller]
+    fn until_available(&self, location: &str) {
+        eventually(&format!("location {location} to be available"), || {
+            let phase = text(&self.object("backupstoragelocation", location), "/status/phase");
+            assert_ne!(phase, "Unavailable", "{}", self.object("backupstoragelocation", location));
+            (phase == "Available").then_some(())
+        });
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the server's last words ---\n{}", tail(&self.log()));
+        }
+    }
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// A port that nobody listens on just now.
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").to_string()
+}

@@ -1,0 +1,151 @@
+//! The rooms of the design, held: imports go downwards only, and a third-party crate stops at its one module.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms by layer; a room may use rooms of lower layers.
+const LAYERS: &[(&str, u8)] = &[
+    ("cli", 5),
+    ("controllers", 4),
+    ("backup", 3),
+    ("restore", 3),
+    ("archive", 2),
+    ("store", 2),
+    ("plugin", 2),
+    ("volume", 2),
+    ("repository", 2),
+    ("hook", 2),
+    ("runtime", 1),
+    ("cluster", 1),
+    ("select", 1),
+    ("api", 0),
+    ("telemetry", 0),
+];
+
+/// Imports within one layer that are allowed, each with its reason.
+const SIDEWAYS: &[(&str, &str, &str)] = &[];
+
+/// Crates that stop at one module (or room).
+const HOMES: &[(&str, &[&str])] = &[
+    ("object_store", &["src/store/"]),
+    ("tonic", &["src/plugin/", "src/telemetry/process.rs"]),
+    ("serde_yaml", &["src/cluster/yaml.rs"]),
+    ("backoff", &["src/runtime/backoff.rs"]),
+    ("prometheus", &["src/telemetry/metrics.rs"]),
+    ("tar", &["src/archive/"]),
+    ("anyhow", &["src/cli/", "src/bin/"]),
+];
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a source directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(&root.join("src"), &mut found);
+    assert!(found.len() > 10, "the sources were not found");
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path
+                .strip_prefix(root)
+                .expect("below the root")
+                .to_string_lossy()
+                .into_owned();
+            (name, fs::read_to_string(&path).expect("a readable source"))
+        })
+        .collect()
+}
+
+/// The lines of code, comments left out, with `use` trees flattened enough to find what follows `crate::`.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
+}
+
+fn words_after<'a>(text: &'a str, marker: &str) -> Vec<&'a str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    code(text)
+        .flat_map(|line| {
+            line.match_indices(marker)
+                .map(|(at, m)| &line[at + m.len()..])
+                .collect::<Vec<_>>()
+        })
+        .map(|rest| &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len())])
+        .collect()
+}
+
+#[test]
+fn imports_go_downwards_only() {
+    let layers: BTreeMap<&str, u8> = LAYERS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        let Some(room) = name.strip_prefix("src/").and_then(|rest| rest.split('/').next()) else {
+            continue;
+        };
+        let Some(&from) = layers.get(room) else {
+            assert!(
+                matches!(room, "lib.rs" | "bin" | "testing"),
+                "{name}: the room `{room}` has no layer; give it one in tests/layers.rs and docs/design.md"
+            );
+            continue;
+        };
+        for used in words_after(&text, "crate::") {
+            assert_ne!(
+                used, "",
+                "{name}: write `use crate::room::…` with the room's name, not a brace"
+            );
+            let Some(&to) = layers.get(used) else { continue };
+            let sideways = SIDEWAYS.iter().any(|(a, b, _)| *a == room && *b == used);
+            if used != room && to >= from && !sideways {
+                wrong.push(format!("{name}: `{room}` (layer {from}) uses `{used}` (layer {to})"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "imports must go downwards (docs/design.md section 2):\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_third_party_crate_stops_at_its_module() {
+    let mut wrong = Vec::new();
+    for (name, text) in all_sources() {
+        for (krate, homes) in HOMES {
+            let used = code(&text).any(|line| {
+                line.starts_with(&format!("use {krate}::"))
+                    || line.starts_with(&format!("pub use {krate}::"))
+                    || line.match_indices(&format!("{krate}::")).any(|(at, _)| {
+                        !line[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+                    })
+            });
+            if used && !homes.iter().any(|home| name.starts_with(home)) {
+                wrong.push(format!("{name}: uses `{krate}`, whose home is {homes:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_of_the_library_has_a_layer() {
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).expect("lib.rs");
+    let rooms = words_after(&lib, "pub mod ");
+    assert!(rooms.len() > 5);
+    for room in rooms {
+        assert!(
+            room == "testing" || LAYERS.iter().any(|(name, _)| *name == room),
+            "`{room}` has no layer"
+        );
+    }
+}
