@@ -2,6 +2,8 @@
 //!
 //! The S3 server is a real one, started for each test by the test cluster's launcher.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+
 mod filesystem {
     use tempfile::TempDir;
     use velero::store::{self, StoreConfig};
