@@ -34,14 +34,9 @@ release: ## build the static release binaries for the image
 crds: ## write manifests/crds from the Rust types
 	cargo run --quiet -p crd-gen -- manifests/crds
 
-.PHONY: manifests
-manifests: crds ## write everything under manifests/ from the code
-	cargo run --quiet -p crd-gen -- --install manifests
-
 .PHONY: verify
 verify: ## fail if anything generated differs from what the code says
 	cargo run --quiet -p crd-gen -- --check manifests/crds
-	cargo run --quiet -p crd-gen -- --check --install manifests
 
 ## --- checks ----------------------------------------------------------------------------------------------------------
 
@@ -51,9 +46,8 @@ fmt: ## format the Rust and Go sources
 	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: lint
-lint: ## formatting, clippy with warnings denied, licences and sources of dependencies
+lint: cluster-check ## formatting, clippy with warnings denied, licences and sources of dependencies
 	cargo fmt --all --check
-	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	cargo clippy --workspace --all-targets -- -D warnings
 	"$$(tests/tools/cargo-deny)" --log-level error check bans licenses sources
 

@@ -104,33 +104,34 @@ mod tests {
 
     #[test]
     fn linked_items_share_a_block_at_the_place_of_its_first_item() {
-        let cases: [(&str, u32, &[(u32, u32)], &[u32], &[&[u32]]); 5] = [
-            ("nothing", 0, &[], &[], &[]),
-            ("no links", 3, &[], &[0, 1, 2], &[&[0], &[1], &[2]]),
+        // what, how many, links, order, blocks
+        let cases = [
+            ("nothing", 0, vec![], vec![], vec![]),
+            ("no links", 3, vec![], vec![0, 1, 2], vec![vec![0], vec![1], vec![2]]),
             (
                 "pods 0 and 2 share claim 3, its volume is 4",
                 5,
-                &[(0, 3), (2, 3), (3, 4)],
-                &[0, 1, 2, 3, 4],
-                &[&[0, 2, 3, 4], &[1]],
+                vec![(0, 3), (2, 3), (3, 4)],
+                vec![0, 1, 2, 3, 4],
+                vec![vec![0, 2, 3, 4], vec![1]],
             ),
             (
-                "the user's order holds inside a block",
+                "the user's order holds in a block",
                 3,
-                &[(0, 2), (2, 1)],
-                &[2, 0, 1],
-                &[&[2, 0, 1]],
+                vec![(0, 2), (2, 1)],
+                vec![2, 0, 1],
+                vec![vec![2, 0, 1]],
             ),
             (
                 "and between blocks",
                 4,
-                &[(1, 2)],
-                &[3, 2, 1, 0],
-                &[&[3], &[2, 1], &[0]],
+                vec![(1, 2)],
+                vec![3, 2, 1, 0],
+                vec![vec![3], vec![2, 1], vec![0]],
             ),
         ];
         for (what, count, links, order, expected) in cases {
-            assert_eq!(blocks(count, links, order), expected, "{what}");
+            assert_eq!(blocks(count, &links, &order), expected, "{what}");
         }
     }
 

@@ -35,14 +35,15 @@ use crate::telemetry::run_log::RunLog;
 /// sink, scratch and the log is written. Cancelled, it ends with [`Fatal::Cancelled`] at its next wait; dropping it is
 /// as good.
 pub async fn run<S: ArchiveSink>(
-    request: Request,
+    request: &Request,
     deps: Deps<'_>,
     sink: &mut S,
-    progress: Progress,
-    cancel: CancellationToken,
+    progress: &Progress,
+    cancel: &CancellationToken,
 ) -> Result<Report, Fatal> {
+    // Boxed, or every caller's future would be as large as everything a run holds.
     cancel
-        .run_until_cancelled(uncancelled(&request, deps, sink, &progress))
+        .run_until_cancelled(Box::pin(uncancelled(request, deps, sink, progress)))
         .await
         .unwrap_or(Err(Fatal::Cancelled))
 }

@@ -13,7 +13,7 @@ use super::actions::BackupItemAction;
 use crate::api::artifact::VolumeInfo;
 use crate::api::v1::BackupSpec;
 use crate::cluster::Cluster;
-use crate::cluster::discovery::{Discovery, DiscoveryError};
+use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
 use crate::select::labels::SelectorError;
 use crate::telemetry::run_log::RunLog;
@@ -93,13 +93,10 @@ pub enum Fatal {
     Cancelled,
     /// The namespaces could not be listed, so nothing can be decided.
     #[error("list namespaces: {0}")]
-    Namespaces(#[from] ListError),
+    Namespaces(Box<ListError>),
     /// The server serves no namespaces: discovery failed for the core group.
     #[error("the API server serves no namespaces: check that its core group can be discovered")]
     NoNamespaces,
-    /// Discovery had to be read and could not be.
-    #[error(transparent)]
-    Discovery(#[from] DiscoveryError),
     /// A label selector of the spec cannot be read.
     #[error("read the label selector of the spec: {0}")]
     Selector(#[from] SelectorError),
@@ -112,4 +109,10 @@ pub enum Fatal {
     /// The sink refused.
     #[error("store the backup archive: {0}")]
     Sink(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<ListError> for Fatal {
+    fn from(error: ListError) -> Self {
+        Self::Namespaces(Box::new(error))
+    }
 }

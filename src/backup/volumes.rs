@@ -100,17 +100,21 @@ impl SkippedVolume {
             pvc_namespace: namespace,
             pv_name: self.name.clone(),
             skipped: true,
-            skipped_reason: self
-                .reasons
-                .iter()
-                .map(|(a, reason)| format!("{}: {reason};", a.name()))
-                .collect(),
+            skipped_reason: self.reason(),
             pv_info: Some(PersistentVolumeInfo {
                 reclaim_policy: self.volume.reclaim_policy.clone(),
                 labels: (!labels.is_empty()).then(|| labels.clone()),
             }),
             ..VolumeInfo::default()
         }
+    }
+
+    fn reason(&self) -> String {
+        let mut text = String::new();
+        for (approach, reason) in &self.reasons {
+            text.extend([approach.name(), ": ", reason, ";"]);
+        }
+        text
     }
 
     /// The text of the log's summary line.

@@ -1,5 +1,6 @@
 //! One raw request and its answer, with a deadline, a bound and every fact of a failure.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -44,6 +45,23 @@ impl Request {
             body: Bytes::new(),
             attempt: attempt.into(),
         }
+    }
+
+    /// With a query parameter more.
+    #[must_use]
+    pub fn with_query(mut self, key: &str, value: &str) -> Self {
+        self.path.push(if self.path.contains('?') { '&' } else { '?' });
+        self.path.push_str(key);
+        self.path.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                self.path.push(char::from(byte));
+            } else {
+                // Writing into a string cannot fail.
+                let _ = write!(self.path, "%{byte:02X}");
+            }
+        }
+        self
     }
 
     /// Asks for another representation than plain JSON.
@@ -276,6 +294,12 @@ mod tests {
         assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
         assert_eq!(error.continue_token.as_deref(), Some("t"));
         assert_eq!(error.to_string(), "read x: slow down");
+    }
+
+    #[test]
+    fn query_values_are_encoded() {
+        let request = Request::get("/x", "").with_query("limit", "5").with_query("labelSelector", "a in (b,c),!d=\u{fc}");
+        assert_eq!(request.path, "/x?limit=5&labelSelector=a%20in%20%28b%2Cc%29%2C%21d%3D%C3%BC");
     }
 
     #[test]

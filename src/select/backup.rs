@@ -380,9 +380,9 @@ mod tests {
         let one: &[&str] = &["shop"];
         let old = |namespaces, include_cluster, included, excluded| Spec {
             namespaces,
-            include_cluster,
             included,
             excluded,
+            include_cluster,
             ..Spec::default()
         };
         //   namespaces, includeClusterResources, included, excluded -> pods, configmaps, volumes, definitions, namespaces

@@ -1,5 +1,7 @@
 //! Wildcards as upstream's filters know them.
 
+use std::fmt::Write;
+
 use regex::{Regex, RegexBuilder};
 
 /// A compiled pattern: `*` any run, `?` one character, `[abc]`, `[a-z]`, `[!a]`, `{a,b}`, and `\` takes the next character as
@@ -148,7 +150,8 @@ fn push_literal(regex: &mut String, c: char) {
     if c.is_ascii_alphanumeric() {
         regex.push(c);
     } else {
-        regex.push_str(&format!(r"\x{{{:x}}}", u32::from(c)));
+        // Writing into a string cannot fail.
+        let _ = write!(regex, r"\x{{{:x}}}", u32::from(c));
     }
 }
 

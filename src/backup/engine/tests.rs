@@ -156,7 +156,7 @@ async fn backup<S: ArchiveSink>(
         actions,
     };
     let request = request(spec);
-    let run = run(request, deps, sink, progress, cancel.clone());
+    let run = run(&request, deps, sink, &progress, cancel);
     let outcome = is_send(run).await;
     assert_eq!(
         scratch.path().read_dir().unwrap().count(),
@@ -212,6 +212,7 @@ async fn backed_up(api: &FakeApi, spec: BackupSpec) -> Ran {
     backed_up_with(api, spec, Vec::new()).await
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` in place reads better")]
 fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, rest: Value) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     if let Some(namespace) = namespace {
@@ -221,6 +222,7 @@ fn object(api_version: &str, kind: &str, namespace: Option<&str>, name: &str, re
     object
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` in place reads better")]
 fn config_map(namespace: &str, name: &str, labels: Value) -> Value {
     object(
         "v1",
@@ -231,6 +233,7 @@ fn config_map(namespace: &str, name: &str, labels: Value) -> Value {
     )
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`json!` in place reads better")]
 fn namespace(name: &str, labels: Value) -> Value {
     object("v1", "Namespace", None, name, json!({"metadata": {"labels": labels}}))
 }

@@ -23,8 +23,11 @@ impl Budget {
 
     /// A budget of this many bytes.
     pub fn new(capacity: u32) -> Self {
+        let bytes = usize::try_from(capacity)
+            .unwrap_or(Semaphore::MAX_PERMITS)
+            .min(Semaphore::MAX_PERMITS);
         Self {
-            bytes: Arc::new(Semaphore::new(capacity as usize)),
+            bytes: Arc::new(Semaphore::new(bytes)),
             capacity,
         }
     }
@@ -35,13 +38,65 @@ impl Budget {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
         // Nobody closes this semaphore, so the error cannot happen; without it the item would merely pass uncounted.
         Permit {
-            _permit: self.bytes.clone().acquire_many_owned(wanted).await.ok(),
+            _permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok(),
         }
+    }
+
+    /// All of its bytes.
+    pub fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
+    /// Bytes that nobody holds.
+    pub fn free(&self) -> usize {
+        self.bytes.available_permits()
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
         Self::new(Self::RUN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_come_back_when_their_permit_is_dropped() {
+        let budget = Budget::new(10);
+        let first = budget.take(6).await;
+        assert_eq!(budget.free(), 4);
+        assert!(budget.take(5).now_or_never().is_none());
+        drop(first);
+        let _second = budget.clone().take(5).await;
+        assert_eq!(budget.free(), 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_budget_passes_alone() {
+        let budget = Budget::new(10);
+        let small = budget.take(1).await;
+        assert!(budget.take(1000).now_or_never().is_none());
+        drop(small);
+        let _large = budget.take(1000).await;
+        assert!(budget.take(1).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_large_item_is_not_starved_by_small_ones() {
+        let budget = Budget::new(10);
+        let held = budget.take(5).await;
+        let mut large = std::pin::pin!(budget.take(10));
+        assert!(large.as_mut().now_or_never().is_none());
+        assert!(
+            budget.take(1).now_or_never().is_none(),
+            "it would overtake the large one"
+        );
+        drop(held);
+        large.await;
     }
 }

@@ -1,10 +1,12 @@
 //! Listing a kind as a stream of raw objects, in bounded memory (decision 11).
 
 mod budget;
+mod pager;
+mod split;
 
 pub use budget::{Budget, Permit};
 
-use futures::Stream;
+use futures::{Stream, stream};
 
 use super::discovery::Resource;
 use super::raw::RawObject;
@@ -24,6 +26,7 @@ pub struct ListRequest {
 }
 
 /// What a list yields.
+#[expect(clippy::large_enum_variant, reason = "nearly every event is an item")]
 #[derive(Debug)]
 pub enum ListEvent {
     /// One object.
@@ -47,7 +50,7 @@ pub enum ListEvent {
 }
 
 /// A list that could not be read to its end.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// The server refused, or could not be reached after repeated tries.
     #[error(transparent)]
@@ -100,12 +103,15 @@ impl ListRequest {
 
 /// Lists as a stream. Pages are asked for as items are consumed; dropping the stream ends the request.
 ///
-/// Answers that can pass (429, 503, 504, a broken connection) are tried again inside; after an error the stream ends.
+/// Answers that can pass (429, 5xx, a broken connection) are tried again inside; after an error the stream ends. While an
+/// item is alive its bytes count against `budget`, so a consumer that keeps items must not wait for further ones without end.
 pub fn list(
     cluster: &Cluster,
     request: ListRequest,
     budget: &Budget,
 ) -> impl Stream<Item = Result<ListEvent, ListError>> + Send + use<> {
-    let _ = (cluster, request, budget);
-    futures::stream::once(async { todo!("skeleton") })
+    let pager = pager::Pager::new(cluster.clone(), request, budget.clone());
+    stream::try_unfold(pager, |mut pager| async move {
+        Ok(pager.next().await?.map(|event| (event, pager)))
+    })
 }

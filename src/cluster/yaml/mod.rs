@@ -90,7 +90,15 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let previous = format!("*a{}, ", level - 1).repeat(10);
-            text.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
+            text.extend([
+                "a",
+                &level.to_string(),
+                ": &a",
+                &level.to_string(),
+                " [",
+                &previous,
+                "]\n",
+            ]);
         }
         let error = from_str::<Value>(&text).unwrap_err().to_string();
         assert!(error.contains("repetition limit"), "{error}");

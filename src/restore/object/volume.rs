@@ -16,7 +16,7 @@ pub enum Kept {
     /// A snapshot by the volume's own provider.
     NativeSnapshot,
     /// File by file, out of the pod that mounted it.
-    PodVolumeBackup,
+    PodVolume,
     /// A CSI snapshot, moved to the bucket or not.
     CsiSnapshot,
 }
@@ -71,7 +71,7 @@ fn legacy(volume: &Value, name: &str, kept: &KeptVolumes) -> Option<Kept> {
     let claim = |key| volume.pointer("/spec/claimRef")?.get(key)?.as_str().map(String::from);
     let claim = (claim("namespace")?, claim("name")?);
     if kept.pod_volumes.contains(&claim) {
-        Some(Kept::PodVolumeBackup)
+        Some(Kept::PodVolume)
     } else {
         kept.csi_snapshots.contains(&claim).then_some(Kept::CsiSnapshot)
     }
@@ -138,8 +138,8 @@ mod tests {
         let table = [
             ("A, recorded", "Delete", recorded(Some(Kept::NativeSnapshot)), Decision::FromSnapshot),
             ("A, legacy", "Retain", native, Decision::FromSnapshot),
-            ("B, recorded", "Retain", recorded(Some(Kept::PodVolumeBackup)), Decision::Provision(Some(Kept::PodVolumeBackup))),
-            ("B, legacy", "Retain", pods, Decision::Provision(Some(Kept::PodVolumeBackup))),
+            ("B, recorded", "Retain", recorded(Some(Kept::PodVolume)), Decision::Provision(Some(Kept::PodVolume))),
+            ("B, legacy", "Retain", pods, Decision::Provision(Some(Kept::PodVolume))),
             ("C, recorded", "Retain", recorded(Some(Kept::CsiSnapshot)), Decision::Provision(Some(Kept::CsiSnapshot))),
             ("C, legacy", "Retain", csi, Decision::Provision(Some(Kept::CsiSnapshot))),
             ("D, skipped on purpose", "Delete", recorded(None), Decision::Provision(None)),
