@@ -1,2 +1,7 @@
 //! The `velero` command; everything is in `velero::cli`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    velero::cli::main()
+}

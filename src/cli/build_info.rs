@@ -2,11 +2,7 @@
 
 use std::env::consts::{ARCH, OS};
 
-mod version {
-    pub fn server() -> &'static str {
-        "v1.18.1+rs.0.1.0"
-    }
-}
+use crate::controllers::version;
 
 /// The commit the program was built from, as the build says in `VELERO_GIT_COMMIT`; `-` when it does not.
 pub const GIT_COMMIT: &str = match option_env!("VELERO_GIT_COMMIT") {

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 use kube::Client;
 
+use super::build_info;
 use super::config::{self, Config};
-use super::connect::{self, ConnectError, Target};
 use super::flag::{OptionalBool, StringArray};
 use super::objects::{Kind, Objects};
 use super::output::View;
-use super::terminal;
+use super::{server, terminal};
+use crate::cluster::Cluster;
+use crate::cluster::client::{ConnectError, Options};
 use crate::runtime::clock::{Clock, System};
 
 /// Flags of every command.
@@ -78,8 +80,10 @@ pub struct Context {
     pub namespace: String,
     /// The features that are on.
     pub features: BTreeSet<String>,
-    /// Which API server to talk to.
-    pub target: Target,
+    /// The kubeconfig file that was named.
+    kubeconfig: Option<PathBuf>,
+    /// The context that was named.
+    kubecontext: Option<String>,
     /// The config file's path to certificates to trust for downloads.
     pub cacert: Option<String>,
     colour: bool,
@@ -95,7 +99,8 @@ impl Context {
         Self {
             namespace: namespace(globals, &config, env::var("VELERO_NAMESPACE").ok()),
             features: features(globals, &config),
-            target: Target { kubeconfig: globals.kubeconfig.clone(), context: globals.kubecontext.clone() },
+            kubeconfig: globals.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
+            kubecontext: globals.kubecontext.clone().filter(|name| !name.is_empty()),
             cacert: config.cacert().map(str::to_owned),
             colour: colour(globals, &config, || terminal::is_watched() && env::var_os("NO_COLOR").is_none()),
         }
@@ -106,9 +111,29 @@ impl Context {
         View { now: System.now(), zone: TimeZone::system(), colour: self.colour }
     }
 
-    /// A client for the API server.
+    /// A client for the API server, which tries again what can pass.
     pub async fn client(&self) -> Result<Client, ConnectError> {
-        connect::client(self.target.config(&program()).await?)
+        let cluster = Cluster::connect(&Options { retry: true, ..self.options(&program()) }).await?;
+        Ok(cluster.client().clone())
+    }
+
+    /// The server's two connections (decision 9).
+    pub async fn connection(&self, qps: Option<f32>) -> Result<server::Connection, ConnectError> {
+        let options = Options { qps, ..self.options("velero-server") };
+        Ok(server::Connection {
+            cluster: Cluster::connect(&Options { retry: true, ..options.clone() }).await?,
+            engine: Cluster::connect(&options).await?,
+            namespace: self.namespace.clone(),
+        })
+    }
+
+    fn options(&self, program: &str) -> Options {
+        Options {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.kubecontext.clone(),
+            user_agent: Some(build_info::user_agent(program)),
+            ..Options::default()
+        }
     }
 
     /// The objects of one kind in Velero's namespace.

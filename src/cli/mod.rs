@@ -1,15 +1,219 @@
 //! The `velero` command: one file a command.
+//!
+//! ```text
+//!   [`run`]      words -> clap -> a command -> its `run(&Context)` -> exit code
+//!   context      flags, config file, environment
+//!   flag         the values of flags, as upstream parses them
+//!   output       objects -> tables, pages, JSON, YAML; pure
+//!   objects      Velero's kinds in one namespace, with errors in the server's words
+//!   artifact     a run's files by whichever way is open
+//! ```
 
 pub mod artifact;
+pub mod backup;
+pub mod backup_location;
 pub mod build_info;
+pub mod client_config;
+pub mod completion;
 pub mod config;
-pub mod connect;
 pub mod context;
 pub mod failure;
 pub mod flag;
+pub mod install;
 pub mod objects;
 pub mod output;
+pub mod restore;
+pub mod schedule;
 pub mod server;
 pub mod server_status;
 pub mod terminal;
+pub mod uninstall;
 pub mod usage;
+pub mod verbs;
+pub mod version;
+pub mod wait;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+
+use context::{Context, Globals};
+use usage::Outcome;
+
+/// Back up and restore Kubernetes cluster resources.
+#[derive(Debug, Parser)]
+#[command(name = "velero", about, long_about = LONG, max_term_width = 120)]
+pub struct Root {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const LONG: &str = "Velero is a tool for managing disaster recovery, specifically for Kubernetes
+cluster resources. It provides a simple, configurable, and operationally robust
+way to back up your application state and associated data.
+
+If you're familiar with kubectl, Velero supports a similar model, allowing you to
+execute commands such as 'velero get backup' and 'velero create schedule'. The same
+operations can also be performed as 'velero backup get' and 'velero schedule create'.";
+
+/// All commands. A group without a command shows its help.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Work with backups
+    Backup {
+        #[command(subcommand)]
+        command: Option<backup::Command>,
+    },
+    /// Work with backup storage locations
+    BackupLocation {
+        #[command(subcommand)]
+        command: Option<backup_location::Command>,
+    },
+    /// Velero client related commands
+    Client {
+        #[command(subcommand)]
+        command: Option<client_config::Command>,
+    },
+    /// Generate completion script
+    Completion(completion::Completion),
+    /// Create velero resources
+    Create {
+        #[command(subcommand)]
+        command: Option<verbs::Create>,
+    },
+    /// Delete velero resources
+    Delete {
+        #[command(subcommand)]
+        command: Option<verbs::Delete>,
+    },
+    /// Describe velero resources
+    Describe {
+        #[command(subcommand)]
+        command: Option<verbs::Describe>,
+    },
+    /// Get velero resources
+    Get {
+        #[command(subcommand)]
+        command: Option<verbs::Get>,
+    },
+    /// Install Velero
+    Install(Box<install::Install>),
+    /// Work with restores
+    Restore {
+        #[command(subcommand)]
+        command: Option<restore::Command>,
+    },
+    /// Work with schedules
+    Schedule {
+        #[command(subcommand)]
+        command: Option<schedule::Command>,
+    },
+    /// Run the velero server
+    #[command(hide = true)]
+    Server(Box<server::flags::ServerArgs>),
+    /// Uninstall Velero
+    Uninstall(uninstall::Uninstall),
+    /// Print the velero version and associated image
+    Version(version::Version),
+}
+
+/// The command line as clap knows it: the last one of repeated flags counts, and a flag that takes a value takes the next
+/// word whatever it looks like (spec server-cli 8.8).
+pub fn command() -> clap::Command {
+    takes_any_value(Root::command().args_override_self(true))
+}
+
+fn takes_any_value(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let command = names.into_iter().fold(command, |command, name| command.mut_subcommand(name, takes_any_value));
+    command.mut_args(|arg| {
+        let takes_next_word = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+            && !arg.is_positional()
+            && !arg.is_require_equals_set();
+        if takes_next_word { arg.allow_hyphen_values(true) } else { arg }
+    })
+}
+
+/// The program: runs the command of its arguments.
+pub fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            terminal::complain(&format!("An error occurred: start the program's threads: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(run(std::env::args_os()))
+}
+
+/// Runs the command that the words name; the first word is the program.
+pub async fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = command().try_get_matches_from(words).and_then(|matches| Root::from_arg_matches(&matches));
+    let ended = match parsed {
+        Ok(root) => root.run().await,
+        Err(error) => refuse(&error),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn refuse(error: &clap::Error) -> anyhow::Result<()> {
+    match usage::judge(error) {
+        Outcome::Help(text) => Ok(terminal::print(&text)?),
+        Outcome::GroupHelp(path) => help(&path.iter().map(String::as_str).collect::<Vec<_>>()),
+        Outcome::Refused { message, usage } => {
+            terminal::complain(&format!("Error: {message}\n{usage}\n"));
+            Err(anyhow::Error::msg(message))
+        }
+    }
+}
+
+/// Shows the help of a group of commands.
+fn help(path: &[&str]) -> anyhow::Result<()> {
+    let mut root = command();
+    root.build();
+    let group = path.iter().try_fold(&mut root, |command, name| command.find_subcommand_mut(name));
+    let text = group.map(|command| command.render_long_help().to_string()).unwrap_or_default();
+    Ok(terminal::print(&text)?)
+}
+
+impl Root {
+    async fn run(self) -> anyhow::Result<()> {
+        let Some(command) = self.command else { return help(&[]) };
+        let context = Context::new(&self.globals);
+        match command {
+            Command::Backup { command: Some(command) } => command.run(&context).await,
+            Command::Backup { command: None } => help(&["backup"]),
+            Command::BackupLocation { command: Some(command) } => command.run(&context).await,
+            Command::BackupLocation { command: None } => help(&["backup-location"]),
+            Command::Client { command: Some(client_config::Command::Config { command: Some(command) }) } => command.run(),
+            Command::Client { command: Some(client_config::Command::Config { command: None }) } => help(&["client", "config"]),
+            Command::Client { command: None } => help(&["client"]),
+            Command::Completion(completion) => completion.run(),
+            Command::Create { command: Some(command) } => command.run(&context).await,
+            Command::Create { command: None } => help(&["create"]),
+            Command::Delete { command: Some(command) } => command.run(&context).await,
+            Command::Delete { command: None } => help(&["delete"]),
+            Command::Describe { command: Some(command) } => command.run(&context).await,
+            Command::Describe { command: None } => help(&["describe"]),
+            Command::Get { command: Some(command) } => command.run(&context).await,
+            Command::Get { command: None } => help(&["get"]),
+            Command::Install(install) => install.run(&context).await,
+            Command::Restore { command: Some(command) } => command.run(&context).await,
+            Command::Restore { command: None } => help(&["restore"]),
+            Command::Schedule { command: Some(command) } => command.run(&context).await,
+            Command::Schedule { command: None } => help(&["schedule"]),
+            Command::Server(args) => {
+                let connection = context.connection(args.client_qps).await?;
+                server::run(*args, connection).await
+            }
+            Command::Uninstall(uninstall) => uninstall.run(&context).await,
+            Command::Version(version) => version.run(&context).await,
+        }
+    }
+}

@@ -11,10 +11,10 @@ use tokio::net::TcpListener;
 
 use super::Miss;
 use super::body::Body;
-use super::proxy::TOKEN_HEADER;
+use crate::controllers::artifact::serve::PORT;
+use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
 
-const PORT: u16 = 8443;
 /// The label of the server's pods (spec server-cli 10.4).
 const PODS: &str = "deploy=velero";
 
@@ -34,7 +34,7 @@ pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &s
     });
     // The API server vouches for the other end of the tunnel; the certificate is made anew at each start of the server.
     let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().map_err(closed)?;
-    let request = http.get(format!("https://{address}{path}")).header(TOKEN_HEADER, token);
+    let request = http.get(format!("https://{address}{path}")).header(HEADER, token);
     let response = request.send().await.map_err(closed)?;
     match response.status() {
         status if status.is_success() => {}

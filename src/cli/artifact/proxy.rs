@@ -11,17 +11,15 @@ use serde_json::Value;
 
 use super::Miss;
 use super::body::Body;
+use crate::controllers::artifact::serve::{PORT, SERVICE};
+use crate::controllers::artifact::token::HEADER;
 
-/// The Service that leads to the endpoint, its scheme and its port.
-const SERVICE: &str = "https:velero:8443";
-/// The header that carries the token: the proxy keeps `Authorization` for itself.
-pub(super) const TOKEN_HEADER: &str = "X-Velero-Token";
 /// An answer that says why not is short.
 const MAX_REFUSAL: usize = 64 * 1024;
 
 pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &str) -> Result<Body, Miss> {
-    let request = Request::get(format!("/api/v1/namespaces/{namespace}/services/{SERVICE}/proxy{path}"))
-        .header(TOKEN_HEADER, token)
+    let request = Request::get(format!("/api/v1/namespaces/{namespace}/services/https:{SERVICE}:{PORT}/proxy{path}"))
+        .header(HEADER, token)
         .body(KubeBody::empty())
         .map_err(|error| Miss::Closed(error.to_string()))?;
     let response = client.send(request).await.map_err(|error| Miss::Closed(error.to_string()))?;

@@ -7,9 +7,7 @@ use uuid::Uuid;
 
 use crate::api::v1::{DownloadRequest, DownloadRequestPhase, DownloadTargetKind};
 use crate::cli::objects::{Objects, RequestError};
-
-/// Where our server puts the token for its artifact endpoint.
-const TOKEN: &str = "velero.io/artifact-token";
+use crate::controllers::download_request::TOKEN;
 
 /// What the server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]

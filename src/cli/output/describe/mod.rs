@@ -34,6 +34,17 @@ pub enum Fetched<T> {
     Unreadable(String),
 }
 
+impl<T> Fetched<T> {
+    /// The same failure of something else; what was got counts as missing.
+    pub fn map_failure<U>(self) -> Fetched<U> {
+        match self {
+            Self::Got(_) | Self::Missing => Fetched::Missing,
+            Self::NotFetched(why) => Fetched::NotFetched(why),
+            Self::Unreadable(why) => Fetched::Unreadable(why),
+        }
+    }
+}
+
 /// A text under construction: lines whose cells end at tabs, aligned when it is done.
 struct Page<'a> {
     view: &'a View,

@@ -3,12 +3,8 @@
 use super::{Page, auto_included_excluded, auto_true_false, duration, list};
 use crate::api::v1::BackupSpec;
 use crate::api::{BackupHook, BackupResourceHooks, TypedLocalObjectReference};
+use crate::cli::backup::type_lists;
 use crate::cli::output::selector::{self, NONE};
-
-/// Whether the spec filters by the lists that know no scope. One without filters counts as filtering by scope.
-pub(super) fn filters_regardless_of_scope(spec: &BackupSpec) -> bool {
-    !spec.included_resources.is_empty() || !spec.excluded_resources.is_empty() || spec.include_cluster_resources.is_some()
-}
 
 pub(super) fn resource_policy(page: &mut Page<'_>, policy: Option<&TypedLocalObjectReference>) {
     let Some(policy) = policy else { return };
@@ -64,7 +60,8 @@ pub(super) fn backup_spec(page: &mut Page<'_>, spec: &BackupSpec) {
 
 fn resources(page: &mut Page<'_>, spec: &BackupSpec) {
     page.line("Resources:");
-    if filters_regardless_of_scope(spec) {
+    // A spec without filters counts as one that filters by scope.
+    if type_lists(spec).is_old_style() {
         page.line(format_args!("\tIncluded:\t{}", list(&spec.included_resources, "*")));
         page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_resources, NONE)));
         page.line(format_args!("\tCluster-scoped:\t{}", auto_included_excluded(spec.include_cluster_resources)));

@@ -1,0 +1,217 @@
+//! `velero backup create`.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::spec::SpecArgs;
+use crate::api::OwnerReference;
+use crate::api::labels;
+use crate::api::v1::{Backup, BackupStorageLocation, Schedule, VolumeSnapshotLocation};
+use crate::cli::context::Context;
+use crate::cli::flag::{Map, go_bool, merged};
+use crate::cli::objects::Objects;
+use crate::cli::output::{self, OutputArgs};
+use crate::cli::{terminal, wait};
+use crate::runtime::clock::{Clock, System};
+
+/// Create a backup
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Create {
+    /// The backup's name; optional with --from-schedule.
+    name: Option<String>,
+    /// Create a backup from the template of an existing schedule. Cannot be used with any other filters.
+    #[arg(long)]
+    from_schedule: Option<String>,
+    /// Wait for the operation to complete.
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    wait: bool,
+    /// With --wait: exit with 1 unless the backup completed without errors.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    fail_on_error: bool,
+    /// Labels to apply to the backup: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    labels: Vec<Map>,
+    /// Annotations to apply to the backup: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    annotations: Vec<Map>,
+    #[command(flatten)]
+    spec: SpecArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const EXAMPLES: &str = "Examples:
+  # Create a backup containing all resources.
+  velero backup create backup1
+
+  # Create a backup including only the nginx namespace.
+  velero backup create nginx-backup --include-namespaces nginx
+
+  # Create a backup excluding the velero and default namespaces.
+  velero backup create backup2 --exclude-namespaces velero,default
+
+  # Create a backup based on a schedule named daily-backup.
+  velero backup create --from-schedule daily-backup
+
+  # View the YAML for a backup that doesn't snapshot volumes, without sending it to the server.
+  velero backup create backup3 --snapshot-volumes=false -o yaml
+
+  # Wait for a backup to complete before returning from the command.
+  velero backup create backup4 --wait";
+
+impl Create {
+    /// Creates the backup, or only shows it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let format = self.output.format()?;
+        self.spec.check_selectors()?;
+        let backup = match self.schedule_name()? {
+            Some(schedule) => {
+                let schedule = context.objects::<Schedule>().await?.get(schedule).await?;
+                self.from_schedule(&schedule, &context.namespace, System.now())
+            }
+            None => self.from_flags(context).await?,
+        };
+        if let Some(format) = format {
+            return Ok(terminal::print(&output::object(&backup, format, &self.output, &context.view())?)?);
+        }
+        if self.from_schedule.is_some() {
+            terminal::say("Creating backup from schedule, all other filters are ignored.")?;
+        }
+        let backups = context.objects::<Backup>().await?;
+        let name = backups.create(&backup).await?.metadata.name.unwrap_or_default();
+        terminal::say(&format!("Backup request {name:?} submitted successfully."))?;
+        if self.wait {
+            return wait::wait(&backups, &name, self.fail_on_error).await;
+        }
+        Ok(terminal::say(&format!("Run `velero backup describe {name}` or `velero backup logs {name}` for more details."))?)
+    }
+
+    fn schedule_name(&self) -> anyhow::Result<Option<&str>> {
+        match self.from_schedule.as_deref().map(str::trim) {
+            Some("") => bail!("flag must have a non-empty value: --from-schedule"),
+            None if self.name.is_none() => bail!("a backup name is required, unless you are creating based on a schedule"),
+            name => Ok(name),
+        }
+    }
+
+    async fn from_flags(&self, context: &Context) -> anyhow::Result<Backup> {
+        let mut backup = Backup::new(&context.namespace, self.name.clone().unwrap_or_default());
+        backup.spec = self.spec.spec()?;
+        backup.metadata.labels = set(merged(&self.labels));
+        backup.metadata.annotations = set(merged(&self.annotations));
+        let (location, snapshot_locations) = self.spec.locations();
+        if location.is_some() || !snapshot_locations.is_empty() {
+            let client = context.client().await?;
+            if let Some(name) = location {
+                Objects::<BackupStorageLocation>::new(&client, &context.namespace).get(name).await?;
+            }
+            for name in snapshot_locations {
+                Objects::<VolumeSnapshotLocation>::new(&client, &context.namespace).get(name).await?;
+            }
+        }
+        Ok(backup)
+    }
+
+    /// A backup as the schedule itself would make it, besides the labels and annotations that the user adds.
+    fn from_schedule(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Backup {
+        let meta = &schedule.metadata;
+        let schedule_name = meta.name.clone().unwrap_or_default();
+        let name = self.name.clone().unwrap_or_else(|| format!("{schedule_name}-{}", compact(now, TimeZone::UTC)));
+        let mut backup = Backup::new(namespace, name);
+        backup.spec = schedule.spec.template.clone();
+        let template = &schedule.spec.template.metadata.labels;
+        let mut marks = if template.is_empty() { meta.labels.clone().unwrap_or_default() } else { template.clone() };
+        marks.insert(labels::SCHEDULE_NAME.to_owned(), schedule_name.clone());
+        marks.extend(merged(&self.labels));
+        backup.metadata.labels = set(marks);
+        let mut annotations = meta.annotations.clone().unwrap_or_default();
+        annotations.extend(merged(&self.annotations));
+        backup.metadata.annotations = set(annotations);
+        if schedule.spec.use_owner_references_in_backup == Some(true) {
+            backup.metadata.owner_references = Some(vec![OwnerReference {
+                api_version: "velero.io/v1".to_owned(),
+                kind: "Schedule".to_owned(),
+                name: schedule_name,
+                uid: meta.uid.clone().unwrap_or_default(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }]);
+        }
+        backup
+    }
+}
+
+/// A moment as names carry it: `20061102150405`.
+pub(crate) fn compact(moment: Timestamp, zone: TimeZone) -> String {
+    moment.to_zoned(zone).strftime("%Y%m%d%H%M%S").to_string()
+}
+
+/// An empty map is left out.
+pub(crate) fn set(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    Some(map).filter(|map| !map.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
+
+    fn create(line: &str) -> Create {
+        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace())).unwrap().create
+    }
+
+    fn schedule() -> Schedule {
+        let mut schedule = Schedule::new("velero", "daily");
+        schedule.metadata.uid = Some("u".into());
+        schedule.metadata.labels = Some([("from".into(), "schedule".into())].into());
+        schedule.metadata.annotations = Some([("note".into(), "kept".into())].into());
+        schedule.spec.template.included_namespaces = vec!["shop".into()];
+        schedule
+    }
+
+    #[test]
+    fn a_backup_of_a_schedule_is_its_template_with_its_name_and_labels() {
+        let now = "2026-11-23T19:22:17Z".parse().unwrap();
+        let backup = create("--from-schedule daily --labels extra=1 --ttl 1h").from_schedule(&schedule(), "velero", now);
+        assert_eq!(backup.metadata.name.as_deref(), Some("daily-20261123192217"));
+        assert_eq!(backup.spec, schedule().spec.template);
+        let labels = backup.metadata.labels.unwrap();
+        let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(labels, ["extra=1", "from=schedule", "velero.io/schedule-name=daily"]);
+        assert_eq!(backup.metadata.annotations.unwrap()["note"], "kept");
+        assert_eq!(backup.metadata.owner_references, None);
+    }
+
+    #[test]
+    fn labels_of_the_template_replace_those_of_the_schedule() {
+        let mut schedule = schedule();
+        schedule.spec.template.metadata.labels = [("from".into(), "template".into())].into();
+        schedule.spec.use_owner_references_in_backup = Some(true);
+        let backup = create("named --from-schedule daily").from_schedule(&schedule, "velero", Timestamp::UNIX_EPOCH);
+        assert_eq!(backup.metadata.name.as_deref(), Some("named"));
+        assert_eq!(backup.metadata.labels.unwrap()["from"], "template");
+        let owner = &backup.metadata.owner_references.unwrap()[0];
+        assert_eq!((owner.name.as_str(), owner.uid.as_str(), owner.controller), ("daily", "u", Some(true)));
+    }
+
+    #[test]
+    fn a_name_is_needed_unless_a_schedule_gives_one() {
+        assert!(create("").schedule_name().is_err());
+        assert!(create("x --from-schedule=").schedule_name().is_err());
+        assert_eq!(create("x").schedule_name().unwrap(), None);
+        assert_eq!(create("--from-schedule daily").schedule_name().unwrap(), Some("daily"));
+    }
+}

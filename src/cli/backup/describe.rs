@@ -1,0 +1,193 @@
+//! `velero backup describe`.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use kube::Client;
+
+use crate::api::artifact::{BackupMethod, NativeSnapshot, NativeSnapshotInfo, VolumeInfo};
+use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest, DownloadTargetKind, PodVolumeBackup};
+use crate::api::{labels, names};
+use crate::cli::artifact::{Artifacts, DownloadArgs};
+use crate::cli::context::Context;
+use crate::cli::flag::{Selector, go_bool};
+use crate::cli::objects::{Objects, RequestError};
+use crate::cli::output::describe::backup::{BackupDetails, BackupFacts, Snapshots};
+use crate::cli::output::describe::{self, Fetched};
+use crate::cli::output::json;
+use crate::cli::terminal;
+
+mod csi;
+
+/// How long one of a run's files is waited for.
+pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Describe backups
+#[derive(Clone, Debug, clap::Args)]
+pub struct Describe {
+    /// The backups to describe; all if none is named.
+    names: Vec<String>,
+    /// Only show items matching this label selector.
+    #[arg(short = 'l', long)]
+    selector: Option<Selector>,
+    /// Display additional detail in the command output.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    details: bool,
+    /// Output display format: 'plaintext' or 'json'. 'json' only applies to a single backup.
+    #[arg(short, long, default_value = "plaintext")]
+    output: String,
+    #[command(flatten)]
+    download: DownloadArgs,
+}
+
+impl Describe {
+    /// Shows all that is known of the backups.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        if !matches!(self.output.as_str(), "plaintext" | "json") {
+            bail!("invalid output format '{}'. valid value are 'plaintext, json'", self.output);
+        }
+        let client = context.client().await?;
+        let backups = Objects::<Backup>::new(&client, &context.namespace);
+        let listing = backups.named_or_listed(&self.names, self.selector.as_ref()).await?;
+        let single = listing.items.len() == 1;
+        let options = self.download.options(FETCH_TIMEOUT, context);
+        let reader = Reader { artifacts: Artifacts::new(client.clone(), &context.namespace, options), client, namespace: &context.namespace };
+        for (number, backup) in listing.items.into_iter().enumerate() {
+            let facts = reader.facts(backup, self.details).await?;
+            if single && self.output == "json" {
+                let value = describe::backup_json(&facts, &context.view());
+                terminal::say(&json::render(&value, 4)?)?;
+            } else {
+                let gap = if number > 0 { "\n\n" } else { "" };
+                terminal::print(&format!("{gap}{}", describe::backup::text(&facts, &context.view())))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what is shown of a backup besides the object itself.
+struct Reader<'a> {
+    client: Client,
+    namespace: &'a str,
+    artifacts: Artifacts,
+}
+
+impl Reader<'_> {
+    async fn facts(&self, backup: Backup, details: bool) -> Result<BackupFacts, RequestError> {
+        let name = backup.metadata.name.clone().unwrap_or_default();
+        let status = &backup.status;
+        let delete_requests = Objects::<DeleteBackupRequest>::new(&self.client, self.namespace);
+        let pod_volume_backups = Objects::<PodVolumeBackup>::new(&self.client, self.namespace);
+        let label = names::label_value(&name);
+        let unreachable = self.unreachable(&backup).await?;
+        let fetch = Fetch { artifacts: &self.artifacts, name: &name, unreachable: unreachable.as_deref() };
+        let (warned, operated) = (status.warnings > 0 || status.errors > 0, status.backup_item_operations_attempted > 0);
+        Ok(BackupFacts {
+            delete_requests: delete_requests.labelled(labels::BACKUP_NAME, &label).await?,
+            pod_volume_backups: pod_volume_backups.labelled(labels::BACKUP_NAME, &label).await?,
+            results: if warned { Some(fetch.json(DownloadTargetKind::BackupResults).await) } else { None },
+            snapshots: self.snapshots(&backup, &fetch).await,
+            details: if details {
+                Some(BackupDetails {
+                    resource_list: fetch.json(DownloadTargetKind::BackupResourceList).await,
+                    operations: if operated {
+                        Some(fetch.json(DownloadTargetKind::BackupItemOperations).await)
+                    } else {
+                        None
+                    },
+                })
+            } else {
+                None
+            },
+            backup,
+        })
+    }
+
+    /// Why no file of the backup can be fetched, if that is certain: asking would only cost the user the time limit, once
+    /// for each file.
+    async fn unreachable(&self, backup: &Backup) -> Result<Option<String>, RequestError> {
+        let location = &backup.spec.storage_location;
+        if location.is_empty() {
+            return Ok(Some("the backup names no storage location yet".to_owned()));
+        }
+        let locations = Objects::<BackupStorageLocation>::new(&self.client, self.namespace);
+        let found = locations.find(location).await?;
+        Ok(found.is_none().then(|| format!("backup storage location {location:?} does not exist")))
+    }
+
+    async fn snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
+        match fetch.json::<Option<Vec<VolumeInfo>>>(DownloadTargetKind::BackupVolumeInfos).await {
+            Fetched::Got(volumes) => Fetched::Got(by_method(volumes.unwrap_or_default())),
+            Fetched::Missing => self.older_snapshots(backup, fetch).await,
+            Fetched::NotFetched(why) => Fetched::NotFetched(why),
+            Fetched::Unreadable(why) => Fetched::Unreadable(why),
+        }
+    }
+
+    /// The files of releases before 1.13.
+    async fn older_snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
+        let mut snapshots = Snapshots { from_older_files: true, ..Snapshots::default() };
+        if backup.status.volume_snapshots_attempted > 0 {
+            match fetch.json::<Option<Vec<NativeSnapshot>>>(DownloadTargetKind::BackupVolumeSnapshots).await {
+                Fetched::Got(list) => snapshots.native = list.unwrap_or_default().iter().map(native).collect(),
+                failed => return failed.map_failure(),
+            }
+        }
+        if backup.status.csi_volume_snapshots_attempted > 0 {
+            let volume_snapshots = match fetch.json(DownloadTargetKind::CsiBackupVolumeSnapshots).await {
+                Fetched::Got(list) => list,
+                failed => return failed.map_failure(),
+            };
+            match fetch.json(DownloadTargetKind::CsiBackupVolumeSnapshotContents).await {
+                Fetched::Got(contents) => snapshots.csi = csi::volumes(&volume_snapshots, &contents),
+                failed => return failed.map_failure(),
+            }
+        }
+        Fetched::Got(snapshots)
+    }
+}
+
+/// Fetches files of one run.
+pub(crate) struct Fetch<'a> {
+    pub(crate) artifacts: &'a Artifacts,
+    pub(crate) name: &'a str,
+    /// Why asking is in vain.
+    pub(crate) unreachable: Option<&'a str>,
+}
+
+impl Fetch<'_> {
+    pub(crate) async fn json<T: serde::de::DeserializeOwned>(&self, kind: DownloadTargetKind) -> Fetched<T> {
+        match self.unreachable {
+            Some(why) => Fetched::NotFetched(why.to_owned()),
+            None => self.artifacts.json(&kind, self.name).await,
+        }
+    }
+}
+
+fn by_method(volumes: Vec<VolumeInfo>) -> Snapshots {
+    let mut snapshots = Snapshots::default();
+    for volume in volumes {
+        match volume.backup_method {
+            Some(BackupMethod::NativeSnapshot) => snapshots.native.push(volume),
+            Some(BackupMethod::CsiSnapshot) => snapshots.csi.push(volume),
+            _ => {}
+        }
+    }
+    snapshots
+}
+
+fn native(snapshot: &NativeSnapshot) -> VolumeInfo {
+    VolumeInfo {
+        pv_name: snapshot.spec.persistent_volume_name.clone(),
+        native_snapshot_info: Some(NativeSnapshotInfo {
+            snapshot_handle: snapshot.status.provider_snapshot_id.clone(),
+            volume_type: snapshot.spec.volume_type.clone(),
+            volume_az: snapshot.spec.volume_az.clone(),
+            iops: snapshot.spec.volume_iops.map(|iops| iops.to_string()).unwrap_or_default(),
+            ..NativeSnapshotInfo::default()
+        }),
+        ..VolumeInfo::default()
+    }
+}

@@ -1,0 +1,47 @@
+//! `velero backup …`.
+
+mod create;
+mod describe;
+mod download;
+mod get;
+mod logs;
+mod spec;
+
+pub use create::Create;
+pub(crate) use create::{compact, set};
+pub use describe::Describe;
+pub(crate) use describe::{FETCH_TIMEOUT, Fetch};
+pub use download::Download;
+pub use get::Get;
+pub use logs::Logs;
+pub(crate) use spec::type_lists;
+
+use super::context::Context;
+
+/// Commands that work with backups.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create a backup
+    Create(Box<Create>),
+    /// Describe backups
+    Describe(Describe),
+    /// Download all Kubernetes manifests for a backup
+    Download(Download),
+    /// Get backups
+    Get(Get),
+    /// Get backup logs
+    Logs(Logs),
+}
+
+impl Command {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Create(create) => create.run(context).await,
+            Self::Describe(describe) => describe.run(context).await,
+            Self::Download(download) => download.run(context).await,
+            Self::Get(get) => get.run(context).await,
+            Self::Logs(logs) => logs.run(context).await,
+        }
+    }
+}

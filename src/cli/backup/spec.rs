@@ -1,0 +1,247 @@
+//! The flags that make a backup's spec (spec server-cli 8.3).
+
+use std::collections::BTreeMap;
+
+use crate::api::v1::{BackupSpec, BackupUploaderConfig};
+use crate::api::{GoDuration, TypedLocalObjectReference};
+use crate::cli::flag::{OptionalBool, OrSelector, Selector, StringArray};
+use crate::select::backup::TypeLists;
+use crate::select::validation;
+
+/// What to back up, and how.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SpecArgs {
+    /// How long before the backup can be garbage collected; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    ttl: GoDuration,
+    /// Namespaces to include in the backup (use '*' for all namespaces).
+    #[arg(long, default_value = "*")]
+    include_namespaces: StringArray,
+    /// Namespaces to exclude from the backup.
+    #[arg(long)]
+    exclude_namespaces: Option<StringArray>,
+    /// Resources to include in the backup, formatted as resource.group (use '*' for all resources).
+    #[arg(long)]
+    include_resources: Option<StringArray>,
+    /// Resources to exclude from the backup, formatted as resource.group.
+    #[arg(long)]
+    exclude_resources: Option<StringArray>,
+    /// Cluster-scoped resources to include in the backup, formatted as resource.group.
+    #[arg(long)]
+    include_cluster_scoped_resources: Option<StringArray>,
+    /// Cluster-scoped resources to exclude from the backup, formatted as resource.group ('*' for all).
+    #[arg(long)]
+    exclude_cluster_scoped_resources: Option<StringArray>,
+    /// Namespaced resources to include in the backup, formatted as resource.group ('*' for all).
+    #[arg(long)]
+    include_namespace_scoped_resources: Option<StringArray>,
+    /// Namespaced resources to exclude from the backup, formatted as resource.group ('*' for all).
+    #[arg(long)]
+    exclude_namespace_scoped_resources: Option<StringArray>,
+    /// Include cluster-scoped resources in the backup; not together with the lists by scope.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    include_cluster_resources: Option<OptionalBool>,
+    /// Location in which to store the backup.
+    #[arg(long)]
+    storage_location: Option<String>,
+    /// List of locations (at most one per provider) where volume snapshots should be stored.
+    #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
+    volume_snapshot_locations: Vec<String>,
+    /// Only back up resources matching this label selector.
+    #[arg(short = 'l', long)]
+    selector: Option<Selector>,
+    /// Back up resources matching at least one of these label selectors, separated by ' or '.
+    #[arg(long)]
+    or_selector: Option<OrSelector>,
+    /// Items to back up first, by kind and in order: 'pods=ns1/pod1,ns1/pod2;persistentvolumeclaims=ns1/pvc4'.
+    #[arg(long)]
+    ordered_resources: Option<String>,
+    /// Take snapshots of PersistentVolumes as part of the backup; if unset, where something can.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    snapshot_volumes: Option<OptionalBool>,
+    /// Specify whether snapshot data should be moved.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    snapshot_move_data: Option<OptionalBool>,
+    /// The data mover to be used by the backup; the built-in one if unset or 'velero'.
+    #[arg(long)]
+    data_mover: Option<String>,
+    /// Use pod volume file system backup by default for volumes.
+    #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL")]
+    default_volumes_to_fs_backup: Option<OptionalBool>,
+    /// How long to wait for a CSI snapshot to be taken; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    csi_snapshot_timeout: GoDuration,
+    /// How long to wait for asynchronous plugin operations; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    item_operation_timeout: GoDuration,
+    /// The ConfigMap with the resource policies the backup should use.
+    #[arg(long)]
+    resource_policies_configmap: Option<String>,
+    /// Number of files to upload at the same time.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    parallel_files_upload: i64,
+}
+
+/// Flags that do not go together or cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// Both kinds of selector.
+    #[error("either a 'selector' or an 'or-selector' can be specified, but not both")]
+    Selectors,
+    /// A list contradicts itself, or two contradict one another.
+    #[error("{}", .0.join("; "))]
+    Lists(Vec<String>),
+    /// `--ordered-resources` is not a list of `kind=names`.
+    #[error("invalid OrderedResources '{0}': expected kind=namespace/name,namespace/name;kind=…")]
+    OrderedResources(String),
+}
+
+impl SpecArgs {
+    /// The names whose existence is checked before anything is sent.
+    pub fn locations(&self) -> (Option<&str>, &[String]) {
+        (self.storage_location.as_deref().filter(|name| !name.is_empty()), &self.volume_snapshot_locations)
+    }
+
+    /// Whether both kinds of selector were given: checked before anything else.
+    pub fn check_selectors(&self) -> Result<(), SpecError> {
+        if self.selector.is_some() && self.or_selector.is_some() { Err(SpecError::Selectors) } else { Ok(()) }
+    }
+
+    /// The spec, checked as far as that is possible without the server.
+    pub fn spec(&self) -> Result<BackupSpec, SpecError> {
+        let spec = BackupSpec {
+            included_namespaces: self.include_namespaces.0.clone(),
+            excluded_namespaces: list(self.exclude_namespaces.as_ref()),
+            included_resources: list(self.include_resources.as_ref()),
+            excluded_resources: list(self.exclude_resources.as_ref()),
+            included_cluster_scoped_resources: list(self.include_cluster_scoped_resources.as_ref()),
+            excluded_cluster_scoped_resources: list(self.exclude_cluster_scoped_resources.as_ref()),
+            included_namespace_scoped_resources: list(self.include_namespace_scoped_resources.as_ref()),
+            excluded_namespace_scoped_resources: list(self.exclude_namespace_scoped_resources.as_ref()),
+            include_cluster_resources: OptionalBool::of(self.include_cluster_resources),
+            label_selector: self.selector.clone().map(|Selector(selector)| selector),
+            or_label_selectors: self.or_selector.clone().unwrap_or_default().0,
+            snapshot_volumes: OptionalBool::of(self.snapshot_volumes),
+            snapshot_move_data: OptionalBool::of(self.snapshot_move_data),
+            default_volumes_to_fs_backup: OptionalBool::of(self.default_volumes_to_fs_backup),
+            ttl: self.ttl.clone(),
+            csi_snapshot_timeout: self.csi_snapshot_timeout.clone(),
+            item_operation_timeout: self.item_operation_timeout.clone(),
+            storage_location: self.storage_location.clone().unwrap_or_default(),
+            volume_snapshot_locations: self.volume_snapshot_locations.clone(),
+            data_mover: self.data_mover.clone().unwrap_or_default(),
+            ordered_resources: ordered_resources(self.ordered_resources.as_deref().unwrap_or_default())?,
+            resource_policy: self.resource_policies_configmap.as_ref().filter(|name| !name.is_empty()).map(|name| {
+                TypedLocalObjectReference { api_group: None, kind: "configmap".to_owned(), name: name.clone() }
+            }),
+            uploader_config: (self.parallel_files_upload > 0).then(|| BackupUploaderConfig {
+                parallel_files_upload: self.parallel_files_upload,
+                ..BackupUploaderConfig::default()
+            }),
+            ..BackupSpec::default()
+        };
+        check_lists(&spec)?;
+        Ok(spec)
+    }
+}
+
+fn list(flag: Option<&StringArray>) -> Vec<String> {
+    flag.cloned().unwrap_or_default().0
+}
+
+fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
+    let mut errors = validation::backup_namespaces(&spec.included_namespaces, &spec.excluded_namespaces);
+    if errors.is_empty() {
+        let lists = type_lists(spec);
+        if lists.is_old_style() && lists.has_new_style() {
+            errors = validation::backup_resources(lists);
+            errors.truncate(1);
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(SpecError::Lists(errors)) }
+}
+
+/// The lists of a spec that choose resource types.
+pub(crate) fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
+    TypeLists {
+        included: &spec.included_resources,
+        excluded: &spec.excluded_resources,
+        include_cluster: spec.include_cluster_resources,
+        included_cluster_scoped: &spec.included_cluster_scoped_resources,
+        excluded_cluster_scoped: &spec.excluded_cluster_scoped_resources,
+        included_namespace_scoped: &spec.included_namespace_scoped_resources,
+        excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
+    }
+}
+
+/// `kind=names;kind=names`; blanks around both do not count.
+fn ordered_resources(text: &str) -> Result<BTreeMap<String, String>, SpecError> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    text.split(';')
+        .map(|entry| match entry.split('=').collect::<Vec<_>>()[..] {
+            [kind, names] => Ok((kind.trim().to_owned(), names.trim().to_owned())),
+            _ => Err(SpecError::OrderedResources(entry.to_owned())),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        spec: SpecArgs,
+    }
+
+    fn spec(line: &str) -> Result<BackupSpec, SpecError> {
+        let words = std::iter::once("backup").chain(line.split_whitespace());
+        Line::try_parse_from(words).unwrap().spec.spec()
+    }
+
+    #[test]
+    fn without_flags_everything_is_left_to_the_server() {
+        let want = BackupSpec { included_namespaces: vec!["*".into()], ..BackupSpec::default() };
+        assert_eq!(spec("").unwrap(), want);
+    }
+
+    #[test]
+    fn switches_are_true_when_bare() {
+        let spec = spec("--snapshot-volumes --snapshot-move-data=false --default-volumes-to-restic").unwrap();
+        assert_eq!(spec.snapshot_volumes, Some(true));
+        assert_eq!(spec.snapshot_move_data, Some(false));
+        assert_eq!(spec.default_volumes_to_fs_backup, Some(true));
+    }
+
+    #[test]
+    fn locations_add_up() {
+        let spec = spec("--volume-snapshot-locations a,b --volume-snapshot-locations c").unwrap();
+        assert_eq!(spec.volume_snapshot_locations, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn old_and_new_filters_do_not_go_together() {
+        let error = spec("--include-resources pods --include-cluster-scoped-resources nodes").unwrap_err().to_string();
+        assert!(error.contains("They cannot be used together"), "{error}");
+    }
+
+    #[test]
+    fn namespace_lists_must_make_sense() {
+        assert!(spec("--include-namespaces a,* ").is_err());
+        assert!(spec("--include-namespaces a,b* --exclude-namespaces c").is_ok());
+    }
+
+    #[test]
+    fn the_order_of_resources_is_read_by_kind() {
+        let spec = spec("--ordered-resources pods=a/b,a/c;pvcs=d").unwrap();
+        assert_eq!(spec.ordered_resources["pods"], "a/b,a/c");
+        assert_eq!(spec.ordered_resources["pvcs"], "d");
+        assert!(ordered_resources("pods").is_err());
+    }
+}

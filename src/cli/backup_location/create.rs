@@ -1,0 +1,136 @@
+//! `velero backup-location create`.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use super::{ca_cert, credential, defaults};
+use crate::api::GoDuration;
+use crate::api::v1::{AccessMode, BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage};
+use crate::cli::backup::set;
+use crate::cli::context::Context;
+use crate::cli::flag::{Map, go_bool, merged};
+use crate::cli::output::{self, OutputArgs};
+use crate::cli::terminal;
+
+/// Create a backup storage location
+#[derive(Clone, Debug, clap::Args)]
+pub struct Create {
+    /// The location's name.
+    name: String,
+    /// Name of the backup storage provider (e.g. aws, velero.io/fs).
+    #[arg(long)]
+    provider: Option<String>,
+    /// Name of the object storage bucket where backups should be stored.
+    #[arg(long)]
+    bucket: Option<String>,
+    /// The Secret and its key with the credentials of this location: secret-name=key.
+    #[arg(long, action = clap::ArgAction::Append)]
+    credential: Vec<Map>,
+    /// Make this the default backup storage location.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    default: bool,
+    /// Prefix under which all Velero data should be stored within the bucket.
+    #[arg(long)]
+    prefix: Option<String>,
+    /// How often to look for backups in the location that the cluster does not know; 0s disables it. Default: 1 minute.
+    #[arg(long)]
+    backup_sync_period: Option<GoDuration>,
+    /// How often to verify that the location is valid; 0s disables it. Default: 1 minute.
+    #[arg(long)]
+    validation_frequency: Option<GoDuration>,
+    /// Configuration of the provider: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    config: Vec<Map>,
+    /// Labels to apply to the location: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    labels: Vec<Map>,
+    /// File containing a certificate bundle to use when verifying TLS connections to the object store.
+    #[arg(long)]
+    cacert: Option<PathBuf>,
+    /// What may be done with the location.
+    #[arg(long, default_value = "ReadWrite", value_parser = ["ReadWrite", "ReadOnly"])]
+    access_mode: String,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Create {
+    /// Creates the location, or only shows it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let format = self.output.format()?;
+        let location = self.location(&context.namespace)?;
+        if let Some(format) = format {
+            return Ok(terminal::print(&output::object(&location, format, &self.output, &context.view())?)?);
+        }
+        let locations = context.objects::<BackupStorageLocation>().await?;
+        if self.default && !defaults(&locations).await?.is_empty() {
+            bail!("there is already exist default backup storage location, please unset it first or do not set --default flag");
+        }
+        locations.create(&location).await?;
+        Ok(terminal::say(&format!("Backup storage location {:?} configured successfully.", self.name))?)
+    }
+
+    fn location(&self, namespace: &str) -> anyhow::Result<BackupStorageLocation> {
+        let Some(provider) = self.provider.clone().filter(|provider| !provider.is_empty()) else {
+            bail!("--provider is required")
+        };
+        let Some(bucket) = self.bucket.clone().filter(|bucket| !bucket.is_empty()) else { bail!("--bucket is required") };
+        let negative = |period: &GoDuration| period.value().is_ok_and(|value| value.is_negative());
+        if self.backup_sync_period.as_ref().is_some_and(negative) {
+            bail!("--backup-sync-period must be non-negative");
+        }
+        let mut location = BackupStorageLocation::new(namespace, &self.name);
+        location.metadata.labels = set(merged(&self.labels));
+        location.spec = BackupStorageLocationSpec {
+            provider,
+            config: merged(&self.config),
+            credential: credential(&self.credential)?,
+            object_storage: Some(ObjectStorage {
+                bucket,
+                prefix: self.prefix.clone().unwrap_or_default(),
+                ca_cert: ca_cert(self.cacert.as_deref())?,
+                ..ObjectStorage::default()
+            }),
+            default: self.default,
+            access_mode: Some(AccessMode::from(self.access_mode.as_str())),
+            backup_sync_period: self.backup_sync_period.clone(),
+            validation_frequency: self.validation_frequency.clone(),
+            ..BackupStorageLocationSpec::default()
+        };
+        Ok(location)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
+
+    fn location(line: &str) -> anyhow::Result<BackupStorageLocation> {
+        let words = ["create", "l", "--provider=p", "--bucket=b"].into_iter().chain(line.split_whitespace());
+        Line::try_parse_from(words).unwrap().create.location("velero")
+    }
+
+    #[test]
+    fn periods_are_written_only_if_given() {
+        assert_eq!(location("").unwrap().spec.backup_sync_period, None);
+        assert_eq!(location("--backup-sync-period 0s").unwrap().spec.backup_sync_period, Some(GoDuration::ZERO));
+        assert!(location("--backup-sync-period=-1m").is_err());
+    }
+
+    #[test]
+    fn without_a_credential_there_is_no_reference_to_one() {
+        assert_eq!(location("").unwrap().spec.credential, None);
+        assert_eq!(location("--credential s=k").unwrap().spec.credential.unwrap().key, "k");
+        assert!(location("--credential a=b,c=d").is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! Creating the objects of an installation (spec server-cli 10.3).
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures::future::try_join_all;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use kube::runtime::wait::{await_condition, conditions};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+use crate::cli::objects::RequestError;
+use crate::cli::terminal;
+
+/// Who owns the fields that `--apply` writes.
+const FIELD_MANAGER: &str = "velero-cli";
+/// How long the API server may take to serve new kinds.
+const DEFINITIONS_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Creates the definitions, waits until they are served, and creates the rest. What exists is left alone, or with `apply`
+/// made equal.
+pub(super) async fn install(client: &Client, objects: Vec<Value>, apply: bool) -> anyhow::Result<()> {
+    let (definitions, others): (Vec<Value>, Vec<Value>) =
+        objects.into_iter().partition(|object| object["kind"] == "CustomResourceDefinition");
+    for definition in &definitions {
+        put(client, definition, apply).await?;
+    }
+    terminal::say("Waiting for resources to be ready in cluster...")?;
+    served(client, &definitions).await?;
+    for object in &others {
+        put(client, object, apply).await?;
+    }
+    Ok(())
+}
+
+async fn served(client: &Client, definitions: &[Value]) -> anyhow::Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let names = definitions.iter().filter_map(|definition| definition["metadata"]["name"].as_str());
+    let all = try_join_all(names.map(|name| await_condition(api.clone(), name, conditions::is_crd_established())));
+    match tokio::time::timeout(DEFINITIONS_TIMEOUT, all).await {
+        Ok(established) => established.map(drop).context("error polling for CRDs"),
+        Err(_) => bail!("timeout reached, CRDs not ready"),
+    }
+}
+
+async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()> {
+    let dynamic: DynamicObject = serde_json::from_value(object.clone())?;
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    let name = dynamic.name_any();
+    let say = |what: &str| terminal::say(&format!("{kind}/{name}: {what}"));
+    say("attempting to create resource client")?;
+    let resource = resource(object)?;
+    let api: Api<DynamicObject> = match &dynamic.metadata.namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    if apply {
+        say("attempting to apply resource")?;
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = api.patch(&name, &params, &Patch::Apply(&dynamic)).await.map_err(|error| RequestError::of(error, &kind));
+        applied.with_context(|| format!("Error applying resource {kind}/{name}"))?;
+        return Ok(say("applied")?);
+    }
+    say("attempting to create resource")?;
+    match api.create(&PostParams::default(), &dynamic).await.map_err(|error| RequestError::of(error, &kind)) {
+        Ok(_) => say("created")?,
+        Err(error) if error.is_already_exists() => {
+            say("already exists, proceeding")?;
+            let existing = api.get(&name).await.ok().and_then(|existing| serde_json::to_value(existing).ok());
+            if existing.is_some_and(|existing| !covers(&existing, object)) {
+                say("differs from what this command installs; --apply updates it")?;
+            }
+        }
+        Err(error) => return Err(error).with_context(|| format!("Error creating resource {kind}/{name}")),
+    }
+    Ok(())
+}
+
+fn resource(object: &Value) -> anyhow::Result<ApiResource> {
+    let (kind, version) = (object["kind"].as_str().unwrap_or_default(), object["apiVersion"].as_str().unwrap_or_default());
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+    let plural = match kind {
+        "CustomResourceDefinition" => "customresourcedefinitions",
+        "Namespace" => "namespaces",
+        "ClusterRoleBinding" => "clusterrolebindings",
+        "ServiceAccount" => "serviceaccounts",
+        "Secret" => "secrets",
+        "Service" => "services",
+        "Deployment" => "deployments",
+        "DaemonSet" => "daemonsets",
+        "BackupStorageLocation" => "backupstoragelocations",
+        "VolumeSnapshotLocation" => "volumesnapshotlocations",
+        other => bail!("an installation has no objects of kind {other}"),
+    };
+    Ok(ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural))
+}
+
+/// Whether an object in the cluster has all that is wanted; what the API server added does not count.
+fn covers(existing: &Value, wanted: &Value) -> bool {
+    match (existing, wanted) {
+        (_, Value::Null) => true,
+        (Value::Object(existing), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| covers(existing.get(key).unwrap_or(&Value::Null), wanted))
+        }
+        (Value::Array(existing), Value::Array(wanted)) => {
+            existing.len() == wanted.len() && existing.iter().zip(wanted).all(|(existing, wanted)| covers(existing, wanted))
+        }
+        // An empty object may be absent.
+        (Value::Null, Value::Object(wanted)) => wanted.is_empty(),
+        (existing, wanted) => existing == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::install::{InstallOptions, objects};
+
+    #[test]
+    fn what_the_server_adds_is_no_difference() {
+        let wanted = json!({"metadata": {"name": "a", "creationTimestamp": null}, "spec": {"ports": [{"port": 1}], "x": {}}});
+        let mut existing = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"ports": [{"port": 1, "protocol": "TCP"}]}});
+        assert!(covers(&existing, &wanted));
+        existing["spec"]["ports"][0]["port"] = json!(2);
+        assert!(!covers(&existing, &wanted));
+    }
+
+    #[test]
+    fn every_object_of_an_installation_has_a_resource() {
+        for object in objects(&InstallOptions::default()).unwrap() {
+            resource(&object).unwrap();
+        }
+    }
+}

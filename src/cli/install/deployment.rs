@@ -1,0 +1,255 @@
+//! The server's Deployment (spec server-cli 10.4; decisions 8, 23, 24).
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction, HostPathVolumeSource,
+    NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodOS, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
+    SecretVolumeSource, Volume as PodVolume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::image::pull_policy;
+use super::objects::{CREDENTIALS, labels, metadata};
+use super::options::{ARTIFACTS_PORT, InstallOptions, METRICS_PORT, Resources, Volume};
+
+/// The user and group of our image.
+const IMAGE_USER: i64 = 65532;
+/// The volume of a filesystem location.
+const STORE: &str = "store";
+
+pub(super) fn deployment(options: &InstallOptions) -> Deployment {
+    Deployment {
+        metadata: metadata(Some(&options.namespace), "velero"),
+        spec: Some(DeploymentSpec {
+            selector: LabelSelector { match_labels: Some(selector()), ..LabelSelector::default() },
+            strategy: options.volume.as_ref().map(|_| DeploymentStrategy {
+                // Two servers must not write to one directory while the leader changes (decision 23).
+                type_: Some("Recreate".to_owned()),
+                ..DeploymentStrategy::default()
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(pod_labels(options)),
+                    annotations: Some(pod_annotations(options)),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(options)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+fn selector() -> BTreeMap<String, String> {
+    BTreeMap::from([("deploy".to_owned(), "velero".to_owned())])
+}
+
+fn pod_labels(options: &InstallOptions) -> BTreeMap<String, String> {
+    let mut all = labels();
+    all.extend(options.pod_labels.clone());
+    // Without it the Deployment would not know its pods.
+    all.extend(selector());
+    all
+}
+
+fn pod_annotations(options: &InstallOptions) -> BTreeMap<String, String> {
+    let scraped = [("scrape", "true".to_owned()), ("port", METRICS_PORT.to_string()), ("path", "/metrics".to_owned())];
+    let mut all: BTreeMap<String, String> =
+        scraped.into_iter().map(|(key, value)| (format!("prometheus.io/{key}"), value)).collect();
+    all.extend(options.pod_annotations.clone());
+    all
+}
+
+fn pod(options: &InstallOptions) -> PodSpec {
+    let mut volumes = vec![empty_dir("plugins"), empty_dir("scratch")];
+    volumes.extend(credentials_volume(options));
+    volumes.extend(options.volume.as_ref().map(store_volume));
+    let node = match &options.volume {
+        Some(Volume::HostPath { node, .. }) => {
+            Some(BTreeMap::from([("kubernetes.io/hostname".to_owned(), node.clone())]))
+        }
+        _ => None,
+    };
+    PodSpec {
+        restart_policy: Some("Always".to_owned()),
+        service_account_name: Some(options.service_account().to_owned()),
+        os: Some(PodOS { name: "linux".to_owned() }),
+        affinity: Some(not_on_windows()),
+        node_selector: node,
+        priority_class_name: options.priority_class.clone(),
+        security_context: options.volume.as_ref().map(owner),
+        containers: vec![container(options)],
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+/// Whoever may write to the volume: a claim is given to the image's group; a node's directory belongs to root, and nothing
+/// in the image could give it away.
+fn owner(volume: &Volume) -> PodSecurityContext {
+    match volume {
+        Volume::Claim(_) => PodSecurityContext {
+            fs_group: Some(IMAGE_USER),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            ..PodSecurityContext::default()
+        },
+        Volume::HostPath { .. } => PodSecurityContext { run_as_user: Some(0), ..PodSecurityContext::default() },
+    }
+}
+
+fn container(options: &InstallOptions) -> Container {
+    let mut args = vec!["server".to_owned(), options.features_flag()];
+    args.extend(options.server.arguments());
+    let mut env = vec![
+        variable("VELERO_SCRATCH_DIR", "/scratch"),
+        field("VELERO_NAMESPACE", "metadata.namespace"),
+        variable("LD_LIBRARY_PATH", "/plugins"),
+        // Who leads (decision 8): a restarted container of the same pod takes its own lease back.
+        field("POD_NAME", "metadata.name"),
+        field("POD_UID", "metadata.uid"),
+        variable("CONTAINER_NAME", "velero"),
+        // The image has no /tmp.
+        variable("TMPDIR", "/scratch"),
+    ];
+    env.extend(credential_variables(options));
+    if options.csi_early_frequent_polling {
+        env.push(variable("CSI_SNAPSHOT_EARLY_FREQUENT_POLLING", "true"));
+    }
+    let mut mounts = vec![mount("plugins", "/plugins"), mount("scratch", "/scratch")];
+    mounts.extend(credentials_mount(options));
+    mounts.extend(options.volume.as_ref().map(|_| mount(STORE, options.mount_path())));
+    Container {
+        name: "velero".to_owned(),
+        image: Some(options.image.clone()),
+        image_pull_policy: Some(pull_policy(&options.image).to_owned()),
+        command: Some(vec!["/velero".to_owned()]),
+        args: Some(args),
+        env: Some(env),
+        ports: Some(vec![port("metrics", METRICS_PORT), port("artifacts", ARTIFACTS_PORT)]),
+        resources: requirements(options.resources),
+        liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(6), ..probe("/healthz") }),
+        readiness_probe: Some(Probe { period_seconds: Some(5), ..probe("/readyz") }),
+        volume_mounts: Some(mounts),
+        ..Container::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("metrics".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        ..Probe::default()
+    }
+}
+
+fn store_volume(volume: &Volume) -> PodVolume {
+    let mut store = PodVolume { name: STORE.to_owned(), ..PodVolume::default() };
+    match volume {
+        Volume::Claim(name) => {
+            store.persistent_volume_claim =
+                Some(PersistentVolumeClaimVolumeSource { claim_name: name.clone(), ..Default::default() });
+        }
+        Volume::HostPath { directory, .. } => {
+            store.host_path =
+                Some(HostPathVolumeSource { path: directory.clone(), type_: Some("DirectoryOrCreate".to_owned()) });
+        }
+    }
+    store
+}
+
+/// Affinity to nodes that do not run Windows, where the image does not run.
+pub(super) fn not_on_windows() -> Affinity {
+    let requirement = NodeSelectorRequirement {
+        key: "kubernetes.io/os".to_owned(),
+        operator: "NotIn".to_owned(),
+        values: Some(vec!["windows".to_owned()]),
+    };
+    Affinity {
+        node_affinity: Some(NodeAffinity {
+            required_during_scheduling_ignored_during_execution: Some(NodeSelector {
+                node_selector_terms: vec![NodeSelectorTerm {
+                    match_expressions: Some(vec![requirement]),
+                    ..NodeSelectorTerm::default()
+                }],
+            }),
+            ..NodeAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+pub(super) fn requirements(resources: Resources) -> Option<ResourceRequirements> {
+    let map = |cpu: Option<super::quantity::Quantity>, memory: Option<super::quantity::Quantity>| {
+        let pairs = [("cpu", cpu), ("memory", memory)];
+        let set: BTreeMap<String, Quantity> =
+            pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Quantity(value?.to_string())))).collect();
+        Some(set).filter(|set| !set.is_empty())
+    };
+    let requests = map(resources.cpu_request, resources.memory_request);
+    let limits = map(resources.cpu_limit, resources.memory_limit);
+    let any = requests.is_some() || limits.is_some();
+    any.then(|| ResourceRequirements { requests, limits, ..ResourceRequirements::default() })
+}
+
+pub(super) fn credential_variables(options: &InstallOptions) -> Vec<EnvVar> {
+    const VARIABLES: [&str; 4] = [
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AZURE_CREDENTIALS_FILE",
+        "ALIBABA_CLOUD_CREDENTIALS_FILE",
+    ];
+    let of = |name: &&str| variable(name, "/credentials/cloud");
+    options.credentials.as_ref().map(|_| VARIABLES.iter().map(of).collect()).unwrap_or_default()
+}
+
+pub(super) fn credentials_volume(options: &InstallOptions) -> Option<PodVolume> {
+    options.credentials.as_ref().map(|_| PodVolume {
+        name: CREDENTIALS.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(CREDENTIALS.to_owned()),
+            default_mode: Some(0o444),
+            ..SecretVolumeSource::default()
+        }),
+        ..PodVolume::default()
+    })
+}
+
+pub(super) fn credentials_mount(options: &InstallOptions) -> Option<VolumeMount> {
+    options.credentials.as_ref().map(|_| mount(CREDENTIALS, "/credentials"))
+}
+
+pub(super) fn empty_dir(name: &str) -> PodVolume {
+    PodVolume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..PodVolume::default() }
+}
+
+pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
+}
+
+pub(super) fn port(name: &str, port: i32) -> ContainerPort {
+    ContainerPort { name: Some(name.to_owned()), container_port: port, ..ContainerPort::default() }
+}
+
+pub(super) fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() }
+}
+
+pub(super) fn field(name: &str, path: &str) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }
+}

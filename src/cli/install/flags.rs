@@ -1,0 +1,233 @@
+//! The flags of `velero install` (spec server-cli 10.1).
+
+use std::path::PathBuf;
+
+use super::quantity::Quantity;
+use crate::api::GoDuration;
+use crate::cli::flag::{Map, StringArray, go_bool};
+use crate::cli::output::OutputArgs;
+
+/// Install Velero
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Install {
+    #[command(flatten)]
+    pub(super) location: LocationFlags,
+    /// File containing credentials for backup and volume provider.
+    #[arg(long)]
+    pub(super) secret_file: Option<PathBuf>,
+    /// Flag indicating if a secret should be created. Must be used as confirmation if --secret-file is not provided and the
+    /// provider is not velero.io/fs.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) no_secret: bool,
+    /// Image to use for the Velero server.
+    #[arg(long)]
+    pub(super) image: Option<String>,
+    /// Plugin container images; this release has no plugins yet and leaves them out.
+    #[arg(long)]
+    pub(super) plugins: Option<StringArray>,
+    /// Only generate CustomResourceDefinition resources. Useful for updating CRDs for an existing Velero install.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) crds_only: bool,
+    /// Generate resources, but don't send them to the cluster. Use with -o.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) dry_run: bool,
+    /// Wait for Velero deployment to be ready.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) wait: bool,
+    /// Use server-side apply, which also updates resources that exist.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) apply: bool,
+    #[command(flatten)]
+    pub(super) pod: PodFlags,
+    #[command(flatten)]
+    pub(super) server: ServerArguments,
+    #[command(flatten)]
+    pub(super) node_agent: NodeAgentFlags,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+const EXAMPLES: &str = "Examples:
+  # Backups in a volume of the cluster
+  velero install --image IMAGE --filesystem-claim velero-backups
+
+  # Backups in S3
+  velero install --image IMAGE --provider aws --bucket backups --secret-file ./aws-iam-creds --backup-location-config region=us-east-2
+
+  # Look first
+  velero install --image IMAGE --filesystem-claim velero-backups --dry-run -o yaml";
+
+/// Where backups are stored.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct LocationFlags {
+    /// Provider name for backup and volume storage; velero.io/fs by default.
+    #[arg(long)]
+    pub(super) provider: Option<String>,
+    /// Name of the object storage bucket where backups should be stored; velero by default for velero.io/fs.
+    #[arg(long)]
+    pub(super) bucket: Option<String>,
+    /// Prefix under which all Velero data should be stored within the bucket.
+    #[arg(long)]
+    pub(super) prefix: Option<String>,
+    /// Do not create a default backup storage location.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) no_default_backup_location: bool,
+    /// Configuration to use for the backup storage location: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) backup_location_config: Vec<Map>,
+    /// File containing a certificate bundle to use when verifying TLS connections to the object store.
+    #[arg(long)]
+    pub(super) cacert: Option<PathBuf>,
+    /// Create a snapshot location; by default for every provider that can take snapshots.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL",
+          hide_possible_values = true)]
+    pub(super) use_volume_snapshots: Option<bool>,
+    /// Configuration to use for the volume snapshot location: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) snapshot_location_config: Vec<Map>,
+    /// With velero.io/fs: the PersistentVolumeClaim in Velero's namespace that backups are stored on.
+    #[arg(long, value_name = "NAME")]
+    pub(super) filesystem_claim: Option<String>,
+    /// With velero.io/fs, for demonstrations: the directory of one node that backups are stored in. Needs --node.
+    #[arg(long, value_name = "DIR")]
+    pub(super) filesystem_host_path: Option<String>,
+    /// The node of --filesystem-host-path.
+    #[arg(long)]
+    pub(super) node: Option<String>,
+}
+
+/// The server's pod.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct PodFlags {
+    /// Annotations to add to the Velero pods: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) pod_annotations: Vec<Map>,
+    /// Labels to add to the Velero pods: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) pod_labels: Vec<Map>,
+    /// Annotations to add to the Velero ServiceAccount: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) sa_annotations: Vec<Map>,
+    /// ServiceAccount to be set to the Velero and node agent pods; it must exist, and have the rights it needs.
+    #[arg(long)]
+    pub(super) service_account_name: Option<String>,
+    /// CPU request for the Velero pod; 0 for none.
+    #[arg(long, default_value = "500m")]
+    pub(super) velero_pod_cpu_request: Quantity,
+    /// Memory request for the Velero pod; 0 for none.
+    #[arg(long, default_value = "128Mi")]
+    pub(super) velero_pod_mem_request: Quantity,
+    /// CPU limit for the Velero pod; 0 for none.
+    #[arg(long, default_value = "1000m")]
+    pub(super) velero_pod_cpu_limit: Quantity,
+    /// Memory limit for the Velero pod; 0 for none.
+    #[arg(long, default_value = "512Mi")]
+    pub(super) velero_pod_mem_limit: Quantity,
+    /// Priority class of the Velero pod.
+    #[arg(long)]
+    pub(super) server_priority_class_name: Option<String>,
+    /// Look at new CSI snapshots more often at first.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) csi_snapshot_early_frequent_polling: bool,
+}
+
+/// What is handed on to the server.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ServerArguments {
+    /// Run the server in restore-only mode.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) restore_only: bool,
+    /// Back up the files of all volumes by default. Needs --use-node-agent.
+    #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, require_equals = true, default_value = "false",
+          default_missing_value = "true", value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true,
+          hide_possible_values = true)]
+    pub(super) default_volumes_to_fs_backup: bool,
+    /// Move the data of snapshots by default.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) default_snapshot_move_data: bool,
+    /// Accepted for compatibility: this server has no such cache.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) disable_informer_cache: bool,
+    /// Skip the first backup of new schedules by default.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) schedule_skip_immediately: bool,
+    /// The type of uploader to transfer the data of pod volumes; 'kopia' is the only one.
+    #[arg(long, default_value = "kopia")]
+    pub(super) uploader_type: String,
+    /// How often maintenance is run for backup repositories; the repository's own choice if 0.
+    #[arg(long, alias = "default-restic-prune-frequency", default_value = "0s")]
+    pub(super) default_repo_maintain_frequency: GoDuration,
+    /// How often the garbage collection runs for expired backups; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    pub(super) garbage_collection_frequency: GoDuration,
+    /// How long to wait for pod volume operations; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    pub(super) pod_volume_operation_timeout: GoDuration,
+    /// ConfigMap with the settings of backup repositories.
+    #[arg(long, default_value = "")]
+    pub(super) backup_repository_configmap: String,
+    /// ConfigMap with the settings of repository maintenance jobs.
+    #[arg(long, default_value = "")]
+    pub(super) repo_maintenance_job_configmap: String,
+    /// How many item blocks of a backup are worked on at the same time; the server's default if 0.
+    #[arg(long, default_value_t = 0)]
+    pub(super) item_block_worker_count: i64,
+    /// How many backups run at the same time; the server's default if 0.
+    #[arg(long, default_value_t = 0)]
+    pub(super) concurrent_backups: i64,
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub(super) keep_latest_maintenance_jobs: i64,
+    #[arg(long, default_value = "", hide = true)]
+    pub(super) maintenance_job_cpu_limit: String,
+    #[arg(long, default_value = "", hide = true)]
+    pub(super) maintenance_job_cpu_request: String,
+    #[arg(long, default_value = "", hide = true)]
+    pub(super) maintenance_job_mem_limit: String,
+    #[arg(long, default_value = "", hide = true)]
+    pub(super) maintenance_job_mem_request: String,
+}
+
+/// The node agent. There is none yet: the flags are known so that the refusal can say so.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct NodeAgentFlags {
+    /// Create the node-agent DaemonSet. Not part of this release yet.
+    #[arg(long, alias = "use-restic", num_args = 0..=1, require_equals = true, default_value = "false",
+          default_missing_value = "true", value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true,
+          hide_possible_values = true)]
+    pub(super) use_node_agent: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide = true)]
+    pub(super) use_node_agent_windows: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide = true)]
+    pub(super) privileged_node_agent: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide = true)]
+    pub(super) node_agent_disable_host_path: bool,
+    #[arg(long, default_value = "/var/lib/kubelet", hide = true)]
+    pub(super) kubelet_root_dir: String,
+    #[arg(long, default_value = "", hide = true)]
+    pub(super) node_agent_configmap: String,
+    #[arg(long, hide = true)]
+    pub(super) node_agent_priority_class_name: Option<String>,
+    #[arg(long, alias = "restic-pod-cpu-request", default_value = "0", hide = true)]
+    pub(super) node_agent_pod_cpu_request: Quantity,
+    #[arg(long, alias = "restic-pod-mem-request", default_value = "0", hide = true)]
+    pub(super) node_agent_pod_mem_request: Quantity,
+    #[arg(long, alias = "restic-pod-cpu-limit", default_value = "0", hide = true)]
+    pub(super) node_agent_pod_cpu_limit: Quantity,
+    #[arg(long, alias = "restic-pod-mem-limit", default_value = "0", hide = true)]
+    pub(super) node_agent_pod_mem_limit: Quantity,
+}

@@ -1,0 +1,103 @@
+//! `velero install`: every object as typed code (decision 27, spec server-cli 10).
+//!
+//! ```text
+//!   flags  --check-->  InstallOptions  --objects-->  objects  --apply-->  cluster
+//!                                         \--> `-o yaml`, manifests/
+//! ```
+
+mod apply;
+mod check;
+mod daemonset;
+mod deployment;
+mod flags;
+mod image;
+mod manifests;
+pub mod objects;
+pub mod options;
+mod quantity;
+mod ready;
+#[cfg(test)]
+mod recorded;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::context::Context;
+use super::output::{self, Format, PrintError};
+use super::terminal;
+
+pub use check::Refused;
+pub use flags::Install;
+pub use manifests::manifests;
+pub use objects::{COMPONENT, binding_name, objects};
+pub use options::InstallOptions;
+
+/// The only uploader that can be asked for (decision 26).
+const UPLOADER: &str = "kopia";
+
+impl Install {
+    /// Installs, or with `--dry-run` only shows what would be installed.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let format = self.output.format()?;
+        if format == Some(Format::Table) {
+            anyhow::bail!("'table' format is not supported with 'install' command");
+        }
+        let objects = if self.crds_only {
+            objects::crds()?
+        } else {
+            let options = self.checked(&context.namespace, &context.features)?;
+            self.warnings().iter().for_each(|warning| terminal::complain(warning));
+            if !self.dry_run {
+                self.check_configmaps(context).await?;
+            }
+            objects::objects(&options)?
+        };
+        if let Some(format) = format {
+            terminal::print(&printed(&objects, format)?)?;
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        self.apply(context, objects).await.map_err(|error| {
+            let namespace = &context.namespace;
+            anyhow::anyhow!(
+                "{error:#}\n\nError installing Velero. Use `kubectl logs deploy/velero -n {namespace}` to check the deploy logs"
+            )
+        })
+    }
+
+    async fn apply(&self, context: &Context, objects: Vec<Value>) -> anyhow::Result<()> {
+        let client = context.client().await?;
+        apply::install(&client, objects, self.apply).await?;
+        if self.crds_only {
+            return Ok(terminal::say("Velero's custom resource definitions are installed.")?);
+        }
+        if self.wait {
+            terminal::say("Waiting for Velero deployment to be ready.")?;
+            ready::deployment_is_available(&client, &context.namespace).await?;
+        }
+        if self.secret_file.is_none() {
+            terminal::say("\nNo secret file was specified, no Secret created.\n")?;
+        }
+        if self.location.no_default_backup_location {
+            terminal::say("\nNo bucket and provider were specified, no default backup storage location created.\n")?;
+        }
+        let namespace = &context.namespace;
+        Ok(terminal::say(&format!(
+            "Velero is installed! ⛵ Use 'kubectl logs deployment/velero -n {namespace}' to view the status."
+        ))?)
+    }
+}
+
+/// The objects as one list, as kubectl takes it.
+fn printed(objects: &[Value], format: Format) -> Result<String, PrintError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List<'a> {
+        api_version: &'static str,
+        items: &'a [Value],
+        kind: &'static str,
+    }
+    let list = List { api_version: "v1", items: objects, kind: "List" };
+    if format == Format::Json { output::print_json(&list) } else { output::print_yaml(&list) }
+}

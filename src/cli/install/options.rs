@@ -1,0 +1,217 @@
+//! What is to be installed: the flags after they were checked, and nothing that depends on a cluster.
+
+use std::collections::BTreeMap;
+
+use super::quantity::Quantity;
+use crate::api::GoDuration;
+
+/// Port of metrics and health.
+pub const METRICS_PORT: i32 = 8085;
+/// Port of the artifact endpoint (decision 24).
+pub const ARTIFACTS_PORT: i32 = 8443;
+/// Where the server sees the volume of a filesystem location unless `fspath` says otherwise.
+pub const DEFAULT_FSPATH: &str = "/var/lib/velero";
+
+/// What [`super::objects`] makes objects of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InstallOptions {
+    /// The namespace to install into.
+    pub namespace: String,
+    /// The image of the server.
+    pub image: String,
+    /// Features to enable, sorted.
+    pub features: Vec<String>,
+    /// Annotations of the server's pod, besides those for Prometheus.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Labels of the server's pod, besides its own.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of the service account.
+    pub service_account_annotations: BTreeMap<String, String>,
+    /// An existing service account to run as; then neither an account nor a binding is made.
+    pub service_account_name: Option<String>,
+    /// What the server may use.
+    pub resources: Resources,
+    /// The credentials, for the Secret `cloud-credentials`.
+    pub credentials: Option<Vec<u8>>,
+    /// The default backup storage location.
+    pub location: Option<LocationOptions>,
+    /// The default volume snapshot location.
+    pub snapshot_location: Option<SnapshotLocationOptions>,
+    /// The volume of a filesystem location.
+    pub volume: Option<Volume>,
+    /// The node agent, which moves the data of volumes.
+    pub node_agent: Option<NodeAgentOptions>,
+    /// Flags of the server.
+    pub server: ServerFlags,
+    /// Priority class of the server's pod.
+    pub priority_class: Option<String>,
+    /// Whether the server looks at new CSI snapshots more often at first.
+    pub csi_early_frequent_polling: bool,
+}
+
+/// A storage location to be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LocationOptions {
+    /// Who stores.
+    pub provider: String,
+    /// The bucket.
+    pub bucket: String,
+    /// What keys begin with.
+    pub prefix: String,
+    /// Settings for the provider.
+    pub config: BTreeMap<String, String>,
+    /// Certificates to trust.
+    pub ca_cert: Option<Vec<u8>>,
+}
+
+/// A snapshot location to be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SnapshotLocationOptions {
+    /// Who takes snapshots.
+    pub provider: String,
+    /// Settings for the provider.
+    pub config: BTreeMap<String, String>,
+}
+
+/// What a filesystem location lies on (decision 23).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Volume {
+    /// A claim in the same namespace.
+    Claim(String),
+    /// A directory of one node: for demonstrations.
+    HostPath {
+        /// The directory.
+        directory: String,
+        /// The node.
+        node: String,
+    },
+}
+
+/// Requests and limits of a container; what is unset is not written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Processor time requested.
+    pub cpu_request: Option<Quantity>,
+    /// Memory requested.
+    pub memory_request: Option<Quantity>,
+    /// The most processor time.
+    pub cpu_limit: Option<Quantity>,
+    /// The most memory.
+    pub memory_limit: Option<Quantity>,
+}
+
+/// Flags that are handed on to the server, written only where they differ from its defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerFlags {
+    /// `--default-volumes-to-fs-backup`
+    pub default_volumes_to_fs_backup: bool,
+    /// `--default-snapshot-move-data`
+    pub default_snapshot_move_data: bool,
+    /// `--disable-informer-cache`
+    pub disable_informer_cache: bool,
+    /// `--schedule-skip-immediately`
+    pub schedule_skip_immediately: bool,
+    /// `--uploader-type`
+    pub uploader_type: String,
+    /// `--restore-only`
+    pub restore_only: bool,
+    /// `--default-repo-maintain-frequency`
+    pub default_repo_maintain_frequency: GoDuration,
+    /// `--garbage-collection-frequency`
+    pub garbage_collection_frequency: GoDuration,
+    /// `--fs-backup-timeout`
+    pub fs_backup_timeout: GoDuration,
+    /// `--keep-latest-maintenance-jobs`
+    pub keep_latest_maintenance_jobs: i64,
+    /// `--maintenance-job-cpu-limit`, `-cpu-request`, `-mem-limit`, `-mem-request`
+    pub maintenance_job: [String; 4],
+    /// `--backup-repository-configmap`
+    pub backup_repository_configmap: String,
+    /// `--repo-maintenance-job-configmap`
+    pub repo_maintenance_job_configmap: String,
+    /// `--item-block-worker-count`
+    pub item_block_worker_count: i64,
+    /// `--concurrent-backups`
+    pub concurrent_backups: i64,
+}
+
+/// The node agent's DaemonSet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeAgentOptions {
+    /// What it may use.
+    pub resources: Resources,
+    /// Whether its container is privileged.
+    pub privileged: bool,
+    /// Whether it sees the kubelet's directories.
+    pub host_path: bool,
+    /// The kubelet's directory.
+    pub kubelet_root: String,
+    /// `--node-agent-configmap`
+    pub configmap: String,
+    /// Priority class of its pods.
+    pub priority_class: Option<String>,
+}
+
+impl InstallOptions {
+    /// The service account that everything runs as.
+    pub fn service_account(&self) -> &str {
+        self.service_account_name.as_deref().unwrap_or("velero")
+    }
+
+    /// The features as the value of a flag.
+    pub fn features_flag(&self) -> String {
+        format!("--features={}", self.features.join(","))
+    }
+
+    /// Where the server sees the volume.
+    pub fn mount_path(&self) -> &str {
+        let configured = self.location.as_ref().and_then(|location| location.config.get("fspath"));
+        configured.map_or(DEFAULT_FSPATH, String::as_str)
+    }
+}
+
+impl ServerFlags {
+    /// The arguments after `server` and `--features`, in upstream's order.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = Vec::new();
+        let mut switch = |on: bool, flag: &str| {
+            if on {
+                arguments.push(format!("--{flag}=true"));
+            }
+        };
+        switch(self.default_volumes_to_fs_backup, "default-volumes-to-fs-backup");
+        switch(self.default_snapshot_move_data, "default-snapshot-move-data");
+        switch(self.disable_informer_cache, "disable-informer-cache");
+        switch(self.schedule_skip_immediately, "schedule-skip-immediately");
+        let mut text = |value: &str, flag: &str| {
+            if !value.is_empty() {
+                arguments.push(format!("--{flag}={value}"));
+            }
+        };
+        text(&self.uploader_type, "uploader-type");
+        if self.restore_only {
+            arguments.push("--restore-only".to_owned());
+        }
+        let mut text = |value: &str, flag: &str| {
+            if !value.is_empty() {
+                arguments.push(format!("--{flag}={value}"));
+            }
+        };
+        let duration = |value: &GoDuration| value.positive().map(|_| value.to_string()).unwrap_or_default();
+        let count = |value: i64| if value > 0 { value.to_string() } else { String::new() };
+        text(&duration(&self.default_repo_maintain_frequency), "default-repo-maintain-frequency");
+        text(&duration(&self.garbage_collection_frequency), "garbage-collection-frequency");
+        text(&duration(&self.fs_backup_timeout), "fs-backup-timeout");
+        text(&count(self.keep_latest_maintenance_jobs), "keep-latest-maintenance-jobs");
+        let [cpu_limit, cpu_request, mem_limit, mem_request] = &self.maintenance_job;
+        text(cpu_limit, "maintenance-job-cpu-limit");
+        text(cpu_request, "maintenance-job-cpu-request");
+        text(mem_limit, "maintenance-job-mem-limit");
+        text(mem_request, "maintenance-job-mem-request");
+        text(&self.backup_repository_configmap, "backup-repository-configmap");
+        text(&self.repo_maintenance_job_configmap, "repo-maintenance-job-configmap");
+        text(&count(self.item_block_worker_count), "item-block-worker-count");
+        text(&count(self.concurrent_backups), "concurrent-backups");
+        arguments
+    }
+}

@@ -1,0 +1,306 @@
+//! `velero restore create`.
+
+use anyhow::bail;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::api::v1::{Backup, Restore, RestoreSpec, RestoreStatusSpec, RestoreUploaderConfig};
+use crate::api::{GoDuration, TypedLocalObjectReference, labels};
+use crate::cli::backup::{compact, set};
+use crate::cli::context::Context;
+use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, Selector, StringArray, go_bool, merged};
+use crate::cli::objects::Objects;
+use crate::cli::output::{self, OutputArgs};
+use crate::cli::{terminal, wait};
+use crate::runtime::clock::{Clock, System};
+
+/// Create a restore
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Create {
+    /// The restore's name; by default that of the backup or schedule and the time.
+    name: Option<String>,
+    /// Backup to restore from.
+    #[arg(long)]
+    from_backup: Option<String>,
+    /// Schedule to restore from: its most recent completed backup.
+    #[arg(long)]
+    from_schedule: Option<String>,
+    /// With --from-schedule: also consider backups that failed in part.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    allow_partially_failed: Option<OptionalBool>,
+    /// Namespaces to include in the restore (use '*' for all namespaces).
+    #[arg(long, default_value = "*")]
+    include_namespaces: StringArray,
+    /// Namespaces to exclude from the restore.
+    #[arg(long)]
+    exclude_namespaces: Option<StringArray>,
+    /// Resources to include in the restore, formatted as resource.group (use '*' for all resources).
+    #[arg(long)]
+    include_resources: Option<StringArray>,
+    /// Resources to exclude from the restore, formatted as resource.group.
+    #[arg(long)]
+    exclude_resources: Option<StringArray>,
+    /// Namespace mappings from name in the backup to desired restored name: src1:dst1,src2:dst2.
+    #[arg(long, action = clap::ArgAction::Append)]
+    namespace_mappings: Vec<ColonMap>,
+    /// Labels to apply to the restore: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    labels: Vec<Map>,
+    /// Annotations to apply to the restore: key=value,key=value.
+    #[arg(long, action = clap::ArgAction::Append)]
+    annotations: Vec<Map>,
+    /// Only restore resources matching this label selector.
+    #[arg(short = 'l', long)]
+    selector: Option<Selector>,
+    /// Restore resources matching at least one of these label selectors, separated by ' or '.
+    #[arg(long)]
+    or_selector: Option<OrSelector>,
+    /// Whether to restore volumes from snapshots.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    restore_volumes: Option<OptionalBool>,
+    /// Whether to preserve nodeports of Services when restoring.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    preserve_nodeports: Option<OptionalBool>,
+    /// Include cluster-scoped resources in the restore.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    include_cluster_resources: Option<OptionalBool>,
+    /// What to do with resources that exist already: 'none' or 'update'.
+    #[arg(long)]
+    existing_resource_policy: Option<String>,
+    /// Resources whose status is restored, formatted as resource.group.
+    #[arg(long)]
+    status_include_resources: Option<StringArray>,
+    /// Resources whose status is not restored, formatted as resource.group.
+    #[arg(long)]
+    status_exclude_resources: Option<StringArray>,
+    /// How long to wait for asynchronous plugin operations; the server's default if 0.
+    #[arg(long, default_value = "0s")]
+    item_operation_timeout: GoDuration,
+    /// The ConfigMap with the resource modifiers the restore should use.
+    #[arg(long)]
+    resource_modifier_configmap: Option<String>,
+    /// Whether to write sparse files during restoring volumes.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    write_sparse_files: Option<OptionalBool>,
+    /// Number of files to restore at the same time; the number of the node's processors if 0.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    parallel_files_download: i64,
+    /// Wait for the operation to complete.
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    wait: bool,
+    /// With --wait: exit with 1 unless the restore completed without errors.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    fail_on_error: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+const EXAMPLES: &str = "Examples:
+  # Create a restore named \"restore-1\" from backup \"backup-1\".
+  velero restore create restore-1 --from-backup backup-1
+
+  # Create a restore with a default name (\"backup-1-<timestamp>\") from backup \"backup-1\".
+  velero restore create --from-backup backup-1
+
+  # Create a restore from the latest successful backup triggered by schedule \"schedule-1\".
+  velero restore create --from-schedule schedule-1
+
+  # Create a restore from the latest successful OR partially-failed backup triggered by schedule \"schedule-1\".
+  velero restore create --from-schedule schedule-1 --allow-partially-failed
+
+  # Create a restore into another namespace.
+  velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy";
+
+/// What a restore is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source<'a> {
+    Backup(&'a str),
+    Schedule(&'a str),
+}
+
+impl Create {
+    /// Creates the restore, or only shows it.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let source = self.source()?;
+        let format = self.output.format()?;
+        self.check()?;
+        let client = context.client().await?;
+        let backups = Objects::<Backup>::new(&client, &context.namespace);
+        let latest = match source {
+            Source::Backup(name) => {
+                backups.get(name).await?;
+                None
+            }
+            Source::Schedule(name) => {
+                let candidates = backups.labelled(labels::SCHEDULE_NAME, name).await?;
+                if candidates.is_empty() {
+                    bail!("No backups found for the schedule {name}");
+                }
+                if OptionalBool::of(self.allow_partially_failed) == Some(true) { most_recent(&candidates) } else { None }
+            }
+        };
+        let source = latest.as_deref().map_or(source, Source::Backup);
+        let restore = self.restore(source, &context.namespace, System.now());
+        if let Some(format) = format {
+            return Ok(terminal::print(&output::object(&restore, format, &self.output, &context.view())?)?);
+        }
+        let restores = Objects::<Restore>::new(&client, &context.namespace);
+        let name = restores.create(&restore).await?.metadata.name.unwrap_or_default();
+        terminal::say(&format!("Restore request {name:?} submitted successfully."))?;
+        if self.wait {
+            return wait::wait(&restores, &name, self.fail_on_error).await;
+        }
+        Ok(terminal::say(&format!("Run `velero restore describe {name}` or `velero restore logs {name}` for more details."))?)
+    }
+
+    fn source(&self) -> anyhow::Result<Source<'_>> {
+        let given = |flag: &'_ Option<String>| flag.as_deref().filter(|name| !name.is_empty()).is_some();
+        match (given(&self.from_backup), given(&self.from_schedule)) {
+            (true, false) => Ok(Source::Backup(self.from_backup.as_deref().unwrap_or_default())),
+            (false, true) => Ok(Source::Schedule(self.from_schedule.as_deref().unwrap_or_default())),
+            _ => bail!("either a backup or schedule must be specified, but not both"),
+        }
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.selector.is_some() && self.or_selector.is_some() {
+            bail!("either a 'selector' or an 'or-selector' can be specified, but not both");
+        }
+        if !matches!(self.existing_resource_policy.as_deref(), None | Some("" | "none" | "update")) {
+            bail!("existing-resource-policy has invalid value, it accepts only none, update as value");
+        }
+        if self.parallel_files_download < 0 {
+            bail!("parallel-files-download cannot be negative");
+        }
+        Ok(())
+    }
+
+    fn restore(&self, source: Source<'_>, namespace: &str, now: Timestamp) -> Restore {
+        let (backup, schedule) = match source {
+            Source::Backup(name) => (name, ""),
+            Source::Schedule(name) => ("", name),
+        };
+        let named_after = match self.source() {
+            Ok(Source::Backup(name) | Source::Schedule(name)) => name,
+            Err(_) => backup,
+        };
+        let default_name = || format!("{named_after}-{}", compact(now, TimeZone::system()));
+        let mut restore = Restore::new(namespace, self.name.clone().unwrap_or_else(default_name));
+        restore.metadata.labels = set(merged(&self.labels));
+        restore.metadata.annotations = set(merged(&self.annotations));
+        let status_resources = list(self.status_include_resources.as_ref());
+        restore.spec = RestoreSpec {
+            backup_name: backup.to_owned(),
+            schedule_name: schedule.to_owned(),
+            included_namespaces: self.include_namespaces.0.clone(),
+            excluded_namespaces: list(self.exclude_namespaces.as_ref()),
+            included_resources: list(self.include_resources.as_ref()),
+            excluded_resources: list(self.exclude_resources.as_ref()),
+            namespace_mapping: merged(&self.namespace_mappings),
+            label_selector: self.selector.clone().map(|Selector(selector)| selector),
+            or_label_selectors: self.or_selector.clone().unwrap_or_default().0,
+            restore_pvs: OptionalBool::of(self.restore_volumes),
+            preserve_node_ports: OptionalBool::of(self.preserve_nodeports),
+            include_cluster_resources: OptionalBool::of(self.include_cluster_resources),
+            existing_resource_policy: self.existing_resource_policy.clone().unwrap_or_default(),
+            item_operation_timeout: self.item_operation_timeout.clone(),
+            restore_status: (!status_resources.is_empty()).then(|| RestoreStatusSpec {
+                included_resources: status_resources,
+                excluded_resources: list(self.status_exclude_resources.as_ref()),
+                ..RestoreStatusSpec::default()
+            }),
+            resource_modifier: self.resource_modifier_configmap.as_ref().filter(|name| !name.is_empty()).map(|name| {
+                // Upstream names the core group here, and not in a backup's resource policy.
+                TypedLocalObjectReference { api_group: Some(String::new()), kind: "configmap".to_owned(), name: name.clone() }
+            }),
+            uploader_config: Some(RestoreUploaderConfig {
+                write_sparse_files: OptionalBool::of(self.write_sparse_files),
+                parallel_files_download: self.parallel_files_download,
+                ..RestoreUploaderConfig::default()
+            }),
+            ..RestoreSpec::default()
+        };
+        restore
+    }
+}
+
+fn list(flag: Option<&StringArray>) -> Vec<String> {
+    flag.cloned().unwrap_or_default().0
+}
+
+/// The backup that started last of those that can be restored from.
+fn most_recent(backups: &[Backup]) -> Option<String> {
+    let restorable = backups.iter().filter(|backup| backup.status.phase().is_restorable());
+    let latest = restorable.max_by_key(|backup| backup.status.start_timestamp.as_ref().map(|time| time.0))?;
+    latest.metadata.name.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: Create,
+    }
+
+    fn create(line: &str) -> Create {
+        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace())).unwrap().create
+    }
+
+    #[test]
+    fn exactly_one_source_is_needed() {
+        assert_eq!(create("--from-backup b").source().unwrap(), Source::Backup("b"));
+        assert_eq!(create("--from-schedule s").source().unwrap(), Source::Schedule("s"));
+        for line in ["", "--from-backup=", "--from-backup b --from-schedule s"] {
+            assert!(create(line).source().is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_restore_is_named_after_what_the_user_named() {
+        let create = create("--from-schedule daily --allow-partially-failed");
+        let restore = create.restore(Source::Backup("daily-20261123010000"), "velero", Timestamp::UNIX_EPOCH);
+        assert!(restore.metadata.name.unwrap().starts_with("daily-19"));
+        assert_eq!(restore.spec.backup_name, "daily-20261123010000");
+        assert_eq!(restore.spec.schedule_name, "");
+    }
+
+    #[test]
+    fn the_uploader_config_is_always_written_and_the_status_only_with_resources() {
+        let restore = create("r --from-backup b --status-exclude-resources a").restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH);
+        assert_eq!(restore.spec.uploader_config, Some(RestoreUploaderConfig::default()));
+        assert_eq!(restore.spec.restore_status, None);
+    }
+
+    #[test]
+    fn only_known_policies_are_accepted() {
+        for (value, fine) in [("none", true), ("update", true), ("", true), ("recreate", false)] {
+            assert_eq!(create(&format!("--existing-resource-policy={value}")).check().is_ok(), fine, "{value}");
+        }
+        assert!(create("--parallel-files-download=-1").check().is_err());
+    }
+
+    #[test]
+    fn the_latest_backup_that_can_be_restored_from_is_taken() {
+        let backup = |name: &str, phase: &str, start: &str| {
+            let mut backup = Backup::new("velero", name);
+            backup.status.phase = Some(phase.into());
+            backup.status.start_timestamp = Some(crate::api::time(start.parse().unwrap()));
+            backup
+        };
+        let backups = [
+            backup("old", "Completed", "2026-11-21T01:00:00Z"),
+            backup("partial", "PartiallyFailed", "2026-11-22T01:00:00Z"),
+            backup("failed", "Failed", "2026-11-23T01:00:00Z"),
+        ];
+        assert_eq!(most_recent(&backups).as_deref(), Some("partial"));
+        assert_eq!(most_recent(&backups[2..]), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! `velero restore logs`.
+
+use std::io;
+
+use crate::api::GoDuration;
+use crate::api::v1::{DownloadTargetKind, Restore, RestorePhase};
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, timeout};
+use crate::cli::context::Context;
+use crate::cli::failure::Ending;
+use crate::cli::objects::Objects;
+use crate::cli::terminal;
+
+/// Get restore logs
+#[derive(Clone, Debug, clap::Args)]
+pub struct Logs {
+    /// The restore.
+    name: String,
+    /// How long to wait to receive logs.
+    #[arg(long, default_value = "1m")]
+    timeout: GoDuration,
+    #[command(flatten)]
+    download: DownloadArgs,
+}
+
+impl Logs {
+    /// Prints the log.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        let client = context.client().await?;
+        let name = &self.name;
+        let restore = match Objects::<Restore>::new(&client, &context.namespace).get(name).await {
+            Ok(restore) => restore,
+            Err(error) if error.is_not_found() => {
+                return Err(Ending::Message(format!("Restore {name:?} does not exist.")).into());
+            }
+            Err(error) => return Err(Ending::Message(format!("Error checking for restore {name:?}: {error}")).into()),
+        };
+        let unavailable = || {
+            Ending::Message(format!(
+                "Logs for restore {name:?} are not available until it's finished processing. Please wait until the restore has a phase of Completed or Failed and try again."
+            ))
+        };
+        let running = match restore.status.phase() {
+            RestorePhase::New | RestorePhase::FailedValidation => return Err(unavailable().into()),
+            RestorePhase::InProgress => {
+                terminal::complain(&format!("restore {name:?} is still running, this is its log so far:"));
+                true
+            }
+            _ => false,
+        };
+        let options = self.download.options(timeout(&self.timeout), context);
+        let artifacts = Artifacts::new(client, &context.namespace, options);
+        match artifacts.copy(&DownloadTargetKind::RestoreLog, name, &mut io::stdout()).await {
+            // A Go server has no log of a run that is under way.
+            Err(ArtifactError::Missing | ArtifactError::Unreachable(_)) if running => Err(unavailable().into()),
+            Err(ArtifactError::Write(error)) => Err(error.into()),
+            other => Ok(other?),
+        }
+    }
+}

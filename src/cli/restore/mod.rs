@@ -1,0 +1,38 @@
+//! `velero restore …`.
+
+mod create;
+mod describe;
+mod get;
+mod logs;
+
+pub use create::Create;
+pub use describe::Describe;
+pub use get::Get;
+pub use logs::Logs;
+
+use super::context::Context;
+
+/// Commands that work with restores.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create a restore
+    Create(Box<Create>),
+    /// Describe restores
+    Describe(Describe),
+    /// Get restores
+    Get(Get),
+    /// Get restore logs
+    Logs(Logs),
+}
+
+impl Command {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Create(create) => create.run(context).await,
+            Self::Describe(describe) => describe.run(context).await,
+            Self::Get(get) => get.run(context).await,
+            Self::Logs(logs) => logs.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `velero uninstall` (spec server-cli 11).
+//!
+//! The order matters: objects with finalizers while their controllers still run, then the namespace, then what is
+//! cluster-wide; the definitions last, and only if no other installation uses them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures::StreamExt;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use tokio::time::{Instant, interval};
+
+use super::context::Context;
+use super::flag::go_bool;
+use super::install::{COMPONENT, binding_name};
+use super::objects::{Kind, Objects, RequestError};
+use super::terminal;
+use crate::api::v1::Restore;
+use crate::api::v2alpha1::{DataDownload, DataUpload};
+
+/// How long the server may take to finalize what is deleted.
+const GRACE: Duration = Duration::from_secs(60);
+/// How long a namespace or the Deployment may take to disappear.
+const DISAPPEARANCE: Duration = Duration::from_secs(600);
+
+/// Uninstall Velero along with the CRDs and clusterrolebinding
+#[derive(Clone, Debug, clap::Args)]
+pub struct Uninstall {
+    /// Do not ask for confirmation.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    force: bool,
+    /// Deprecated: the command always waits.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide = true)]
+    wait: bool,
+}
+
+impl Uninstall {
+    /// Removes everything, after asking.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        if self.wait {
+            terminal::say(
+                "Warning: the \"--wait\" option is deprecated and will be removed in a future release. The uninstall command always waits for the uninstall to complete.",
+            )?;
+        }
+        if !self.force {
+            terminal::say("You are about to uninstall Velero.")?;
+            if !terminal::confirm()? {
+                return Ok(());
+            }
+        }
+        let installed = Installed { client: context.client().await?, namespace: &context.namespace };
+        installed.remove_namespace().await.context("Errors while attempting to uninstall Velero")?;
+        let mut errors = Vec::new();
+        errors.extend(installed.remove_binding().await.err());
+        errors.extend(installed.remove_definitions().await.err());
+        if !errors.is_empty() {
+            let texts: Vec<String> = errors.iter().map(|error| format!("{error:#}")).collect();
+            bail!("Errors while attempting to uninstall Velero: {}", texts.join("; "));
+        }
+        Ok(terminal::say("Velero uninstalled ⛵")?)
+    }
+}
+
+/// An installation.
+struct Installed<'a> {
+    client: Client,
+    namespace: &'a str,
+}
+
+impl Installed<'_> {
+    async fn remove_namespace(&self) -> anyhow::Result<()> {
+        let name = self.namespace;
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let missing = format!("Velero namespace {name:?} does not exist, skipping.");
+        if namespaces.get_opt(name).await.map_err(|error| RequestError::of(error, "namespaces"))?.is_none() {
+            return Ok(terminal::say(&missing)?);
+        }
+        self.remove_finalized().await.context("Fail to remove finalizer from restores")?;
+        match namespaces.delete(name, &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(terminal::say(&missing)?),
+            Err(error) => return Err(RequestError::of(error, "namespaces").into()),
+        }
+        terminal::say(&format!("\nWaiting for velero namespace {name:?} to be deleted"))?;
+        let gone = until_gone(namespaces, name, DISAPPEARANCE).await?;
+        terminal::say("")?;
+        if !gone {
+            bail!(
+                "namespace {name:?} is still there after {} s: `kubectl get namespace {name} -o yaml` says what holds it; then run this command again",
+                DISAPPEARANCE.as_secs()
+            );
+        }
+        Ok(terminal::say(&format!("Velero namespace {name:?} deleted"))?)
+    }
+
+    /// Deletes what the server has to finalize. If it does not in time, it is stopped, or it would put the finalizers back,
+    /// and they are taken off.
+    async fn remove_finalized(&self) -> anyhow::Result<()> {
+        terminal::say("Waiting for resource with attached finalizer to be deleted")?;
+        let (restores, uploads, downloads) = (self.objects::<Restore>(), self.objects::<DataUpload>(), self.objects::<DataDownload>());
+        delete_all(&restores).await?;
+        delete_all(&uploads).await?;
+        delete_all(&downloads).await?;
+        let deadline = Instant::now() + GRACE;
+        let mut seconds = interval(Duration::from_secs(1));
+        while Instant::now() < deadline {
+            if names(&restores).await?.is_empty() && names(&uploads).await?.is_empty() && names(&downloads).await?.is_empty() {
+                return Ok(());
+            }
+            terminal::print(".")?;
+            seconds.tick().await;
+        }
+        self.stop_server().await?;
+        strip_finalizers(&restores).await?;
+        strip_finalizers(&uploads).await?;
+        strip_finalizers(&downloads).await
+    }
+
+    fn objects<K: Kind>(&self) -> Objects<K> {
+        Objects::new(&self.client, self.namespace)
+    }
+
+    async fn stop_server(&self) -> anyhow::Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), self.namespace);
+        let foreground = DeleteParams::foreground();
+        match deployments.delete("velero", &foreground).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+            Err(error) => return Err(RequestError::of(error, "deployments.apps").into()),
+        }
+        let gone = until_gone(deployments, "velero", DISAPPEARANCE).await?;
+        anyhow::ensure!(gone, "the velero deployment is still there after {} s; check its pods", DISAPPEARANCE.as_secs());
+        Ok(())
+    }
+
+    async fn remove_binding(&self) -> anyhow::Result<()> {
+        let name = binding_name(self.namespace);
+        let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
+        match bindings.delete(&name, &DeleteParams::default()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Ok(terminal::say(&format!("Velero ClusterRoleBinding {name:?} does not exist, skipping."))?)
+            }
+            Err(error) => Err(RequestError::of(error, "clusterrolebindings").into()),
+        }
+    }
+
+    async fn remove_definitions(&self) -> anyhow::Result<()> {
+        let others = self.other_namespaces().await?;
+        if !others.is_empty() {
+            let names = others.join(", ");
+            return Ok(terminal::say(&format!("Velero is also installed in {names}: its custom resource definitions stay."))?);
+        }
+        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
+        let deleted = definitions.delete_collection(&DeleteParams::default(), &ours).await;
+        deleted.map(drop).map_err(|error| RequestError::of(error, "customresourcedefinitions").into())
+    }
+
+    /// The other namespaces with a Velero server.
+    async fn other_namespaces(&self) -> anyhow::Result<Vec<String>> {
+        let deployments: Api<PartialObjectMeta<Deployment>> = Api::all(self.client.clone());
+        let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
+        let found = deployments.list(&ours).await.map_err(|error| RequestError::of(error, "deployments.apps"))?;
+        let namespaces = found.items.iter().filter_map(ResourceExt::namespace);
+        Ok(namespaces.filter(|namespace| namespace != self.namespace).collect())
+    }
+}
+
+/// The names of all objects of a kind; none where it is not served.
+async fn names<K: Kind>(objects: &Objects<K>) -> anyhow::Result<Vec<String>> {
+    match objects.list(None).await {
+        Ok(listing) => Ok(listing.items.iter().map(ResourceExt::name_any).collect()),
+        Err(error) if error.is_unserved() => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn delete_all<K: Kind>(objects: &Objects<K>) -> anyhow::Result<()> {
+    for name in names(objects).await? {
+        match objects.delete(&name).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn strip_finalizers<K: Kind>(objects: &Objects<K>) -> anyhow::Result<()> {
+    for name in names(objects).await? {
+        match objects.patch(&name, &json!({"metadata": {"finalizers": null}})).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits until an object is gone, a dot a second; `false` if it is still there when the time is over.
+async fn until_gone<K>(api: Api<K>, name: &str, timeout: Duration) -> anyhow::Result<bool>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let mut changes = watcher::watch_object(api, name).default_backoff().boxed();
+    let mut seconds = interval(Duration::from_secs(1));
+    let deadline = Instant::now() + timeout;
+    loop {
+        tokio::select! {
+            change = changes.next() => if let Some(Ok(None)) = change { return Ok(true) },
+            _ = seconds.tick() => {
+                if Instant::now() >= deadline {
+                    return Ok(false);
+                }
+                terminal::print(".")?;
+            }
+        }
+    }
+}

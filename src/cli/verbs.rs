@@ -1,0 +1,97 @@
+//! The verb-first forms: `velero get backups` is `velero backup get`.
+
+use super::context::Context;
+use super::{backup, backup_location, restore, schedule};
+
+/// `velero get …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Get {
+    /// Get backup storage locations
+    #[command(alias = "backup-location")]
+    BackupLocations(backup_location::Get),
+    /// Get backups
+    #[command(alias = "backup")]
+    Backups(backup::Get),
+    /// Get restores
+    #[command(alias = "restore")]
+    Restores(restore::Get),
+    /// Get schedules
+    #[command(alias = "schedule")]
+    Schedules(schedule::Get),
+}
+
+/// `velero describe …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Describe {
+    /// Describe backups
+    #[command(alias = "backup")]
+    Backups(backup::Describe),
+    /// Describe restores
+    #[command(alias = "restore")]
+    Restores(restore::Describe),
+    /// Describe schedules
+    #[command(alias = "schedule")]
+    Schedules(schedule::Describe),
+}
+
+/// `velero create …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Create {
+    /// Create a backup
+    Backup(Box<backup::Create>),
+    /// Create a backup storage location
+    BackupLocation(Box<backup_location::Create>),
+    /// Create a restore
+    Restore(Box<restore::Create>),
+}
+
+/// `velero delete …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Delete {
+    /// Delete backup storage locations
+    #[command(alias = "backup-locations")]
+    BackupLocation(backup_location::Delete),
+}
+
+impl Get {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::BackupLocations(get) => get.run(context).await,
+            Self::Backups(get) => get.run(context).await,
+            Self::Restores(get) => get.run(context).await,
+            Self::Schedules(get) => get.run(context).await,
+        }
+    }
+}
+
+impl Describe {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Backups(describe) => describe.run(context).await,
+            Self::Restores(describe) => describe.run(context).await,
+            Self::Schedules(describe) => describe.run(context).await,
+        }
+    }
+}
+
+impl Create {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Backup(create) => create.run(context).await,
+            Self::BackupLocation(create) => create.run(context).await,
+            Self::Restore(create) => create.run(context).await,
+        }
+    }
+}
+
+impl Delete {
+    /// Runs the command.
+    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::BackupLocation(delete) => delete.run(context).await,
+        }
+    }
+}
