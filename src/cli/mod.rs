@@ -19,6 +19,7 @@ pub mod config;
 pub mod context;
 pub mod failure;
 pub mod flag;
+mod group;
 pub mod install;
 pub mod objects;
 pub mod output;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use context::{Context, Globals};
+pub use group::{Commands, Group};
 use usage::Outcome;
 
 /// Back up and restore Kubernetes cluster resources.
@@ -59,58 +61,31 @@ If you're familiar with kubectl, Velero supports a similar model, allowing you t
 execute commands such as 'velero get backup' and 'velero create schedule'. The same
 operations can also be performed as 'velero backup get' and 'velero schedule create'.";
 
-/// All commands. A group without a command shows its help.
+/// All commands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Work with backups
-    Backup {
-        #[command(subcommand)]
-        command: Option<backup::Command>,
-    },
+    Backup(Group<backup::Command>),
     /// Work with backup storage locations
-    BackupLocation {
-        #[command(subcommand)]
-        command: Option<backup_location::Command>,
-    },
+    BackupLocation(Group<backup_location::Command>),
     /// Velero client related commands
-    Client {
-        #[command(subcommand)]
-        command: Option<client_config::Command>,
-    },
+    Client(Group<client_config::Command>),
     /// Generate completion script
     Completion(completion::Completion),
     /// Create velero resources
-    Create {
-        #[command(subcommand)]
-        command: Option<verbs::Create>,
-    },
+    Create(Group<verbs::Create>),
     /// Delete velero resources
-    Delete {
-        #[command(subcommand)]
-        command: Option<verbs::Delete>,
-    },
+    Delete(Group<verbs::Delete>),
     /// Describe velero resources
-    Describe {
-        #[command(subcommand)]
-        command: Option<verbs::Describe>,
-    },
+    Describe(Group<verbs::Describe>),
     /// Get velero resources
-    Get {
-        #[command(subcommand)]
-        command: Option<verbs::Get>,
-    },
+    Get(Group<verbs::Get>),
     /// Install Velero
     Install(Box<install::Install>),
     /// Work with restores
-    Restore {
-        #[command(subcommand)]
-        command: Option<restore::Command>,
-    },
+    Restore(Group<restore::Command>),
     /// Work with schedules
-    Schedule {
-        #[command(subcommand)]
-        command: Option<schedule::Command>,
-    },
+    Schedule(Group<schedule::Command>),
     /// Run the velero server
     #[command(hide = true)]
     Server(Box<server::flags::ServerArgs>),
@@ -187,27 +162,17 @@ impl Root {
         let Some(command) = self.command else { return help(&[]) };
         let context = Context::new(&self.globals);
         match command {
-            Command::Backup { command: Some(command) } => command.run(&context).await,
-            Command::Backup { command: None } => help(&["backup"]),
-            Command::BackupLocation { command: Some(command) } => command.run(&context).await,
-            Command::BackupLocation { command: None } => help(&["backup-location"]),
-            Command::Client { command: Some(client_config::Command::Config { command: Some(command) }) } => command.run(),
-            Command::Client { command: Some(client_config::Command::Config { command: None }) } => help(&["client", "config"]),
-            Command::Client { command: None } => help(&["client"]),
+            Command::Backup(group) => group.run(&["backup"], &context).await,
+            Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,
+            Command::Client(group) => group.run(&["client"], &context).await,
             Command::Completion(completion) => completion.run(),
-            Command::Create { command: Some(command) } => command.run(&context).await,
-            Command::Create { command: None } => help(&["create"]),
-            Command::Delete { command: Some(command) } => command.run(&context).await,
-            Command::Delete { command: None } => help(&["delete"]),
-            Command::Describe { command: Some(command) } => command.run(&context).await,
-            Command::Describe { command: None } => help(&["describe"]),
-            Command::Get { command: Some(command) } => command.run(&context).await,
-            Command::Get { command: None } => help(&["get"]),
+            Command::Create(group) => group.run(&["create"], &context).await,
+            Command::Delete(group) => group.run(&["delete"], &context).await,
+            Command::Describe(group) => group.run(&["describe"], &context).await,
+            Command::Get(group) => group.run(&["get"], &context).await,
             Command::Install(install) => install.run(&context).await,
-            Command::Restore { command: Some(command) } => command.run(&context).await,
-            Command::Restore { command: None } => help(&["restore"]),
-            Command::Schedule { command: Some(command) } => command.run(&context).await,
-            Command::Schedule { command: None } => help(&["schedule"]),
+            Command::Restore(group) => group.run(&["restore"], &context).await,
+            Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
                 let connection = context.connection(args.client_qps).await?;
                 server::run(*args, connection).await
