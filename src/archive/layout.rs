@@ -83,6 +83,16 @@ pub fn versioned_path(item: &ItemPath<'_>, version: &str, preferred: bool) -> Re
     path(item, Some((version, preferred)))
 }
 
+/// The paths of all copies that are written of an item, in their order: plain and versioned, or only versioned if the version is not the preferred one.
+pub fn copies(item: &ItemPath<'_>, version: &str, preferred: bool) -> Result<Vec<String>, UnsafeName> {
+    let versioned = versioned_path(item, version, preferred)?;
+    Ok(if preferred {
+        vec![plain_path(item)?, versioned]
+    } else {
+        vec![versioned]
+    })
+}
+
 fn path(item: &ItemPath<'_>, version: Option<(&str, bool)>) -> Result<String, UnsafeName> {
     let mut path = format!("{RESOURCES}/{}/", safe("resource", item.group_resource)?);
     if let Some((version, preferred)) = version {

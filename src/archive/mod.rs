@@ -7,11 +7,13 @@
 //!   writer   items -> tar, in the order they are given
 //!   reader   one pass over a gzip'd tar that may be hostile, truncated or corrupt
 //!   spool    reader -> data file and index, so that items can be read in any order
+//!   rewrite  reader -> writer, with some items changed
 //! ```
 
 mod block;
 pub mod layout;
 mod pax;
 pub mod reader;
+pub mod rewrite;
 pub mod spool;
 pub mod writer;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::layout::{FormatVersion, ItemPath, UnsafeName, VERSION_PATH, plain_path, versioned_path};
+use super::layout::{FormatVersion, ItemPath, UnsafeName, VERSION_PATH, copies};
 use super::reader::Limits;
 use super::{block, pax};
 
@@ -52,11 +52,10 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// `version` is the one the object was read at (`v1`), even if an action changed its `apiVersion`. `json` is written as it is.
     pub fn item(&mut self, item: &ItemPath<'_>, version: &str, preferred: bool, json: &[u8]) -> Result<(), WriteError> {
-        let versioned = versioned_path(item, version, preferred)?;
-        if preferred {
-            self.entry(&plain_path(item)?, json)?;
+        for path in copies(item, version, preferred)? {
+            self.entry(&path, json)?;
         }
-        self.entry(&versioned, json)
+        Ok(())
     }
 
     /// Writes one entry under a path of the caller's, for what copies an archive.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::Value;
 
 use crate::archive::layout::ItemPath;
 use crate::archive::reader::Limits;
@@ -40,4 +41,18 @@ pub(crate) fn resource(api_version: &str, plural: &str, kind: &str, namespaced: 
         verbs: ["create", "delete", "get", "list", "patch", "update", "watch"].map(String::from).to_vec(),
         has_status: true,
     }
+}
+
+/// A spooled archive of these objects, each with its type: namespace and name are those of its metadata.
+pub(crate) fn archive_of(objects: &[(&str, Value)]) -> Spool {
+    let texts: Vec<String> = objects.iter().map(|(_, object)| object.to_string()).collect();
+    let items: Vec<_> = objects
+        .iter()
+        .zip(&texts)
+        .map(|((resource, object), text)| {
+            let name = object["metadata"]["name"].as_str().unwrap();
+            (*resource, object["metadata"]["namespace"].as_str(), name, text.as_str())
+        })
+        .collect();
+    spool(&items)
 }

@@ -1,1 +1,9 @@
 //! The engine over a fake API server.
+
+mod existing;
+mod faults;
+mod order;
+mod resume;
+mod scene;
+mod selection;
+mod volumes;

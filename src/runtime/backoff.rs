@@ -1,10 +1,13 @@
 //! Waits that grow with each failure. The only place that knows the `backoff` crate.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff as _};
+use backoff::backoff::Backoff as _;
+use backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 
 /// How the waits grow.
 #[derive(Debug, Clone, Copy, PartialEq)]

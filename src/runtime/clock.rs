@@ -1,10 +1,8 @@
 //! The wall clock. Spans of time are measured with tokio's monotonic clock; this one is for what is written down.
 
-use std::{
-    fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -81,7 +79,7 @@ mod tests {
         let clock = Manual::new(Timestamp::UNIX_EPOCH);
         let same = clock.clone();
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert_eq!(same.now().as_second(), 60);
         clock.set(Timestamp::UNIX_EPOCH);
         assert_eq!(same.now(), Timestamp::UNIX_EPOCH);

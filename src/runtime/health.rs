@@ -1,10 +1,8 @@
 //! What is ready and what is not yet, for `/readyz` and for whoever waits.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The state of everything that reports one. Clones are the same.
 #[derive(Debug, Clone, Default)]

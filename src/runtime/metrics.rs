@@ -14,6 +14,7 @@ pub struct Metrics {
     reconcile_errors: IntCounterVec,
     reconcile_terminal_errors: IntCounterVec,
     reconcile_panics: IntCounterVec,
+    failures: IntCounterVec,
     reconcile_time: HistogramVec,
     max_concurrent: GaugeVec,
     active_workers: GaugeVec,
@@ -64,6 +65,11 @@ impl Metrics {
                 "controller_runtime_reconcile_panics_total",
                 "Total number of reconciliation panics per controller",
                 &["controller"],
+            )?,
+            failures: registry.counter_vec(
+                "controller_reconcile_failures_total",
+                "Total number of passes that did not succeed, by the name of their error",
+                &["controller", "reason"],
             )?,
             reconcile_time: registry.histogram_vec(
                 "controller_runtime_reconcile_time_seconds",
@@ -125,13 +131,13 @@ impl Metrics {
             )?,
             watch_errors: registry.counter_vec(
                 "controller_watch_errors_total",
-                "Total number of times a watch failed and was tried again, per kind",
-                &["kind"],
+                "Total number of times a watch failed and was tried again, per watch",
+                &["kind", "namespace"],
             )?,
             unreadable: registry.gauge_vec(
                 "controller_watch_unreadable_objects",
-                "Number of objects that could not be parsed and are left alone, per kind",
-                &["kind"],
+                "Number of objects that could not be parsed and are left alone, per watch",
+                &["kind", "namespace"],
             )?,
             events_dropped: registry.counter(
                 "controller_events_dropped_total",
@@ -146,6 +152,8 @@ impl Metrics {
         let two = [name, name];
         let total = |result| self.reconcile_total.with_label_values(&[name, result]);
         ControllerMetrics {
+            name: name.into(),
+            failures: self.failures.clone(),
             errors: total("error"),
             requeued: total("requeue"),
             requeued_after: total("requeue_after"),
@@ -166,12 +174,13 @@ impl Metrics {
         }
     }
 
-    /// The series of one watch.
-    pub(crate) fn watch<K: Kind>(&self) -> WatchMetrics {
+    /// The series of one watch; everywhere is the empty namespace.
+    pub(crate) fn watch<K: Kind>(&self, namespace: Option<&str>) -> WatchMetrics {
         let kind = K::kind(&());
+        let labels = [&*kind, namespace.unwrap_or_default()];
         WatchMetrics {
-            errors: self.watch_errors.with_label_values(&[&*kind]),
-            unreadable: self.unreadable.with_label_values(&[&*kind]),
+            errors: self.watch_errors.with_label_values(&labels),
+            unreadable: self.unreadable.with_label_values(&labels),
         }
     }
 
@@ -199,6 +208,8 @@ pub(crate) enum PassResult {
 
 #[derive(Debug, Clone)]
 pub(crate) struct ControllerMetrics {
+    name: String,
+    failures: IntCounterVec,
     errors: IntCounter,
     requeued: IntCounter,
     requeued_after: IntCounter,
@@ -219,6 +230,10 @@ pub(crate) struct ControllerMetrics {
 }
 
 impl ControllerMetrics {
+    pub(crate) fn failure(&self, reason: &str) {
+        self.failures.with_label_values(&[self.name.as_str(), reason]).inc();
+    }
+
     pub(crate) fn pass(&self, result: PassResult, took: Duration) {
         self.time.observe(took.as_secs_f64());
         self.work_duration.observe(took.as_secs_f64());

@@ -1,6 +1,7 @@
 //! What the framework needs to know of an object: that it is of a known kind, where it is, and which one it is.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
+use std::sync::Arc;
 
 use kube::Resource;
 pub use kube::runtime::reflector::ObjectRef;
@@ -45,6 +46,14 @@ impl fmt::Display for Uid {
 impl fmt::Debug for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// A reference as people write it: `namespace/name`, or the name alone.
+pub(crate) fn path_of<K: Kind>(key: &ObjectRef<K>) -> String {
+    match &key.namespace {
+        Some(namespace) => format!("{namespace}/{}", key.name),
+        None => key.name.clone(),
     }
 }
 

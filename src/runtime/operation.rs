@@ -34,31 +34,23 @@
 //! # }
 //! ```
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures::{
-    FutureExt,
-    future::{BoxFuture, Either, select},
-};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, select};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{
-    controller::Wakes,
-    object::{Kind, ObjectRef, Uid},
-    task::{Group, panic_text},
-};
+use super::controller::Wakes;
+use super::object::{Kind, ObjectRef, Uid, path_of};
+use super::task::{Group, panic_text};
 
 /// How often progress leads to a pass.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -222,7 +214,7 @@ where
             cancelled: cancelled.clone(),
             progress,
         };
-        let span = tracing::info_span!(parent: None, "operation", name, object = %key, %uid);
+        let span = tracing::info_span!(parent: None, "operation", name, object = path_of(key), %uid);
         span.follows_from(tracing::Span::current());
         let supervised = supervise(running, said.clone(), async move { work(handle).await }).instrument(span);
         entries.insert(
@@ -234,7 +226,8 @@ where
             },
         );
         self.inner.running.send_modify(|running| *running += 1);
-        home.group.spawn_detached(format!("{name} of {key}"), supervised);
+        home.group
+            .spawn_detached(format!("{name} of {}", path_of(key)), supervised);
         Start::Started
     }
 
@@ -270,6 +263,14 @@ where
             table.entries.remove(uid);
         }
         ended
+    }
+
+    /// Operations that may start although no controller runs; for tests of reconcilers.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn open_in(self, group: &Group) -> Self {
+        self.open(group, &Wakes::new());
+        self
     }
 
     /// How many run, those that were told to end included.
@@ -445,5 +446,174 @@ impl<K: Kind, O, P> fmt::Debug for Operations<K, O, P> {
             .field("kind", &K::kind(&()))
             .field("running", &*self.inner.running.borrow())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::runtime::fixture::{SECOND, key};
+
+    type Copies = Operations<ConfigMap, u32, u32>;
+
+    struct Scene {
+        copies: Copies,
+        group: Group,
+    }
+
+    fn open(copies: Copies) -> Scene {
+        let group = Group::new();
+        copies.open(&group, &Wakes::new());
+        Scene { copies, group }
+    }
+
+    impl Scene {
+        fn start<F>(&self, uid: &str, work: impl FnOnce(Handle<u32>) -> F + Send + 'static) -> Start
+        where
+            F: Future<Output = u32> + Send + 'static,
+        {
+            self.copies.start_if_absent(&uid.into(), &key(uid), "copy", work)
+        }
+
+        fn outcome(&self, uid: &str) -> Option<Outcome<u32>> {
+            match self.copies.get(&uid.into())? {
+                Seen::Running { .. } => None,
+                Seen::Ended(outcome) => Some((*outcome).clone()),
+            }
+        }
+    }
+
+    async fn when_cancelled(handle: Handle<u32>) -> u32 {
+        handle.cancelled().cancelled().await;
+        7
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outcome_is_kept_until_it_was_recorded() {
+        let scene = open(Copies::new());
+        assert_eq!(scene.start("a", |_| async { 5 }), Start::Started);
+        scene.group.empty().await;
+        for _ in 0..2 {
+            assert_eq!(scene.outcome("a"), Some(Outcome::Returned(5)));
+            assert_eq!(scene.start("a", |_| async { 6 }), Start::Present);
+        }
+        assert!(scene.copies.acknowledge(&"a".into()));
+        assert!(!scene.copies.acknowledge(&"a".into()));
+        assert!(scene.copies.get(&"a".into()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_an_outcome() {
+        let scene = open(Copies::new());
+        scene.start("a", |_| async { panic!("no space left") });
+        scene.group.empty().await;
+        assert_eq!(scene.outcome("a"), Some(Outcome::Panicked("no space left".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_operation_runs_until_it_returns() {
+        let scene = open(Copies::new());
+        scene.start("a", |handle| async move {
+            handle.progress(3);
+            let seven = when_cancelled(handle).await;
+            sleep(5 * SECOND).await;
+            seven
+        });
+        sleep(SECOND).await;
+        assert!(scene.copies.cancel(&"a".into()));
+        sleep(SECOND).await;
+        let seen = scene.copies.get(&"a".into());
+        assert!(
+            matches!(
+                seen,
+                Some(Seen::Running {
+                    progress: Some(3),
+                    cancelling: true
+                })
+            ),
+            "{seen:?}"
+        );
+        scene.group.empty().await;
+        assert_eq!(scene.outcome("a"), Some(Outcome::Returned(7)));
+        assert!(!scene.copies.cancel(&"a".into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_room_is_woken_when_there_is_some() {
+        let copies = Copies::at_most(1);
+        let (group, wakes) = (Group::new(), Wakes::new());
+        copies.open(&group, &wakes);
+        let scene = Scene { copies, group };
+        assert_eq!(scene.start("a", when_cancelled), Start::Started);
+        assert_eq!(scene.start("b", when_cancelled), Start::Full);
+        assert_eq!(scene.start("b", when_cancelled), Start::Full);
+        scene.copies.cancel(&"a".into());
+        scene.group.empty().await;
+        let mut woken: Vec<_> = wakes.taken().iter().map(|key| key.name.clone()).collect();
+        woken.sort();
+        assert_eq!(woken, ["a", "b"]);
+        assert_eq!(scene.start("b", when_cancelled), Start::Started);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_of_a_gone_object_takes_up_room_until_it_ended() {
+        let scene = open(Copies::at_most(1));
+        scene.start("a", |handle| async move {
+            sleep(5 * SECOND).await;
+            when_cancelled(handle).await
+        });
+        scene.copies.gone(&"a".into());
+        assert_eq!(scene.copies.running(), 1);
+        assert_eq!(scene.start("b", when_cancelled), Start::Full);
+        scene.group.empty().await;
+        assert!(scene.copies.get(&"a".into()).is_none());
+        assert_eq!(scene.start("b", when_cancelled), Start::Started);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_cancels_all_and_waits_for_them() {
+        let scene = open(Copies::new());
+        scene.start("a", |handle| async move {
+            let seven = when_cancelled(handle).await;
+            sleep(5 * SECOND).await;
+            seven
+        });
+        let start = Instant::now();
+        scene.copies.close().await;
+        assert_eq!(start.elapsed(), 5 * SECOND);
+        assert!(
+            scene.copies.get(&"a".into()).is_none(),
+            "the next term looks at the world afresh"
+        );
+        assert_eq!(scene.start("b", when_cancelled), Start::Closed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_ended_by_force_leaves_nothing_behind() {
+        let scene = open(Copies::new());
+        scene.start("a", |_| pending());
+        assert_eq!(scene.group.alive(), ["copy of ns/a"]);
+        scene.group.abort();
+        scene.group.empty().await;
+        assert_eq!(scene.copies.running(), 0);
+        assert!(scene.copies.get(&"a".into()).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_that_nobody_waits_for_any_more_does_not_end_the_operation() {
+        let scene = open(Copies::new());
+        scene.start("a", |handle| async move {
+            handle.progress(1);
+            drop(handle);
+            sleep(5 * SECOND).await;
+            9
+        });
+        scene.group.empty().await;
+        assert_eq!(scene.outcome("a"), Some(Outcome::Returned(9)));
     }
 }

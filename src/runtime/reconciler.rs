@@ -1,11 +1,9 @@
 //! The contract between the framework and those who use it.
 
-use std::{
-    fmt::{self, Write as _},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::fmt::{self, Write as _};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 

@@ -3,22 +3,20 @@
 //! Events are written in the background. They are a courtesy: when the API server is slow they are dropped and counted,
 //! and no pass ever waits for one.
 
-use std::{fmt, time::Duration};
+use std::fmt;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{
-    Client, Resource,
-    runtime::events::{Event, Recorder},
-};
+use kube::runtime::events::{Event, Recorder};
+use kube::{Client, Resource};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 pub use kube::runtime::events::EventType;
 
-use super::{
-    object::{Kind, ObjectRef},
-    reconciler::Class,
-};
+use super::object::{Kind, ObjectRef, path_of};
+use super::reconciler::Class;
 use crate::telemetry::metrics::IntCounter;
 
 /// The API server's limits, in bytes.
@@ -116,15 +114,11 @@ impl Reporter {
 
     /// Publishes an event about this object. Returns at once.
     pub fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
-        match self.queue.try_send((notice.into_event(), object.object_ref(&()))) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                if let Some(dropped) = &self.dropped {
-                    dropped.inc();
-                }
-            }
-            // Nobody publishes: so it was wanted, or we are stopping.
-            Err(mpsc::error::TrySendError::Closed(_)) => {}
+        // A closed queue means that nobody publishes: so it was wanted, or we are stopping.
+        if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), object.object_ref(&())))
+            && let Some(dropped) = &self.dropped
+        {
+            dropped.inc();
         }
     }
 
@@ -136,13 +130,14 @@ impl Reporter {
             text,
             retry,
         } = failure;
+        let path = path_of(key);
         match class {
-            Class::Lost => tracing::debug!(object = %key, %reason, error = %text, "pass given up"),
+            Class::Lost => tracing::debug!(object = path, %reason, error = %text, "pass given up"),
             Class::Invalid => {
-                tracing::warn!(object = %key, %reason, error = %text, "object cannot be reconciled as it is")
+                tracing::warn!(object = path, %reason, error = %text, "object cannot be reconciled as it is");
             }
             Class::Transient => {
-                tracing::warn!(object = %key, %reason, error = %text, retry_in = ?retry, "reconcile failed");
+                tracing::warn!(object = path, %reason, error = %text, retry_in = ?retry, "reconcile failed");
             }
         }
         if *class != Class::Lost {
@@ -194,7 +189,8 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
 
     use super::*;
-    use crate::{runtime::metrics::Metrics, telemetry::metrics::Registry};
+    use crate::runtime::metrics::Metrics;
+    use crate::telemetry::metrics::Registry;
 
     fn reporter() -> (Reporter, Publisher, Registry) {
         let registry = Registry::new();
@@ -235,7 +231,7 @@ mod tests {
         };
         let key = ObjectRef::<ConfigMap>::new("a");
         reporter.failed(&key, &ConfigMap::default(), &failure);
-        publisher.events.try_recv().unwrap_err();
+        assert!(publisher.events.try_recv().is_err());
         failure.class = Class::Invalid;
         reporter.failed(&key, &ConfigMap::default(), &failure);
         publisher.events.try_recv().unwrap();

@@ -1,19 +1,15 @@
 //! Tasks with a name and an owner. The only place that spawns.
 
-use std::{
-    any::Any,
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
-};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
-use tokio::{
-    sync::watch,
-    task::{AbortHandle, JoinHandle},
-};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -88,13 +84,21 @@ pub fn spawn<F>(name: impl Into<String>, work: F) -> Task<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
+    spawn_outside(name.into(), work.in_current_span())
+}
+
+/// Starts a task outside of any span.
+fn spawn_outside<F>(name: String, work: F) -> Task<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that spawns; everybody else gets a named task from here"
+        reason = "the one place that spawns; others get a named task from here"
     )]
-    let handle = tokio::spawn(work.in_current_span());
+    let handle = tokio::spawn(work);
     Task {
-        name: name.into(),
+        name,
         handle,
         owned: true,
     }
@@ -170,15 +174,30 @@ impl Group {
         &self.inner.stop
     }
 
-    /// Starts a task that counts as a member until it is gone.
+    /// Starts a task within the current span. It counts as a member until it is gone.
     pub fn spawn<F>(&self, name: impl Into<String>, work: F) -> Task<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {
-        let name = name.into();
+        self.add(name.into(), work.in_current_span())
+    }
+
+    /// Starts a member that nobody waits for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
+    /// It may well outlast the current span and is outside of it.
+    pub fn spawn_detached<F>(&self, name: impl Into<String>, work: F)
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.add(name.into(), work).owned = false;
+    }
+
+    fn add<F>(&self, name: String, work: F) -> Task<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
         let member = Member::join(&self.inner, name.clone());
         let number = member.number;
-        let task = spawn(name, async move {
+        let task = spawn_outside(name, async move {
             let _member = member;
             work.await
         });
@@ -186,14 +205,6 @@ impl Group {
             present.abort = Some(task.handle.abort_handle());
         }
         task
-    }
-
-    /// Starts a member that nobody waits for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
-    pub fn spawn_detached<F>(&self, name: impl Into<String>, work: F)
-    where
-        F: Future<Output: Send + 'static> + Send + 'static,
-    {
-        self.spawn(name, work).owned = false;
     }
 
     /// Ends all members at their next await. Use [`empty`](Self::empty) to see them gone.

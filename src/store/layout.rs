@@ -1,6 +1,9 @@
-//! Every key below a location's root (spec backup 16.1 and 16.2, restore 21). Missing optional files mean "empty".
+//! Every key below a location's root (spec backup 16.1 and 16.2, restore 21).
+//!
+//! Release 1.6.3 wrote fewer of these files, and not every release writes all of them: one that is missing is an empty one, but for
+//! [`BackupFile::Metadata`].
 
-/// Top-level "directories" that a location may hold; any other makes it invalid. `kopia` since 1.10.
+/// Top-level "directories" that a location may hold; any other makes it invalid. Release 1.6.3 did not know `kopia`.
 pub const TOP_LEVEL: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins", "kopia"];
 
 /// Where backups lie; its next level is their names.
@@ -27,11 +30,11 @@ pub enum BackupFile {
     VolumeSnapshots,
     /// `<b>-resource-list.json.gz`
     ResourceList,
-    /// `<b>-results.gz`, since 1.9
+    /// `<b>-results.gz`; not by 1.6.3
     Results,
-    /// `<b>-itemoperations.json.gz`, since 1.11
+    /// `<b>-itemoperations.json.gz`; not by 1.6.3
     ItemOperations,
-    /// `<b>-volumeinfo.json.gz`, since 1.13
+    /// `<b>-volumeinfo.json.gz`; not by 1.6.3
     VolumeInfo,
     /// `<b>-csi-volumesnapshots.json.gz`, written up to 1.16
     CsiVolumeSnapshots,
@@ -42,6 +45,22 @@ pub enum BackupFile {
 }
 
 impl BackupFile {
+    /// Every one.
+    pub const ALL: [Self; 12] = [
+        Self::Metadata,
+        Self::Contents,
+        Self::Log,
+        Self::PodVolumeBackups,
+        Self::VolumeSnapshots,
+        Self::ResourceList,
+        Self::Results,
+        Self::ItemOperations,
+        Self::VolumeInfo,
+        Self::CsiVolumeSnapshots,
+        Self::CsiVolumeSnapshotContents,
+        Self::CsiVolumeSnapshotClasses,
+    ];
+
     /// Its key.
     pub fn key(self, backup: &str) -> String {
         let suffix = match self {
@@ -69,15 +88,24 @@ pub enum RestoreFile {
     Log,
     /// `restore-<r>-results.gz`
     Results,
-    /// `restore-<r>-resource-list.json.gz`, since 1.11
+    /// `restore-<r>-resource-list.json.gz`; not by 1.6.3
     ResourceList,
-    /// `restore-<r>-itemoperations.json.gz`, since 1.11
+    /// `restore-<r>-itemoperations.json.gz`; not by 1.6.3
     ItemOperations,
-    /// `<r>-volumeinfo.json.gz` (no `restore-`), since 1.14
+    /// `<r>-volumeinfo.json.gz`, without `restore-`; not by 1.6.3
     VolumeInfo,
 }
 
 impl RestoreFile {
+    /// Every one.
+    pub const ALL: [Self; 5] = [
+        Self::Log,
+        Self::Results,
+        Self::ResourceList,
+        Self::ItemOperations,
+        Self::VolumeInfo,
+    ];
+
     /// Its key.
     pub fn key(self, restore: &str) -> String {
         let file = match self {
@@ -99,4 +127,45 @@ pub fn backup_dir(backup: &str) -> String {
 /// `restores/<restore>/`: all of a restore's files.
 pub fn restore_dir(restore: &str) -> String {
     format!("{RESTORES}{restore}/")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn recorded(dir: &str) -> BTreeSet<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/go-1.18.1/bucket")
+            .join(dir);
+        let files = fs::read_dir(path).unwrap();
+        files
+            .map(|file| format!("{dir}{}", file.unwrap().file_name().to_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn every_recorded_file_has_a_key() {
+        let backup: BTreeSet<_> = BackupFile::ALL.iter().map(|file| file.key("golden1")).collect();
+        let restore: BTreeSet<_> = RestoreFile::ALL.iter().map(|file| file.key("golden1-r")).collect();
+        assert!(recorded(&backup_dir("golden1")).is_subset(&backup));
+        assert_eq!(recorded(&restore_dir("golden1-r")), restore);
+        let not_recorded: Vec<_> = backup.difference(&recorded("backups/golden1/")).cloned().collect();
+        let csi = ["classes", "contents", "s"]
+            .map(|kind| format!("backups/golden1/golden1-csi-volumesnapshot{kind}.json.gz"));
+        assert_eq!(not_recorded, csi, "releases before 1.18 wrote these");
+    }
+
+    #[test]
+    fn a_new_file_is_in_the_list_of_all() {
+        let keys: BTreeSet<_> = BackupFile::ALL.iter().map(|file| file.key("b")).collect();
+        assert_eq!(keys.len(), BackupFile::ALL.len());
+        assert!(
+            keys.iter()
+                .all(|key| key.starts_with(&backup_dir("b")) && key.starts_with(BACKUPS))
+        );
+    }
 }

@@ -14,6 +14,9 @@ use super::error::{Class, Failure};
 use super::provider::{Depth, Entry, Outcome, Part, PartTag, Pieces, Provider};
 use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, Upload, key};
 
+#[cfg(test)]
+mod tests;
+
 /// How long calls may take. Fixed: nobody ever knew better values for a location than for all.
 mod deadline {
     use std::time::Duration;
@@ -21,11 +24,11 @@ mod deadline {
     /// A call that moves little.
     pub(super) const CALL: Duration = Duration::from_secs(30);
     /// One part of an upload, or a small object.
-    pub(super) const PART: Duration = Duration::from_secs(300);
+    pub(super) const PART: Duration = Duration::from_mins(5);
     /// Putting the parts of an upload together; S3 says "minutes".
-    pub(super) const FINISH: Duration = Duration::from_secs(300);
+    pub(super) const FINISH: Duration = Duration::from_mins(5);
     /// The next piece of a stream, the next page of a listing.
-    pub(super) const PIECE: Duration = Duration::from_secs(60);
+    pub(super) const PIECE: Duration = Duration::from_mins(1);
 }
 
 /// Deletions at once in [`Store::delete_prefix`] and aborts in [`Store::sweep`].

@@ -7,7 +7,8 @@ pub use prometheus::{
     IntGauge, IntGaugeVec,
 };
 
-use prometheus::{HistogramOpts, Opts, TextEncoder, core::Collector};
+use prometheus::core::Collector;
+use prometheus::{HistogramOpts, Opts, TextEncoder};
 
 /// The content type of [`Registry::text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

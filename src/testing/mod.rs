@@ -1,3 +1,4 @@
 //! Fakes and builders for tests (feature `testing`).
 
 pub mod fake_api;
+pub mod store_suite;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::queue::Again;
-use crate::runtime::{clock, reconciler::Next};
+use crate::runtime::clock;
+use crate::runtime::reconciler::Next;
 
 /// The shortest wait. Keeps a reconciler that always says *at once*, or that fails and by that changes its own object, from
 /// taking all there is.
@@ -56,7 +57,7 @@ pub(super) fn even_if_touched(now: tokio::time::Instant, wait: Duration) -> Agai
 mod tests {
     use super::*;
 
-    const RESYNC: Duration = Duration::from_secs(600);
+    const RESYNC: Duration = Duration::from_mins(10);
 
     #[test]
     fn success_says_when_to_look_again() {

@@ -13,29 +13,26 @@ mod run;
 mod tests;
 mod trigger;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 pub use self::trigger::Wakes;
 
 use self::trigger::Trigger;
-use super::{
-    backoff::Policy,
-    clock::{Clock, System},
-    metrics::Metrics,
-    object::{Kind, ObjectRef, Uid},
-    operation::{Operations, Supervised},
-    reconciler::Reconciler,
-    report::Reporter,
-    task::Group,
-    watch::SharedWatch,
-};
+use super::backoff::Policy;
+use super::clock::{Clock, System};
+use super::metrics::Metrics;
+use super::object::{Kind, ObjectRef, Uid};
+use super::operation::{Operations, Supervised};
+use super::reconciler::Reconciler;
+use super::report::Reporter;
+use super::task::Group;
+use super::watch::SharedWatch;
 
 /// A reconciler with what triggers it. Hand it to [`Manager::control`](super::Manager::control), or [`run`](Self::run) it yourself.
 pub struct Controller<R: Reconciler> {

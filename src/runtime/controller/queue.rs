@@ -1,9 +1,7 @@
 //! Whose turn it is: a work queue without threads, timers or locks, so that all of it can be tested by calling it.
 
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    hash::Hash,
-};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 
 use tokio::time::Instant;
 
@@ -100,9 +98,9 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
             Some(Again { at, hold }) if touched => {
                 let at = hold.min(at);
                 if at <= now {
-                    self.make_ready(key.clone(), now)
+                    self.make_ready(key.clone(), now);
                 } else {
-                    self.wait(key.clone(), at, hold)
+                    self.wait(key.clone(), at, hold);
                 }
             }
             Some(Again { at, hold }) => self.wait(key.clone(), at, hold),
@@ -283,7 +281,7 @@ mod tests {
             for key in working.drain(..) {
                 queue.finished(&key, None, now);
             }
-            while let Some((key, _)) = queue.take(now + Duration::from_secs(3600)) {
+            while let Some((key, _)) = queue.take(now + Duration::from_hours(1)) {
                 touched.remove(&key);
             }
             prop_assert!(touched.is_empty(), "{touched:?}");

@@ -1,36 +1,28 @@
 //! The loop of one controller.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{
-    FutureExt, StreamExt,
-    future::{BoxFuture, join, join_all},
-    stream::{FuturesUnordered, select_all},
-};
+use futures::future::{BoxFuture, join, join_all};
+use futures::stream::{FuturesUnordered, select_all};
+use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use super::{
-    Controller, Known,
-    again::{Spread, after_success, even_if_touched, spread_over, unless_touched},
-    queue::{Again, Queue},
-    trigger::Touched,
-};
-use crate::runtime::{
-    backoff::Failures,
-    metrics::{ControllerMetrics, Metrics, PassResult},
-    object::{ObjectRef, Uid, uid_of},
-    reconciler::{Class, Classify, Next, Reconciler},
-    report::{Failure, Reporter},
-    task::{Group, TaskError, panic_text},
-    watch::Found,
-};
+use super::again::{Spread, after_success, even_if_touched, spread_over, unless_touched};
+use super::queue::{Again, Queue};
+use super::trigger::Touched;
+use super::{Controller, Known};
+use crate::runtime::backoff::Failures;
+use crate::runtime::metrics::{ControllerMetrics, Metrics, PassResult};
+use crate::runtime::object::{ObjectRef, Uid, path_of, uid_of};
+use crate::runtime::reconciler::{Class, Classify, Next, Reconciler};
+use crate::runtime::report::{Failure, Reporter};
+use crate::runtime::task::{Group, TaskError, panic_text};
+use crate::runtime::watch::Found;
 
 /// How often the gauges of work in progress are brought up to date while nothing else happens.
 const GAUGES: Duration = Duration::from_secs(1);
@@ -166,7 +158,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         let span = tracing::info_span!(
             "reconcile",
             controller = R::NAME,
-            object = %key,
+            object = path_of(&key),
             reconcile_id = %Uuid::new_v4(),
         );
         let (reconciler, seen) = (self.controller.reconciler.clone(), object.clone());
@@ -181,7 +173,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         // A task of its own, so that a pass that computes does not hold up the others, and a panic stays within.
         let task = self
             .group
-            .spawn(format!("{} {key}", R::NAME), work.instrument(span.clone()));
+            .spawn(format!("{} {}", R::NAME, path_of(&key)), work.instrument(span.clone()));
         let started = Instant::now();
         async move {
             let end = match task.await {
@@ -254,6 +246,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         };
         self.metrics.pass(result, started.elapsed());
         if let Some(failure) = failure {
+            self.metrics.failure(&failure.reason);
             span.in_scope(|| self.reporter.failed(&key, &*object, &failure));
         }
         self.queue.finished(&key, Some(again), Instant::now());
@@ -323,11 +316,17 @@ impl<'a, R: Reconciler> Run<'a, R> {
         for operations in &self.controller.operations {
             operations.gone(&uid);
         }
-        tracing::debug!(controller = R::NAME, object = %key, %uid, "object is gone");
+        let object = path_of(key);
+        tracing::debug!(controller = R::NAME, object, %uid, "object is gone");
         let gone = || self.controller.reconciler.gone(key, &uid);
         if let Err(cause) = catch_unwind(AssertUnwindSafe(gone)) {
             let cause: &(dyn Any + Send) = &*cause;
-            tracing::error!(controller = R::NAME, object = %key, error = panic_text(cause), "burying an object panicked");
+            tracing::error!(
+                controller = R::NAME,
+                object,
+                error = panic_text(cause),
+                "burying an object panicked"
+            );
         }
     }
 

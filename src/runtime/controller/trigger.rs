@@ -1,20 +1,15 @@
 //! Reasons to look at an object.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::{
-    StreamExt,
-    stream::{self, BoxStream},
-};
-use tokio::sync::{Notify, broadcast::error::RecvError};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::runtime::{
-    object::{Kind, ObjectRef},
-    watch::{Change, SharedWatch},
-};
+use crate::runtime::object::{Kind, ObjectRef};
+use crate::runtime::watch::{Change, SharedWatch};
 
 /// Whom to look at.
 #[derive(Debug)]
@@ -136,6 +131,15 @@ impl<K: Kind> Wakes<K> {
                 return touched;
             }
             self.inner.news.notified().await;
+        }
+    }
+
+    /// Whom somebody asked for since the last time; for tests.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> Vec<ObjectRef<K>> {
+        match self.take() {
+            Some(Touched::Some(keys)) => keys,
+            _ => Vec::new(),
         }
     }
 

@@ -1,22 +1,18 @@
 //! Gets the lease, keeps it, and gives it back.
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, api::PostParams};
+use kube::Api;
+use kube::api::PostParams;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{
-    LeaseConfig, WriteGate,
-    election::{Decision, Observed, Record, decide, observe},
-};
-use crate::{
-    runtime::{
-        clock::{Clock, System},
-        health::Component,
-    },
-    telemetry::metrics::Gauge,
-};
+use super::election::{Decision, Observed, Record, decide, observe};
+use super::{LeaseConfig, WriteGate};
+use crate::runtime::clock::{Clock, System};
+use crate::runtime::health::Component;
+use crate::telemetry::metrics::Gauge;
 
 /// Our side of one election.
 pub(crate) struct Elector {
@@ -114,7 +110,8 @@ impl Elector {
             let end = renewed + duration.saturating_sub(margin);
             let renewal = async {
                 sleep_until(renewed + next).await;
-                self.attempt(margin).await
+                // A request that hangs leaves half of the time to those after it.
+                self.attempt(end.saturating_duration_since(Instant::now()) / 2).await
             };
             let tried = tokio::select! {
                 biased;
@@ -129,7 +126,7 @@ impl Elector {
                 }
                 Err(error) => {
                     tracing::warn!(lease = self.config.name, %error, "the lease could not be renewed; trying again");
-                    next = renewed.elapsed() + retry / 4;
+                    next = renewed.elapsed() + retry / 8;
                 }
             }
         }

@@ -1,11 +1,10 @@
 //! Keeps writes within the lease.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
+use std::sync::Arc;
 
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until},
-};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// Lets writes through while we lead. Clones are the same gate.
 ///
@@ -101,7 +100,8 @@ impl WriteGate {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, time::Duration};
+    use std::future::pending;
+    use std::time::Duration;
 
     use tokio::time::{advance, sleep};
 

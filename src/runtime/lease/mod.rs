@@ -12,7 +12,7 @@
 //! The end counts from when a renewal was *sent*; others count from when they *see* it, which is later. Who does not see the lease change
 //! for its whole duration may take it, whatever the times in it say.
 //!
-//! [`election`] decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
+//! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
 
 mod election;
@@ -21,7 +21,9 @@ mod gate;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use kube::Client;
 

@@ -1,19 +1,15 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use axum::{
-    Router,
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    runtime::health::Health,
-    telemetry::metrics::{CONTENT_TYPE, Registry},
-};
+use crate::runtime::health::Health;
+use crate::telemetry::metrics::{CONTENT_TYPE, Registry};
 
 #[derive(Clone)]
 struct Sources {

@@ -15,24 +15,29 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, error::Error, fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use self::signals::Signals;
-use super::{
-    controller::Controller,
-    health::Health,
-    lease::{LeaseConfig, WriteGate},
-    metrics::Metrics,
-    object::Kind,
-    reconciler::Reconciler,
-    report::{Publisher, Reporter},
-    task::{self, Group},
-    watch::{SharedWatch, Watch},
-};
+use super::controller::Controller;
+use super::health::Health;
+use super::lease::{LeaseConfig, WriteGate};
+use super::metrics::Metrics;
+use super::object::Kind;
+use super::reconciler::Reconciler;
+use super::report::{Publisher, Reporter};
+use super::task::{self, Group};
+use super::watch::{SharedWatch, Watch};
 use crate::telemetry::metrics::{MetricError, Registry};
 
 /// How long stopping may take.

@@ -1,18 +1,16 @@
 //! Start and stop.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use futures::{StreamExt, stream::FuturesUnordered};
-use tokio::{
-    net::TcpListener,
-    time::{Instant, timeout_at},
-};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Always, Leading, Manager, ManagerError, WatchTask, endpoints,
-    stage::{Deadline, Ended, Stage},
-};
+use super::stage::{Deadline, Ended, Stage};
+use super::{Always, Leading, Manager, ManagerError, WatchTask, endpoints};
 use crate::runtime::lease::Elector;
 
 /// Why it ends.
@@ -34,7 +32,7 @@ pub(super) async fn run(
     force: CancellationToken,
 ) -> Result<(), ManagerError> {
     let grace = manager.grace;
-    let listeners = bind(&manager).await?;
+    let listeners = bind(&manager.addresses).await?;
     let mut running = Running::new(manager, listeners, stop, force.clone());
     let cause = running.up().await;
     let abandoned = running.down(&cause).await;
@@ -53,9 +51,9 @@ pub(super) async fn run(
     }
 }
 
-async fn bind(manager: &Manager) -> Result<Vec<TcpListener>, ManagerError> {
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ManagerError> {
     let mut listeners = Vec::new();
-    for &address in &manager.addresses {
+    for &address in addresses {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| ManagerError::Listen { address, source })?;

@@ -1,14 +1,19 @@
 //! Tasks that start together and stop together.
 
-use std::{error::Error, future::Future, time::Duration};
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until, timeout};
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::task::{Group, TaskError};
 
-/// How long tasks get to disappear that were aborted. They do so at their next await; only one that blocks its thread needs longer.
+/// How long tasks get that were aborted, or whose stage has its turn when the deadline is over: enough to come to their next
+/// await. Only one that blocks its thread needs longer.
 const VANISH: Duration = Duration::from_millis(200);
 
 /// One step of the start, and in the mirror of the order one of the stop.
@@ -44,6 +49,7 @@ pub(super) struct Deadline {
 
 impl Deadline {
     async fn over(&self) {
+        sleep(VANISH).await;
         tokio::select! {
             () = sleep_until(self.at) => {}
             () = self.force.cancelled() => {}

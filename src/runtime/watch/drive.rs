@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use kube::runtime::watcher::{self, Error, Event};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use super::{Guarded, Rediscovery, feed::Feed};
-use crate::runtime::{
-    backoff::{Calming, Policy},
-    object::Kind,
-};
+use super::feed::Feed;
+use super::{Guarded, Rediscovery};
+use crate::runtime::backoff::{Calming, Policy};
+use crate::runtime::object::Kind;
 
 /// How long a watch must work for its next failure to be a first one.
 const CALM: Duration = Duration::from_mins(2);
 
 /// How often an optional kind that is not served is tried without a hint.
 const SLOWLY: Duration = Duration::from_mins(5);
+
+/// How long the next object or page of a list may take. Nothing below gives up on a server that has stopped answering.
+const LISTING: Duration = Duration::from_mins(1);
 
 /// The events of one connection, which goes on by itself after most failures.
 pub(super) type Events<K> = BoxStream<'static, watcher::Result<Event<Guarded<K>>>>;
@@ -48,9 +51,25 @@ pub(super) async fn follow<K: Kind>(feed: &mut Feed<K>, events: Events<K>) -> En
 }
 
 async fn follow_with<K: Kind>(feed: &mut Feed<K>, mut events: Events<K>, backoff: &mut Calming) -> End {
-    while let Some(event) = events.next().await {
+    let mut listing = false;
+    loop {
+        let next = events.next();
+        let next = if listing {
+            let Ok(next) = timeout(LISTING, next).await else {
+                tracing::warn!(kind = %K::kind(&()), "the list does not go on; beginning anew");
+                feed.trouble("the API server has stopped answering");
+                return End::Stuck;
+            };
+            next
+        } else {
+            next.await
+        };
+        let Some(event) = next else { return End::Closed };
         match event {
-            Ok(event) => feed.apply(event),
+            Ok(event) => {
+                listing = matches!(event, Event::Init | Event::InitApply(_));
+                feed.apply(event);
+            }
             Err(error) => match end_of(&error) {
                 Some(End::NotServed) => return End::NotServed,
                 end => {
@@ -66,7 +85,6 @@ async fn follow_with<K: Kind>(feed: &mut Feed<K>, mut events: Events<K>, backoff
             },
         }
     }
-    End::Closed
 }
 
 /// Feeds the store from one connection after the other, for ever.

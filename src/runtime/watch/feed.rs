@@ -1,22 +1,17 @@
 //! What an event does to the store: the synchronous half of a watch.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLockWriteGuard},
-};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{
-    Resource as _,
-    runtime::{reflector::store::Writer, watcher::Event},
-};
+use kube::Resource as _;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
 
 use super::{Change, Guarded, Shared, SharedWatch, Unreadable};
-use crate::runtime::{
-    health::Component,
-    metrics::WatchMetrics,
-    object::{Kind, ObjectRef, Uid},
-};
+use crate::runtime::health::Component;
+use crate::runtime::metrics::WatchMetrics;
+use crate::runtime::object::{Kind, ObjectRef, Uid, path_of};
 
 /// The writing side of a [`SharedWatch`].
 pub(super) struct Feed<K: Kind> {
@@ -189,10 +184,10 @@ impl<K: Kind> Feed<K> {
             .shared
             .status
             .send_if_modified(|status| status.trouble.take().is_some());
-        if had_trouble || !self.watch.is_ready() {
-            if let Some(health) = &self.health {
-                health.ready();
-            }
+        if let Some(health) = &self.health
+            && (had_trouble || !self.watch.is_ready())
+        {
+            health.ready();
         }
     }
 
@@ -225,7 +220,8 @@ fn broken<K: Kind>(metadata: &ObjectMeta, error: String) -> (ObjectRef<K>, Unrea
 
 fn complain<K: Kind>(key: &ObjectRef<K>, unreadable: &Unreadable) {
     tracing::warn!(
-        object = %key,
+        kind = %K::kind(&()),
+        object = path_of(key),
         error = unreadable.error,
         "object cannot be read and is left alone; check it against the kind's schema"
     );

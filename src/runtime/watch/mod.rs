@@ -12,32 +12,24 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    future::Future,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use kube::{
-    Api, Client,
-    runtime::{
-        reflector::Store,
-        watcher::{self, Event, watcher},
-    },
-};
+use kube::runtime::reflector::Store;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
 use tokio::sync::{broadcast, watch};
 
 pub use self::guard::Guarded;
 
 use self::feed::Feed;
-use super::{
-    health::Component,
-    metrics::Metrics,
-    object::{Kind, ObjectRef, Uid},
-};
+use super::health::Component;
+use super::metrics::Metrics;
+use super::object::{Kind, ObjectRef, Uid};
 
 /// How many changes a follower may be behind before it has to look at everything.
 const BEHIND: usize = 1024;
@@ -86,7 +78,7 @@ impl<K: Kind> Watch<K> {
     pub(crate) fn describe(&self) -> String {
         let kind = K::kind(&());
         match self.api.namespace() {
-            Some(namespace) => format!("{kind} in `{namespace}`"),
+            Some(namespace) => format!("{kind} in {namespace}"),
             None => kind.into_owned(),
         }
     }
@@ -185,13 +177,14 @@ impl<K: Kind> SharedWatch<K> {
     ) -> (Self, impl Future<Output = ()> + Send + use<K>) {
         let Watch { api, config, optional } = watch;
         let namespace = api.namespace().map(String::from);
+        let metrics = metrics.watch::<K>(namespace.as_deref());
         let client = Client::from(api);
         let api: Api<Guarded<K>> = match namespace {
             Some(namespace) => Api::namespaced_with(client, &namespace, &()),
             None => Api::all_with(client, &()),
         };
         let connect = move || watcher(api.clone(), config.clone()).boxed();
-        let (feed, watch) = Feed::new(Some(metrics.watch::<K>()), health);
+        let (feed, watch) = Feed::new(Some(metrics), health);
         (watch, drive::reconnecting(feed, connect, optional))
     }
 

@@ -192,17 +192,13 @@ pub(super) fn info(file: &File) -> io::Result<FileInfo> {
     regular(&rustix::fs::fstat(file)?)
 }
 
-#[expect(
-    clippy::unnecessary_cast,
-    clippy::cast_lossless,
-    reason = "the fields' types differ from system to system"
-)]
+#[expect(clippy::unnecessary_cast, reason = "the field's type differs from system to system")]
 fn regular(stat: &Stat) -> io::Result<FileInfo> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let (seconds, nanos) = (stat.st_mtime as i64, stat.st_mtime_nsec as i64);
-    let modified = Timestamp::new(seconds, i32::try_from(nanos).unwrap_or_default()).unwrap_or_default();
+    let nanos = i32::try_from(stat.st_mtime_nsec).unwrap_or_default();
+    let modified = Timestamp::new(stat.st_mtime as i64, nanos).unwrap_or_default();
     let size = u64::try_from(stat.st_size).unwrap_or_default();
     // The inode differs for each version of an object, because each is written to a file of its own.
     let etag = format!("\"{:x}-{:x}-{size:x}\"", stat.st_ino, modified.as_nanosecond());

@@ -6,6 +6,8 @@
 mod dir;
 mod listing;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
@@ -287,7 +289,15 @@ impl Bucket {
                 }
                 // A deletion may have removed the directory, empty as it was, between our making and our using it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
-                Err(error) => return Err(failure(&error)),
+                Err(error) => {
+                    let failure = failure(&error);
+                    let class = if failure.class == Class::NotFound {
+                        Class::Invalid
+                    } else {
+                        failure.class
+                    };
+                    return Err(Failure { class, ..failure });
+                }
             }
         }
     }
@@ -373,10 +383,7 @@ fn failure(error: &io::Error) -> Failure {
         Some(Errno::NOENT) => return Failure::not_found(),
         // A step of the path is a file, a link or something stranger.
         Some(Errno::NOTDIR | Errno::LOOP) => {
-            return Failure::new(
-                Class::NotFound,
-                "there is no such object: a part of its path is a file or a symbolic link",
-            );
+            return Failure::new(Class::NotFound, "a part of its path is a file or a symbolic link");
         }
         Some(Errno::ACCESS | Errno::PERM) => Class::Permission,
         Some(Errno::ROFS) => Class::ReadOnly,
@@ -394,12 +401,11 @@ fn failure(error: &io::Error) -> Failure {
             | Errno::MFILE
             | Errno::NFILE,
         ) => Class::Unavailable,
-        Some(_) => Class::Other,
         None if error.kind() == io::ErrorKind::NotFound => return Failure::not_found(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Failure::new(Class::Unavailable, "the file has become shorter while it was read");
         }
-        None => Class::Other,
+        _ => Class::Other,
     };
     Failure::new(class, error.to_string().to_lowercase())
 }

@@ -14,7 +14,7 @@ use crate::store::error::{Class, Failure};
 use crate::store::provider::{Outcome, Pieces, Unfinished};
 
 /// How long a request's signature is good; it is used at once.
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 /// Longest answer: a page has a thousand uploads at most.
 const LONGEST: usize = 16 << 20;
@@ -107,7 +107,8 @@ struct Page {
 #[serde(rename_all = "PascalCase")]
 struct Upload {
     key: String,
-    upload_id: String,
+    #[serde(rename = "UploadId")]
+    id: String,
     #[serde(default)]
     initiated: String,
 }
@@ -138,7 +139,7 @@ impl Upload {
         let began = self.initiated.parse().ok()?;
         Some(Unfinished {
             key: self.key,
-            id: self.upload_id,
+            id: self.id,
             began,
         })
     }

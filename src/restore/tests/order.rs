@@ -1,0 +1,206 @@
+//! What comes before what, whatever the timing; and how much goes at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt, ready};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::scene::{Scene, Trip, claim, config, object, pod, secret};
+use crate::cluster::discovery::GroupResource;
+use crate::restore::actions::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
+use crate::restore::object::metadata;
+use crate::testing::fake_api::Fault;
+
+#[tokio::test(start_paused = true)]
+async fn items_of_a_wave_go_at_once_and_no_more_than_allowed() {
+    let objects: Vec<_> = (0..400).map(|number| config("default", &format!("c{number}"))).collect();
+    let mut scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(20));
+    scene.run().await;
+    let most = scene.most_at_once.load(Ordering::SeqCst);
+    assert!((32..=64).contains(&most), "{most}");
+    scene.api = crate::testing::fake_api::FakeApi::new();
+    scene.most_at_once.store(0, Ordering::SeqCst);
+    scene.options.max_requests = 3;
+    scene.run().await;
+    assert_eq!(scene.most_at_once.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_is_made_once_for_all_its_items() {
+    let objects: Vec<_> = (0..50).map(|number| config("shop", &format!("c{number}"))).collect();
+    let scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(20));
+    scene.run().await;
+    let posts = scene.writes().into_iter().filter(|what| what == "POST /api/v1/namespaces").count();
+    assert_eq!(posts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pod_mounts_comes_before_it_even_if_the_priorities_say_otherwise() {
+    let mut scene = Scene::of(&[pod("default", "web", &["data"]), claim("default", "data", "")]);
+    scene.options.priorities = "pods,persistentvolumeclaims".parse().unwrap();
+    scene.run().await;
+    assert_eq!(scene.created(), ["persistentvolumeclaims/default/data", "pods/default/web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_with_ports_of_their_own_are_created_before_the_others() {
+    let service = |name: &str, applied: bool| {
+        let mut service = object("v1", "Service", "default", name);
+        service["spec"] = json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}]});
+        if applied {
+            let record = r#"{"spec":{"ports":[{"nodePort":30001}]}}"#;
+            service["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/last-applied-configuration": record});
+        }
+        ("services", service)
+    };
+    let scene = Scene::of(&[service("a", false), service("b", false), service("z", true)]).delayed(|_, _| Duration::from_millis(5));
+    scene.run().await;
+    assert_eq!(scene.created()[0], "services/default/z");
+}
+
+/// An action as a plugin might bring it: asks for other items, by name.
+struct Asks {
+    needs: HashMap<String, Vec<ItemId>>,
+}
+
+impl RestoreItemAction for Asks {
+    fn name(&self) -> &'static str {
+        "example.com/asks"
+    }
+
+    fn applies_to(&self) -> AppliesTo {
+        AppliesTo::default()
+    }
+
+    fn execute<'a>(&'a self, item: &'a mut Value, _: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>> {
+        let name = metadata::field(item, "name").unwrap_or_default();
+        ready(Ok(Output::after(self.needs.get(name).cloned().unwrap_or_default()))).boxed()
+    }
+}
+
+const TYPES: [(&str, &str, &str); 4] =
+    [("secrets", "v1", "Secret"), ("configmaps", "v1", "ConfigMap"), ("pods", "v1", "Pod"), ("deployments.apps", "apps/v1", "Deployment")];
+
+fn name_of(number: u8) -> String {
+    format!("i{number:02}")
+}
+
+fn id_of(number: u8) -> ItemId {
+    let resource: GroupResource = TYPES[usize::from(number) % TYPES.len()].0.parse().unwrap();
+    ItemId::namespaced(resource, if number.is_multiple_of(2) { "even" } else { "odd" }, name_of(number))
+}
+
+fn item_of(number: u8) -> (&'static str, Value) {
+    let (resource, version, kind) = TYPES[usize::from(number) % TYPES.len()];
+    (resource, object(version, kind, if number.is_multiple_of(2) { "even" } else { "odd" }, &name_of(number)))
+}
+
+/// Whether `to` can be reached from `from` over one edge or more.
+fn reaches(needs: &HashMap<u8, Vec<u8>>, from: u8, to: u8) -> bool {
+    let (mut seen, mut stack) = (HashSet::new(), needs.get(&from).cloned().unwrap_or_default());
+    while let Some(item) = stack.pop() {
+        if item == to {
+            return true;
+        }
+        if seen.insert(item) {
+            stack.extend(needs.get(&item).into_iter().flatten());
+        }
+    }
+    false
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn whatever_asks_for_whatever_the_order_holds_and_the_restore_ends(
+        count in 1_u8..24,
+        edges in prop::collection::vec((0_u8..24, 0_u8..24), 0..40),
+        delays in prop::collection::vec(0_u64..80, 24),
+        faults in prop::collection::vec((0_u8..24, prop_oneof![Just(503_u16), Just(504), Just(429)], any::<bool>()), 0..6),
+    ) {
+        let items: Vec<_> = (0..count).map(item_of).collect();
+        let mut needs: HashMap<u8, Vec<u8>> = HashMap::new();
+        for (from, to) in edges.into_iter().filter(|(from, to)| *from < count && *to < count) {
+            needs.entry(from).or_default().push(to);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let (trips, report) = runtime.block_on(async {
+            let mut scene = Scene::of(&items).delayed(move |_, path| {
+                let hash = path.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
+                Duration::from_millis(delays[hash % delays.len()])
+            });
+            let asks = needs.iter().map(|(from, to)| (name_of(*from), to.iter().map(|to| id_of(*to)).collect())).collect();
+            scene.actions = vec![Arc::new(Asks { needs: asks })];
+            for (number, code, applied) in faults {
+                let name = name_of(number);
+                let hits = move |seen: &crate::testing::fake_api::Seen| {
+                    seen.method == "POST" && serde_json::from_slice::<Value>(&seen.body).is_ok_and(|body| body["metadata"]["name"] == *name)
+                };
+                let mut fault = Fault::new(1, code, "Injected", hits);
+                fault.applied = applied && code == 504;
+                scene.api.fault(fault);
+            }
+            let report = tokio::time::timeout(Duration::from_mins(9), scene.run()).await.expect("it ends, and without a timeout");
+            for number in 0..count {
+                let (_, version, kind) = TYPES[usize::from(number) % TYPES.len()];
+                let namespace = if number % 2 == 0 { "even" } else { "odd" };
+                assert!(scene.api.get(version, kind, Some(namespace), &name_of(number)).is_some(), "{number} is there");
+            }
+            let trips: Vec<Trip> = scene.trips.lock().unwrap().clone();
+            (trips, report)
+        });
+        prop_assert_eq!(report.messages.errors, 0, "{:?}", report.results);
+        prop_assert_eq!(report.objects.failed, 0);
+        // created once each, as far as the answers that arrived tell
+        let of = |number: u8| trips.iter().filter(move |trip| trip.what.starts_with("POST") && trip.name == name_of(number));
+        let first_try = |number: u8| of(number).map(|trip| trip.begin).min().unwrap();
+        let there = |number: u8| {
+            of(number).filter(|trip| [201, 504, 409].contains(&trip.code)).map(|trip| trip.end).min().unwrap()
+        };
+        for number in 0..count {
+            prop_assert!(of(number).filter(|trip| trip.code == 201).count() <= 1, "once");
+        }
+        // invariant 12: what an item asks for is there before it, except in a circle
+        for (from, to) in needs.iter().flat_map(|(from, all)| all.iter().map(move |to| (*from, *to))) {
+            if !reaches(&needs, to, from) {
+                prop_assert!(there(to) <= first_try(from) || of(to).any(|trip| trip.code != 201), "{} before {}", to, from);
+            }
+        }
+        // waves: what nobody asks for begins after everything of an earlier type that did not meet an error
+        let asked_for: HashSet<u8> = needs.values().flatten().copied().collect();
+        for late in (0..count).filter(|number| !asked_for.contains(number)) {
+            for early in (0..count).filter(|early| rank(*early) < rank(late)) {
+                if of(early).all(|trip| trip.code == 201) && !waits_for_trouble(&needs, early, &trips) {
+                    prop_assert!(there(early) < first_try(late), "{} in an earlier wave than {}", early, late);
+                }
+            }
+        }
+    }
+}
+
+fn rank(number: u8) -> usize {
+    usize::from(number) % TYPES.len()
+}
+
+/// Whether an item, or anything it asks for, met an error on its way.
+fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, trips: &[Trip]) -> bool {
+    let trouble = |number: u8| {
+        trips.iter().any(|trip| trip.what.starts_with("POST") && trip.name == name_of(number) && trip.code != 201)
+    };
+    trouble(item) || (0..24).any(|other| reaches(needs, item, other) && trouble(other))
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_need_one_another_are_both_restored() {
+    let mut scene = Scene::of(&[config("default", "a"), secret("default", "b")]).delayed(|_, _| Duration::from_millis(10));
+    let a = ItemId::namespaced("configmaps".parse().unwrap(), "default", "a");
+    let b = ItemId::namespaced("secrets".parse().unwrap(), "default", "b");
+    scene.actions = vec![Arc::new(Asks { needs: [("a".to_owned(), vec![b]), ("b".to_owned(), vec![a])].into() })];
+    let report = scene.run().await;
+    assert_eq!(report.objects.created, 2);
+}
