@@ -19,6 +19,7 @@ pub mod config;
 pub mod context;
 pub mod failure;
 pub mod flag;
+mod group;
 pub mod install;
 pub mod objects;
 pub mod output;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use context::{Context, Globals};
+pub use group::{Commands, Group};
 use usage::Outcome;
 
 /// Back up and restore Kubernetes cluster resources.
@@ -56,61 +58,34 @@ cluster resources. It provides a simple, configurable, and operationally robust
 way to back up your application state and associated data.
 
 If you're familiar with kubectl, Velero supports a similar model, allowing you to
-execute commands such as 'velero get backup' and 'velero create schedule'. The same
-operations can also be performed as 'velero backup get' and 'velero schedule create'.";
+execute commands such as 'velero get backup' and 'velero create restore'. The same
+operations can also be performed as 'velero backup get' and 'velero restore create'.";
 
-/// All commands. A group without a command shows its help.
+/// All commands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Work with backups
-    Backup {
-        #[command(subcommand)]
-        command: Option<backup::Command>,
-    },
+    Backup(Group<backup::Command>),
     /// Work with backup storage locations
-    BackupLocation {
-        #[command(subcommand)]
-        command: Option<backup_location::Command>,
-    },
+    BackupLocation(Group<backup_location::Command>),
     /// Velero client related commands
-    Client {
-        #[command(subcommand)]
-        command: Option<client_config::Command>,
-    },
+    Client(Group<client_config::Command>),
     /// Generate completion script
     Completion(completion::Completion),
     /// Create velero resources
-    Create {
-        #[command(subcommand)]
-        command: Option<verbs::Create>,
-    },
+    Create(Group<verbs::Create>),
     /// Delete velero resources
-    Delete {
-        #[command(subcommand)]
-        command: Option<verbs::Delete>,
-    },
+    Delete(Group<verbs::Delete>),
     /// Describe velero resources
-    Describe {
-        #[command(subcommand)]
-        command: Option<verbs::Describe>,
-    },
+    Describe(Group<verbs::Describe>),
     /// Get velero resources
-    Get {
-        #[command(subcommand)]
-        command: Option<verbs::Get>,
-    },
+    Get(Group<verbs::Get>),
     /// Install Velero
     Install(Box<install::Install>),
     /// Work with restores
-    Restore {
-        #[command(subcommand)]
-        command: Option<restore::Command>,
-    },
+    Restore(Group<restore::Command>),
     /// Work with schedules
-    Schedule {
-        #[command(subcommand)]
-        command: Option<schedule::Command>,
-    },
+    Schedule(Group<schedule::Command>),
     /// Run the velero server
     #[command(hide = true)]
     Server(Box<server::flags::ServerArgs>),
@@ -167,7 +142,10 @@ fn refuse(error: &clap::Error) -> anyhow::Result<()> {
         Outcome::Help(text) => Ok(terminal::print(&text)?),
         Outcome::GroupHelp(path) => help(&path.iter().map(String::as_str).collect::<Vec<_>>()),
         Outcome::Refused { message, usage } => {
-            terminal::complain(&format!("Error: {message}\n{usage}\n"));
+            terminal::complain(&format!("Error: {message}"));
+            if !usage.is_empty() {
+                terminal::complain(&format!("{usage}\n"));
+            }
             Err(anyhow::Error::msg(message))
         }
     }
@@ -175,11 +153,14 @@ fn refuse(error: &clap::Error) -> anyhow::Result<()> {
 
 /// Shows the help of a group of commands.
 fn help(path: &[&str]) -> anyhow::Result<()> {
+    Ok(terminal::print(&help_text(path))?)
+}
+
+fn help_text(path: &[&str]) -> String {
     let mut root = command();
     root.build();
     let group = path.iter().try_fold(&mut root, |command, name| command.find_subcommand_mut(name));
-    let text = group.map(|command| command.render_long_help().to_string()).unwrap_or_default();
-    Ok(terminal::print(&text)?)
+    group.map(|command| command.render_long_help().to_string()).unwrap_or_default()
 }
 
 impl Root {
@@ -187,27 +168,17 @@ impl Root {
         let Some(command) = self.command else { return help(&[]) };
         let context = Context::new(&self.globals);
         match command {
-            Command::Backup { command: Some(command) } => command.run(&context).await,
-            Command::Backup { command: None } => help(&["backup"]),
-            Command::BackupLocation { command: Some(command) } => command.run(&context).await,
-            Command::BackupLocation { command: None } => help(&["backup-location"]),
-            Command::Client { command: Some(client_config::Command::Config { command: Some(command) }) } => command.run(),
-            Command::Client { command: Some(client_config::Command::Config { command: None }) } => help(&["client", "config"]),
-            Command::Client { command: None } => help(&["client"]),
+            Command::Backup(group) => group.run(&["backup"], &context).await,
+            Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,
+            Command::Client(group) => group.run(&["client"], &context).await,
             Command::Completion(completion) => completion.run(),
-            Command::Create { command: Some(command) } => command.run(&context).await,
-            Command::Create { command: None } => help(&["create"]),
-            Command::Delete { command: Some(command) } => command.run(&context).await,
-            Command::Delete { command: None } => help(&["delete"]),
-            Command::Describe { command: Some(command) } => command.run(&context).await,
-            Command::Describe { command: None } => help(&["describe"]),
-            Command::Get { command: Some(command) } => command.run(&context).await,
-            Command::Get { command: None } => help(&["get"]),
+            Command::Create(group) => group.run(&["create"], &context).await,
+            Command::Delete(group) => group.run(&["delete"], &context).await,
+            Command::Describe(group) => group.run(&["describe"], &context).await,
+            Command::Get(group) => group.run(&["get"], &context).await,
             Command::Install(install) => install.run(&context).await,
-            Command::Restore { command: Some(command) } => command.run(&context).await,
-            Command::Restore { command: None } => help(&["restore"]),
-            Command::Schedule { command: Some(command) } => command.run(&context).await,
-            Command::Schedule { command: None } => help(&["schedule"]),
+            Command::Restore(group) => group.run(&["restore"], &context).await,
+            Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
                 let connection = context.connection(args.client_qps).await?;
                 server::run(*args, connection).await
@@ -215,5 +186,76 @@ impl Root {
             Command::Uninstall(uninstall) => uninstall.run(&context).await,
             Command::Version(version) => version.run(&context).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Root, clap::Error> {
+        let words = std::iter::once("velero").chain(line.split_whitespace());
+        command().try_get_matches_from(words).and_then(|matches| Root::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn verbs_may_come_first_and_know_singular_and_plural() {
+        let lines = [
+            "get backups", "get backup x y", "backup get", "get restore", "get backup-locations", "get schedules",
+            "describe backup x", "describe restores", "create backup x", "create restore --from-backup b",
+            "create backup-location l", "delete backup-location l", "delete backup-locations l",
+            "restore describe x --details", "client config get", "client config set a=b", "completion bash",
+            "backup", "client", "",
+        ];
+        for line in lines {
+            parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_built_yet_is_not_there() {
+        for line in ["backup delete x", "restore delete x", "schedule create s", "plugin get", "debug", "node-agent server"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn flags_and_values_are_read_as_the_go_release_reads_them() {
+        let lines = [
+            "-nv backup get",
+            "-n=v backup get",
+            "backup get -n v",
+            "backup create --wait x",
+            "backup create x -w=true --wait=false",
+            "backup create x --ttl 1h --ttl=2h",
+            "backup create x --data-mover -odd",
+            "backup create -- -odd",
+            "backup create x --colorized false",
+            "backup create x --snapshot-volumes=",
+            "--v 4 -v4 --logtostderr=false --alsologtostderr get backups",
+            "get backups --features EnableCSI,B --kubecontext c --kubeconfig k",
+            "uninstall --force --namespace staging",
+        ];
+        for line in lines {
+            parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn global_flags_may_stand_anywhere() {
+        for line in ["-n x backup get", "backup -n x get", "backup get -n x"] {
+            assert_eq!(parsed(line).unwrap().globals.namespace.as_deref(), Some("x"), "{line}");
+        }
+    }
+
+    #[test]
+    fn groups_have_a_help() {
+        assert!(help_text(&[]).contains("Usage: velero [OPTIONS] [COMMAND]"));
+        assert!(help_text(&["client", "config"]).contains("Usage: velero client config"));
     }
 }

@@ -11,7 +11,7 @@ pub enum Outcome {
     Refused {
         /// What is wrong.
         message: String,
-        /// How the command is used.
+        /// How the command is used; empty if the parser does not say.
         usage: String,
     },
     /// A group of commands (named by its path) knows no such command: print the group's help, end with success.
@@ -95,4 +95,53 @@ fn text(error: &clap::Error, kind: ContextKind) -> String {
 fn first_line(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(line: &str) -> Outcome {
+        let words = std::iter::once("velero").chain(line.split_whitespace());
+        judge(&crate::cli::command().try_get_matches_from(words).unwrap_err())
+    }
+
+    #[test]
+    fn errors_are_told_in_the_words_of_the_go_release() {
+        let cases = [
+            ("backup create x --nope", "unknown flag: --nope"),
+            ("backup get -x", "unknown shorthand flag: -x"),
+            ("nope", "unknown command \"nope\" for \"velero\""),
+            ("backup create x --ttl", "flag needs an argument: --ttl"),
+            ("backup create x --ttl 1d", "invalid argument \"1d\" for \"--ttl\" flag: time: unknown unit \"d\" in duration \"1d\""),
+            ("backup create x --labels a", "invalid argument \"a\" for \"--labels\" flag: error parsing \"a\""),
+            ("backup-location create", "accepts 1 arg(s), received 0: <NAME> is missing"),
+            ("backup-location create x --access-mode No", "invalid argument \"No\" for \"--access-mode\" flag: invalid value: \"No\""),
+            (
+                "backup create x --snapshot-volumes false",
+                "accepts no further arg(s), received \"false\"; the value of a switch is given with `=`",
+            ),
+            ("version --client-only=yes", "invalid argument \"yes\" for \"--client-only\" flag: strconv.ParseBool: parsing \"yes\": invalid syntax"),
+        ];
+        for (line, want) in cases {
+            match judged(line) {
+                Outcome::Refused { message, usage } => {
+                    assert_eq!(message, want, "{line}");
+                    assert!(usage.starts_with("Usage: velero") || usage.is_empty(), "{line}: {usage}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_of_a_group_is_no_error() {
+        assert_eq!(judged("backup nope"), Outcome::GroupHelp(vec!["backup".into()]));
+        assert_eq!(judged("client config nope"), Outcome::GroupHelp(vec!["client".into(), "config".into()]));
+    }
+
+    #[test]
+    fn help_is_no_error() {
+        assert!(matches!(judged("backup create --help"), Outcome::Help(text) if text.contains("--snapshot-volumes")));
+    }
 }

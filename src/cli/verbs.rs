@@ -1,5 +1,6 @@
 //! The verb-first forms: `velero get backups` is `velero backup get`.
 
+use super::Commands;
 use super::context::Context;
 use super::{backup, backup_location, restore, schedule};
 
@@ -53,9 +54,8 @@ pub enum Delete {
     BackupLocation(backup_location::Delete),
 }
 
-impl Get {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Get {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::BackupLocations(get) => get.run(context).await,
             Self::Backups(get) => get.run(context).await,
@@ -65,9 +65,8 @@ impl Get {
     }
 }
 
-impl Describe {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Describe {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Backups(describe) => describe.run(context).await,
             Self::Restores(describe) => describe.run(context).await,
@@ -76,9 +75,8 @@ impl Describe {
     }
 }
 
-impl Create {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Create {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Backup(create) => create.run(context).await,
             Self::BackupLocation(create) => create.run(context).await,
@@ -87,9 +85,8 @@ impl Create {
     }
 }
 
-impl Delete {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Delete {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::BackupLocation(delete) => delete.run(context).await,
         }

@@ -16,6 +16,7 @@ pub use get::Get;
 pub use logs::Logs;
 pub(crate) use spec::type_lists;
 
+use super::Commands;
 use super::context::Context;
 
 /// Commands that work with backups.
@@ -33,9 +34,8 @@ pub enum Command {
     Logs(Logs),
 }
 
-impl Command {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Describe(describe) => describe.run(context).await,

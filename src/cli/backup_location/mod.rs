@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use k8s_openapi::ByteString;
 
+use super::Commands;
 use super::context::Context;
 use super::flag::{Map, merged};
 use super::objects::{Objects, RequestError};
@@ -35,9 +36,8 @@ pub enum Command {
     Set(Set),
 }
 
-impl Command {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Delete(delete) => delete.run(context).await,

@@ -3,14 +3,14 @@
 mod get;
 mod set;
 
+use super::context::Context;
+use super::{Commands, Group};
+
 /// Commands about this program.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Get and set client configuration file values
-    Config {
-        #[command(subcommand)]
-        command: Option<ConfigCommand>,
-    },
+    Config(Group<ConfigCommand>),
 }
 
 /// Commands that work with the config file.
@@ -22,9 +22,16 @@ pub enum ConfigCommand {
     Set(set::Set),
 }
 
-impl ConfigCommand {
-    /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
+impl Commands for Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Config(group) => group.run(&["client", "config"], context).await,
+        }
+    }
+}
+
+impl Commands for ConfigCommand {
+    async fn run(self, _: &Context) -> anyhow::Result<()> {
         match self {
             Self::Get(get) => get.run(),
             Self::Set(set) => set.run(),

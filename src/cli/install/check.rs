@@ -385,7 +385,7 @@ mod tests {
             ("--filesystem-claim c", "--image is required"),
             ("--provider aws", "--bucket is required"),
             ("--provider aws --bucket b", "One of --secret-file or --no-secret is required"),
-            ("--provider aws --bucket -b", "Bucket names cannot begin with a dash"),
+            ("--provider aws --bucket=-b", "Bucket names cannot begin with a dash"),
             ("--provider aws --bucket b --no-secret --secret-file x", "Cannot use both --secret-file and --no-secret"),
             ("--provider aws --bucket b --filesystem-claim c", "need the provider velero.io/fs"),
             ("--filesystem-claim c --filesystem-host-path /d", "exclude one another"),

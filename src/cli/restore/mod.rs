@@ -10,6 +10,7 @@ pub use describe::Describe;
 pub use get::Get;
 pub use logs::Logs;
 
+use super::Commands;
 use super::context::Context;
 
 /// Commands that work with restores.
@@ -25,9 +26,8 @@ pub enum Command {
     Logs(Logs),
 }
 
-impl Command {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run(context).await,
             Self::Describe(describe) => describe.run(context).await,

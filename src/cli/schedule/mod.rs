@@ -6,6 +6,7 @@ mod get;
 pub use describe::Describe;
 pub use get::Get;
 
+use super::Commands;
 use super::context::Context;
 
 /// Commands that work with schedules.
@@ -17,9 +18,8 @@ pub enum Command {
     Get(Get),
 }
 
-impl Command {
-    /// Runs the command.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+impl Commands for Command {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Describe(describe) => describe.run(context).await,
             Self::Get(get) => get.run(context).await,
