@@ -34,7 +34,12 @@ mod tests {
 
     #[test]
     fn versions_compare_by_major_and_minor() {
-        for (text, want) in [("v1.18.1", Some((1, 18))), (version::server(), Some((1, 18))), ("main", None), ("v2", None)] {
+        for (text, want) in [
+            ("v1.18.1", Some((1, 18))),
+            (version::server(), Some((1, 18))),
+            ("main", None),
+            ("v2", None),
+        ] {
             assert_eq!(major_minor(text), want, "{text}");
         }
     }

@@ -20,7 +20,10 @@ impl Completion {
             "zsh" => Shell::Zsh,
             "fish" => Shell::Fish,
             other => {
-                return Err(Ending::Message(format!("Invalid shell specified, specify bash, zsh, or fish: {other:?}")).into());
+                return Err(Ending::Message(format!(
+                    "Invalid shell specified, specify bash, zsh, or fish: {other:?}"
+                ))
+                .into());
             }
         };
         let mut script = Vec::new();

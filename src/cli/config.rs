@@ -37,7 +37,9 @@ impl Config {
     /// Reads the settings; a missing file is no settings.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         match fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Self).map_err(|e| ConfigError::Parse(path.to_owned(), e)),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Self)
+                .map_err(|e| ConfigError::Parse(path.to_owned(), e)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(ConfigError::Read(path.to_owned(), error)),
         }
@@ -46,7 +48,8 @@ impl Config {
     /// Writes the settings: compact JSON, keys sorted, readable by the owner only. The old file stays whole until the new
     /// one is.
     pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
-        self.write(path).map_err(|error| ConfigError::Write(path.to_owned(), error))
+        self.write(path)
+            .map_err(|error| ConfigError::Write(path.to_owned(), error))
     }
 
     fn write(&self, path: &Path) -> io::Result<()> {
@@ -68,7 +71,9 @@ impl Config {
 
     /// The features, split at commas.
     pub fn features(&self) -> Vec<String> {
-        self.text("features").map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
+        self.text("features")
+            .map(|text| text.split(',').map(str::to_owned).collect())
+            .unwrap_or_default()
     }
 
     /// The file with the certificates to trust for downloads.
@@ -83,7 +88,9 @@ impl Config {
 
     /// A key's value as it is shown: texts bare, anything else as JSON.
     pub fn shown(&self, key: &str) -> Option<String> {
-        self.0.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        self.0
+            .get(key)
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 
     /// All keys, sorted.
@@ -163,13 +170,19 @@ mod tests {
         config.set("gone", "1");
         config.set("gone", "");
         config.save(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"cacert\":\"/ca\",\"namespace\":\"x\"}\n");
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "{\"cacert\":\"/ca\",\"namespace\":\"x\"}\n"
+        );
         assert_eq!(Config::load(&path).unwrap(), config);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-            assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+            assert_eq!(
+                fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777,
+                0o700
+            );
         }
     }
 }

@@ -102,26 +102,43 @@ impl Context {
             kubeconfig: globals.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
             kubecontext: globals.kubecontext.clone().filter(|name| !name.is_empty()),
             cacert: config.cacert().map(str::to_owned),
-            colour: colour(globals, &config, || terminal::is_watched() && env::var_os("NO_COLOR").is_none()),
+            colour: colour(globals, &config, || {
+                terminal::is_watched() && env::var_os("NO_COLOR").is_none()
+            }),
         }
     }
 
     /// The view of whoever sits in front of this machine, now.
     pub fn view(&self) -> View {
-        View { now: System.now(), zone: TimeZone::system(), colour: self.colour }
+        View {
+            now: System.now(),
+            zone: TimeZone::system(),
+            colour: self.colour,
+        }
     }
 
     /// A client for the API server, which tries again what can pass.
     pub async fn client(&self) -> Result<Client, ConnectError> {
-        let cluster = Cluster::connect(&Options { retry: true, ..self.options(&program()) }).await?;
+        let cluster = Cluster::connect(&Options {
+            retry: true,
+            ..self.options(&program())
+        })
+        .await?;
         Ok(cluster.client().clone())
     }
 
     /// The server's two connections (decision 9).
     pub async fn connection(&self, qps: Option<f32>) -> Result<server::Connection, ConnectError> {
-        let options = Options { qps, ..self.options("velero-server") };
+        let options = Options {
+            qps,
+            ..self.options("velero-server")
+        };
         Ok(server::Connection {
-            cluster: Cluster::connect(&Options { retry: true, ..options.clone() }).await?,
+            cluster: Cluster::connect(&Options {
+                retry: true,
+                ..options.clone()
+            })
+            .await?,
             engine: Cluster::connect(&options).await?,
             namespace: self.namespace.clone(),
         })
@@ -145,7 +162,8 @@ impl Context {
 /// The file name this program was called by.
 fn program() -> String {
     let path = env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    path.file_name().map_or_else(|| "velero".to_owned(), |name| name.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| "velero".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Flag, config file, environment, `velero`: the file beats the environment, as upstream.
@@ -159,12 +177,19 @@ fn namespace(globals: &Globals, config: &Config, environment: Option<String>) ->
 /// Those of the config file and those of the flag; nothing removes one.
 fn features(globals: &Globals, config: &Config) -> BTreeSet<String> {
     let flag = globals.features.clone().unwrap_or_default().0;
-    config.features().into_iter().chain(flag).filter(|feature| !feature.is_empty()).collect()
+    config
+        .features()
+        .into_iter()
+        .chain(flag)
+        .filter(|feature| !feature.is_empty())
+        .collect()
 }
 
 /// Flag, config file, then whether somebody watches.
 fn colour(globals: &Globals, config: &Config, watched: impl Fn() -> bool) -> bool {
-    OptionalBool::of(globals.colorized).or_else(|| config.colorized()).unwrap_or_else(watched)
+    OptionalBool::of(globals.colorized)
+        .or_else(|| config.colorized())
+        .unwrap_or_else(watched)
 }
 
 #[cfg(test)]
@@ -179,7 +204,10 @@ mod tests {
 
     #[test]
     fn the_config_file_beats_the_environment_and_the_flag_beats_both() {
-        let flag = Globals { namespace: Some("f".into()), ..Globals::default() };
+        let flag = Globals {
+            namespace: Some("f".into()),
+            ..Globals::default()
+        };
         let (none, file) = (Globals::default(), config(&[("namespace", "c")]));
         let cases = [
             (&flag, &file, Some("e"), "f"),
@@ -195,14 +223,20 @@ mod tests {
 
     #[test]
     fn features_of_file_and_flag_add_up() {
-        let globals = Globals { features: Some("EnableCSI,B".parse().unwrap()), ..Globals::default() };
+        let globals = Globals {
+            features: Some("EnableCSI,B".parse().unwrap()),
+            ..Globals::default()
+        };
         let features = features(&globals, &config(&[("features", "A,B")]));
         assert_eq!(features.into_iter().collect::<Vec<_>>(), ["A", "B", "EnableCSI"]);
     }
 
     #[test]
     fn colours_follow_the_terminal_unless_something_was_said() {
-        let off = Globals { colorized: Some(OptionalBool(Some(false))), ..Globals::default() };
+        let off = Globals {
+            colorized: Some(OptionalBool(Some(false))),
+            ..Globals::default()
+        };
         let (none, on) = (Globals::default(), config(&[("colorized", "true")]));
         assert!(!colour(&off, &on, || true));
         assert!(colour(&none, &on, || false));

@@ -29,7 +29,10 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 /// The reader of our output went away, as `head` does: there is nobody to tell.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The error with its causes, each said once: many libraries repeat the cause in their own text.
@@ -54,7 +57,9 @@ mod tests {
 
     #[test]
     fn each_cause_is_said_once() {
-        let error = Err::<(), _>(anyhow!("connection refused")).context("list backups: connection refused").context("look");
+        let error = Err::<(), _>(anyhow!("connection refused"))
+            .context("list backups: connection refused")
+            .context("look");
         assert_eq!(chain(&error.unwrap_err()), "look: list backups: connection refused");
     }
 

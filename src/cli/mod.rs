@@ -103,12 +103,18 @@ pub fn command() -> clap::Command {
 
 fn takes_any_value(command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let command = names.into_iter().fold(command, |command, name| command.mut_subcommand(name, takes_any_value));
+    let command = names
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, takes_any_value));
     command.mut_args(|arg| {
         let takes_next_word = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
             && !arg.is_positional()
             && !arg.is_require_equals_set();
-        if takes_next_word { arg.allow_hyphen_values(true) } else { arg }
+        if takes_next_word {
+            arg.allow_hyphen_values(true)
+        } else {
+            arg
+        }
     })
 }
 
@@ -126,7 +132,9 @@ pub fn main() -> ExitCode {
 
 /// Runs the command that the words name; the first word is the program.
 pub async fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = command().try_get_matches_from(words).and_then(|matches| Root::from_arg_matches(&matches));
+    let parsed = command()
+        .try_get_matches_from(words)
+        .and_then(|matches| Root::from_arg_matches(&matches));
     let ended = match parsed {
         Ok(root) => root.run().await,
         Err(error) => refuse(&error),
@@ -159,8 +167,12 @@ fn help(path: &[&str]) -> anyhow::Result<()> {
 fn help_text(path: &[&str]) -> String {
     let mut root = command();
     root.build();
-    let group = path.iter().try_fold(&mut root, |command, name| command.find_subcommand_mut(name));
-    group.map(|command| command.render_long_help().to_string()).unwrap_or_default()
+    let group = path
+        .iter()
+        .try_fold(&mut root, |command, name| command.find_subcommand_mut(name));
+    group
+        .map(|command| command.render_long_help().to_string())
+        .unwrap_or_default()
 }
 
 impl Root {
@@ -195,7 +207,9 @@ mod tests {
 
     fn parsed(line: &str) -> Result<Root, clap::Error> {
         let words = std::iter::once("velero").chain(line.split_whitespace());
-        command().try_get_matches_from(words).and_then(|matches| Root::from_arg_matches(&matches))
+        command()
+            .try_get_matches_from(words)
+            .and_then(|matches| Root::from_arg_matches(&matches))
     }
 
     #[test]
@@ -206,11 +220,26 @@ mod tests {
     #[test]
     fn verbs_may_come_first_and_know_singular_and_plural() {
         let lines = [
-            "get backups", "get backup x y", "backup get", "get restore", "get backup-locations", "get schedules",
-            "describe backup x", "describe restores", "create backup x", "create restore --from-backup b",
-            "create backup-location l", "delete backup-location l", "delete backup-locations l",
-            "restore describe x --details", "client config get", "client config set a=b", "completion bash",
-            "backup", "client", "",
+            "get backups",
+            "get backup x y",
+            "backup get",
+            "get restore",
+            "get backup-locations",
+            "get schedules",
+            "describe backup x",
+            "describe restores",
+            "create backup x",
+            "create restore --from-backup b",
+            "create backup-location l",
+            "delete backup-location l",
+            "delete backup-locations l",
+            "restore describe x --details",
+            "client config get",
+            "client config set a=b",
+            "completion bash",
+            "backup",
+            "client",
+            "",
         ];
         for line in lines {
             parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -219,7 +248,14 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_not_there() {
-        for line in ["backup delete x", "restore delete x", "schedule create s", "plugin get", "debug", "node-agent server"] {
+        for line in [
+            "backup delete x",
+            "restore delete x",
+            "schedule create s",
+            "plugin get",
+            "debug",
+            "node-agent server",
+        ] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

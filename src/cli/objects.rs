@@ -29,10 +29,14 @@ pub enum RequestError {
         message: String,
     },
     /// The server does not know the kind.
-    #[error("the server does not serve {0}: check that Velero is installed here (`velero install --crds-only` makes its kinds known)")]
+    #[error(
+        "the server does not serve {0}: check that Velero is installed here (`velero install --crds-only` makes its kinds known)"
+    )]
     Unserved(String),
     /// There was no answer that could be understood.
-    #[error("talk to the Kubernetes API server: {0}; check that it can be reached and that the kubeconfig is meant for it")]
+    #[error(
+        "talk to the Kubernetes API server: {0}; check that it can be reached and that the kubeconfig is meant for it"
+    )]
     Transport(String),
 }
 
@@ -45,7 +49,11 @@ impl RequestError {
                 if status.code == 404 && !named {
                     return Self::Unserved(kind.to_owned());
                 }
-                Self::Refused { code: status.code, reason: status.reason.clone(), message: status.message.clone() }
+                Self::Refused {
+                    code: status.code,
+                    reason: status.reason.clone(),
+                    message: status.message.clone(),
+                }
             }
             other => Self::Transport(other.to_string()),
         }
@@ -75,7 +83,14 @@ pub struct Objects<K> {
 
 /// What our own kinds can do.
 pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -94,7 +109,9 @@ impl<K> Kind for K where
 impl<K: Kind> Objects<K> {
     /// The objects in `namespace`.
     pub fn new(client: &Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client.clone(), namespace) }
+        Self {
+            api: Api::namespaced(client.clone(), namespace),
+        }
     }
 
     /// One object.
@@ -113,7 +130,9 @@ impl<K: Kind> Objects<K> {
 
     /// All objects that the selector picks, in pages.
     pub async fn list(&self, labels: Option<&Selector>) -> Result<Listing<K>, RequestError> {
-        let query = labels.map(|Selector(labels)| selector::text(Some(labels))).filter(|query| query != selector::NONE);
+        let query = labels
+            .map(|Selector(labels)| selector::text(Some(labels)))
+            .filter(|query| query != selector::NONE);
         self.list_query(query.as_deref()).await
     }
 
@@ -125,7 +144,10 @@ impl<K: Kind> Objects<K> {
     async fn list_query(&self, query: Option<&str>) -> Result<Listing<K>, RequestError> {
         let mut params = ListParams::default().limit(500);
         params.label_selector = query.map(str::to_owned);
-        let mut listing = Listing { items: Vec::new(), resource_version: None };
+        let mut listing = Listing {
+            items: Vec::new(),
+            resource_version: None,
+        };
         loop {
             let page = self.api.list(&params).await.map_err(failed::<K>)?;
             listing.items.extend(page.items);
@@ -138,7 +160,11 @@ impl<K: Kind> Objects<K> {
     }
 
     /// The named objects, the first that is missing being an error; without names all that the selector picks.
-    pub async fn named_or_listed(&self, names: &[String], labels: Option<&Selector>) -> Result<Listing<K>, RequestError> {
+    pub async fn named_or_listed(
+        &self,
+        names: &[String],
+        labels: Option<&Selector>,
+    ) -> Result<Listing<K>, RequestError> {
         if names.is_empty() {
             return self.list(labels).await;
         }
@@ -146,22 +172,35 @@ impl<K: Kind> Objects<K> {
         for name in names {
             items.push(self.get(name).await?);
         }
-        Ok(Listing { items, resource_version: None })
+        Ok(Listing {
+            items,
+            resource_version: None,
+        })
     }
 
     /// Creates an object; gives it as the server stored it.
     pub async fn create(&self, object: &K) -> Result<K, RequestError> {
-        self.api.create(&PostParams::default(), object).await.map_err(failed::<K>)
+        self.api
+            .create(&PostParams::default(), object)
+            .await
+            .map_err(failed::<K>)
     }
 
     /// Changes an object by a JSON merge patch.
     pub async fn patch(&self, name: &str, patch: &Value) -> Result<K, RequestError> {
-        self.api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(failed::<K>)
+        self.api
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map_err(failed::<K>)
     }
 
     /// Asks for the deletion of an object.
     pub async fn delete(&self, name: &str) -> Result<(), RequestError> {
-        self.api.delete(name, &DeleteParams::default()).await.map(drop).map_err(failed::<K>)
+        self.api
+            .delete(name, &DeleteParams::default())
+            .await
+            .map(drop)
+            .map_err(failed::<K>)
     }
 
     /// The object now and at each change, `None` when it is not there. Errors that can pass are waited out; the stream ends
@@ -204,7 +243,14 @@ fn refusal<K: Kind>(error: watcher::Error) -> Option<RequestError> {
         watcher::Error::InitialListFailed(error @ kube::Error::Api(_))
         | watcher::Error::WatchStartFailed(error @ kube::Error::Api(_)) => {
             let error = failed::<K>(error);
-            matches!(error, RequestError::Refused { code: 401 | 403 | 404, .. } | RequestError::Unserved(_)).then_some(error)
+            matches!(
+                error,
+                RequestError::Refused {
+                    code: 401 | 403 | 404,
+                    ..
+                } | RequestError::Unserved(_)
+            )
+            .then_some(error)
         }
         _ => None,
     }

@@ -19,7 +19,11 @@ pub enum ServerStatusError {
 }
 
 /// The server's answer, waited for at most `timeout` long.
-pub async fn server_status(client: &Client, namespace: &str, timeout: Duration) -> Result<ServerStatusRequestStatus, ServerStatusError> {
+pub async fn server_status(
+    client: &Client,
+    namespace: &str,
+    timeout: Duration,
+) -> Result<ServerStatusRequestStatus, ServerStatusError> {
     let requests = Objects::<ServerStatusRequest>::new(client, namespace);
     let mut request = ServerStatusRequest::default();
     request.metadata.generate_name = Some("velero-cli-".to_owned());
@@ -28,6 +32,10 @@ pub async fn server_status(client: &Client, namespace: &str, timeout: Duration) 
         let processed = |request: &ServerStatusRequest| *request.status.phase() == ServerStatusRequestPhase::Processed;
         requests.wait_until(&name, timeout, processed).await
     };
-    let answered = tokio::time::timeout(timeout, asked).await.map_err(|_| ServerStatusError::Unanswered)??;
-    answered.map(|request| request.status).ok_or(ServerStatusError::Unanswered)
+    let answered = tokio::time::timeout(timeout, asked)
+        .await
+        .map_err(|_| ServerStatusError::Unanswered)??;
+    answered
+        .map(|request| request.status)
+        .ok_or(ServerStatusError::Unanswered)
 }

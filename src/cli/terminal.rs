@@ -61,7 +61,12 @@ mod tests {
 
     #[test]
     fn only_one_letter_is_an_answer() {
-        for (line, want) in [("y\n", Some(true)), (" N \r\n", Some(false)), ("yes\n", None), ("\n", None)] {
+        for (line, want) in [
+            ("y\n", Some(true)),
+            (" N \r\n", Some(false)),
+            ("yes\n", None),
+            ("\n", None),
+        ] {
             assert_eq!(answer(line), want, "{line:?}");
         }
     }

@@ -57,8 +57,14 @@ impl Uninstall {
                 return Ok(());
             }
         }
-        let installed = Installed { client: context.client().await?, namespace: &context.namespace };
-        installed.remove_namespace().await.context("Errors while attempting to uninstall Velero")?;
+        let installed = Installed {
+            client: context.client().await?,
+            namespace: &context.namespace,
+        };
+        installed
+            .remove_namespace()
+            .await
+            .context("Errors while attempting to uninstall Velero")?;
         let mut errors = Vec::new();
         errors.extend(installed.remove_binding().await.err());
         errors.extend(installed.remove_definitions().await.err());
@@ -81,10 +87,17 @@ impl Installed<'_> {
         let name = self.namespace;
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let missing = format!("Velero namespace {name:?} does not exist, skipping.");
-        if namespaces.get_opt(name).await.map_err(|error| RequestError::of(error, "namespaces"))?.is_none() {
+        if namespaces
+            .get_opt(name)
+            .await
+            .map_err(|error| RequestError::of(error, "namespaces"))?
+            .is_none()
+        {
             return Ok(terminal::say(&missing)?);
         }
-        self.remove_finalized().await.context("Fail to remove finalizer from restores")?;
+        self.remove_finalized()
+            .await
+            .context("Fail to remove finalizer from restores")?;
         match namespaces.delete(name, &DeleteParams::default()).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(terminal::say(&missing)?),
@@ -106,14 +119,21 @@ impl Installed<'_> {
     /// and they are taken off.
     async fn remove_finalized(&self) -> anyhow::Result<()> {
         terminal::say("Waiting for resource with attached finalizer to be deleted")?;
-        let (restores, uploads, downloads) = (self.objects::<Restore>(), self.objects::<DataUpload>(), self.objects::<DataDownload>());
+        let (restores, uploads, downloads) = (
+            self.objects::<Restore>(),
+            self.objects::<DataUpload>(),
+            self.objects::<DataDownload>(),
+        );
         delete_all(&restores).await?;
         delete_all(&uploads).await?;
         delete_all(&downloads).await?;
         let deadline = Instant::now() + GRACE;
         let mut seconds = interval(Duration::from_secs(1));
         while Instant::now() < deadline {
-            if names(&restores).await?.is_empty() && names(&uploads).await?.is_empty() && names(&downloads).await?.is_empty() {
+            if names(&restores).await?.is_empty()
+                && names(&uploads).await?.is_empty()
+                && names(&downloads).await?.is_empty()
+            {
                 return Ok(());
             }
             terminal::print(".")?;
@@ -138,7 +158,11 @@ impl Installed<'_> {
             Err(error) => return Err(RequestError::of(error, "deployments.apps").into()),
         }
         let gone = until_gone(deployments, "velero", DISAPPEARANCE).await?;
-        anyhow::ensure!(gone, "the velero deployment is still there after {} s; check its pods", DISAPPEARANCE.as_secs());
+        anyhow::ensure!(
+            gone,
+            "the velero deployment is still there after {} s; check its pods",
+            DISAPPEARANCE.as_secs()
+        );
         Ok(())
     }
 
@@ -147,9 +171,9 @@ impl Installed<'_> {
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
         match bindings.delete(&name, &DeleteParams::default()).await {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {
-                Ok(terminal::say(&format!("Velero ClusterRoleBinding {name:?} does not exist, skipping."))?)
-            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(terminal::say(&format!(
+                "Velero ClusterRoleBinding {name:?} does not exist, skipping."
+            ))?),
             Err(error) => Err(RequestError::of(error, "clusterrolebindings").into()),
         }
     }
@@ -158,19 +182,26 @@ impl Installed<'_> {
         let others = self.other_namespaces().await?;
         if !others.is_empty() {
             let names = others.join(", ");
-            return Ok(terminal::say(&format!("Velero is also installed in {names}: its custom resource definitions stay."))?);
+            return Ok(terminal::say(&format!(
+                "Velero is also installed in {names}: its custom resource definitions stay."
+            ))?);
         }
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
         let deleted = definitions.delete_collection(&DeleteParams::default(), &ours).await;
-        deleted.map(drop).map_err(|error| RequestError::of(error, "customresourcedefinitions").into())
+        deleted
+            .map(drop)
+            .map_err(|error| RequestError::of(error, "customresourcedefinitions").into())
     }
 
     /// The other namespaces with a Velero server.
     async fn other_namespaces(&self) -> anyhow::Result<Vec<String>> {
         let deployments: Api<PartialObjectMeta<Deployment>> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
-        let found = deployments.list(&ours).await.map_err(|error| RequestError::of(error, "deployments.apps"))?;
+        let found = deployments
+            .list(&ours)
+            .await
+            .map_err(|error| RequestError::of(error, "deployments.apps"))?;
         let namespaces = found.items.iter().filter_map(ResourceExt::namespace);
         Ok(namespaces.filter(|namespace| namespace != self.namespace).collect())
     }

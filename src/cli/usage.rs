@@ -30,7 +30,10 @@ pub fn judge(error: &clap::Error) -> Outcome {
             return Outcome::GroupHelp(group);
         }
     }
-    Outcome::Refused { message: message(error), usage }
+    Outcome::Refused {
+        message: message(error),
+        usage,
+    }
 }
 
 fn message(error: &clap::Error) -> String {
@@ -42,12 +45,17 @@ fn message(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown shorthand flag: {argument}"),
         ErrorKind::UnknownArgument => surplus(&argument),
         ErrorKind::InvalidSubcommand => {
-            format!("unknown command {:?} for \"velero\"", text(error, ContextKind::InvalidSubcommand))
+            format!(
+                "unknown command {:?} for \"velero\"",
+                text(error, ContextKind::InvalidSubcommand)
+            )
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("flag needs an argument: {flag}"),
         ErrorKind::InvalidValue => format!("invalid argument {value:?} for {flag:?} flag: invalid value: {value:?}"),
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            let why = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
             format!("invalid argument {value:?} for {flag:?} flag: {why}")
         }
         ErrorKind::MissingRequiredArgument => missing(error.get(ContextKind::InvalidArg)),
@@ -57,17 +65,32 @@ fn message(error: &clap::Error) -> String {
 
 /// One positional argument too many. Often it is the value of a switch, which takes one only after `=`.
 fn surplus(argument: &str) -> String {
-    let hint = if super::flag::go_bool(argument).is_ok() { "; the value of a switch is given with `=`" } else { "" };
+    let hint = if super::flag::go_bool(argument).is_ok() {
+        "; the value of a switch is given with `=`"
+    } else {
+        ""
+    };
     format!("accepts no further arg(s), received {argument:?}{hint}")
 }
 
 fn missing(arguments: Option<&ContextValue>) -> String {
-    let Some(ContextValue::Strings(arguments)) = arguments else { return "an argument is missing".to_owned() };
-    let flags: Vec<String> =
-        arguments.iter().filter_map(|argument| flag_name(argument).strip_prefix("--").map(|flag| format!("{flag:?}"))).collect();
+    let Some(ContextValue::Strings(arguments)) = arguments else {
+        return "an argument is missing".to_owned();
+    };
+    let flags: Vec<String> = arguments
+        .iter()
+        .filter_map(|argument| flag_name(argument).strip_prefix("--").map(|flag| format!("{flag:?}")))
+        .collect();
     if flags.is_empty() {
-        let names: Vec<&str> = arguments.iter().map(|argument| argument.trim_end_matches("...")).collect();
-        format!("accepts {} arg(s), received 0: {} is missing", names.len(), names.join(" "))
+        let names: Vec<&str> = arguments
+            .iter()
+            .map(|argument| argument.trim_end_matches("..."))
+            .collect();
+        format!(
+            "accepts {} arg(s), received 0: {} is missing",
+            names.len(),
+            names.join(" ")
+        )
     } else {
         format!("required flag(s) {} not set", flags.join(", "))
     }
@@ -81,7 +104,10 @@ fn flag_name(argument: &str) -> &str {
 /// The commands on the way to where the error arose: `["backup"]` of `Usage: velero backup [OPTIONS] [COMMAND]`.
 fn group_of(usage: &str) -> Vec<String> {
     let words = usage.trim_start_matches("Usage:").split_whitespace().skip(1);
-    words.take_while(|word| !word.starts_with(['[', '<'])).map(str::to_owned).collect()
+    words
+        .take_while(|word| !word.starts_with(['[', '<']))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> String {
@@ -113,21 +139,39 @@ mod tests {
             ("backup get -x", "unknown shorthand flag: -x"),
             ("nope", "unknown command \"nope\" for \"velero\""),
             ("backup create x --ttl", "flag needs an argument: --ttl"),
-            ("backup create x --ttl 1d", "invalid argument \"1d\" for \"--ttl\" flag: time: unknown unit \"d\" in duration \"1d\""),
-            ("backup create x --labels a", "invalid argument \"a\" for \"--labels\" flag: error parsing \"a\""),
-            ("backup-location create", "accepts 1 arg(s), received 0: <NAME> is missing"),
-            ("backup-location create x --access-mode No", "invalid argument \"No\" for \"--access-mode\" flag: invalid value: \"No\""),
+            (
+                "backup create x --ttl 1d",
+                "invalid argument \"1d\" for \"--ttl\" flag: time: unknown unit \"d\" in duration \"1d\"",
+            ),
+            (
+                "backup create x --labels a",
+                "invalid argument \"a\" for \"--labels\" flag: error parsing \"a\"",
+            ),
+            (
+                "backup-location create",
+                "accepts 1 arg(s), received 0: <NAME> is missing",
+            ),
+            (
+                "backup-location create x --access-mode No",
+                "invalid argument \"No\" for \"--access-mode\" flag: invalid value: \"No\"",
+            ),
             (
                 "backup create x --snapshot-volumes false",
                 "accepts no further arg(s), received \"false\"; the value of a switch is given with `=`",
             ),
-            ("version --client-only=yes", "invalid argument \"yes\" for \"--client-only\" flag: strconv.ParseBool: parsing \"yes\": invalid syntax"),
+            (
+                "version --client-only=yes",
+                "invalid argument \"yes\" for \"--client-only\" flag: strconv.ParseBool: parsing \"yes\": invalid syntax",
+            ),
         ];
         for (line, want) in cases {
             match judged(line) {
                 Outcome::Refused { message, usage } => {
                     assert_eq!(message, want, "{line}");
-                    assert!(usage.starts_with("Usage: velero") || usage.is_empty(), "{line}: {usage}");
+                    assert!(
+                        usage.starts_with("Usage: velero") || usage.is_empty(),
+                        "{line}: {usage}"
+                    );
                 }
                 other => panic!("{line}: {other:?}"),
             }
@@ -137,7 +181,10 @@ mod tests {
     #[test]
     fn an_unknown_command_of_a_group_is_no_error() {
         assert_eq!(judged("backup nope"), Outcome::GroupHelp(vec!["backup".into()]));
-        assert_eq!(judged("client config nope"), Outcome::GroupHelp(vec!["client".into(), "config".into()]));
+        assert_eq!(
+            judged("client config nope"),
+            Outcome::GroupHelp(vec!["client".into(), "config".into()])
+        );
     }
 
     #[test]

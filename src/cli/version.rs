@@ -39,7 +39,11 @@ impl Version {
 }
 
 fn client() -> String {
-    format!("Client:\n\tVersion: {}\n\tGit commit: {}\n", version::server(), build_info::GIT_COMMIT)
+    format!(
+        "Client:\n\tVersion: {}\n\tGit commit: {}\n",
+        version::server(),
+        build_info::GIT_COMMIT
+    )
 }
 
 fn server(server: &str) -> String {

@@ -44,7 +44,10 @@ impl Run for Backup {
     }
 
     fn progress(&self) -> Option<(i64, i64)> {
-        self.status.progress.as_ref().map(|progress| (progress.items_backed_up, progress.total_items))
+        self.status
+            .progress
+            .as_ref()
+            .map(|progress| (progress.items_backed_up, progress.total_items))
     }
 }
 
@@ -64,7 +67,10 @@ impl Run for Restore {
     }
 
     fn progress(&self) -> Option<(i64, i64)> {
-        self.status.progress.as_ref().map(|progress| (progress.items_restored, progress.total_items))
+        self.status
+            .progress
+            .as_ref()
+            .map(|progress| (progress.items_restored, progress.total_items))
     }
 }
 
@@ -80,7 +86,11 @@ pub async fn wait<R: Run>(objects: &Objects<R>, name: &str, fail_on_error: bool)
         "\n{noun} completed with status: {}. You may check for more information using the commands `velero {verb} describe {name}` and `velero {verb} logs {name}`.",
         run.phase()
     ))?;
-    if fail_on_error && !run.succeeded() { Err(Ending::Silent.into()) } else { Ok(()) }
+    if fail_on_error && !run.succeeded() {
+        Err(Ending::Silent.into())
+    } else {
+        Ok(())
+    }
 }
 
 async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::Result<R> {
@@ -88,7 +98,10 @@ async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::R
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     seconds.tick().await;
-    let mut ticker = Ticker { watched: terminal::is_watched(), rate: Rate::default() };
+    let mut ticker = Ticker {
+        watched: terminal::is_watched(),
+        rate: Rate::default(),
+    };
     let mut latest: Option<R> = None;
     loop {
         tokio::select! {
@@ -139,7 +152,11 @@ impl Rate {
     fn next(&mut self, done: i64, now: Instant) -> i64 {
         let (before, since) = self.last.replace((done, now)).unwrap_or((done, now));
         let millis = i64::try_from(now.duration_since(since).as_millis()).unwrap_or(i64::MAX);
-        if millis == 0 { 0 } else { (done - before).saturating_mul(1000) / millis }
+        if millis == 0 {
+            0
+        } else {
+            (done - before).saturating_mul(1000) / millis
+        }
     }
 }
 
@@ -160,7 +177,14 @@ mod tests {
     #[test]
     fn only_final_phases_end_the_wait() {
         let mut backup = Backup::new("velero", "x");
-        for (phase, over) in [("New", false), ("WaitingForPluginOperations", false), ("Finalizing", false), ("Failed", true), ("FailedValidation", true), ("Completed", true)] {
+        for (phase, over) in [
+            ("New", false),
+            ("WaitingForPluginOperations", false),
+            ("Finalizing", false),
+            ("Failed", true),
+            ("FailedValidation", true),
+            ("Completed", true),
+        ] {
             backup.status.phase = Some(phase.into());
             assert_eq!(backup.is_over(), over, "{phase}");
         }

@@ -51,7 +51,9 @@ pub enum ConnectError {
     )]
     Config(String),
     /// The client cannot be built from it.
-    #[error("setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig")]
+    #[error(
+        "setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig"
+    )]
     Client(#[source] kube::Error),
     /// The retry policy makes no sense.
     #[error("setting up retries failed: {0}")]
@@ -81,7 +83,9 @@ impl Cluster {
         let mut config = load(options).await?;
         config.default_retry = false;
         if let Some(agent) = &options.user_agent {
-            let agent = agent.parse().map_err(|_| ConnectError::Config(format!("`{agent}` is no user agent")))?;
+            let agent = agent
+                .parse()
+                .map_err(|_| ConnectError::Config(format!("`{agent}` is no user agent")))?;
             config.headers.push((http::header::USER_AGENT, agent));
         }
         let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
@@ -93,9 +97,10 @@ impl Cluster {
         let client = match (options.retry, rate) {
             (false, None) => builder.build(),
             (false, Some(rate)) => builder.with_layer(&rate).with_layer(&BufferLayer::new(BUFFER)).build(),
-            (true, None) => {
-                builder.with_layer(&BufferLayer::new(BUFFER)).with_layer(&RetryLayer::new(policy)).build()
-            }
+            (true, None) => builder
+                .with_layer(&BufferLayer::new(BUFFER))
+                .with_layer(&RetryLayer::new(policy))
+                .build(),
             (true, Some(rate)) => builder
                 .with_layer(&rate)
                 .with_layer(&BufferLayer::new(BUFFER))
@@ -107,7 +112,10 @@ impl Cluster {
 
     /// A client that exists already (a fake server in tests).
     pub fn from_client(client: Client) -> Self {
-        Self { client, deadline: DEADLINE }
+        Self {
+            client,
+            deadline: DEADLINE,
+        }
     }
 
     /// The client for typed APIs and watches.
@@ -139,11 +147,16 @@ impl std::fmt::Debug for Cluster {
 
 async fn load(options: &Options) -> Result<Config, ConnectError> {
     let failed = |e: &dyn std::fmt::Display| ConnectError::Config(e.to_string());
-    let wanted = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    let wanted = KubeConfigOptions {
+        context: options.context.clone(),
+        ..KubeConfigOptions::default()
+    };
     match &options.kubeconfig {
         Some(path) => {
             let file = Kubeconfig::read_from(Path::new(path)).map_err(|e| failed(&e))?;
-            Config::from_custom_kubeconfig(file, &wanted).await.map_err(|e| failed(&e))
+            Config::from_custom_kubeconfig(file, &wanted)
+                .await
+                .map_err(|e| failed(&e))
         }
         None if options.context.is_some() => Config::from_kubeconfig(&wanted).await.map_err(|e| failed(&e)),
         None => Config::infer().await.map_err(|e| failed(&e)),

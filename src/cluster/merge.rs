@@ -41,7 +41,9 @@ mod tests {
 
     /// RFC 7386 section 2.
     fn apply(target: &Value, patch: &Value) -> Value {
-        let Value::Object(patch) = patch else { return patch.clone() };
+        let Value::Object(patch) = patch else {
+            return patch.clone();
+        };
         let mut result = target.as_object().cloned().unwrap_or_default();
         for (key, value) in patch {
             if value.is_null() {
@@ -62,8 +64,7 @@ mod tests {
             prop::collection::vec((-2_i64..2).prop_map(Value::from), 0..3).prop_map(Value::from),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
-            prop::collection::btree_map("[a-d]", inner, 1..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect()))
+            prop::collection::btree_map("[a-d]", inner, 1..4).prop_map(|map| Value::Object(map.into_iter().collect()))
         })
     }
 
@@ -72,7 +73,11 @@ mod tests {
         let rows = [
             (json!({"a": 1}), json!({"a": 1}), None),
             (json!({"a": 1, "b": 2}), json!({"a": 1, "b": 3}), Some(json!({"b": 3}))),
-            (json!({"s": {"x": 1, "y": 2}}), json!({"s": {"x": 1}}), Some(json!({"s": {"y": null}}))),
+            (
+                json!({"s": {"x": 1, "y": 2}}),
+                json!({"s": {"x": 1}}),
+                Some(json!({"s": {"y": null}})),
+            ),
             (json!({"l": [1, 2]}), json!({"l": [2]}), Some(json!({"l": [2]}))),
             (json!({"a": null}), json!({}), None),
             (json!({}), json!({"a": null}), None),

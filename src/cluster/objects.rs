@@ -22,7 +22,11 @@ pub struct WriteOptions {
 impl WriteOptions {
     fn query(self) -> &'static str {
         // Unknown and duplicate fields are the object's own business, as for upstream's dynamic client.
-        if self.dry_run { "?dryRun=All&fieldValidation=Ignore" } else { "?fieldValidation=Ignore" }
+        if self.dry_run {
+            "?dryRun=All&fieldValidation=Ignore"
+        } else {
+            "?fieldValidation=Ignore"
+        }
     }
 }
 
@@ -61,10 +65,14 @@ pub async fn get(
     namespace: Option<&str>,
     name: &str,
 ) -> Result<Option<Value>, ApiError> {
-    let request =
-        Request::get(resource.path(namespace, Some(name)), attempt("read", resource, namespace, name));
+    let request = Request::get(
+        resource.path(namespace, Some(name)),
+        attempt("read", resource, namespace, name),
+    );
     match fetch(cluster, &request).await? {
-        Some(answer) => serde_json::from_slice(&answer).map(Some).map_err(|e| request.unreadable(&e)),
+        Some(answer) => serde_json::from_slice(&answer)
+            .map(Some)
+            .map_err(|e| request.unreadable(&e)),
         None => Ok(None),
     }
 }
@@ -76,8 +84,10 @@ pub async fn get_raw(
     namespace: Option<&str>,
     name: &str,
 ) -> Result<Option<RawObject>, ApiError> {
-    let request =
-        Request::get(resource.path(namespace, Some(name)), attempt("read", resource, namespace, name));
+    let request = Request::get(
+        resource.path(namespace, Some(name)),
+        attempt("read", resource, namespace, name),
+    );
     match fetch(cluster, &request).await? {
         Some(answer) => RawObject::parse(answer).map(Some).map_err(|e| request.unreadable(&e)),
         None => Ok(None),
@@ -119,7 +129,9 @@ pub async fn create_raw(
 }
 
 fn creation(resource: &Resource, namespace: Option<&str>, body: Bytes, options: WriteOptions) -> Request {
-    let name = RawObject::parse(body.clone()).map(|object| object.head.name).unwrap_or_default();
+    let name = RawObject::parse(body.clone())
+        .map(|object| object.head.name)
+        .unwrap_or_default();
     let path = format!("{}{}", resource.path(namespace, None), options.query());
     Request::new(Method::POST, path, attempt("create", resource, namespace, &name)).with_body(JSON, body)
 }
@@ -134,7 +146,14 @@ pub async fn merge_patch(
     options: WriteOptions,
 ) -> Result<Value, ApiError> {
     let path = resource.path(namespace, Some(name));
-    patch_at(cluster, path, attempt("change", resource, namespace, name), patch, options).await
+    patch_at(
+        cluster,
+        path,
+        attempt("change", resource, namespace, name),
+        patch,
+        options,
+    )
+    .await
 }
 
 /// As [`merge_patch`] on the status subresource; an error that [`ApiError::is_unserved`] where there is none.
@@ -147,7 +166,14 @@ pub async fn merge_patch_status(
     options: WriteOptions,
 ) -> Result<Value, ApiError> {
     let path = format!("{}/status", resource.path(namespace, Some(name)));
-    patch_at(cluster, path, attempt("change the status of", resource, namespace, name), patch, options).await
+    patch_at(
+        cluster,
+        path,
+        attempt("change the status of", resource, namespace, name),
+        patch,
+        options,
+    )
+    .await
 }
 
 async fn patch_at(
@@ -158,8 +184,7 @@ async fn patch_at(
     options: WriteOptions,
 ) -> Result<Value, ApiError> {
     let body = Bytes::from(patch.to_string());
-    let request =
-        Request::new(Method::PATCH, path + options.query(), attempt).with_body(MERGE_PATCH, body);
+    let request = Request::new(Method::PATCH, path + options.query(), attempt).with_body(MERGE_PATCH, body);
     let answer = request.send(cluster).await?;
     serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
 }
@@ -174,8 +199,7 @@ pub async fn replace(
     options: WriteOptions,
 ) -> Result<Value, ApiError> {
     let path = format!("{}{}", resource.path(namespace, Some(name)), options.query());
-    let request =
-        Request::new(Method::PUT, path, attempt("replace", resource, namespace, name)).with_body(JSON, body);
+    let request = Request::new(Method::PUT, path, attempt("replace", resource, namespace, name)).with_body(JSON, body);
     let answer = request.send(cluster).await?;
     serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
 }
@@ -188,9 +212,17 @@ pub async fn update_status(
     name: &str,
     body: Bytes,
 ) -> Result<Value, ApiError> {
-    let path = format!("{}/status{}", resource.path(namespace, Some(name)), WriteOptions::default().query());
-    let request = Request::new(Method::PUT, path, attempt("replace the status of", resource, namespace, name))
-        .with_body(JSON, body);
+    let path = format!(
+        "{}/status{}",
+        resource.path(namespace, Some(name)),
+        WriteOptions::default().query()
+    );
+    let request = Request::new(
+        Method::PUT,
+        path,
+        attempt("replace the status of", resource, namespace, name),
+    )
+    .with_body(JSON, body);
     let answer = request.send(cluster).await?;
     serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
 }

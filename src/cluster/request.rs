@@ -298,8 +298,13 @@ mod tests {
 
     #[test]
     fn query_values_are_encoded() {
-        let request = Request::get("/x", "").with_query("limit", "5").with_query("labelSelector", "a in (b,c),!d=\u{fc}");
-        assert_eq!(request.path, "/x?limit=5&labelSelector=a%20in%20%28b%2Cc%29%2C%21d%3D%C3%BC");
+        let request = Request::get("/x", "")
+            .with_query("limit", "5")
+            .with_query("labelSelector", "a in (b,c),!d=\u{fc}");
+        assert_eq!(
+            request.path,
+            "/x?limit=5&labelSelector=a%20in%20%28b%2Cc%29%2C%21d%3D%C3%BC"
+        );
     }
 
     #[test]

@@ -51,9 +51,18 @@ pub async fn write_status(
     wanted: &Value,
     conditions: Conditions,
 ) -> Result<StatusWrite, ApiError> {
-    let Some(patch) = status_patch(&seen["status"], wanted, conditions) else { return Ok(StatusWrite::Unchanged) };
-    send(cluster, resource, seen, &seen["metadata"]["resourceVersion"], json!({ "status": patch }), resource.has_status)
-        .await
+    let Some(patch) = status_patch(&seen["status"], wanted, conditions) else {
+        return Ok(StatusWrite::Unchanged);
+    };
+    send(
+        cluster,
+        resource,
+        seen,
+        &seen["metadata"]["resourceVersion"],
+        json!({ "status": patch }),
+        resource.has_status,
+    )
+    .await
 }
 
 /// Writes metadata, spec and status of `wanted` (a whole object) over `seen`, as [`write_status`] does: in one patch where
@@ -160,12 +169,20 @@ mod tests {
     fn a_status_patch_holds_the_difference_and_clears_with_nulls() {
         let rows = [
             (json!(null), json!({"phase": "New"}), Some(json!({"phase": "New"}))),
-            (json!({"phase": "New", "errors": 1}), json!({"phase": "New"}), Some(json!({"errors": null}))),
+            (
+                json!({"phase": "New", "errors": 1}),
+                json!({"phase": "New"}),
+                Some(json!({"errors": null})),
+            ),
             (json!({"phase": "New"}), json!({"phase": "New"}), None),
             (json!({}), json!(null), None),
         ];
         for (seen, wanted, patch) in rows {
-            assert_eq!(status_patch(&seen, &wanted, Conditions::Kept), patch, "{seen} -> {wanted}");
+            assert_eq!(
+                status_patch(&seen, &wanted, Conditions::Kept),
+                patch,
+                "{seen} -> {wanted}"
+            );
         }
     }
 
@@ -180,6 +197,9 @@ mod tests {
     fn what_only_the_server_writes_is_never_part_of_a_patch() {
         let seen = json!({"metadata": {"name": "b", "uid": "u", "resourceVersion": "1", "managedFields": []}, "spec": {"a": 1}});
         let wanted = json!({"kind": "Backup", "metadata": {"name": "b", "labels": {"x": "y"}}, "spec": {"a": 2}, "status": {"phase": "New"}});
-        assert_eq!(main_patch(&seen, &wanted), json!({"metadata": {"labels": {"x": "y"}}, "spec": {"a": 2}}));
+        assert_eq!(
+            main_patch(&seen, &wanted),
+            json!({"metadata": {"labels": {"x": "y"}}, "spec": {"a": 2}})
+        );
     }
 }

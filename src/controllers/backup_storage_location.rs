@@ -60,13 +60,25 @@ enum Due {
 impl Locations {
     /// A reconciler of the locations in this watch.
     pub fn new(ports: Arc<Ports>, watch: SharedWatch<BackupStorageLocation>) -> Self {
-        Self { ports, watch, validated: Mutex::default() }
+        Self {
+            ports,
+            watch,
+            validated: Mutex::default(),
+        }
     }
 
     async fn validate(&self, seen: &BackupStorageLocation) -> Result<Validated, String> {
         let store = location::open(&self.ports, seen).await.map_err(|e| e.to_string())?;
-        let known = seen.metadata.annotations.as_ref().and_then(|a| a.get(STORE_ID)).map(String::as_str);
-        store.validate(known, !seen.is_read_only()).await.map_err(|e| e.to_string())
+        let known = seen
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|a| a.get(STORE_ID))
+            .map(String::as_str);
+        store
+            .validate(known, !seen.is_read_only())
+            .await
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -86,8 +98,7 @@ impl Reconciler for Locations {
         };
         let default = self.ports.settings.validation_frequency;
 
-        let wanted_default =
-            wants_default(&seen, &self.watch.list(), &self.ports.settings.default_location);
+        let wanted_default = wants_default(&seen, &self.watch.list(), &self.ports.settings.default_location);
         if wanted_default != seen.spec.default {
             let mut wanted = (*seen).clone();
             wanted.spec.default = wanted_default;
@@ -107,7 +118,10 @@ impl Reconciler for Locations {
             // Somebody changed it meanwhile: the change brings another pass.
             Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
-                self.validated.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, spec);
+                self.validated
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(uid, spec);
                 Ok(match due(&wanted, default, now, true) {
                     Due::At(at) => Next::At(at),
                     Due::Now | Due::WhenChanged => Next::Resync,
@@ -117,7 +131,10 @@ impl Reconciler for Locations {
     }
 
     fn gone(&self, key: &ObjectRef<BackupStorageLocation>, uid: &Uid) {
-        self.validated.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.validated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
         self.ports.metrics.location_gone(&key.name);
     }
 }
@@ -127,7 +144,9 @@ fn name_of(location: &BackupStorageLocation) -> String {
 }
 
 fn due(seen: &BackupStorageLocation, default: Duration, now: Timestamp, same_spec: bool) -> Due {
-    let Some(last) = &seen.status.last_validation_time else { return Due::Now };
+    let Some(last) = &seen.status.last_validation_time else {
+        return Due::Now;
+    };
     if !same_spec {
         return Due::Now;
     }
@@ -141,12 +160,13 @@ fn due(seen: &BackupStorageLocation, default: Duration, now: Timestamp, same_spe
 
 /// Whether a location is to be the default: of several the one created last stays (the name decides between equals); where
 /// there is none, the one that the flag names becomes it.
-fn wants_default(
-    seen: &BackupStorageLocation,
-    all: &[Arc<BackupStorageLocation>],
-    by_flag: &str,
-) -> bool {
-    let age = |l: &BackupStorageLocation| (l.metadata.creation_timestamp.as_ref().map(|t| t.0), l.metadata.name.clone());
+fn wants_default(seen: &BackupStorageLocation, all: &[Arc<BackupStorageLocation>], by_flag: &str) -> bool {
+    let age = |l: &BackupStorageLocation| {
+        (
+            l.metadata.creation_timestamp.as_ref().map(|t| t.0),
+            l.metadata.name.clone(),
+        )
+    };
     let newest = all.iter().filter(|l| l.spec.default).max_by_key(|l| age(l));
     match newest {
         Some(newest) => newest.metadata.name == seen.metadata.name,
@@ -169,17 +189,32 @@ fn validated(
             status.phase = Some(LocationPhase::Available);
             status.message = String::new();
             if let Some(id) = found.store_id {
-                wanted.metadata.annotations.get_or_insert_default().insert(STORE_ID.to_owned(), id);
+                wanted
+                    .metadata
+                    .annotations
+                    .get_or_insert_default()
+                    .insert(STORE_ID.to_owned(), id);
             }
             (ConditionStatus::True, "Validated")
         }
         Err(error) => {
             status.phase = Some(LocationPhase::Unavailable);
-            status.message = format!("BackupStorageLocation \"{}\" is unavailable: {}", name_of(seen), redact(&error));
+            status.message = format!(
+                "BackupStorageLocation \"{}\" is unavailable: {}",
+                name_of(seen),
+                redact(&error)
+            );
             (ConditionStatus::False, "Unavailable")
         }
     };
-    condition::set(&mut status.conditions, "Available", condition, reason, status.message.clone(), &now);
+    condition::set(
+        &mut status.conditions,
+        "Available",
+        condition,
+        reason,
+        status.message.clone(),
+        &now,
+    );
     wanted
 }
 
@@ -236,9 +271,21 @@ mod tests {
         let minute = Duration::from_secs(60);
         let rows: [(&str, Option<i64>, Option<i64>, bool, Due); 7] = [
             ("never validated", None, None, true, Due::Now),
-            ("the server's period is not over", Some(HOUR - 10), None, true, Due::At(at(HOUR + 50))),
+            (
+                "the server's period is not over",
+                Some(HOUR - 10),
+                None,
+                true,
+                Due::At(at(HOUR + 50)),
+            ),
             ("the server's period is over", Some(HOUR - 60), None, true, Due::Now),
-            ("a period of its own", Some(HOUR - 60), Some(120), true, Due::At(at(HOUR + 60))),
+            (
+                "a period of its own",
+                Some(HOUR - 60),
+                Some(120),
+                true,
+                Due::At(at(HOUR + 60)),
+            ),
             ("zero: only once", Some(1), Some(0), true, Due::WhenChanged),
             ("negative: the server's", Some(HOUR - 60), Some(-5), true, Due::Now),
             ("a changed spec", Some(HOUR - 1), Some(0), false, Due::Now),
@@ -254,7 +301,10 @@ mod tests {
     #[test]
     fn of_several_defaults_the_newest_stays_and_without_one_the_flag_decides() {
         let all = |defaults: [bool; 2]| {
-            vec![Arc::new(location("a", 1, defaults[0])), Arc::new(location("b", 2, defaults[1]))]
+            vec![
+                Arc::new(location("a", 1, defaults[0])),
+                Arc::new(location("b", 2, defaults[1])),
+            ]
         };
         for (defaults, flag, expected) in [
             ([true, true], "a", [false, true]),
@@ -274,8 +324,17 @@ mod tests {
         let seen = location("default", 0, true);
         let bad = validated(&seen, Err("no such bucket".to_owned()), at(10));
         assert_eq!(bad.status.phase, Some(LocationPhase::Unavailable));
-        assert_eq!(bad.status.message, "BackupStorageLocation \"default\" is unavailable: no such bucket");
-        let good = validated(&bad, Ok(Validated { store_id: Some("id-1".to_owned()) }), at(20));
+        assert_eq!(
+            bad.status.message,
+            "BackupStorageLocation \"default\" is unavailable: no such bucket"
+        );
+        let good = validated(
+            &bad,
+            Ok(Validated {
+                store_id: Some("id-1".to_owned()),
+            }),
+            at(20),
+        );
         assert!(good.is_available());
         assert_eq!(good.status.message, "");
         assert_eq!(good.metadata.annotations.unwrap()[STORE_ID], "id-1");
@@ -284,8 +343,14 @@ mod tests {
     #[test]
     fn signatures_in_a_store_s_error_are_not_shown() {
         for (text, expected) in [
-            ("GET https://x/y?sv=2020&sig=abc%2F&comp=list: 403", "GET https://x/y?sv=***REDACTED***&sig=***REDACTED***&comp=list: 403"),
-            ("GET https://x/y?sig=abc failed", "GET https://x/y?sig=***REDACTED*** failed"),
+            (
+                "GET https://x/y?sv=2020&sig=abc%2F&comp=list: 403",
+                "GET https://x/y?sv=***REDACTED***&sig=***REDACTED***&comp=list: 403",
+            ),
+            (
+                "GET https://x/y?sig=abc failed",
+                "GET https://x/y?sig=***REDACTED*** failed",
+            ),
             ("what? no & yes", "what? no & yes"),
             ("signature=1", "signature=1"),
         ] {

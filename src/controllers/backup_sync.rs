@@ -68,7 +68,11 @@ pub struct Sync {
 impl Sync {
     /// Brings backups of a location into this watch's namespace.
     pub fn new(ports: Arc<Ports>, backups: SharedWatch<Backup>, schedules: SharedWatch<Schedule>) -> Self {
-        Self { ports, backups, schedules }
+        Self {
+            ports,
+            backups,
+            schedules,
+        }
     }
 }
 
@@ -104,7 +108,11 @@ impl Reconciler for Sync {
             .await?
             .iter()
             .filter_map(|prefix| prefix.strip_prefix(BACKUPS)?.strip_suffix('/').map(str::to_owned))
-            .filter(|name| self.backups.get(&ObjectRef::new(name).within(&self.ports.namespace)).is_none())
+            .filter(|name| {
+                self.backups
+                    .get(&ObjectRef::new(name).within(&self.ports.namespace))
+                    .is_none()
+            })
             .collect();
         let location = seen.metadata.name.clone().unwrap_or_default();
         // What is skipped stays missing: a fixed order would let the first ones keep the others out.
@@ -128,12 +136,21 @@ impl Reconciler for Sync {
                 Brought::In => came += 1,
                 Brought::Skipped(None) => {}
                 Brought::Skipped(Some(reason)) => {
-                    tracing::warn!(location, backup = name, reason, "a backup of the bucket was not brought in");
+                    tracing::warn!(
+                        location,
+                        backup = name,
+                        reason,
+                        "a backup of the bucket was not brought in"
+                    );
                 }
             }
         }
         if came > 0 {
-            tracing::info!(location, backups = came, "brought backups of the bucket into the cluster");
+            tracing::info!(
+                location,
+                backups = came,
+                "brought backups of the bucket into the cluster"
+            );
         }
         if more && came > 0 {
             return Ok(Next::In(Duration::from_secs(1)));
@@ -167,7 +184,9 @@ impl Sync {
             Ok(backup) => backup,
             Err(reason) => return Ok(Brought::Skipped(reason)),
         };
-        let Some(created) = self.create(&backup).await? else { return Ok(Brought::Skipped(None)) };
+        let Some(created) = self.create(&backup).await? else {
+            return Ok(Brought::Skipped(None));
+        };
         self.bring_volumes(store, location, &created).await?;
         Ok(Brought::In)
     }
@@ -181,8 +200,8 @@ impl Sync {
             Err(error) if error.is_not_found() => return Ok(()),
             Err(error) => return Err(error.to_string()),
         };
-        let volumes: Option<Vec<PodVolumeBackup>> =
-            super::artifact::json_gz::read(&packed, MAX_METADATA).map_err(|e| format!("reading `{key}` failed: {e}"))?;
+        let volumes: Option<Vec<PodVolumeBackup>> = super::artifact::json_gz::read(&packed, MAX_METADATA)
+            .map_err(|e| format!("reading `{key}` failed: {e}"))?;
         let uid = backup.metadata.uid.clone().unwrap_or_default();
         for mut volume in volumes.into_iter().flatten() {
             let meta = &mut volume.metadata;
@@ -211,7 +230,12 @@ impl Sync {
     {
         let api: Api<K> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
         let params = PostParams::default();
-        let create = self.ports.gate.write(api.create(&params, object)).await.map_err(|e| e.to_string())?;
+        let create = self
+            .ports
+            .gate
+            .write(api.create(&params, object))
+            .await
+            .map_err(|e| e.to_string())?;
         match create {
             Ok(created) => Ok(Some(created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
@@ -233,7 +257,9 @@ fn incoming(
     let meta = &mut backup.metadata;
     if meta.name.as_deref() != Some(name) {
         let inside = meta.name.as_deref().unwrap_or_default();
-        return Err(Some(format!("its metadata is of a backup named `{inside}`; check who wrote to the bucket")));
+        return Err(Some(format!(
+            "its metadata is of a backup named `{inside}`; check who wrote to the bucket"
+        )));
     }
     let phase = backup.status.phase();
     if phase.is_waiting_for_operations() || phase.is_finalizing() {
@@ -249,7 +275,10 @@ fn incoming(
     meta.deletion_timestamp = None;
     meta.generation = None;
     if let Some(uid) = meta.uid.take() {
-        meta.annotations.get_or_insert_default().entry(ORIGIN_UID.to_owned()).or_insert(uid);
+        meta.annotations
+            .get_or_insert_default()
+            .entry(ORIGIN_UID.to_owned())
+            .or_insert(uid);
     }
     if let Some(owners) = meta.owner_references.take() {
         let kept: Vec<_> = owners.into_iter().filter(|o| owner(o)).collect();
@@ -280,7 +309,10 @@ mod tests {
 
     #[test]
     fn a_sealed_backup_comes_in_under_our_namespace_and_location_and_remembers_its_origin() {
-        let owners = |kind: &str| OwnerReference { kind: kind.to_owned(), ..OwnerReference::default() };
+        let owners = |kind: &str| OwnerReference {
+            kind: kind.to_owned(),
+            ..OwnerReference::default()
+        };
         let mut found = stored("Completed");
         found.metadata.owner_references = Some(vec![owners("Schedule"), owners("Other")]);
         let backup = incoming(found, "nightly", "velero", "second", at(0), &|o| o.kind != "Schedule").unwrap();
@@ -295,7 +327,10 @@ mod tests {
     #[test]
     fn a_backup_that_another_cluster_still_finishes_is_left_until_it_expires() {
         for phase in ["WaitingForPluginOperations", "Finalizing", "FinalizingPartiallyFailed"] {
-            assert_eq!(incoming(stored(phase), "nightly", "v", "l", at(0), &|_| true).unwrap_err(), None);
+            assert_eq!(
+                incoming(stored(phase), "nightly", "v", "l", at(0), &|_| true).unwrap_err(),
+                None
+            );
             let mut expired = stored(phase);
             expired.status.expiration = Some(time(at(10)));
             let backup = incoming(expired, "nightly", "v", "l", at(10), &|_| true).unwrap();
@@ -305,7 +340,9 @@ mod tests {
 
     #[test]
     fn metadata_under_another_backup_s_name_is_refused() {
-        let reason = incoming(stored("Completed"), "weekly", "v", "l", at(0), &|_| true).unwrap_err().unwrap();
+        let reason = incoming(stored("Completed"), "weekly", "v", "l", at(0), &|_| true)
+            .unwrap_err()
+            .unwrap();
         assert!(reason.contains("`nightly`"), "{reason}");
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::api::time;
+use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::runtime::clock::later;
 use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch};
 use crate::store::StoreError;
@@ -69,12 +69,16 @@ impl Finder {
     pub fn location(&self, artifact: &Artifact) -> Option<Arc<BackupStorageLocation>> {
         let backup = match artifact {
             Artifact::Backup(_, name) => name.clone(),
-            Artifact::Restore(_, name) => {
-                self.restores.get(&ObjectRef::new(name).within(&self.namespace))?.spec.backup_name.clone()
-            }
+            Artifact::Restore(_, name) => self
+                .restores
+                .get(&ObjectRef::new(name).within(&self.namespace))?
+                .spec
+                .backup_name
+                .clone(),
         };
         let backup = self.backups.get(&ObjectRef::new(&backup).within(&self.namespace))?;
-        self.locations.get(&ObjectRef::new(&backup.spec.storage_location).within(&self.namespace))
+        self.locations
+            .get(&ObjectRef::new(&backup.spec.storage_location).within(&self.namespace))
     }
 }
 
@@ -117,14 +121,22 @@ impl Reconciler for DownloadRequests {
             }
             Step::Answer => {}
         }
-        let end = seen.status.expiration.as_ref().map_or_else(|| later(now, LIFETIME), |t| t.0);
+        let end = seen
+            .status
+            .expiration
+            .as_ref()
+            .map_or_else(|| later(now, LIFETIME), |t| t.0);
         let mut wanted = (*seen).clone();
         wanted.status.expiration = Some(time(end));
         let answered = self.answer(&seen.spec.target, end).await?;
         if let Some((url, token)) = answered {
             wanted.status.phase = Some(DownloadRequestPhase::Processed);
             wanted.status.download_url = url.unwrap_or_default();
-            wanted.metadata.annotations.get_or_insert_default().insert(TOKEN.to_owned(), token);
+            wanted
+                .metadata
+                .annotations
+                .get_or_insert_default()
+                .insert(TOKEN.to_owned(), token);
         }
         match self.ports.write(&*seen, &wanted).await? {
             Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
@@ -136,8 +148,12 @@ impl Reconciler for DownloadRequests {
 impl DownloadRequests {
     /// The URL, if the store can sign, and the token; nothing if the target is not there (yet).
     async fn answer(&self, target: &DownloadTarget, end: Timestamp) -> Result<Option<(Option<String>, String)>, Error> {
-        let Some(artifact) = Artifact::of(target.kind.as_str(), &target.name) else { return Ok(None) };
-        let Some(location) = self.finder.location(&artifact) else { return Ok(None) };
+        let Some(artifact) = Artifact::of(target.kind.as_str(), &target.name) else {
+            return Ok(None);
+        };
+        let Some(location) = self.finder.location(&artifact) else {
+            return Ok(None);
+        };
         let store = location::open(&self.ports, &location).await?;
         let url = store.signed_url(&artifact.key(), LIFETIME).await?;
         Ok(Some((url, self.key.issue(target.kind.as_str(), &target.name, end))))
@@ -154,7 +170,11 @@ mod tests {
         let mut seen = DownloadRequest::new("velero", "x");
         assert_eq!(step(&seen, at(0)), Step::Answer);
         seen.status.expiration = Some(time(at(600)));
-        assert_eq!(step(&seen, at(1)), Step::Answer, "only its end was written before the answer failed");
+        assert_eq!(
+            step(&seen, at(1)),
+            Step::Answer,
+            "only its end was written before the answer failed"
+        );
         assert_eq!(step(&seen, at(600)), Step::Remove);
         seen.status.phase = Some(DownloadRequestPhase::Processed);
         assert_eq!(step(&seen, at(599)), Step::Keep(at(600)));

@@ -19,7 +19,9 @@ pub enum LocationError {
     #[error("{0}")]
     Spec(&'static str),
     /// A Secret that the location names is not there, or has not that key.
-    #[error("key `{key}` of secret `{name}`, which the location names, is not there; check `kubectl get secret {name}`")]
+    #[error(
+        "key `{key}` of secret `{name}`, which the location names, is not there; check `kubectl get secret {name}`"
+    )]
     SecretMissing {
         /// The Secret's name.
         name: String,
@@ -65,7 +67,9 @@ impl LocationError {
 pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Store, LocationError> {
     let spec = &location.spec;
     let Some(bucket) = &spec.object_storage else {
-        return Err(LocationError::Spec("`spec.objectStorage` is missing: name at least a bucket"));
+        return Err(LocationError::Spec(
+            "`spec.objectStorage` is missing: name at least a bucket",
+        ));
     };
     if bucket.ca_cert.is_some() && bucket.ca_cert_ref.is_some() {
         return Err(LocationError::Spec(
@@ -81,7 +85,11 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         Some(reference) => Some(text(reference, required(ports, reference).await?)?),
         None => {
             let (name, key) = DEFAULT_CREDENTIALS;
-            let reference = SecretKeySelector { name: name.to_owned(), key: key.to_owned(), optional: None };
+            let reference = SecretKeySelector {
+                name: name.to_owned(),
+                key: key.to_owned(),
+                optional: None,
+            };
             match secret(ports, &reference).await? {
                 Some(bytes) => Some(text(&reference, bytes)?),
                 None => None,
@@ -100,10 +108,12 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
 }
 
 async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8>, LocationError> {
-    secret(ports, reference).await?.ok_or_else(|| LocationError::SecretMissing {
-        name: reference.name.clone(),
-        key: reference.key.clone(),
-    })
+    secret(ports, reference)
+        .await?
+        .ok_or_else(|| LocationError::SecretMissing {
+            name: reference.name.clone(),
+            key: reference.key.clone(),
+        })
 }
 
 async fn secret(ports: &Ports, reference: &SecretKeySelector) -> Result<Option<Vec<u8>>, LocationError> {
@@ -112,7 +122,10 @@ async fn secret(ports: &Ports, reference: &SecretKeySelector) -> Result<Option<V
         name: reference.name.clone(),
         reason: error.to_string(),
     })?;
-    Ok(found.and_then(|secret| secret.data).and_then(|mut data| data.remove(&reference.key)).map(|bytes| bytes.0))
+    Ok(found
+        .and_then(|secret| secret.data)
+        .and_then(|mut data| data.remove(&reference.key))
+        .map(|bytes| bytes.0))
 }
 
 fn text(reference: &SecretKeySelector, bytes: Vec<u8>) -> Result<String, LocationError> {

@@ -81,6 +81,8 @@ pub struct Settings {
 
 impl std::fmt::Debug for Ports {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ports").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("Ports")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }

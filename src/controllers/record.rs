@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, PostParams};
 use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 
 use crate::runtime::Kind;
 use crate::runtime::lease::NotLeading;
@@ -64,12 +64,17 @@ impl Record {
         let uid = meta.uid.clone().unwrap_or_default();
         let name = format!("velero-run-{uid}");
         let api: Api<ConfigMap> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
-        let found = api
-            .get_opt(&name)
-            .await
-            .map_err(|source| RecordError::Api { attempt: "reading", name: name.clone(), source })?;
+        let found = api.get_opt(&name).await.map_err(|source| RecordError::Api {
+            attempt: "reading",
+            name: name.clone(),
+            source,
+        })?;
         if let Some(found) = found {
-            return Ok(Self { api, meta: found.metadata, parts: found.binary_data.unwrap_or_default() });
+            return Ok(Self {
+                api,
+                meta: found.metadata,
+                parts: found.binary_data.unwrap_or_default(),
+            });
         }
         let meta = ObjectMeta {
             name: Some(name),
@@ -84,7 +89,11 @@ impl Record {
             }]),
             ..ObjectMeta::default()
         };
-        Ok(Self { api, meta, parts: BTreeMap::new() })
+        Ok(Self {
+            api,
+            meta,
+            parts: BTreeMap::new(),
+        })
     }
 
     /// What a predecessor (or this run) wrote last under this name; `None` for a run that begins.
@@ -106,7 +115,10 @@ impl Record {
         parts.insert(part.to_owned(), ByteString(content));
         let name = self.meta.name.clone().unwrap_or_default();
         let map = ConfigMap {
-            metadata: ObjectMeta { managed_fields: None, ..self.meta.clone() },
+            metadata: ObjectMeta {
+                managed_fields: None,
+                ..self.meta.clone()
+            },
             binary_data: Some(parts.clone()),
             ..ConfigMap::default()
         };
@@ -125,7 +137,11 @@ impl Record {
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 Err(RecordError::Taken { name })
             }
-            Err(source) => Err(RecordError::Api { attempt: "writing", name, source }),
+            Err(source) => Err(RecordError::Api {
+                attempt: "writing",
+                name,
+                source,
+            }),
         }
     }
 
@@ -135,10 +151,18 @@ impl Record {
     /// See [`RecordError`].
     pub async fn remove(self, ports: &Ports) -> Result<(), RecordError> {
         let name = self.meta.name.unwrap_or_default();
-        match ports.gate.write(self.api.delete(&name, &DeleteParams::default())).await? {
+        match ports
+            .gate
+            .write(self.api.delete(&name, &DeleteParams::default()))
+            .await?
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            Err(source) => Err(RecordError::Api { attempt: "removing", name, source }),
+            Err(source) => Err(RecordError::Api {
+                attempt: "removing",
+                name,
+                source,
+            }),
         }
     }
 }

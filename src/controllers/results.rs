@@ -5,7 +5,10 @@ use crate::telemetry::run_log::{Messages, RunLog, Scope};
 
 /// The results of a run whose log is its only source: a backup's.
 pub fn of_log(log: &RunLog) -> Results {
-    Results { errors: set(log.errors()), warnings: set(log.warnings()) }
+    Results {
+        errors: set(log.errors()),
+        warnings: set(log.warnings()),
+    }
 }
 
 fn set(messages: Messages) -> MessageSet {
@@ -18,7 +21,10 @@ fn set(messages: Messages) -> MessageSet {
         }
     }
     if messages.dropped > 0 {
-        set.velero.push(format!(" message: /{} more messages are in the log only", messages.dropped));
+        set.velero.push(format!(
+            " message: /{} more messages are in the log only",
+            messages.dropped
+        ));
     }
     set
 }

@@ -61,12 +61,18 @@ impl Served {
                 None => missing.push(format!("{api_version} {kind}")),
             }
         }
-        if missing.is_empty() { Ok(Self { kinds }) } else { Err(Missing { missing }) }
+        if missing.is_empty() {
+            Ok(Self { kinds })
+        } else {
+            Err(Missing { missing })
+        }
     }
 
     /// How a kind is served.
     pub fn of(&self, kind: &str) -> Option<(&Resource, Conditions)> {
-        self.kinds.get(kind).map(|(resource, conditions)| (resource, *conditions))
+        self.kinds
+            .get(kind)
+            .map(|(resource, conditions)| (resource, *conditions))
     }
 
     /// The kinds whose definitions would prune the conditions we would write.
@@ -80,7 +86,10 @@ impl Served {
 }
 
 fn has_conditions(kind: &str) -> bool {
-    matches!(kind, "Backup" | "Restore" | "Schedule" | "BackupStorageLocation" | "DeleteBackupRequest")
+    matches!(
+        kind,
+        "Backup" | "Restore" | "Schedule" | "BackupStorageLocation" | "DeleteBackupRequest"
+    )
 }
 
 /// Reads which definitions keep `status.conditions`, by plural name.
@@ -96,7 +105,9 @@ pub async fn kept_conditions(
         return Ok(kept);
     };
     for (version, kind) in REQUIRED {
-        let Some(resource) = discovery.by_kind(&format!("{GROUP}/{version}"), kind) else { continue };
+        let Some(resource) = discovery.by_kind(&format!("{GROUP}/{version}"), kind) else {
+            continue;
+        };
         let name = format!("{}.{GROUP}", resource.plural);
         let definition = match objects::get(cluster, definitions, None, &name).await {
             Ok(definition) => definition,
@@ -104,18 +115,25 @@ pub async fn kept_conditions(
             Err(error) => return Err(error),
         };
         let keeps = definition.is_some_and(|definition| keeps_conditions(&definition, version));
-        kept.insert(resource.plural.clone(), if keeps { Conditions::Kept } else { Conditions::Pruned });
+        kept.insert(
+            resource.plural.clone(),
+            if keeps { Conditions::Kept } else { Conditions::Pruned },
+        );
     }
     Ok(kept)
 }
 
 fn keeps_conditions(definition: &Value, version: &str) -> bool {
-    definition["spec"]["versions"].as_array().into_iter().flatten().any(|served| {
-        let status = &served["schema"]["openAPIV3Schema"]["properties"]["status"];
-        served["name"] == version
-            && (status["properties"].get("conditions").is_some()
-                || status["x-kubernetes-preserve-unknown-fields"] == true)
-    })
+    definition["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|served| {
+            let status = &served["schema"]["openAPIV3Schema"]["properties"]["status"];
+            served["name"] == version
+                && (status["properties"].get("conditions").is_some()
+                    || status["x-kubernetes-preserve-unknown-fields"] == true)
+        })
 }
 
 #[cfg(test)]
@@ -126,9 +144,7 @@ mod tests {
 
     #[test]
     fn conditions_are_kept_where_the_served_schema_has_them() {
-        let with = |status: Value| {
-            json!({"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"status": status}}}}]}})
-        };
+        let with = |status: Value| json!({"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"status": status}}}}]}});
         for (status, keeps) in [
             (json!({"properties": {"phase": {}}}), false),
             (json!({"properties": {"conditions": {}}}), true),

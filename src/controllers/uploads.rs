@@ -55,7 +55,10 @@ pub struct Uploads<'a> {
 impl<'a> Uploads<'a> {
     /// From what a predecessor left, or nothing.
     pub fn new(ports: &'a Ports, record: Record) -> Self {
-        let notes = record.part(PART).and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        let notes = record
+            .part(PART)
+            .and_then(|bytes| serde_json::from_slice(bytes).ok())
+            .unwrap_or_default();
         Self { ports, record, notes }
     }
 
@@ -121,6 +124,10 @@ impl<'a> Uploads<'a> {
     /// # Errors
     /// See [`RecordError`].
     pub async fn close(self) -> Result<(), RecordError> {
-        if self.record.exists() { self.record.remove(self.ports).await } else { Ok(()) }
+        if self.record.exists() {
+            self.record.remove(self.ports).await
+        } else {
+            Ok(())
+        }
     }
 }

@@ -55,9 +55,14 @@ impl Ports {
     /// See [`WriteError`].
     pub async fn write<K: Kind + Serialize>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
         let kind = K::kind(&()).into_owned();
-        let unwritable = |reason: String| WriteError::Unwritable { kind: kind.clone(), reason };
-        let (resource, conditions) =
-            self.served.of(&kind).ok_or_else(|| unwritable("it is not served".to_owned()))?;
+        let unwritable = |reason: String| WriteError::Unwritable {
+            kind: kind.clone(),
+            reason,
+        };
+        let (resource, conditions) = self
+            .served
+            .of(&kind)
+            .ok_or_else(|| unwritable("it is not served".to_owned()))?;
         let seen = serde_json::to_value(seen).map_err(|e| unwritable(e.to_string()))?;
         let wanted = serde_json::to_value(wanted).map_err(|e| unwritable(e.to_string()))?;
         let write = write_object(&self.cluster, resource, &seen, &wanted, conditions);
@@ -76,12 +81,15 @@ impl Ports {
     /// See [`WriteError`].
     pub async fn remove<K: Kind>(&self, seen: &K) -> Result<(), WriteError> {
         let kind = K::kind(&()).into_owned();
-        let (resource, _) = self
-            .served
-            .of(&kind)
-            .ok_or_else(|| WriteError::Unwritable { kind: kind.clone(), reason: "it is not served".to_owned() })?;
+        let (resource, _) = self.served.of(&kind).ok_or_else(|| WriteError::Unwritable {
+            kind: kind.clone(),
+            reason: "it is not served".to_owned(),
+        })?;
         let meta = seen.meta();
-        let options = objects::DeleteOptions { uid: meta.uid.clone(), ..Default::default() };
+        let options = objects::DeleteOptions {
+            uid: meta.uid.clone(),
+            ..Default::default()
+        };
         let name = meta.name.as_deref().unwrap_or_default();
         let delete = objects::delete(&self.cluster, resource, meta.namespace.as_deref(), name, &options);
         match self.gate.write(delete).await? {

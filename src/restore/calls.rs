@@ -26,7 +26,10 @@ pub struct Calls {
 impl Calls {
     /// At most `max` requests at once. The cluster's client must have no retry layer of its own.
     pub fn new(cluster: Cluster, max: u32) -> Self {
-        Self { cluster, limiter: Limiter::new(START, max) }
+        Self {
+            cluster,
+            limiter: Limiter::new(START, max),
+        }
     }
 
     /// The cluster, for what is not counted.
@@ -37,12 +40,19 @@ impl Calls {
     /// Creates an object.
     pub async fn create(&self, resource: &Resource, namespace: Option<&str>, body: Bytes) -> Result<Value, ApiError> {
         let options = WriteOptions::default();
-        self.limited(|| objects::create(&self.cluster, resource, namespace, body.clone(), options)).await
+        self.limited(|| objects::create(&self.cluster, resource, namespace, body.clone(), options))
+            .await
     }
 
     /// Reads an object; nothing if it is not there.
-    pub async fn get(&self, resource: &Resource, namespace: Option<&str>, name: &str) -> Result<Option<Value>, ApiError> {
-        self.limited(|| objects::get(&self.cluster, resource, namespace, name)).await
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Option<Value>, ApiError> {
+        self.limited(|| objects::get(&self.cluster, resource, namespace, name))
+            .await
     }
 
     /// Changes an object.
@@ -54,7 +64,8 @@ impl Calls {
         patch: &Value,
     ) -> Result<Value, ApiError> {
         let options = WriteOptions::default();
-        self.limited(|| objects::merge_patch(&self.cluster, resource, namespace, name, patch, options)).await
+        self.limited(|| objects::merge_patch(&self.cluster, resource, namespace, name, patch, options))
+            .await
     }
 
     /// Replaces an object's status.
@@ -65,7 +76,8 @@ impl Calls {
         name: &str,
         body: Bytes,
     ) -> Result<Value, ApiError> {
-        self.limited(|| objects::update_status(&self.cluster, resource, namespace, name, body.clone())).await
+        self.limited(|| objects::update_status(&self.cluster, resource, namespace, name, body.clone()))
+            .await
     }
 
     async fn limited<T, F>(&self, request: impl Fn() -> F) -> Result<T, ApiError>

@@ -208,11 +208,18 @@ impl<'a> Run<'a> {
             IncludesExcludes::of_resources(&status.included_resources, &status.excluded_resources, &resolve)
         });
         let actions = Actions::resolve(&deps.actions, &resolve)?;
-        let left = plan.in_order().iter().filter(|item| ledger.state(**item) == State::Pending).count() as u64;
+        let left = plan
+            .in_order()
+            .iter()
+            .filter(|item| ledger.state(**item) == State::Pending)
+            .count() as u64;
         Ok(Self {
             request,
             deps,
-            unmapped: Restoration { namespace_mapping: BTreeMap::new(), ..restoration.clone() },
+            unmapped: Restoration {
+                namespace_mapping: BTreeMap::new(),
+                ..restoration.clone()
+            },
             origin: Origin::new(&restoration.backup, &restoration.name),
             policy: Policy::of(&spec.existing_resource_policy),
             started: request.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -228,7 +235,10 @@ impl<'a> Run<'a> {
             parked: Mutex::default(),
             kinds: Mutex::new(Kinds::new(&request.archive)),
             new_types: Mutex::default(),
-            tally: Mutex::new(Tally { left, ..Tally::default() }),
+            tally: Mutex::new(Tally {
+                left,
+                ..Tally::default()
+            }),
             in_hand: Semaphore::new(IN_HAND_KIB as usize),
             on_progress,
         })
@@ -261,7 +271,11 @@ impl<'a> Run<'a> {
         }
         let summary = self.request.archive.summary();
         if !summary.has_resources {
-            self.say(None, Severity::Warning, "the backup has no resources: zero items to be restored".to_owned());
+            self.say(
+                None,
+                Severity::Warning,
+                "the backup has no resources: zero items to be restored".to_owned(),
+            );
         }
         for warning in &summary.warnings.messages {
             self.deps.log.info(warning);
@@ -271,7 +285,8 @@ impl<'a> Run<'a> {
             let target = path.namespace.map(|namespace| self.restoration.target(namespace));
             let text = format!("error decoding {path}: {reason}");
             let message = message(Severity::Error, Some(target.unwrap_or_default()), text);
-            self.ledger().record(*item, State::Unreadable, vec![message], Note::default());
+            self.ledger()
+                .record(*item, State::Unreadable, vec![message], Note::default());
         }
     }
 
@@ -282,7 +297,9 @@ impl<'a> Run<'a> {
             Part::OtherServices => ", the others",
         };
         let count = self.plan.items_of(wave).len();
-        self.deps.log.info(format!("Restoring {count} items of resource '{}'{what}", wave.resource));
+        self.deps
+            .log
+            .info(format!("Restoring {count} items of resource '{}'{what}", wave.resource));
     }
 
     /// Restores these items, as many at once as can be.
@@ -290,22 +307,38 @@ impl<'a> Run<'a> {
         let each = |item: &ItemRef| {
             let item = *item;
             async move {
-                let kib = u32::try_from(self.request.archive.size(item) >> 10).unwrap_or(u32::MAX).saturating_add(1);
+                let kib = u32::try_from(self.request.archive.size(item) >> 10)
+                    .unwrap_or(u32::MAX)
+                    .saturating_add(1);
                 // items that others ask for ride along with these: they must not wait for room that their requester takes
                 let _room = self.in_hand.acquire_many(kib.min(IN_HAND_KIB)).await;
                 self.restore(item, None).await
             }
         };
-        stream::iter(items).map(each).buffer_unordered(WORKERS).for_each(|_| async {}).await;
+        stream::iter(items)
+            .map(each)
+            .buffer_unordered(WORKERS)
+            .for_each(|_| async {})
+            .await;
     }
 
     /// Restores what was parked and whose time has come, in the order of the plan.
     async fn retry_due(&self) {
         let due = self.parked().take_due(Instant::now());
         let archive = &self.request.archive;
-        let order: HashMap<String, usize> =
-            self.plan.waves().iter().enumerate().map(|(at, wave)| (wave.resource.to_string(), at)).collect();
-        let rank = |item: &ItemRef| order.get(archive.path(*item).0.group_resource).copied().unwrap_or(usize::MAX);
+        let order: HashMap<String, usize> = self
+            .plan
+            .waves()
+            .iter()
+            .enumerate()
+            .map(|(at, wave)| (wave.resource.to_string(), at))
+            .collect();
+        let rank = |item: &ItemRef| {
+            order
+                .get(archive.path(*item).0.group_resource)
+                .copied()
+                .unwrap_or(usize::MAX)
+        };
         let mut due: Vec<(usize, ItemRef)> = due.into_iter().map(|item| (rank(&item), item)).collect();
         due.sort_unstable();
         for same in due.chunk_by(|one, other| one.0 == other.0) {
@@ -318,8 +351,10 @@ impl<'a> Run<'a> {
     /// After the last wave: tries what is parked until nothing is, or until it has waited long enough.
     async fn drain(&self) {
         let end = Instant::now();
-        let patience =
-            Patience { errors: self.request.options.resource_timeout, deletions: self.request.options.terminating_timeout };
+        let patience = Patience {
+            errors: self.request.options.resource_timeout,
+            deletions: self.request.options.terminating_timeout,
+        };
         while !self.parked().is_empty() {
             let next = self.parked().next(Instant::now(), end, patience);
             let Some(next) = next else {
@@ -355,9 +390,13 @@ impl<'a> Run<'a> {
                     State::Created,
                     format!("{id} was created, but the API server has not accepted it; check its conditions"),
                 ),
-                Hold::Behind(other) => {
-                    (State::Failed, format!("error restoring {id}: it waits for {}, which was not restored", self.id_of(other)))
-                }
+                Hold::Behind(other) => (
+                    State::Failed,
+                    format!(
+                        "error restoring {id}: it waits for {}, which was not restored",
+                        self.id_of(other)
+                    ),
+                ),
                 Hold::Namespace => {
                     *waiting_for_namespace.entry(target.unwrap_or(path.name)).or_default() += 1;
                     self.done(item, State::NoNamespace, Vec::new(), Note::default());
@@ -380,7 +419,10 @@ impl<'a> Run<'a> {
     fn note_of_type(&self, group_resource: &str) -> Note {
         match self.lock_kinds().of(group_resource) {
             Some(_) => Note::default(),
-            None => Note { kind: Some(format!("unknown/{group_resource}")), name: None },
+            None => Note {
+                kind: Some(format!("unknown/{group_resource}")),
+                name: None,
+            },
         }
     }
 
@@ -395,7 +437,10 @@ impl<'a> Run<'a> {
 
     /// A CRD was accepted: its type will be served in a moment.
     pub(super) fn expect_type(&self, resource: GroupResource) {
-        self.new_types.lock().unwrap_or_else(PoisonError::into_inner).push(resource);
+        self.new_types
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(resource);
     }
 
     /// If CRDs were accepted since the last time, reads discovery until it knows their types.
@@ -461,7 +506,11 @@ impl<'a> Run<'a> {
 
     /// Says what is about no item: in the log and in the results.
     pub(super) fn say(&self, namespace: Option<&str>, severity: Severity, text: String) {
-        self.deps.log.line(level(severity)).field("namespace", namespace.unwrap_or_default()).msg(&text);
+        self.deps
+            .log
+            .line(level(severity))
+            .field("namespace", namespace.unwrap_or_default())
+            .msg(&text);
         self.ledger().say(message(severity, namespace, text));
         self.tally().unkept = true;
     }
@@ -509,7 +558,8 @@ impl<'a> Run<'a> {
     /// An item cannot be restored now: it is put aside and tried again.
     pub(super) fn park(&self, item: ItemRef, hold: Hold) {
         let why = self.why(&hold);
-        self.item_line(Level::Info, item).msg(format!("Will be tried again: {why}"));
+        self.item_line(Level::Info, item)
+            .msg(format!("Will be tried again: {why}"));
         // an item behind another was parked when it was found that this closes no circle
         if !matches!(hold, Hold::Behind(_)) {
             self.parked().park(item, hold, Instant::now());
@@ -533,7 +583,10 @@ impl<'a> Run<'a> {
             let parked = self.parked();
             (parked.len(), parked.some(SHOWN))
         };
-        let blocked = some.iter().map(|(item, hold)| Blocked { item: self.id_of(*item), why: self.why(hold) });
+        let blocked = some.iter().map(|(item, hold)| Blocked {
+            item: self.id_of(*item),
+            why: self.why(hold),
+        });
         let blocked = blocked.collect();
         let mut tally = self.tally();
         (tally.parked, tally.blocked) = (count, blocked);
@@ -558,7 +611,12 @@ impl<'a> Run<'a> {
         let restored = self.ledger().listed();
         let progress = {
             let tally = self.tally();
-            Progress { restored, total: restored + tally.left, parked: tally.parked, blocked: tally.blocked.clone() }
+            Progress {
+                restored,
+                total: restored + tally.left,
+                parked: tally.parked,
+                blocked: tally.blocked.clone(),
+            }
         };
         (self.on_progress)(progress.clone());
         progress
@@ -596,7 +654,11 @@ impl<'a> Run<'a> {
 
 /// A message for the results.
 pub(super) fn message(severity: Severity, namespace: Option<&str>, text: String) -> Message {
-    Message { severity, namespace: namespace.map(String::from), text }
+    Message {
+        severity,
+        namespace: namespace.map(String::from),
+        text,
+    }
 }
 
 fn level(severity: Severity) -> Level {

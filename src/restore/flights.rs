@@ -38,7 +38,9 @@ pub enum Claim<'a, K: Copy + Eq + Hash> {
 
 impl<K: Copy + Eq + Hash> Default for Flights<K> {
     fn default() -> Self {
-        Self { running: Mutex::default() }
+        Self {
+            running: Mutex::default(),
+        }
     }
 }
 
@@ -47,22 +49,41 @@ impl<K: Copy + Eq + Hash> Flights<K> {
     ///
     /// `is_done` is asked with the table locked: a flight records its outcome before it lands, so either the item is seen
     /// under way or its outcome is seen.
-    pub fn claim<D>(&self, item: K, requester: Option<K>, is_done: impl FnOnce() -> Option<D>) -> Result<Claim<'_, K>, D> {
+    pub fn claim<D>(
+        &self,
+        item: K,
+        requester: Option<K>,
+        is_done: impl FnOnce() -> Option<D>,
+    ) -> Result<Claim<'_, K>, D> {
         let mut running = self.running();
         let Some(flight) = running.get_mut(&item) else {
             if let Some(done) = is_done() {
                 return Err(done);
             }
-            running.insert(item, Running { awaits: None, landed: None });
+            running.insert(
+                item,
+                Running {
+                    awaits: None,
+                    landed: None,
+                },
+            );
             Self::await_in(&mut running, requester, item);
-            return Ok(Claim::Mine(Flight { flights: self, item, requester }));
+            return Ok(Claim::Mine(Flight {
+                flights: self,
+                item,
+                requester,
+            }));
         };
         let landed = flight.landed.get_or_insert_default().clone();
         if requester.is_some_and(|requester| Self::leads_to(&running, item, requester)) {
             return Ok(Claim::Cycle);
         }
         Self::await_in(&mut running, requester, item);
-        Ok(Claim::Wait(Waiting { flights: self, requester, landed }))
+        Ok(Claim::Wait(Waiting {
+            flights: self,
+            requester,
+            landed,
+        }))
     }
 
     fn await_in(running: &mut HashMap<K, Running<K>>, requester: Option<K>, item: K) {
@@ -166,7 +187,10 @@ mod tests {
         let _two = mine(&flights, 2, Some(1));
         let _three = mine(&flights, 3, Some(2));
         assert!(matches!(flights.claim(1, Some(3), || None::<()>), Ok(Claim::Cycle)));
-        assert!(matches!(flights.claim(3, Some(3), || None::<()>), Ok(Claim::Cycle)), "itself");
+        assert!(
+            matches!(flights.claim(3, Some(3), || None::<()>), Ok(Claim::Cycle)),
+            "itself"
+        );
     }
 
     #[test]
@@ -177,14 +201,19 @@ mod tests {
         assert!(matches!(first, Claim::Wait(_)));
         assert!(matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Cycle)));
         drop(first);
-        assert!(matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Wait(_))), "the edge went with the wait");
+        assert!(
+            matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Wait(_))),
+            "the edge went with the wait"
+        );
     }
 
     #[tokio::test]
     async fn who_waits_is_woken_when_the_item_lands() {
         let flights = Flights::default();
         let (one, _two) = (mine(&flights, 1, None), mine(&flights, 2, None));
-        let Ok(Claim::Wait(waiting)) = flights.claim(1, Some(2), || None::<()>) else { panic!("must wait") };
+        let Ok(Claim::Wait(waiting)) = flights.claim(1, Some(2), || None::<()>) else {
+            panic!("must wait")
+        };
         drop(one);
         waiting.landed().await;
         assert!(matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Mine(_))));

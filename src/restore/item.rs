@@ -62,16 +62,22 @@ impl Subject<'_> {
 
 impl Told {
     fn error(&mut self, subject: &Subject<'_>, text: String) {
-        self.messages.push(message(Severity::Error, Some(subject.bucket()), text));
+        self.messages
+            .push(message(Severity::Error, Some(subject.bucket()), text));
     }
 
     fn warn(&mut self, subject: &Subject<'_>, text: String) {
-        self.messages.push(message(Severity::Warning, Some(subject.bucket()), text));
+        self.messages
+            .push(message(Severity::Warning, Some(subject.bucket()), text));
     }
 
     /// The state of an item whose action is not explicit: messages mean that it failed (spec restore 9, step 7).
     fn implied(&self) -> State {
-        if self.messages.is_empty() { State::Skipped } else { State::Failed }
+        if self.messages.is_empty() {
+            State::Skipped
+        } else {
+            State::Failed
+        }
     }
 }
 
@@ -171,7 +177,10 @@ impl Run<'_> {
         let status = match metadata::reset(&mut item) {
             Ok(status) => status,
             Err(error) => {
-                told.error(subject, format!("error restoring {}: {error}", self.id_of(subject.item)));
+                told.error(
+                    subject,
+                    format!("error restoring {}: {error}", self.id_of(subject.item)),
+                );
                 return Ok(State::Failed);
             }
         };
@@ -187,9 +196,16 @@ impl Run<'_> {
         }
         self.origin.label(&mut item);
         let managed = managed_fields::take(&mut item, self.request.options.managed_fields);
-        let Some(served) = self.served(subject, &world, &resource, &item, told)? else { return Ok(State::Failed) };
+        let Some(served) = self.served(subject, &world, &resource, &item, told)? else {
+            return Ok(State::Failed);
+        };
         self.warn_of_hooks(subject, &item, told);
-        let wanted = Wanted { item, status, managed, resource: served };
+        let wanted = Wanted {
+            item,
+            status,
+            managed,
+            resource: served,
+        };
         self.create(subject, &world, wanted, told).await
     }
 
@@ -214,7 +230,11 @@ impl Run<'_> {
             Ok(()) => (Known::Ready, Readiness::Ready),
             Err(None) => (Known::Held(Instant::now() + LOOK_AGAIN), Readiness::Held),
             Err(Some(error)) => {
-                self.say(None, Severity::Error, format!("error creating namespace {target}: {error}"));
+                self.say(
+                    None,
+                    Severity::Error,
+                    format!("error creating namespace {target}: {error}"),
+                );
                 (Known::Failed, Readiness::Failed)
             }
         };
@@ -229,7 +249,10 @@ impl Run<'_> {
             Verdict::Final => Some(error.message),
         };
         let world = self.world();
-        let resource = world.discovery.preferred_version(&GroupResource::new("", NAMESPACES)).ok_or(None)?;
+        let resource = world
+            .discovery
+            .preferred_version(&GroupResource::new("", NAMESPACES))
+            .ok_or(None)?;
         let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
         match self.calls.create(resource, None, Bytes::from(wanted.to_string())).await {
             Ok(_) => {
@@ -250,7 +273,11 @@ impl Run<'_> {
         let own = [source.to_owned()];
         let sources = self.plan.sources_of(target).unwrap_or(&own);
         let find = |name: &String| {
-            let path = ItemPath { group_resource: NAMESPACES, namespace: None, name };
+            let path = ItemPath {
+                group_resource: NAMESPACES,
+                namespace: None,
+                name,
+            };
             self.request.archive.find(&path, ItemCopy::Plain)
         };
         let bytes = self.read_bytes(sources.iter().find_map(find)?).await.ok()?;
@@ -269,7 +296,8 @@ impl Run<'_> {
     async fn read_bytes(&self, item: ItemRef) -> Result<Bytes, String> {
         let archive = std::sync::Arc::clone(&self.request.archive);
         let read = tokio::task::spawn_blocking(move || archive.read(item)).await;
-        read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        read.map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())
     }
 
     /// The object out of the archive, if it is what its path says.
@@ -280,7 +308,9 @@ impl Run<'_> {
         let object: Value = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
         let world = self.world();
         let resource = path.group_resource.parse().ok();
-        let kind = resource.and_then(|resource| world.discovery.preferred_version(&resource)).map(|served| served.kind.as_str());
+        let kind = resource
+            .and_then(|resource| world.discovery.preferred_version(&resource))
+            .map(|served| served.kind.as_str());
         identity::check(&object, path, kind).map_err(|error| failed(error.to_string()))?;
         Ok(object)
     }
@@ -321,13 +351,19 @@ impl Run<'_> {
             Decision::FromSnapshot | Decision::AsItWas => {}
         }
         volume::reset_binding(item);
-        volume::map_claim(item, |source| self.restoration.namespace_mapping.get(source).map(String::as_str));
+        volume::map_claim(item, |source| {
+            self.restoration.namespace_mapping.get(source).map(String::as_str)
+        });
         None
     }
 
     /// Whether a volume of the backup is provisioned anew.
     fn is_provisioned(&self, name: &str) -> bool {
-        let path = ItemPath { group_resource: VOLUMES, namespace: None, name };
+        let path = ItemPath {
+            group_resource: VOLUMES,
+            namespace: None,
+            name,
+        };
         let item = self.request.archive.find(&path, ItemCopy::Plain);
         item.is_some_and(|item| self.ledger().state(item) == State::Provision)
     }
@@ -346,10 +382,17 @@ impl Run<'_> {
                 continue;
             }
             let action = applicable.action;
-            let input = Input { original, restore: &self.restoration, lookup: self };
+            let input = Input {
+                original,
+                restore: &self.restoration,
+                lookup: self,
+            };
             match action.execute(item, input).await {
                 Err(error) => {
-                    told.error(subject, format!("error preparing {}: {error}", self.id_of(subject.item)));
+                    told.error(
+                        subject,
+                        format!("error preparing {}: {error}", self.id_of(subject.item)),
+                    );
                     return Ok(Some(State::Failed));
                 }
                 Ok(Output { skip: true, .. }) => {
@@ -361,7 +404,8 @@ impl Run<'_> {
                         self.restore_additional(subject, wanted, told).await?;
                     }
                     if let Some(limit) = output.wait {
-                        self.wait_for_additional(subject, action, &output.additional, limit, told).await;
+                        self.wait_for_additional(subject, action, &output.additional, limit, told)
+                            .await;
                     }
                 }
             }
@@ -373,13 +417,27 @@ impl Run<'_> {
     async fn restore_additional(&self, subject: &Subject<'_>, wanted: &ItemId, told: &mut Told) -> Result<(), Hold> {
         let resource = wanted.resource.to_string();
         if let Err(reason) = self.filter.additional(&resource, wanted.namespace.as_deref()) {
-            self.log_item(subject.item, &format!("It needs {wanted}, which is not restored: {reason}"));
+            self.log_item(
+                subject.item,
+                &format!("It needs {wanted}, which is not restored: {reason}"),
+            );
             return Ok(());
         }
-        let path = ItemPath { group_resource: &resource, namespace: wanted.namespace.as_deref(), name: &wanted.name };
+        let path = ItemPath {
+            group_resource: &resource,
+            namespace: wanted.namespace.as_deref(),
+            name: &wanted.name,
+        };
         let Some(item) = self.request.archive.find(&path, ItemCopy::Plain) else {
-            let text = format!("{} needs {wanted}, which is not in the backup", self.id_of(subject.item));
-            told.messages.push(message(Severity::Warning, Some(wanted.namespace.as_deref().unwrap_or_default()), text));
+            let text = format!(
+                "{} needs {wanted}, which is not in the backup",
+                self.id_of(subject.item)
+            );
+            told.messages.push(message(
+                Severity::Warning,
+                Some(wanted.namespace.as_deref().unwrap_or_default()),
+                text,
+            ));
             return Ok(());
         };
         let item = self.plan.winner(item);
@@ -401,12 +459,20 @@ impl Run<'_> {
     ) {
         let exists = |id: &&ItemId| {
             let resource = id.resource.to_string();
-            let path = ItemPath { group_resource: &resource, namespace: id.namespace.as_deref(), name: &id.name };
+            let path = ItemPath {
+                group_resource: &resource,
+                namespace: id.namespace.as_deref(),
+                name: &id.name,
+            };
             let item = self.request.archive.find(&path, ItemCopy::Plain);
             item.is_some_and(|item| self.ledger().state(self.plan.winner(item)).exists())
         };
         let items: Vec<ItemId> = wanted.iter().filter(exists).cloned().collect();
-        let limit = if limit.is_zero() { self.request.options.resource_timeout } else { limit };
+        let limit = if limit.is_zero() {
+            self.request.options.resource_timeout
+        } else {
+            limit
+        };
         let ready = async {
             while !action.are_ready(&items, &self.restoration).await? {
                 sleep(Duration::from_secs(1)).await;
@@ -419,7 +485,13 @@ impl Run<'_> {
             Err(_) => format!("not within {limit:?}"),
         };
         let id = self.id_of(subject.item);
-        told.error(subject, format!("additional items of {id} are not ready for action {}: {reason}", action.name()));
+        told.error(
+            subject,
+            format!(
+                "additional items of {id} are not ready for action {}: {reason}",
+                action.name()
+            ),
+        );
     }
 
     /// The type as it is served, in the version the item has now; nothing after an error.
@@ -443,7 +515,10 @@ impl Run<'_> {
         let id = self.id_of(subject.item);
         told.error(
             subject,
-            format!("error restoring {id}: the API server serves it as {}, not as {api_version}", other.api_version()),
+            format!(
+                "error restoring {id}: the API server serves it as {}, not as {api_version}",
+                other.api_version()
+            ),
         );
         Ok(None)
     }
@@ -456,19 +531,34 @@ impl Run<'_> {
         let id = self.id_of(subject.item);
         let asks = |key| metadata::annotation(item, key).is_some();
         if asks(INIT_RESTORE_IMAGE) || asks(POST_RESTORE_COMMAND) {
-            told.warn(subject, format!("{id} asks for restore hooks by annotation, which are not supported yet: none is run"));
+            told.warn(
+                subject,
+                format!("{id} asks for restore hooks by annotation, which are not supported yet: none is run"),
+            );
         }
         if let (Some(namespace), name) = (subject.path.namespace, subject.path.name)
-            && self.request.kept_volumes.pods.contains(&(namespace.to_owned(), name.to_owned()))
+            && self
+                .request
+                .kept_volumes
+                .pods
+                .contains(&(namespace.to_owned(), name.to_owned()))
         {
             told.error(
                 subject,
-                format!("the volumes of {id} were backed up file by file, which this release cannot restore: they are empty"),
+                format!(
+                    "the volumes of {id} were backed up file by file, which this release cannot restore: they are empty"
+                ),
             );
         }
     }
 
-    async fn create(&self, subject: &Subject<'_>, world: &World, wanted: Wanted, told: &mut Told) -> Result<State, Hold> {
+    async fn create(
+        &self,
+        subject: &Subject<'_>,
+        world: &World,
+        wanted: Wanted,
+        told: &mut Told,
+    ) -> Result<State, Hold> {
         let body = Bytes::from(wanted.item.to_string());
         match unless_passing(self.calls.create(&wanted.resource, subject.target, body).await)? {
             Ok(created) => self.created(subject, &wanted, created, told).await,
@@ -491,7 +581,13 @@ impl Run<'_> {
             Ok(live) => live,
             Err(unreadable) if error.is_already_exists() => {
                 let id = self.id_of(subject.item);
-                told.warn(subject, format!("{id} already exists, but cannot be read to compare it: {}", unreadable.message));
+                told.warn(
+                    subject,
+                    format!(
+                        "{id} already exists, but cannot be read to compare it: {}",
+                        unreadable.message
+                    ),
+                );
                 return Ok(State::Failed);
             }
             Err(_) => None,
@@ -503,7 +599,10 @@ impl Run<'_> {
             // gone between the two calls
             None if error.is_already_exists() => Err(Hold::Error(Passing::Conflict, error.message)),
             None => {
-                told.error(subject, format!("error restoring {}: {}", self.id_of(subject.item), error.message));
+                told.error(
+                    subject,
+                    format!("error restoring {}: {}", self.id_of(subject.item), error.message),
+                );
                 Ok(State::Failed)
             }
         }
@@ -526,7 +625,11 @@ impl Run<'_> {
         let comparable = self.as_if_restored(subject, world, live, &wanted.item).await;
         let patch = |patch: Value| async move {
             let name = metadata::field(&wanted.item, "name").unwrap_or(subject.path.name);
-            unless_passing(self.calls.merge_patch(&wanted.resource, subject.target, name, &patch).await)
+            unless_passing(
+                self.calls
+                    .merge_patch(&wanted.resource, subject.target, name, &patch)
+                    .await,
+            )
         };
         let id = self.id_of(subject.item);
         match existing::decide(&comparable, &wanted.item, &self.origin, self.policy) {
@@ -538,18 +641,27 @@ impl Run<'_> {
             Step::Relabel(labels) => match patch(labels).await? {
                 Ok(_) => Ok(State::Skipped),
                 Err(error) => {
-                    told.error(subject, format!("error labelling {id}, which already exists: {}", error.message));
+                    told.error(
+                        subject,
+                        format!("error labelling {id}, which already exists: {}", error.message),
+                    );
                     Ok(State::Failed)
                 }
             },
             Step::Complete(change) | Step::Overwrite(change) => match patch(change).await? {
                 Ok(_) => Ok(State::Updated),
                 Err(error) => {
-                    told.warn(subject, format!("could not update {id}, which already exists: {}", error.message));
+                    told.warn(
+                        subject,
+                        format!("could not update {id}, which already exists: {}", error.message),
+                    );
                     if self.policy == existing::Policy::Update
                         && let Err(error) = patch(self.origin.label_patch()).await?
                     {
-                        told.error(subject, format!("error labelling {id}, which already exists: {}", error.message));
+                        told.error(
+                            subject,
+                            format!("error labelling {id}, which already exists: {}", error.message),
+                        );
                     }
                     Ok(State::Failed)
                 }
@@ -564,7 +676,11 @@ impl Run<'_> {
         let _ = metadata::reset(&mut item);
         for applicable in world.actions.for_items(subject.path.group_resource, subject.target) {
             if applicable.action.is_pure() && applicable.matches(&item) {
-                let input = Input { original: &live, restore: &self.unmapped, lookup: self };
+                let input = Input {
+                    original: &live,
+                    restore: &self.unmapped,
+                    lookup: self,
+                };
                 let mut changed = item.clone();
                 if matches!(applicable.action.execute(&mut changed, input).await, Ok(output) if !output.skip) {
                     item = changed;
@@ -583,17 +699,34 @@ impl Run<'_> {
     }
 
     /// What follows a creation: status, managed fields, and for a CRD its acceptance.
-    async fn created(&self, subject: &Subject<'_>, wanted: &Wanted, created: Value, told: &mut Told) -> Result<State, Hold> {
+    async fn created(
+        &self,
+        subject: &Subject<'_>,
+        wanted: &Wanted,
+        created: Value,
+        told: &mut Told,
+    ) -> Result<State, Hold> {
         if let Some(name) = metadata::field(&created, "name").filter(|name| *name != subject.path.name) {
             told.note.name = Some(name.to_owned());
         }
         let created = self.restore_status(subject, wanted, created, told).await;
-        if let Some(patch) = wanted.managed.as_ref().and_then(|fields| managed_fields::patch(&created, fields)) {
+        if let Some(patch) = wanted
+            .managed
+            .as_ref()
+            .and_then(|fields| managed_fields::patch(&created, fields))
+        {
             let name = metadata::field(&created, "name").unwrap_or(subject.path.name);
             // a warning only: what else is to follow must not fail for it (spec restore 26, row 35)
-            if let Err(error) = self.calls.merge_patch(&wanted.resource, subject.target, name, &patch).await {
+            if let Err(error) = self
+                .calls
+                .merge_patch(&wanted.resource, subject.target, name, &patch)
+                .await
+            {
                 let id = self.id_of(subject.item);
-                told.warn(subject, format!("could not restore the managed fields of {id}: {}", error.message));
+                told.warn(
+                    subject,
+                    format!("could not restore the managed fields of {id}: {}", error.message),
+                );
             }
         }
         if subject.path.group_resource == CRDS {
@@ -604,23 +737,43 @@ impl Run<'_> {
 
     /// Restores the status if that is asked for; gives the object as it is then (spec restore 12).
     async fn restore_status(&self, subject: &Subject<'_>, wanted: &Wanted, created: Value, told: &mut Told) -> Value {
-        let by_spec = self.restored_status.as_ref().is_some_and(|types| types.should_include(subject.path.group_resource));
+        let by_spec = self
+            .restored_status
+            .as_ref()
+            .is_some_and(|types| types.should_include(subject.path.group_resource));
         let (restore, unreadable) = status::is_wanted(&wanted.item, by_spec);
         let id = self.id_of(subject.item);
         if let Some(value) = unreadable {
-            self.log_item(subject.item, &format!("Its annotation {} is `{value}`, neither true nor false", crate::api::annotations::RESTORE_STATUS));
+            self.log_item(
+                subject.item,
+                &format!(
+                    "Its annotation {} is `{value}`, neither true nor false",
+                    crate::api::annotations::RESTORE_STATUS
+                ),
+            );
         }
-        let Some(status) = wanted.status.as_ref().filter(|_| restore) else { return created };
+        let Some(status) = wanted.status.as_ref().filter(|_| restore) else {
+            return created;
+        };
         if !wanted.resource.has_status {
-            self.log_item(subject.item, "Its status is not restored: its type has no status subresource");
+            self.log_item(
+                subject.item,
+                "Its status is not restored: its type has no status subresource",
+            );
             return created;
         }
-        let name = metadata::field(&created, "name").unwrap_or(subject.path.name).to_owned();
+        let name = metadata::field(&created, "name")
+            .unwrap_or(subject.path.name)
+            .to_owned();
         let mut object = created;
         for tries in 1..=STATUS_TRIES {
             object["status"] = status.clone();
             let body = Bytes::from(object.to_string());
-            let error = match self.calls.update_status(&wanted.resource, subject.target, &name, body).await {
+            let error = match self
+                .calls
+                .update_status(&wanted.resource, subject.target, &name, body)
+                .await
+            {
                 Ok(updated) => return updated,
                 Err(error) => error,
             };
@@ -631,7 +784,10 @@ impl Run<'_> {
                 object = newer;
                 continue;
             }
-            told.warn(subject, format!("could not restore the status of {id}: {}", error.message));
+            told.warn(
+                subject,
+                format!("could not restore the status of {id}: {}", error.message),
+            );
             break;
         }
         object
@@ -669,7 +825,11 @@ struct Wanted {
 impl Lookup for Run<'_> {
     fn is_archived(&self, item: &ItemId) -> bool {
         let resource = item.resource.to_string();
-        let path = ItemPath { group_resource: &resource, namespace: item.namespace.as_deref(), name: &item.name };
+        let path = ItemPath {
+            group_resource: &resource,
+            namespace: item.namespace.as_deref(),
+            name: &item.name,
+        };
         self.request.archive.find(&path, ItemCopy::Plain).is_some()
     }
 
@@ -681,7 +841,9 @@ impl Lookup for Run<'_> {
     ) -> BoxFuture<'a, Result<bool, ActionError>> {
         async move {
             let world = self.world();
-            let Some(served) = world.discovery.preferred_version(resource) else { return Ok(false) };
+            let Some(served) = world.discovery.preferred_version(resource) else {
+                return Ok(false);
+            };
             let found = self.calls.get(served, namespace, name).await;
             Ok(found.map_err(|error| ActionError(error.to_string()))?.is_some())
         }

@@ -74,7 +74,10 @@ impl State {
 
     /// Whether the item is in the list of restored resources.
     pub fn is_listed(self) -> bool {
-        !matches!(self, Self::Pending | Self::Dropped | Self::Unreadable | Self::NoNamespace)
+        !matches!(
+            self,
+            Self::Pending | Self::Dropped | Self::Unreadable | Self::NoNamespace
+        )
     }
 
     /// Whether the object is in the cluster now, as far as this restore knows.
@@ -185,8 +188,18 @@ impl Ledger {
     }
 
     fn empty(archive: String, items: usize) -> Self {
-        let beside = Beside { archive, items, ..Beside::default() };
-        Self { states: vec![0; items], listed: 0, beside, text: 0, resumed: false }
+        let beside = Beside {
+            archive,
+            items,
+            ..Beside::default()
+        };
+        Self {
+            states: vec![0; items],
+            listed: 0,
+            beside,
+            text: 0,
+            resumed: false,
+        }
     }
 
     /// The record that an earlier life flushed.
@@ -196,12 +209,17 @@ impl Ledger {
 
     fn decode(record: &[u8], archive: &str, items: usize) -> Result<Self, LedgerError> {
         let broken = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text);
-        let body = record.strip_prefix(MAGIC).ok_or_else(|| broken("it does not begin like one"))?;
+        let body = record
+            .strip_prefix(MAGIC)
+            .ok_or_else(|| broken("it does not begin like one"))?;
         let mut text = Vec::new();
         // our own record: its size is bounded by what it was made from
         let most = 64 * (MAX_TEXT + items) as u64;
         GzDecoder::new(body).take(most).read_to_end(&mut text)?;
-        let end = text.iter().position(|byte| *byte == b'\n').ok_or_else(|| broken("it has no end of line"))?;
+        let end = text
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(|| broken("it has no end of line"))?;
         let beside: Beside = serde_json::from_slice(&text[..end]).map_err(io::Error::from)?;
         let states = text.split_off(end + 1);
         if beside.archive != archive || beside.items != items {
@@ -214,7 +232,13 @@ impl Ledger {
         }
         let listed = known.iter().filter(|state| state.is_listed()).count() as u64 + beside.namespaces.len() as u64;
         let text = beside.messages.iter().map(|message| message.text.len()).sum();
-        Ok(Self { states, listed, beside, text, resumed: true })
+        Ok(Self {
+            states,
+            listed,
+            beside,
+            text,
+            resumed: true,
+        })
     }
 
     /// The record in the form that [`Ledger::resume`] reads. Its size: a few kilobytes for 300,000 items without messages;
@@ -234,7 +258,10 @@ impl Ledger {
 
     /// What became of an item.
     pub fn state(&self, item: ItemRef) -> State {
-        self.states.get(item.index()).and_then(|byte| State::of(*byte)).unwrap_or_default()
+        self.states
+            .get(item.index())
+            .and_then(|byte| State::of(*byte))
+            .unwrap_or_default()
     }
 
     /// Records what became of an item, with all that is to be said about it.
@@ -295,7 +322,11 @@ fn fingerprint(archive: &Spool) -> String {
         let (path, copy) = archive.path(item);
         hash.update(format!("{path}\0{copy:?}\0{}\n", archive.size(item)));
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Where a record is kept while the restore runs.
@@ -330,7 +361,11 @@ mod tests {
     use crate::restore::testing::spool;
 
     fn error(namespace: Option<&str>, text: &str) -> Message {
-        Message { severity: Severity::Error, namespace: namespace.map(String::from), text: text.to_owned() }
+        Message {
+            severity: Severity::Error,
+            namespace: namespace.map(String::from),
+            text: text.to_owned(),
+        }
     }
 
     #[test]
@@ -338,13 +373,19 @@ mod tests {
         let archive = spool(&[("pods", Some("a"), "one", "{}"), ("pods", Some("a"), "two", "{}")]);
         let items: Vec<ItemRef> = archive.items().collect();
         let mut ledger = Ledger::new(&archive);
-        let note = Note { name: Some("one-x7".to_owned()), kind: None };
+        let note = Note {
+            name: Some("one-x7".to_owned()),
+            kind: None,
+        };
         ledger.record(items[0], State::Created, vec![error(Some("a"), "odd")], note.clone());
         ledger.created_namespace("a");
         ledger.say(error(None, "ä\n"));
         let read = Ledger::resume(&ledger.encode().unwrap(), &archive).unwrap();
         assert!(read.is_resumed() && !ledger.is_resumed());
-        assert_eq!((read.state(items[0]), read.state(items[1])), (State::Created, State::Pending));
+        assert_eq!(
+            (read.state(items[0]), read.state(items[1])),
+            (State::Created, State::Pending)
+        );
         assert_eq!(read.messages(), ledger.messages());
         assert_eq!((read.listed(), read.namespaces().collect::<Vec<_>>()), (2, vec!["a"]));
         assert_eq!((read.note(items[0]), read.note(items[1])), (Some(&note), None));
@@ -355,9 +396,15 @@ mod tests {
         let archive = spool(&[("pods", Some("a"), "one", "{}")]);
         let other = spool(&[("pods", Some("a"), "one", "{ }")]);
         let record = Ledger::new(&archive).encode().unwrap();
-        assert!(matches!(Ledger::resume(&record, &other), Err(LedgerError::OtherArchive)));
+        assert!(matches!(
+            Ledger::resume(&record, &other),
+            Err(LedgerError::OtherArchive)
+        ));
         for broken in [&b""[..], b"VRL1", b"VRL0xxxxx", &record[..record.len() - 9]] {
-            assert!(matches!(Ledger::resume(broken, &archive), Err(LedgerError::Unreadable(_))));
+            assert!(matches!(
+                Ledger::resume(broken, &archive),
+                Err(LedgerError::Unreadable(_))
+            ));
         }
     }
 
@@ -365,7 +412,11 @@ mod tests {
     fn a_large_restore_fits_into_a_config_map() {
         let mut ledger = Ledger::empty("x".to_owned(), 300_000);
         for (at, slot) in ledger.states.iter_mut().enumerate() {
-            *slot = if at % 50 == 0 { State::Differs as u8 } else { State::Created as u8 };
+            *slot = if at % 50 == 0 {
+                State::Differs as u8
+            } else {
+                State::Created as u8
+            };
         }
         let size = ledger.encode().unwrap().len();
         assert!(size < 32 << 10, "{size}");
@@ -386,7 +437,12 @@ mod tests {
         let archive = spool(&[("pods", Some("a"), "one", "{}")]);
         let item = archive.items().next().unwrap();
         let mut ledger = Ledger::new(&archive);
-        for (state, listed) in [(State::Created, 1), (State::Failed, 1), (State::Dropped, 0), (State::Updated, 1)] {
+        for (state, listed) in [
+            (State::Created, 1),
+            (State::Failed, 1),
+            (State::Dropped, 0),
+            (State::Updated, 1),
+        ] {
             ledger.record(item, state, Vec::new(), Note::default());
             assert_eq!(ledger.listed(), listed, "{state:?}");
         }

@@ -61,7 +61,11 @@ impl Aimd {
 
     /// How many requests may be under way now.
     pub fn limit(&self) -> u32 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and a u32 by construction")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and a u32 by construction"
+        )]
         let limit = self.limit as u32;
         limit
     }
@@ -120,7 +124,10 @@ impl Limiter {
     pub fn new(start: u32, max: u32) -> Self {
         let aimd = Aimd::new(start, max);
         let issued = aimd.limit();
-        Self { state: Mutex::new(State { aimd, issued }), free: Semaphore::new(issued as usize) }
+        Self {
+            state: Mutex::new(State { aimd, issued }),
+            free: Semaphore::new(issued as usize),
+        }
     }
 
     /// Waits for a place and for the end of a pause that the server asked for. Held for one request, never while waiting
@@ -132,7 +139,13 @@ impl Limiter {
             let pause = self.state().aimd.paused_until(Instant::now());
             match pause {
                 Some(until) => sleep_until(until).await,
-                None => return Permit { limiter: self, permit, since: Instant::now() },
+                None => {
+                    return Permit {
+                        limiter: self,
+                        permit,
+                        since: Instant::now(),
+                    };
+                }
             }
         }
     }
@@ -267,7 +280,10 @@ mod tests {
         held.pop().unwrap().pushed_back(Some(Duration::ZERO));
         held.pop().unwrap().answered();
         assert_eq!(limiter.limit(), 2);
-        assert!(tokio::time::timeout(QUICK, limiter.permit()).await.is_err(), "two are still out");
+        assert!(
+            tokio::time::timeout(QUICK, limiter.permit()).await.is_err(),
+            "two are still out"
+        );
         held.clear();
         assert_eq!(limiter.free.available_permits(), 2);
     }

@@ -47,12 +47,23 @@ impl<'a> Names<'a> {
         let mut archived = HashMap::new();
         for item in archive.items_in(CRDS, ItemCopy::Plain, None) {
             let Ok(bytes) = archive.read(item) else { continue };
-            let Ok(Crd { spec }) = serde_json::from_slice(&bytes) else { continue };
+            let Ok(Crd { spec }) = serde_json::from_slice(&bytes) else {
+                continue;
+            };
             let resource = GroupResource::new(&spec.group, &spec.names.plural);
-            let known = ResolvedType { name: resource.to_string(), namespaced: spec.scope == "Namespaced" };
-            let names = spec.names.singular.into_iter().chain(spec.names.short_names.into_iter().flatten());
+            let known = ResolvedType {
+                name: resource.to_string(),
+                namespaced: spec.scope == "Namespaced",
+            };
+            let names = spec
+                .names
+                .singular
+                .into_iter()
+                .chain(spec.names.short_names.into_iter().flatten());
             for name in names.chain([spec.names.plural]) {
-                archived.entry(format!("{name}.{}", spec.group)).or_insert_with(|| known.clone());
+                archived
+                    .entry(format!("{name}.{}", spec.group))
+                    .or_insert_with(|| known.clone());
                 archived.entry(name).or_insert_with(|| known.clone());
             }
         }
@@ -62,7 +73,10 @@ impl<'a> Names<'a> {
     /// What a name means; nothing if it is not known (yet). What is served wins over what will be.
     pub fn resolve(&self, name: &str) -> Option<ResolvedType> {
         let served = self.discovery.resolve(name);
-        let served = served.map(|found| ResolvedType { name: found.group_resource().to_string(), namespaced: found.namespaced });
+        let served = served.map(|found| ResolvedType {
+            name: found.group_resource().to_string(),
+            namespaced: found.namespaced,
+        });
         served.or_else(|| self.archived.get(name).cloned())
     }
 
@@ -93,7 +107,11 @@ mod tests {
             ("gadgets", None),
         ];
         for (name, expected) in table {
-            assert_eq!(names.resolve(name).map(|found| found.name).as_deref(), expected, "{name}");
+            assert_eq!(
+                names.resolve(name).map(|found| found.name).as_deref(),
+                expected,
+                "{name}"
+            );
         }
     }
 }

@@ -69,7 +69,12 @@ impl Namespaces {
 /// The namespace to create: the name it gets, and the backup's labels, annotations and spec. No labels of ours, as upstream.
 pub fn wanted(target: &str, archived: Option<&Value>) -> Value {
     let mut new = Map::from_iter([("name".to_owned(), json!(target))]);
-    let part = |path: &str| archived.and_then(|namespace| namespace.pointer(path)).filter(|part| part.is_object()).cloned();
+    let part = |path: &str| {
+        archived
+            .and_then(|namespace| namespace.pointer(path))
+            .filter(|part| part.is_object())
+            .cloned()
+    };
     for key in ["labels", "annotations"] {
         if let Some(part) = part(&format!("/metadata/{key}")) {
             new.insert(key.to_owned(), part);
@@ -84,7 +89,10 @@ pub fn wanted(target: &str, archived: Option<&Value>) -> Value {
 
 /// Whether a namespace that is there can take objects.
 pub fn can_take_objects(namespace: &Value) -> bool {
-    !metadata::is_deleting(namespace) && namespace.pointer("/status/phase").is_none_or(|phase| phase != "Terminating")
+    !metadata::is_deleting(namespace)
+        && namespace
+            .pointer("/status/phase")
+            .is_none_or(|phase| phase != "Terminating")
 }
 
 #[cfg(test)]
@@ -108,7 +116,10 @@ mod tests {
         );
         let bare = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "copy"}});
         assert_eq!(wanted("copy", None), bare);
-        assert_eq!(wanted("copy", Some(&json!({"metadata": {"labels": "odd"}, "spec": null}))), bare);
+        assert_eq!(
+            wanted("copy", Some(&json!({"metadata": {"labels": "odd"}, "spec": null}))),
+            bare
+        );
     }
 
     #[test]
@@ -117,7 +128,10 @@ mod tests {
             (json!({"metadata": {}, "status": {"phase": "Active"}}), true),
             (json!({"metadata": {}}), true),
             (json!({"metadata": {}, "status": {"phase": "Terminating"}}), false),
-            (json!({"metadata": {"deletionTimestamp": "t"}, "status": {"phase": "Active"}}), false),
+            (
+                json!({"metadata": {"deletionTimestamp": "t"}, "status": {"phase": "Active"}}),
+                false,
+            ),
         ];
         for (namespace, expected) in table {
             assert_eq!(can_take_objects(&namespace), expected, "{namespace}");

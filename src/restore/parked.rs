@@ -61,7 +61,15 @@ impl Parked {
     /// Parks an item, or parks it again.
     pub fn park(&mut self, item: ItemRef, hold: Hold, now: Instant) {
         let tries = self.entries.get(&item).map_or(1, |entry| entry.tries.saturating_add(1));
-        self.entries.insert(item, Entry { hold, tries, next: now + pause(tries), due: false });
+        self.entries.insert(
+            item,
+            Entry {
+                hold,
+                tries,
+                next: now + pause(tries),
+                due: false,
+            },
+        );
     }
 
     /// Parks an item behind another parked one; false if that one waits, directly or through others, for the item itself.
@@ -107,7 +115,11 @@ impl Parked {
 
     /// The first few parked items in the archive's order, for those who look on.
     pub fn some(&self, count: usize) -> Vec<(ItemRef, Hold)> {
-        self.entries.iter().take(count).map(|(item, entry)| (*item, entry.hold.clone())).collect()
+        self.entries
+            .iter()
+            .take(count)
+            .map(|(item, entry)| (*item, entry.hold.clone()))
+            .collect()
     }
 
     /// Marks and gives the items whose time has come: their pause is over, or what they stood behind is not parked any more.
@@ -128,7 +140,9 @@ impl Parked {
 
     /// Whether any waits for a type to be served.
     pub fn any_unserved(&self) -> bool {
-        self.entries.values().any(|entry| matches!(entry.hold, Hold::Error(Passing::Unserved, _)))
+        self.entries
+            .values()
+            .any(|entry| matches!(entry.hold, Hold::Error(Passing::Unserved, _)))
     }
 
     /// When [`Parked::take_due`] or [`Parked::take_expired`] will give something; `end` is when the last wave ended.
@@ -142,8 +156,16 @@ impl Parked {
 
     /// Takes out the items that have waited long enough. Those that stood behind them are due then.
     pub fn take_expired(&mut self, now: Instant, end: Instant, patience: Patience) -> Vec<(ItemRef, Hold)> {
-        let expired = |entry: &mut Entry| entry.hold.patience(patience).is_some_and(|patience| end + patience <= now);
-        self.entries.extract_if(.., |_, entry| expired(entry)).map(|(item, entry)| (item, entry.hold)).collect()
+        let expired = |entry: &mut Entry| {
+            entry
+                .hold
+                .patience(patience)
+                .is_some_and(|patience| end + patience <= now)
+        };
+        self.entries
+            .extract_if(.., |_, entry| expired(entry))
+            .map(|(item, entry)| (item, entry.hold))
+            .collect()
     }
 }
 
@@ -152,7 +174,10 @@ mod tests {
     use super::*;
     use crate::restore::testing::spool;
 
-    const PATIENCE: Patience = Patience { errors: Duration::from_mins(1), deletions: Duration::from_mins(2) };
+    const PATIENCE: Patience = Patience {
+        errors: Duration::from_mins(1),
+        deletions: Duration::from_mins(2),
+    };
 
     fn items() -> Vec<ItemRef> {
         let names = ["a", "b", "c", "d"].map(|name| ("pods", Some("ns"), name, "{}"));
@@ -209,10 +234,24 @@ mod tests {
         parked.park(items[0], error(), end);
         parked.park(items[1], Hold::Deletion, end);
         assert!(parked.park_behind(items[2], items[0], end));
-        assert!(parked.take_expired(end + Duration::from_secs(59), end, PATIENCE).is_empty());
-        assert_eq!(parked.take_expired(end + Duration::from_secs(60), end, PATIENCE), [(items[0], error())]);
-        assert_eq!(parked.take_due(end), [items[2]], "what stood behind it has its last try");
-        assert_eq!(parked.take_expired(end + Duration::from_secs(120), end, PATIENCE), [(items[1], Hold::Deletion)]);
+        assert!(
+            parked
+                .take_expired(end + Duration::from_secs(59), end, PATIENCE)
+                .is_empty()
+        );
+        assert_eq!(
+            parked.take_expired(end + Duration::from_secs(60), end, PATIENCE),
+            [(items[0], error())]
+        );
+        assert_eq!(
+            parked.take_due(end),
+            [items[2]],
+            "what stood behind it has its last try"
+        );
+        assert_eq!(
+            parked.take_expired(end + Duration::from_secs(120), end, PATIENCE),
+            [(items[1], Hold::Deletion)]
+        );
         assert_eq!(parked.len(), 1);
     }
 }

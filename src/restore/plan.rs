@@ -96,7 +96,11 @@ impl Plan {
     pub fn new(planning: Planning<'_>) -> Self {
         let mut plan = Self::default();
         plan.find_merged(&planning);
-        let archived: Vec<GroupResource> = planning.archive.group_resources().filter_map(|name| name.parse().ok()).collect();
+        let archived: Vec<GroupResource> = planning
+            .archive
+            .group_resources()
+            .filter_map(|name| name.parse().ok())
+            .collect();
         let resolve = |name: &str| planning.names.group_resource(name);
         let crds: Option<GroupResource> = CRDS.parse().ok();
         let order = planning.priorities.order(&archived, resolve);
@@ -115,7 +119,10 @@ impl Plan {
         let mut sources: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
         for resource in planning.archive.group_resources() {
             for source in planning.archive.namespaces(resource, ItemCopy::Plain).flatten() {
-                sources.entry(planning.restore.target(source)).or_default().insert(source);
+                sources
+                    .entry(planning.restore.target(source))
+                    .or_default()
+                    .insert(source);
             }
         }
         let merged = sources.into_iter().filter(|(_, sources)| sources.len() > 1);
@@ -156,12 +163,24 @@ impl Plan {
         for (_, source) in scopes {
             for item in planning.archive.items_in(name, ItemCopy::Plain, *source) {
                 let taken = self.takes(planning, name, item);
-                by_name.entry(planning.archive.path(item).0.name).or_default().push((taken, item));
+                by_name
+                    .entry(planning.archive.path(item).0.name)
+                    .or_default()
+                    .push((taken, item));
             }
         }
         for candidates in by_name.into_values() {
-            let (taken, winner) = candidates.iter().find(|(taken, _)| *taken).copied().unwrap_or(candidates[0]);
-            self.twins.extend(candidates.iter().filter(|(_, item)| *item != winner).map(|(_, item)| (*item, winner)));
+            let (taken, winner) = candidates
+                .iter()
+                .find(|(taken, _)| *taken)
+                .copied()
+                .unwrap_or(candidates[0]);
+            self.twins.extend(
+                candidates
+                    .iter()
+                    .filter(|(_, item)| *item != winner)
+                    .map(|(_, item)| (*item, winner)),
+            );
             if taken {
                 self.items.push(winner);
             }
@@ -229,7 +248,9 @@ impl Plan {
 
     /// Whether an item is planned, as opposed to asked for by an action.
     pub fn contains(&self, item: ItemRef) -> bool {
-        self.planned.get(item.index() / 64).is_some_and(|bits| bits & 1 << (item.index() % 64) != 0)
+        self.planned
+            .get(item.index() / 64)
+            .is_some_and(|bits| bits & 1 << (item.index() % 64) != 0)
     }
 
     /// How many items are planned; actions may ask for more.
@@ -247,7 +268,12 @@ impl Plan {
         self.waves.iter().enumerate().flat_map(move |(wave, of)| {
             self.items_of(of).iter().map(move |item| {
                 let (source, _) = archive.path(*item);
-                PlannedItem { item: *item, wave, source, target: source.namespace.map(|namespace| restore.target(namespace)) }
+                PlannedItem {
+                    item: *item,
+                    wave,
+                    source,
+                    target: source.namespace.map(|namespace| restore.target(namespace)),
+                }
             })
         })
     }
@@ -283,8 +309,14 @@ struct Metadata {
 fn labels_of(archive: &Spool, item: ItemRef) -> Result<BTreeMap<String, String>, String> {
     let bytes = archive.read(item).map_err(|error| error.to_string())?;
     let labelled: Labelled = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-    let labels = labelled.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
-    Ok(labels.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+    let labels = labelled
+        .metadata
+        .and_then(|metadata| metadata.labels)
+        .unwrap_or_default();
+    Ok(labels
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+        .collect())
 }
 
 #[cfg(test)]
@@ -331,8 +363,14 @@ mod tests {
                 ..RestoreLists::default()
             };
             let filter = RestoreFilter::new(lists, resolve);
-            let mapping = self.mapping.iter().map(|(source, target)| ((*source).to_owned(), (*target).to_owned()));
-            let restore = Restoration { namespace_mapping: mapping.collect(), ..Restoration::default() };
+            let mapping = self
+                .mapping
+                .iter()
+                .map(|(source, target)| ((*source).to_owned(), (*target).to_owned()));
+            let restore = Restoration {
+                namespace_mapping: mapping.collect(),
+                ..Restoration::default()
+            };
             let plan = Plan::new(Planning {
                 archive,
                 filter: &filter,
@@ -345,7 +383,13 @@ mod tests {
             let words = plan.items(archive, &restore).map(|planned| {
                 let source = planned.source;
                 let namespace = source.namespace.unwrap_or_default();
-                format!("{} {} {namespace}/{}>{}", planned.wave, source.group_resource, source.name, planned.target.unwrap_or_default())
+                format!(
+                    "{} {} {namespace}/{}>{}",
+                    planned.wave,
+                    source.group_resource,
+                    source.name,
+                    planned.target.unwrap_or_default()
+                )
             });
             let words = words.collect();
             (plan, words)
@@ -393,7 +437,10 @@ mod tests {
     #[test]
     fn the_crds_come_first_whatever_the_priorities_say() {
         let archive = spool(&[("pods", Some("a"), "p", "{}"), (CRDS, None, "c", "{}")]);
-        let case = Case { priorities: format!("pods,{CRDS}").parse().unwrap(), ..Case::default() };
+        let case = Case {
+            priorities: format!("pods,{CRDS}").parse().unwrap(),
+            ..Case::default()
+        };
         assert!(case.plan(&archive).1[0].starts_with("0 customresourcedefinitions"));
     }
 
@@ -401,12 +448,20 @@ mod tests {
     fn services_with_ports_of_their_own_go_before_those_that_are_given_one() {
         let fixed = fixed_port();
         let archive = spool(&[
-            ("services", Some("a"), "any", r#"{"spec": {"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}]}}"#),
+            (
+                "services",
+                Some("a"),
+                "any",
+                r#"{"spec": {"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}]}}"#,
+            ),
             ("services", Some("b"), "fixed", &fixed),
             ("services", Some("c"), "broken", "{"),
         ]);
         let (plan, words) = Case::default().plan(&archive);
-        assert_eq!(words, ["0 services b/fixed>b", "1 services a/any>a", "1 services c/broken>c"]);
+        assert_eq!(
+            words,
+            ["0 services b/fixed>b", "1 services a/any>a", "1 services c/broken>c"]
+        );
         assert_eq!(plan.waves()[0].part, Part::FixedNodePorts);
     }
 
@@ -418,10 +473,24 @@ mod tests {
             ("pods", Some("b"), "only-b", "{}"),
             ("pods", Some("c"), "same", "{}"),
         ]);
-        let case = Case { mapping: vec![("a", "x"), ("b", "x")], ..Case::default() };
+        let case = Case {
+            mapping: vec![("a", "x"), ("b", "x")],
+            ..Case::default()
+        };
         let (plan, words) = case.plan(&archive);
         assert_eq!(words, ["0 pods c/same>c", "0 pods b/only-b>x", "0 pods a/same>x"]);
-        let find = |namespace| archive.find(&ItemPath { group_resource: "pods", namespace: Some(namespace), name: "same" }, ItemCopy::Plain).unwrap();
+        let find = |namespace| {
+            archive
+                .find(
+                    &ItemPath {
+                        group_resource: "pods",
+                        namespace: Some(namespace),
+                        name: "same",
+                    },
+                    ItemCopy::Plain,
+                )
+                .unwrap()
+        };
         assert_eq!(plan.winner(find("b")), find("a"));
         assert_eq!(plan.winner(find("c")), find("c"));
         assert_eq!(plan.sources_of("x"), Some(&["a".to_owned(), "b".to_owned()][..]));
@@ -438,14 +507,23 @@ mod tests {
             match_labels: [("app".to_owned(), "web".to_owned())].into(),
             ..Default::default()
         });
-        let case = Case { mapping: vec![("a", "b")], selectors: vec![selector.unwrap()], ..Case::default() };
+        let case = Case {
+            mapping: vec![("a", "b")],
+            selectors: vec![selector.unwrap()],
+            ..Case::default()
+        };
         assert_eq!(case.plan(&archive).1, ["0 pods b/same>b"]);
     }
 
     #[test]
     fn labels_select_and_what_cannot_be_read_is_told() {
         let archive = spool(&[
-            ("pods", Some("a"), "web", r#"{"metadata": {"labels": {"app": "web", "odd": null}}}"#),
+            (
+                "pods",
+                Some("a"),
+                "web",
+                r#"{"metadata": {"labels": {"app": "web", "odd": null}}}"#,
+            ),
             ("pods", Some("a"), "db", r#"{"metadata": {"labels": {"app": "db"}}}"#),
             ("pods", Some("a"), "bare", r#"{"metadata": {"labels": null}}"#),
             ("pods", Some("a"), "none", "{}"),
@@ -455,18 +533,30 @@ mod tests {
             match_labels: [("app".to_owned(), "web".to_owned())].into(),
             ..Default::default()
         });
-        let case = Case { selectors: vec![selector.unwrap()], ..Case::default() };
+        let case = Case {
+            selectors: vec![selector.unwrap()],
+            ..Case::default()
+        };
         let (plan, words) = case.plan(&archive);
         assert_eq!(words, ["0 pods a/web>a"]);
-        let [(broken, reason)] = plan.unreadable() else { panic!("{:?}", plan.unreadable()) };
+        let [(broken, reason)] = plan.unreadable() else {
+            panic!("{:?}", plan.unreadable())
+        };
         assert_eq!(archive.path(*broken).0.name, "broken");
         assert!(reason.contains("EOF"), "{reason}");
     }
 
     #[test]
     fn namespace_items_obey_the_namespace_filter() {
-        let archive = spool(&[(NAMESPACES, None, "a", "{}"), (NAMESPACES, None, "b", "{}"), ("pods", Some("b"), "p", "{}")]);
-        let case = Case { included_namespaces: vec!["a".to_owned()], ..Case::default() };
+        let archive = spool(&[
+            (NAMESPACES, None, "a", "{}"),
+            (NAMESPACES, None, "b", "{}"),
+            ("pods", Some("b"), "p", "{}"),
+        ]);
+        let case = Case {
+            included_namespaces: vec!["a".to_owned()],
+            ..Case::default()
+        };
         let (plan, words) = case.plan(&archive);
         assert_eq!(words, ["0 namespaces /a>"]);
         assert_eq!(archive.items().filter(|item| plan.contains(*item)).count(), 1);

@@ -58,13 +58,18 @@ pub struct Priorities {
 
 impl Default for Priorities {
     fn default() -> Self {
-        Self { high: HIGH.map(String::from).to_vec(), low: LOW.map(String::from).to_vec() }
+        Self {
+            high: HIGH.map(String::from).to_vec(),
+            low: LOW.map(String::from).to_vec(),
+        }
     }
 }
 
 /// The value of `--restore-resource-priorities` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("parse resource priorities `{0}`: more than one `-`; it may stand once, between what comes first and what comes last")]
+#[error(
+    "parse resource priorities `{0}`: more than one `-`; it may stand once, between what comes first and what comes last"
+)]
 pub struct TwoSeparators(String);
 
 impl FromStr for Priorities {
@@ -157,15 +162,35 @@ mod tests {
 
     #[test]
     fn the_middle_is_alphabetical_and_each_type_comes_once() {
-        let archived = ["pods", "widgets.example.com", "deployments.apps", "clusters.x", "persistentvolumes"].map(gr);
+        let archived = [
+            "pods",
+            "widgets.example.com",
+            "deployments.apps",
+            "clusters.x",
+            "persistentvolumes",
+        ]
+        .map(gr);
         let priorities = parsed("persistentvolumes,pv,pods,-,clusters.x");
         let resolve = |name: &str| match name {
             "pv" | "persistentvolumes" => Some(gr("persistentvolumes")),
             "pods" => Some(gr("pods")),
             _ => None,
         };
-        let order: Vec<String> = priorities.order(&archived, resolve).iter().map(ToString::to_string).collect();
-        assert_eq!(order, ["persistentvolumes", "pods", "deployments.apps", "widgets.example.com", "clusters.x"]);
+        let order: Vec<String> = priorities
+            .order(&archived, resolve)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            order,
+            [
+                "persistentvolumes",
+                "pods",
+                "deployments.apps",
+                "widgets.example.com",
+                "clusters.x"
+            ]
+        );
     }
 
     #[test]

@@ -46,7 +46,12 @@ pub struct Objects {
 impl Report {
     /// Puts together what the ledger holds.
     pub fn new(ledger: &Ledger, archive: &Spool, restore: &Restoration) -> Self {
-        let mut writer = Writer { report: Self::default(), kinds: Kinds::new(archive), text: 0, dropped: Count::default() };
+        let mut writer = Writer {
+            report: Self::default(),
+            kinds: Kinds::new(archive),
+            text: 0,
+            dropped: Count::default(),
+        };
         let (messages, dropped) = ledger.messages();
         writer.dropped = dropped;
         for message in messages {
@@ -56,7 +61,10 @@ impl Report {
             writer.add(ledger, archive, restore, item);
         }
         for name in ledger.namespaces() {
-            writer.report.resources.add_restored("v1", "Namespace", None, name, &RestoredAction::Created);
+            writer
+                .report
+                .resources
+                .add_restored("v1", "Namespace", None, name, &RestoredAction::Created);
             writer.report.objects.created += 1;
         }
         writer.finish(ledger)
@@ -90,12 +98,16 @@ impl Writer<'_> {
         let (path, _) = archive.path(item);
         let target = path.namespace.map(|namespace| restore.target(namespace));
         let note = ledger.note(item);
-        let kind = note.and_then(|note| note.kind.clone()).or_else(|| self.kinds.of(path.group_resource));
+        let kind = note
+            .and_then(|note| note.kind.clone())
+            .or_else(|| self.kinds.of(path.group_resource));
         // the type's first item cannot be read, and this one's kind was not noted: then it was never looked at
         let Some(kind) = kind else { return };
         let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
         let name = note.and_then(|note| note.name.as_deref()).unwrap_or(path.name);
-        self.report.resources.add_restored(api_version, kind, target, name, &action);
+        self.report
+            .resources
+            .add_restored(api_version, kind, target, name, &action);
         if state == State::Differs {
             let text = differs_warning(kind, path.name);
             self.say(Severity::Warning, Some(target.unwrap_or_default()), &text);
@@ -122,7 +134,10 @@ impl Writer<'_> {
         let count = |set: &mut MessageSet, dropped: u64| {
             let count = set.count() as u64 + dropped;
             if dropped > 0 {
-                set.add(None, format!("{dropped} more messages are not listed here; see the log of the restore"));
+                set.add(
+                    None,
+                    format!("{dropped} more messages are not listed here; see the log of the restore"),
+                );
             }
             count
         };
@@ -130,7 +145,11 @@ impl Writer<'_> {
             errors: count(&mut report.results.errors, self.dropped.errors),
             warnings: count(&mut report.results.warnings, self.dropped.warnings),
         };
-        report.progress = Progress { restored: ledger.listed(), total: ledger.listed(), ..Progress::default() };
+        report.progress = Progress {
+            restored: ledger.listed(),
+            total: ledger.listed(),
+            ..Progress::default()
+        };
         self.report
     }
 }
@@ -152,7 +171,10 @@ struct Typed {
 impl<'a> Kinds<'a> {
     /// The kinds of an archive, each read when it is asked for.
     pub fn new(archive: &'a Spool) -> Self {
-        Self { archive, known: HashMap::new() }
+        Self {
+            archive,
+            known: HashMap::new(),
+        }
     }
 
     /// The kind of a type; nothing if its first item cannot be read.
@@ -167,7 +189,10 @@ impl<'a> Kinds<'a> {
 
     fn read(&self, group_resource: &str) -> Option<String> {
         let namespace = self.archive.namespaces(group_resource, ItemCopy::Plain).next()?;
-        let first = self.archive.items_in(group_resource, ItemCopy::Plain, namespace).next()?;
+        let first = self
+            .archive
+            .items_in(group_resource, ItemCopy::Plain, namespace)
+            .next()?;
         let typed: Typed = serde_json::from_slice(&self.archive.read(first).ok()?).ok()?;
         Some(format!("{}/{}", typed.api_version, typed.kind))
     }
@@ -191,7 +216,12 @@ mod tests {
             ("nowhere", State::NoNamespace, None, (0, 0, 0, 1)),
             ("odd", State::Unreadable, None, (0, 0, 0, 1)),
             ("pending", State::Pending, None, (0, 0, 0, 0)),
-            ("provision", State::Provision, Some("a/provision(skipped)"), (0, 0, 1, 0)),
+            (
+                "provision",
+                State::Provision,
+                Some("a/provision(skipped)"),
+                (0, 0, 1, 0),
+            ),
             ("skipped", State::Skipped, Some("a/skipped(skipped)"), (0, 0, 1, 0)),
             ("updated", State::Updated, Some("a/updated(updated)"), (0, 1, 0, 0)),
         ];
@@ -207,7 +237,12 @@ mod tests {
             let report = Report::new(&ledger, &archive, &restore);
             let listed = report.resources.0.get("v1/Pod").map(|list| list.join(","));
             assert_eq!(listed.as_deref(), entry, "{name}");
-            let Objects { created, updated, skipped, failed } = report.objects;
+            let Objects {
+                created,
+                updated,
+                skipped,
+                failed,
+            } = report.objects;
             assert_eq!((created, updated, skipped, failed), objects, "{name}");
             assert_eq!(report.progress.restored, u64::from(entry.is_some()), "{name}");
             assert_eq!(report.messages.warnings, u64::from(state == State::Differs), "{name}");
@@ -231,7 +266,10 @@ mod tests {
             let (path, _) = archive.path(item);
             match path.name {
                 "two" => {
-                    let note = Note { name: Some("two-x".to_owned()), kind: Some("v2/Pod".to_owned()) };
+                    let note = Note {
+                        name: Some("two-x".to_owned()),
+                        kind: Some("v2/Pod".to_owned()),
+                    };
                     ledger.record(item, State::Created, Vec::new(), note);
                 }
                 "n" => ledger.record(item, State::Differs, vec![error(Some(""), "odd")], Note::default()),

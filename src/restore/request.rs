@@ -91,7 +91,12 @@ impl Request {
 
     /// The selectors of the spec, of which one must match; empty = everything.
     pub(super) fn selectors(&self) -> Result<Vec<Selector>, SelectorError> {
-        self.spec.label_selector.iter().chain(&self.spec.or_label_selectors).map(checked).collect()
+        self.spec
+            .label_selector
+            .iter()
+            .chain(&self.spec.or_label_selectors)
+            .map(checked)
+            .collect()
     }
 }
 
@@ -118,13 +123,22 @@ mod tests {
         let spec = |text: &str| serde_json::from_str::<RestoreSpec>(text).unwrap();
         let table = [
             (r#"{"backupName": "b", "hooks": {}, "uploaderConfig": {}}"#, vec![]),
-            (r#"{"hooks": {"resources": [{"name": "h"}]}}"#, vec!["spec.hooks.resources"]),
-            (r#"{"resourceModifier": {"kind": "ConfigMap", "name": "m"}}"#, vec!["spec.resourceModifier"]),
+            (
+                r#"{"hooks": {"resources": [{"name": "h"}]}}"#,
+                vec!["spec.hooks.resources"],
+            ),
+            (
+                r#"{"resourceModifier": {"kind": "ConfigMap", "name": "m"}}"#,
+                vec!["spec.resourceModifier"],
+            ),
         ];
         for (text, fields) in table {
             let found = unsupported(&spec(text));
             assert_eq!(found.len(), fields.len(), "{found:?}");
-            assert!(found.iter().zip(&fields).all(|(found, field)| found.contains(field)), "{found:?}");
+            assert!(
+                found.iter().zip(&fields).all(|(found, field)| found.contains(field)),
+                "{found:?}"
+            );
         }
     }
 }

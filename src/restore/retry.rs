@@ -49,7 +49,8 @@ pub enum Verdict {
 /// The table of decision 19: what can pass parks the item, all else is final.
 pub fn verdict(error: &ApiError) -> Verdict {
     use Passing::{
-        Conflict, GatewayTimeout, NamespaceTerminating, Quota, TooManyRequests, Transport, Unavailable, Unserved, Webhook,
+        Conflict, GatewayTimeout, NamespaceTerminating, Quota, TooManyRequests, Transport, Unavailable, Unserved,
+        Webhook,
     };
     let passing = match error.class() {
         Class::Transport | Class::Timeout | Class::Unreadable => Transport,
@@ -73,13 +74,18 @@ pub fn verdict(error: &ApiError) -> Verdict {
 
 /// Whether what was not found is the namespace: it was there a moment ago, so somebody is deleting it.
 fn names_a_namespace(error: &ApiError) -> bool {
-    error.subject.as_ref().is_some_and(|subject| subject.group.is_empty() && subject.kind == "namespaces")
+    error
+        .subject
+        .as_ref()
+        .is_some_and(|subject| subject.group.is_empty() && subject.kind == "namespaces")
 }
 
 /// The pause before the next try of a parked item that has been tried so often: from one second, doubling, to half a minute.
 pub fn pause(tries: u32) -> Duration {
     const LONGEST: Duration = Duration::from_secs(30);
-    Duration::from_secs(1).saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST)
+    Duration::from_secs(1)
+        .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX))
+        .min(LONGEST)
 }
 
 #[cfg(test)]
@@ -95,14 +101,21 @@ mod tests {
             reason: reason.to_owned(),
             message: message.to_owned(),
             causes: Vec::new(),
-            subject: Some(Subject { group: String::new(), kind: "things".to_owned(), name: "a".to_owned() }),
+            subject: Some(Subject {
+                group: String::new(),
+                kind: "things".to_owned(),
+                name: "a".to_owned(),
+            }),
             retry_after: None,
             continue_token: None,
         }
     }
 
     fn of_class(class: Class) -> ApiError {
-        ApiError { class, ..answered(0, "", "x") }
+        ApiError {
+            class,
+            ..answered(0, "", "x")
+        }
     }
 
     #[track_caller]
@@ -142,17 +155,26 @@ mod tests {
 
     #[test]
     fn a_503_parks() {
-        parks(&answered(503, "ServiceUnavailable", "apiserver is shutting down"), Passing::Unavailable);
+        parks(
+            &answered(503, "ServiceUnavailable", "apiserver is shutting down"),
+            Passing::Unavailable,
+        );
     }
 
     #[test]
     fn a_504_parks() {
-        parks(&answered(504, "Timeout", "request did not complete"), Passing::GatewayTimeout);
+        parks(
+            &answered(504, "Timeout", "request did not complete"),
+            Passing::GatewayTimeout,
+        );
     }
 
     #[test]
     fn a_conflict_parks() {
-        parks(&answered(409, "Conflict", "the object has been modified"), Passing::Conflict);
+        parks(
+            &answered(409, "Conflict", "the object has been modified"),
+            Passing::Conflict,
+        );
     }
 
     #[test]
@@ -173,14 +195,24 @@ mod tests {
 
     #[test]
     fn a_404_of_an_unserved_type_parks() {
-        let error = ApiError { subject: None, ..answered(404, "NotFound", "the server could not find the requested resource") };
+        let error = ApiError {
+            subject: None,
+            ..answered(404, "NotFound", "the server could not find the requested resource")
+        };
         parks(&error, Passing::Unserved);
     }
 
     #[test]
     fn a_404_of_the_namespace_parks() {
-        let subject = Subject { group: String::new(), kind: "namespaces".to_owned(), name: "shop".to_owned() };
-        let error = ApiError { subject: Some(subject), ..answered(404, "NotFound", "namespaces \"shop\" not found") };
+        let subject = Subject {
+            group: String::new(),
+            kind: "namespaces".to_owned(),
+            name: "shop".to_owned(),
+        };
+        let error = ApiError {
+            subject: Some(subject),
+            ..answered(404, "NotFound", "namespaces \"shop\" not found")
+        };
         parks(&error, Passing::NamespaceTerminating);
     }
 
@@ -191,19 +223,36 @@ mod tests {
 
     #[test]
     fn a_terminating_namespace_parks() {
-        let cause = Cause { reason: "NamespaceTerminating".to_owned(), ..Cause::default() };
-        let error = ApiError { causes: vec![cause], ..answered(403, "Forbidden", "being terminated") };
+        let cause = Cause {
+            reason: "NamespaceTerminating".to_owned(),
+            ..Cause::default()
+        };
+        let error = ApiError {
+            causes: vec![cause],
+            ..answered(403, "Forbidden", "being terminated")
+        };
         parks(&error, Passing::NamespaceTerminating);
     }
 
     #[test]
     fn an_exceeded_quota_parks() {
-        parks(&answered(403, "Forbidden", "things \"a\" is forbidden: exceeded quota: q, requested: pods=1"), Passing::Quota);
+        parks(
+            &answered(
+                403,
+                "Forbidden",
+                "things \"a\" is forbidden: exceeded quota: q, requested: pods=1",
+            ),
+            Passing::Quota,
+        );
     }
 
     #[test]
     fn any_other_403_is_final() {
-        is_final(&answered(403, "Forbidden", "things is forbidden: User \"velero\" cannot create"));
+        is_final(&answered(
+            403,
+            "Forbidden",
+            "things is forbidden: User \"velero\" cannot create",
+        ));
     }
 
     #[test]
@@ -213,7 +262,11 @@ mod tests {
 
     #[test]
     fn what_a_webhook_refuses_is_final() {
-        is_final(&answered(400, "BadRequest", "admission webhook \"w.example.com\" denied the request"));
+        is_final(&answered(
+            400,
+            "BadRequest",
+            "admission webhook \"w.example.com\" denied the request",
+        ));
     }
 
     #[test]

@@ -17,18 +17,32 @@ pub(crate) fn spool(items: &[(&str, Option<&str>, &str, &str)]) -> Spool {
     let gzip = GzEncoder::new(Vec::new(), Compression::fast());
     let mut writer = ArchiveWriter::new(gzip, 0).unwrap();
     for (group_resource, namespace, name, json) in items {
-        let path = ItemPath { group_resource, namespace: *namespace, name };
+        let path = ItemPath {
+            group_resource,
+            namespace: *namespace,
+            name,
+        };
         writer.item(&path, "v1", true, json.as_bytes()).unwrap();
     }
     let mut gzip = writer.finish().unwrap();
     gzip.flush().unwrap();
     let bytes = gzip.finish().unwrap();
-    let options = Options { limits: Limits::default(), spool: 1 << 30, versioned: false };
+    let options = Options {
+        limits: Limits::default(),
+        spool: 1 << 30,
+        versioned: false,
+    };
     Spool::fill(&bytes[..], &std::env::temp_dir(), &options).unwrap()
 }
 
 /// A type that is served with all verbs.
-pub(crate) fn resource(api_version: &str, plural: &str, kind: &str, namespaced: bool, short_names: &[&str]) -> Resource {
+pub(crate) fn resource(
+    api_version: &str,
+    plural: &str,
+    kind: &str,
+    namespaced: bool,
+    short_names: &[&str],
+) -> Resource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     Resource {
         group: group.to_owned(),
@@ -38,7 +52,9 @@ pub(crate) fn resource(api_version: &str, plural: &str, kind: &str, namespaced: 
         singular: kind.to_lowercase(),
         short_names: short_names.iter().map(ToString::to_string).collect(),
         namespaced,
-        verbs: ["create", "delete", "get", "list", "patch", "update", "watch"].map(String::from).to_vec(),
+        verbs: ["create", "delete", "get", "list", "patch", "update", "watch"]
+            .map(String::from)
+            .to_vec(),
         has_status: true,
     }
 }

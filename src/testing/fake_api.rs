@@ -210,7 +210,9 @@ impl FakeApi {
             query: routes::query_of(&head.uri),
             body,
         };
-        for effect in self.lock().due(&seen) {
+        // Taken out first: an effect locks the state itself.
+        let effects = self.lock().due(&seen);
+        for effect in effects {
             effect(self);
         }
         let mut state = self.lock();

@@ -13,7 +13,14 @@ fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
     let mut tar = tar::Archive::new(GzDecoder::new(File::open(archive).expect("an archive")));
     tar.entries()
         .expect("a tar")
-        .map(|entry| entry.expect("an entry").path().expect("a path").to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .path()
+                .expect("a path")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect()
 }
 
@@ -22,7 +29,14 @@ fn the_shop_is_backed_up_deleted_and_restored() {
     let plane = Plane::with_controller_manager();
     let server = Server::start(&plane, "velero");
     plane.kubectl(&["apply", "-f", data("go-1.18.1/shop.yaml").to_str().expect("a path")]);
-    plane.kubectl(&["wait", "--for=jsonpath={.status.replicas}=2", "-n", "shop", "deployment/web", "--timeout=30s"]);
+    plane.kubectl(&[
+        "wait",
+        "--for=jsonpath={.status.replicas}=2",
+        "-n",
+        "shop",
+        "deployment/web",
+        "--timeout=30s",
+    ]);
 
     server.velero(&["backup", "create", "first", "--include-namespaces", "shop", "--wait"]);
     let backup = server.ended("backup", "first");
@@ -46,7 +60,12 @@ fn the_shop_is_backed_up_deleted_and_restored() {
     plane.kubectl(&["delete", "persistentvolume", "shop-data", "--wait=false"]);
     server.velero(&["restore", "create", "back", "--from-backup", "first", "--wait"]);
     let restore = server.ended("restore", "back");
-    assert_eq!(text(&restore, "/status/phase"), "Completed", "{restore:#}\n{}", server.velero(&["restore", "logs", "back"]));
+    assert_eq!(
+        text(&restore, "/status/phase"),
+        "Completed",
+        "{restore:#}\n{}",
+        server.velero(&["restore", "logs", "back"])
+    );
 
     let settings = plane.get("shop", "configmap", "settings").expect("it is back");
     assert_eq!(text(&settings, "/data/greeting"), "hello, wörld");

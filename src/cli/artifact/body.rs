@@ -22,7 +22,11 @@ pub(super) async fn copy(mut body: Body, sink: &mut (impl Write + Send), idle: D
 }
 
 /// Decompresses the file as it comes.
-pub(super) async fn gunzip(mut body: Body, sink: &mut (impl Write + Send), idle: Duration) -> Result<(), ArtifactError> {
+pub(super) async fn gunzip(
+    mut body: Body,
+    sink: &mut (impl Write + Send),
+    idle: Duration,
+) -> Result<(), ArtifactError> {
     let mut sink = Sink { sink, failed: None };
     let mut decoder = MultiGzDecoder::new(&mut sink);
     let mut result = Ok(());
@@ -82,7 +86,10 @@ pub(super) struct Limited {
 
 impl Limited {
     pub(super) fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self {
+            bytes: Vec::new(),
+            limit,
+        }
     }
 
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -120,7 +127,10 @@ mod tests {
     }
 
     fn body(bytes: &[u8], piece: usize) -> Body {
-        let pieces: Vec<_> = bytes.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> = bytes
+            .chunks(piece)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
         Box::pin(futures::stream::iter(pieces))
     }
 
@@ -137,19 +147,25 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_was_cut_short_is_an_error() {
         let bytes = gzip(&"some text ".repeat(100));
-        let error = gunzip(body(&bytes[..bytes.len() - 4], 10), &mut Vec::new(), IDLE).await.unwrap_err();
+        let error = gunzip(body(&bytes[..bytes.len() - 4], 10), &mut Vec::new(), IDLE)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ArtifactError::Gzip(_)), "{error}");
     }
 
     #[tokio::test]
     async fn a_sink_that_fails_is_told_from_a_bad_file() {
-        let error = gunzip(body(&gzip("12345678"), 100), &mut Limited::new(4), IDLE).await.unwrap_err();
+        let error = gunzip(body(&gzip("12345678"), 100), &mut Limited::new(4), IDLE)
+            .await
+            .unwrap_err();
         assert!(matches!(error, ArtifactError::Write(_)), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_transfer_that_stands_still_ends() {
-        let error = copy(Box::pin(futures::stream::pending()), &mut Vec::new(), IDLE).await.unwrap_err();
+        let error = copy(Box::pin(futures::stream::pending()), &mut Vec::new(), IDLE)
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("nothing came"), "{error}");
     }
 }

@@ -22,7 +22,9 @@ pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &s
     let pod = running_pod(client, namespace).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut forwarder = pods.portforward(&pod, &[PORT]).await.map_err(closed)?;
-    let mut remote = forwarder.take_stream(PORT).ok_or_else(|| Miss::Closed("no stream was opened".to_owned()))?;
+    let mut remote = forwarder
+        .take_stream(PORT)
+        .ok_or_else(|| Miss::Closed("no stream was opened".to_owned()))?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(closed)?;
     let address = listener.local_addr().map_err(closed)?;
     // The pump lives as long as the body that it feeds.
@@ -33,7 +35,11 @@ pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &s
         drop(forwarder);
     });
     // The API server vouches for the other end of the tunnel; the certificate is made anew at each start of the server.
-    let http = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build().map_err(closed)?;
+    let http = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .no_proxy()
+        .build()
+        .map_err(closed)?;
     let request = http.get(format!("https://{address}{path}")).header(HEADER, token);
     let response = request.send().await.map_err(closed)?;
     match response.status() {
@@ -51,7 +57,10 @@ async fn running_pod(client: &Client, namespace: &str) -> Result<String, Miss> {
     let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), namespace);
     let running = ListParams::default().labels(PODS).fields("status.phase=Running");
     let found = pods.list(&running).await.map_err(closed)?;
-    let pod = found.items.first().ok_or_else(|| Miss::Closed(format!("no pod labelled {PODS} is running")))?;
+    let pod = found
+        .items
+        .first()
+        .ok_or_else(|| Miss::Closed(format!("no pod labelled {PODS} is running")))?;
     Ok(pod.name_any())
 }
 

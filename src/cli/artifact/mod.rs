@@ -77,7 +77,9 @@ pub enum ArtifactError {
     #[error("file not found")]
     Missing,
     /// The server did not answer in time.
-    #[error("download request download url timeout, check velero server logs for errors. backup storage location may not be available")]
+    #[error(
+        "download request download url timeout, check velero server logs for errors. backup storage location may not be available"
+    )]
     Unanswered,
     /// The request could not be made or watched.
     #[error("{0}")]
@@ -118,11 +120,20 @@ pub struct Artifacts {
 impl Artifacts {
     /// Fetches through this client.
     pub fn new(client: Client, namespace: &str, options: DownloadOptions) -> Self {
-        Self { client, namespace: namespace.to_owned(), options }
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            options,
+        }
     }
 
     /// Writes a file to `sink`, decompressed unless it is the archive itself. `sink` may have got a part when this fails.
-    pub async fn copy(&self, kind: &DownloadTargetKind, name: &str, sink: &mut (impl io::Write + Send)) -> Result<(), ArtifactError> {
+    pub async fn copy(
+        &self,
+        kind: &DownloadTargetKind,
+        name: &str,
+        sink: &mut (impl io::Write + Send),
+    ) -> Result<(), ArtifactError> {
         let requests = Requests::new(&self.client, &self.namespace);
         let request = requests.create(kind, name).await?;
         let copied = self.answered(&requests, &request, kind, name, sink).await;
@@ -138,7 +149,10 @@ impl Artifacts {
         name: &str,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        let offer = requests.answer(request, self.options.timeout).await?.ok_or(ArtifactError::Unanswered)?;
+        let offer = requests
+            .answer(request, self.options.timeout)
+            .await?
+            .ok_or(ArtifactError::Unanswered)?;
         let body = self.open(&offer, kind, name).await?;
         if *kind == DownloadTargetKind::BackupContents {
             body::copy(body, sink, self.options.timeout).await
@@ -165,12 +179,18 @@ impl Artifacts {
         let path = format!("/artifacts/{kind}/{name}");
         let mut closed = Vec::new();
         if let Some(token) = &offer.token {
-            match self.in_time(proxy::open(&self.client, &self.namespace, &path, token)).await {
+            match self
+                .in_time(proxy::open(&self.client, &self.namespace, &path, token))
+                .await
+            {
                 Ok(body) => return Ok(body),
                 Err(Miss::Absent) => return Err(ArtifactError::Missing),
                 Err(Miss::Closed(why)) => closed.push(format!("through the API server's proxy: {why}")),
             }
-            match self.in_time(forward::open(&self.client, &self.namespace, &path, token)).await {
+            match self
+                .in_time(forward::open(&self.client, &self.namespace, &path, token))
+                .await
+            {
                 Ok(body) => return Ok(body),
                 Err(Miss::Absent) => return Err(ArtifactError::Missing),
                 Err(Miss::Closed(why)) => closed.push(format!("through a forwarded port: {why}")),
@@ -191,7 +211,10 @@ impl Artifacts {
     async fn in_time(&self, opened: impl Future<Output = Result<Body, Miss>>) -> Result<Body, Miss> {
         match tokio::time::timeout(self.options.timeout, opened).await {
             Ok(opened) => opened,
-            Err(_) => Err(Miss::Closed(format!("no answer within {} s", self.options.timeout.as_secs()))),
+            Err(_) => Err(Miss::Closed(format!(
+                "no answer within {} s",
+                self.options.timeout.as_secs()
+            ))),
         }
     }
 }

@@ -18,13 +18,20 @@ use crate::controllers::artifact::token::HEADER;
 const MAX_REFUSAL: usize = 64 * 1024;
 
 pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &str) -> Result<Body, Miss> {
-    let request = Request::get(format!("/api/v1/namespaces/{namespace}/services/https:{SERVICE}:{PORT}/proxy{path}"))
-        .header(HEADER, token)
-        .body(KubeBody::empty())
+    let request = Request::get(format!(
+        "/api/v1/namespaces/{namespace}/services/https:{SERVICE}:{PORT}/proxy{path}"
+    ))
+    .header(HEADER, token)
+    .body(KubeBody::empty())
+    .map_err(|error| Miss::Closed(error.to_string()))?;
+    let response = client
+        .send(request)
+        .await
         .map_err(|error| Miss::Closed(error.to_string()))?;
-    let response = client.send(request).await.map_err(|error| Miss::Closed(error.to_string()))?;
     if response.status().is_success() {
-        return Ok(Box::pin(response.into_body().into_data_stream().map_err(io::Error::other)));
+        return Ok(Box::pin(
+            response.into_body().into_data_stream().map_err(io::Error::other),
+        ));
     }
     Err(refusal(response).await)
 }
@@ -33,8 +40,12 @@ pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &s
 async fn refusal(response: Response<KubeBody>) -> Miss {
     let code = response.status();
     let body = Limited::new(response.into_body(), MAX_REFUSAL).collect().await;
-    let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned()).unwrap_or_default();
-    let status = serde_json::from_str::<Value>(&text).ok().filter(|status| status["kind"] == "Status");
+    let text = body
+        .map(|body| String::from_utf8_lossy(&body.to_bytes()).trim().to_owned())
+        .unwrap_or_default();
+    let status = serde_json::from_str::<Value>(&text)
+        .ok()
+        .filter(|status| status["kind"] == "Status");
     match status {
         Some(status) => Miss::Closed(status["message"].as_str().unwrap_or("refused").to_owned()),
         None if code == StatusCode::NOT_FOUND => Miss::Absent,

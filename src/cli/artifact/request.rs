@@ -39,7 +39,11 @@ impl Requests {
 
     /// Waits for the server's answer; `None` when the time is over.
     pub(super) async fn answer(&self, request: &str, timeout: Duration) -> Result<Option<Offer>, RequestError> {
-        Ok(self.0.wait_until(request, timeout, is_answered).await?.map(|request| offer(&request)))
+        Ok(self
+            .0
+            .wait_until(request, timeout, is_answered)
+            .await?
+            .map(|request| offer(&request)))
     }
 
     /// Removes the request, which nobody needs any more. The server removes it anyway, some minutes later.

@@ -31,7 +31,13 @@ pub(super) async fn open(
     for certificate in Certificate::from_pem_bundle(&certificates).map_err(closed)? {
         builder = builder.add_root_certificate(certificate);
     }
-    let response = builder.build().map_err(closed)?.get(address).send().await.map_err(unreached)?;
+    let response = builder
+        .build()
+        .map_err(closed)?
+        .get(address)
+        .send()
+        .await
+        .map_err(unreached)?;
     match response.status() {
         StatusCode::OK => Ok(Box::pin(response.bytes_stream().map_err(io::Error::other))),
         StatusCode::NOT_FOUND => Err(Miss::Absent),
@@ -47,14 +53,21 @@ async fn certificates(
     name: &str,
     options: &DownloadOptions,
 ) -> Result<Vec<u8>, Miss> {
-    let of_location = of_location(client, namespace, kind, name).await.unwrap_or_else(|error| {
-        terminal::complain(&format!("WARNING: Error getting cacert from BSL: {error}"));
-        Vec::new()
-    });
-    let Some(path) = &options.cacert else { return Ok(of_location) };
+    let of_location = of_location(client, namespace, kind, name)
+        .await
+        .unwrap_or_else(|error| {
+            terminal::complain(&format!("WARNING: Error getting cacert from BSL: {error}"));
+            Vec::new()
+        });
+    let Some(path) = &options.cacert else {
+        return Ok(of_location);
+    };
     match std::fs::read(path) {
         Ok(pem) => Ok(pem),
-        Err(error) if of_location.is_empty() => Err(Miss::Closed(format!("couldn't open cacert {}: {error}", path.display()))),
+        Err(error) if of_location.is_empty() => Err(Miss::Closed(format!(
+            "couldn't open cacert {}: {error}",
+            path.display()
+        ))),
         Err(error) => {
             let file = path.display();
             terminal::complain(&format!(
@@ -65,21 +78,44 @@ async fn certificates(
     }
 }
 
-async fn of_location(client: &Client, namespace: &str, kind: &DownloadTargetKind, name: &str) -> Result<Vec<u8>, RequestError> {
+async fn of_location(
+    client: &Client,
+    namespace: &str,
+    kind: &DownloadTargetKind,
+    name: &str,
+) -> Result<Vec<u8>, RequestError> {
     let backup = if kind.is_of_restore() == Some(true) {
         let restores = Objects::<Restore>::new(client, namespace);
-        restores.find(name).await?.map(|restore| restore.spec.backup_name).unwrap_or_default()
+        restores
+            .find(name)
+            .await?
+            .map(|restore| restore.spec.backup_name)
+            .unwrap_or_default()
     } else {
         name.to_owned()
     };
-    let Some(backup) = Objects::<Backup>::new(client, namespace).find(&backup).await? else { return Ok(Vec::new()) };
+    let Some(backup) = Objects::<Backup>::new(client, namespace).find(&backup).await? else {
+        return Ok(Vec::new());
+    };
     let locations = Objects::<BackupStorageLocation>::new(client, namespace);
-    let Some(location) = locations.find(&backup.spec.storage_location).await? else { return Ok(Vec::new()) };
-    let ObjectStorage { ca_cert, ca_cert_ref, .. } = location.spec.object_storage.unwrap_or_default();
+    let Some(location) = locations.find(&backup.spec.storage_location).await? else {
+        return Ok(Vec::new());
+    };
+    let ObjectStorage {
+        ca_cert, ca_cert_ref, ..
+    } = location.spec.object_storage.unwrap_or_default();
     if let Some(reference) = ca_cert_ref {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-        let secret = secrets.get(&reference.name).await.map_err(|error| RequestError::of(error, "secrets"))?;
-        return Ok(secret.data.unwrap_or_default().remove(&reference.key).map(|key| key.0).unwrap_or_default());
+        let secret = secrets
+            .get(&reference.name)
+            .await
+            .map_err(|error| RequestError::of(error, "secrets"))?;
+        return Ok(secret
+            .data
+            .unwrap_or_default()
+            .remove(&reference.key)
+            .map(|key| key.0)
+            .unwrap_or_default());
     }
     Ok(ca_cert.map(|pem| pem.0).unwrap_or_default())
 }

@@ -78,7 +78,12 @@ impl Create {
             None => self.from_flags(context).await?,
         };
         if let Some(format) = format {
-            return Ok(terminal::print(&output::object(&backup, format, &self.output, &context.view())?)?);
+            return Ok(terminal::print(&output::object(
+                &backup,
+                format,
+                &self.output,
+                &context.view(),
+            )?)?);
         }
         if self.from_schedule.is_some() {
             terminal::say("Creating backup from schedule, all other filters are ignored.")?;
@@ -89,13 +94,17 @@ impl Create {
         if self.wait {
             return wait::wait(&backups, &name, self.fail_on_error).await;
         }
-        Ok(terminal::say(&format!("Run `velero backup describe {name}` or `velero backup logs {name}` for more details."))?)
+        Ok(terminal::say(&format!(
+            "Run `velero backup describe {name}` or `velero backup logs {name}` for more details."
+        ))?)
     }
 
     fn schedule_name(&self) -> anyhow::Result<Option<&str>> {
         match self.from_schedule.as_deref().map(str::trim) {
             Some("") => bail!("flag must have a non-empty value: --from-schedule"),
-            None if self.name.is_none() => bail!("a backup name is required, unless you are creating based on a schedule"),
+            None if self.name.is_none() => {
+                bail!("a backup name is required, unless you are creating based on a schedule")
+            }
             name => Ok(name),
         }
     }
@@ -109,10 +118,14 @@ impl Create {
         if location.is_some() || !snapshot_locations.is_empty() {
             let client = context.client().await?;
             if let Some(name) = location {
-                Objects::<BackupStorageLocation>::new(&client, &context.namespace).get(name).await?;
+                Objects::<BackupStorageLocation>::new(&client, &context.namespace)
+                    .get(name)
+                    .await?;
             }
             for name in snapshot_locations {
-                Objects::<VolumeSnapshotLocation>::new(&client, &context.namespace).get(name).await?;
+                Objects::<VolumeSnapshotLocation>::new(&client, &context.namespace)
+                    .get(name)
+                    .await?;
             }
         }
         Ok(backup)
@@ -122,11 +135,18 @@ impl Create {
     fn from_schedule(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Backup {
         let meta = &schedule.metadata;
         let schedule_name = meta.name.clone().unwrap_or_default();
-        let name = self.name.clone().unwrap_or_else(|| format!("{schedule_name}-{}", compact(now, TimeZone::UTC)));
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{schedule_name}-{}", compact(now, TimeZone::UTC)));
         let mut backup = Backup::new(namespace, name);
         backup.spec = schedule.spec.template.clone();
         let template = &schedule.spec.template.metadata.labels;
-        let mut marks = if template.is_empty() { meta.labels.clone().unwrap_or_default() } else { template.clone() };
+        let mut marks = if template.is_empty() {
+            meta.labels.clone().unwrap_or_default()
+        } else {
+            template.clone()
+        };
         marks.insert(labels::SCHEDULE_NAME.to_owned(), schedule_name.clone());
         marks.extend(merged(&self.labels));
         backup.metadata.labels = set(marks);
@@ -170,7 +190,9 @@ mod tests {
     }
 
     fn create(line: &str) -> Create {
-        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace())).unwrap().create
+        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace()))
+            .unwrap()
+            .create
     }
 
     fn schedule() -> Schedule {
@@ -185,7 +207,8 @@ mod tests {
     #[test]
     fn a_backup_of_a_schedule_is_its_template_with_its_name_and_labels() {
         let now = "2026-11-23T19:22:17Z".parse().unwrap();
-        let backup = create("--from-schedule daily --labels extra=1 --ttl 1h").from_schedule(&schedule(), "velero", now);
+        let backup =
+            create("--from-schedule daily --labels extra=1 --ttl 1h").from_schedule(&schedule(), "velero", now);
         assert_eq!(backup.metadata.name.as_deref(), Some("daily-20261123192217"));
         assert_eq!(backup.spec, schedule().spec.template);
         let labels = backup.metadata.labels.unwrap();
@@ -204,7 +227,10 @@ mod tests {
         assert_eq!(backup.metadata.name.as_deref(), Some("named"));
         assert_eq!(backup.metadata.labels.unwrap()["from"], "template");
         let owner = &backup.metadata.owner_references.unwrap()[0];
-        assert_eq!((owner.name.as_str(), owner.uid.as_str(), owner.controller), ("daily", "u", Some(true)));
+        assert_eq!(
+            (owner.name.as_str(), owner.uid.as_str(), owner.controller),
+            ("daily", "u", Some(true))
+        );
     }
 
     #[test]

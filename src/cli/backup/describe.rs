@@ -45,14 +45,21 @@ impl Describe {
     /// Shows all that is known of the backups.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         if !matches!(self.output.as_str(), "plaintext" | "json") {
-            bail!("invalid output format '{}'. valid value are 'plaintext, json'", self.output);
+            bail!(
+                "invalid output format '{}'. valid value are 'plaintext, json'",
+                self.output
+            );
         }
         let client = context.client().await?;
         let backups = Objects::<Backup>::new(&client, &context.namespace);
         let listing = backups.named_or_listed(&self.names, self.selector.as_ref()).await?;
         let single = listing.items.len() == 1;
         let options = self.download.options(FETCH_TIMEOUT, context);
-        let reader = Reader { artifacts: Artifacts::new(client.clone(), &context.namespace, options), client, namespace: &context.namespace };
+        let reader = Reader {
+            artifacts: Artifacts::new(client.clone(), &context.namespace, options),
+            client,
+            namespace: &context.namespace,
+        };
         for (number, backup) in listing.items.into_iter().enumerate() {
             let facts = reader.facts(backup, self.details).await?;
             if single && self.output == "json" {
@@ -82,12 +89,23 @@ impl Reader<'_> {
         let pod_volume_backups = Objects::<PodVolumeBackup>::new(&self.client, self.namespace);
         let label = names::label_value(&name);
         let unreachable = self.unreachable(&backup).await?;
-        let fetch = Fetch { artifacts: &self.artifacts, name: &name, unreachable: unreachable.as_deref() };
-        let (warned, operated) = (status.warnings > 0 || status.errors > 0, status.backup_item_operations_attempted > 0);
+        let fetch = Fetch {
+            artifacts: &self.artifacts,
+            name: &name,
+            unreachable: unreachable.as_deref(),
+        };
+        let (warned, operated) = (
+            status.warnings > 0 || status.errors > 0,
+            status.backup_item_operations_attempted > 0,
+        );
         Ok(BackupFacts {
             delete_requests: delete_requests.labelled(labels::BACKUP_NAME, &label).await?,
             pod_volume_backups: pod_volume_backups.labelled(labels::BACKUP_NAME, &label).await?,
-            results: if warned { Some(fetch.json(DownloadTargetKind::BackupResults).await) } else { None },
+            results: if warned {
+                Some(fetch.json(DownloadTargetKind::BackupResults).await)
+            } else {
+                None
+            },
             snapshots: self.snapshots(&backup, &fetch).await,
             details: if details {
                 Some(BackupDetails {
@@ -114,11 +132,16 @@ impl Reader<'_> {
         }
         let locations = Objects::<BackupStorageLocation>::new(&self.client, self.namespace);
         let found = locations.find(location).await?;
-        Ok(found.is_none().then(|| format!("backup storage location {location:?} does not exist")))
+        Ok(found
+            .is_none()
+            .then(|| format!("backup storage location {location:?} does not exist")))
     }
 
     async fn snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
-        match fetch.json::<Option<Vec<VolumeInfo>>>(DownloadTargetKind::BackupVolumeInfos).await {
+        match fetch
+            .json::<Option<Vec<VolumeInfo>>>(DownloadTargetKind::BackupVolumeInfos)
+            .await
+        {
             Fetched::Got(volumes) => Fetched::Got(by_method(volumes.unwrap_or_default())),
             Fetched::Missing => self.older_snapshots(backup, fetch).await,
             Fetched::NotFetched(why) => Fetched::NotFetched(why),
@@ -128,9 +151,15 @@ impl Reader<'_> {
 
     /// The files of releases before 1.13.
     async fn older_snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
-        let mut snapshots = Snapshots { from_older_files: true, ..Snapshots::default() };
+        let mut snapshots = Snapshots {
+            from_older_files: true,
+            ..Snapshots::default()
+        };
         if backup.status.volume_snapshots_attempted > 0 {
-            match fetch.json::<Option<Vec<NativeSnapshot>>>(DownloadTargetKind::BackupVolumeSnapshots).await {
+            match fetch
+                .json::<Option<Vec<NativeSnapshot>>>(DownloadTargetKind::BackupVolumeSnapshots)
+                .await
+            {
                 Fetched::Got(list) => snapshots.native = list.unwrap_or_default().iter().map(native).collect(),
                 failed => return failed.map_failure(),
             }
@@ -185,7 +214,11 @@ fn native(snapshot: &NativeSnapshot) -> VolumeInfo {
             snapshot_handle: snapshot.status.provider_snapshot_id.clone(),
             volume_type: snapshot.spec.volume_type.clone(),
             volume_az: snapshot.spec.volume_az.clone(),
-            iops: snapshot.spec.volume_iops.map(|iops| iops.to_string()).unwrap_or_default(),
+            iops: snapshot
+                .spec
+                .volume_iops
+                .map(|iops| iops.to_string())
+                .unwrap_or_default(),
             ..NativeSnapshotInfo::default()
         }),
         ..VolumeInfo::default()

@@ -38,23 +38,36 @@ impl Download {
     /// Fetches the archive into a file.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client().await?;
-        Objects::<Backup>::new(&client, &context.namespace).get(&self.name).await?;
+        Objects::<Backup>::new(&client, &context.namespace)
+            .get(&self.name)
+            .await?;
         let path = match self.output {
             Some(path) if !path.as_os_str().is_empty() => path,
-            _ => env::current_dir().context("error getting current directory")?.join(format!("{}-data.tar.gz", self.name)),
+            _ => env::current_dir()
+                .context("error getting current directory")?
+                .join(format!("{}-data.tar.gz", self.name)),
         };
         let mut file = create(&path, self.force).with_context(|| {
-            format!("create the file `{}`; if it exists already, --force overwrites it", path.display())
+            format!(
+                "create the file `{}`; if it exists already, --force overwrites it",
+                path.display()
+            )
         })?;
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
-        let copied = artifacts.copy(&DownloadTargetKind::BackupContents, &self.name, &mut file).await;
+        let copied = artifacts
+            .copy(&DownloadTargetKind::BackupContents, &self.name, &mut file)
+            .await;
         if copied.is_err() {
             // Half an archive is of no use, and the next attempt would find it in its way.
             let _ = fs::remove_file(&path);
         }
         copied?;
-        Ok(terminal::say(&format!("Backup {} has been successfully downloaded to {}", self.name, path.display()))?)
+        Ok(terminal::say(&format!(
+            "Backup {} has been successfully downloaded to {}",
+            self.name,
+            path.display()
+        ))?)
     }
 }
 

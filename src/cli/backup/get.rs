@@ -24,6 +24,11 @@ impl Get {
         let format = self.output.format()?.unwrap_or(Format::Table);
         let backups = context.objects::<Backup>().await?;
         let listing = backups.named_or_listed(&self.names, self.selector.as_ref()).await?;
-        Ok(terminal::print(&output::list(listing, format, &self.output, &context.view())?)?)
+        Ok(terminal::print(&output::list(
+            listing,
+            format,
+            &self.output,
+            &context.view(),
+        )?)?)
     }
 }

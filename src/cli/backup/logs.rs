@@ -63,7 +63,10 @@ impl Logs {
         }
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
-        match artifacts.copy(&DownloadTargetKind::BackupLog, name, &mut io::stdout()).await {
+        match artifacts
+            .copy(&DownloadTargetKind::BackupLog, name, &mut io::stdout())
+            .await
+        {
             // A Go server has no log of a run that is under way.
             Err(ArtifactError::Missing | ArtifactError::Unreachable(_)) if log == Log::SoFar => Err(unavailable()),
             Err(ArtifactError::Write(error)) => Err(error.into()),

@@ -100,12 +100,19 @@ pub enum SpecError {
 impl SpecArgs {
     /// The names whose existence is checked before anything is sent.
     pub fn locations(&self) -> (Option<&str>, &[String]) {
-        (self.storage_location.as_deref().filter(|name| !name.is_empty()), &self.volume_snapshot_locations)
+        (
+            self.storage_location.as_deref().filter(|name| !name.is_empty()),
+            &self.volume_snapshot_locations,
+        )
     }
 
     /// Whether both kinds of selector were given: checked before anything else.
     pub fn check_selectors(&self) -> Result<(), SpecError> {
-        if self.selector.is_some() && self.or_selector.is_some() { Err(SpecError::Selectors) } else { Ok(()) }
+        if self.selector.is_some() && self.or_selector.is_some() {
+            Err(SpecError::Selectors)
+        } else {
+            Ok(())
+        }
     }
 
     /// The spec, checked as far as that is possible without the server.
@@ -132,9 +139,15 @@ impl SpecArgs {
             volume_snapshot_locations: self.volume_snapshot_locations.clone(),
             data_mover: self.data_mover.clone().unwrap_or_default(),
             ordered_resources: ordered_resources(self.ordered_resources.as_deref().unwrap_or_default())?,
-            resource_policy: self.resource_policies_configmap.as_ref().filter(|name| !name.is_empty()).map(|name| {
-                TypedLocalObjectReference { api_group: None, kind: "configmap".to_owned(), name: name.clone() }
-            }),
+            resource_policy: self
+                .resource_policies_configmap
+                .as_ref()
+                .filter(|name| !name.is_empty())
+                .map(|name| TypedLocalObjectReference {
+                    api_group: None,
+                    kind: "configmap".to_owned(),
+                    name: name.clone(),
+                }),
             uploader_config: (self.parallel_files_upload > 0).then(|| BackupUploaderConfig {
                 parallel_files_upload: self.parallel_files_upload,
                 ..BackupUploaderConfig::default()
@@ -159,7 +172,11 @@ fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
             errors.truncate(1);
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(SpecError::Lists(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(SpecError::Lists(errors))
+    }
 }
 
 /// The lists of a spec that choose resource types.
@@ -207,7 +224,10 @@ mod tests {
 
     #[test]
     fn without_flags_everything_is_left_to_the_server() {
-        let want = BackupSpec { included_namespaces: vec!["*".into()], ..BackupSpec::default() };
+        let want = BackupSpec {
+            included_namespaces: vec!["*".into()],
+            ..BackupSpec::default()
+        };
         assert_eq!(spec("").unwrap(), want);
     }
 
@@ -227,7 +247,9 @@ mod tests {
 
     #[test]
     fn old_and_new_filters_do_not_go_together() {
-        let error = spec("--include-resources pods --include-cluster-scoped-resources nodes").unwrap_err().to_string();
+        let error = spec("--include-resources pods --include-cluster-scoped-resources nodes")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("They cannot be used together"), "{error}");
     }
 

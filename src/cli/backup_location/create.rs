@@ -62,21 +62,33 @@ impl Create {
         let format = self.output.format()?;
         let location = self.location(&context.namespace)?;
         if let Some(format) = format {
-            return Ok(terminal::print(&output::object(&location, format, &self.output, &context.view())?)?);
+            return Ok(terminal::print(&output::object(
+                &location,
+                format,
+                &self.output,
+                &context.view(),
+            )?)?);
         }
         let locations = context.objects::<BackupStorageLocation>().await?;
         if self.default && !defaults(&locations).await?.is_empty() {
-            bail!("there is already exist default backup storage location, please unset it first or do not set --default flag");
+            bail!(
+                "there is already exist default backup storage location, please unset it first or do not set --default flag"
+            );
         }
         locations.create(&location).await?;
-        Ok(terminal::say(&format!("Backup storage location {:?} configured successfully.", self.name))?)
+        Ok(terminal::say(&format!(
+            "Backup storage location {:?} configured successfully.",
+            self.name
+        ))?)
     }
 
     fn location(&self, namespace: &str) -> anyhow::Result<BackupStorageLocation> {
         let Some(provider) = self.provider.clone().filter(|provider| !provider.is_empty()) else {
             bail!("--provider is required")
         };
-        let Some(bucket) = self.bucket.clone().filter(|bucket| !bucket.is_empty()) else { bail!("--bucket is required") };
+        let Some(bucket) = self.bucket.clone().filter(|bucket| !bucket.is_empty()) else {
+            bail!("--bucket is required")
+        };
         let negative = |period: &GoDuration| period.value().is_ok_and(|value| value.is_negative());
         if self.backup_sync_period.as_ref().is_some_and(negative) {
             bail!("--backup-sync-period must be non-negative");
@@ -116,14 +128,19 @@ mod tests {
     }
 
     fn location(line: &str) -> anyhow::Result<BackupStorageLocation> {
-        let words = ["create", "l", "--provider=p", "--bucket=b"].into_iter().chain(line.split_whitespace());
+        let words = ["create", "l", "--provider=p", "--bucket=b"]
+            .into_iter()
+            .chain(line.split_whitespace());
         Line::try_parse_from(words).unwrap().create.location("velero")
     }
 
     #[test]
     fn periods_are_written_only_if_given() {
         assert_eq!(location("").unwrap().spec.backup_sync_period, None);
-        assert_eq!(location("--backup-sync-period 0s").unwrap().spec.backup_sync_period, Some(GoDuration::ZERO));
+        assert_eq!(
+            location("--backup-sync-period 0s").unwrap().spec.backup_sync_period,
+            Some(GoDuration::ZERO)
+        );
         assert!(location("--backup-sync-period=-1m").is_err());
     }
 

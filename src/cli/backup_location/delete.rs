@@ -31,8 +31,15 @@ pub struct Delete {
 impl Delete {
     /// Deletes the locations after asking.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        if [!self.names.is_empty(), self.all, self.selector.is_some()].iter().filter(|given| **given).count() != 1 {
-            bail!("you must specify exactly one of: specific backup-location name(s), the --all flag, or the --selector flag");
+        if [!self.names.is_empty(), self.all, self.selector.is_some()]
+            .iter()
+            .filter(|given| **given)
+            .count()
+            != 1
+        {
+            bail!(
+                "you must specify exactly one of: specific backup-location name(s), the --all flag, or the --selector flag"
+            );
         }
         if !self.confirm && !terminal::confirm()? {
             return Ok(());
@@ -54,11 +61,18 @@ impl Delete {
             errors.extend(delete_stored_in(&backups, &name, "Backup").await?);
             errors.extend(delete_stored_in(&repositories, &name, "Backup repository").await?);
         }
-        if errors.is_empty() { Ok(()) } else { bail!("{}", errors.join("; ")) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            bail!("{}", errors.join("; "))
+        }
     }
 
     /// The names of the locations to delete, and what kept named ones from being found.
-    async fn chosen(&self, locations: &Objects<BackupStorageLocation>) -> Result<(Vec<String>, Vec<String>), RequestError> {
+    async fn chosen(
+        &self,
+        locations: &Objects<BackupStorageLocation>,
+    ) -> Result<(Vec<String>, Vec<String>), RequestError> {
         let mut errors = Vec::new();
         let mut found = Vec::new();
         for name in &self.names {
@@ -77,17 +91,30 @@ impl Delete {
 
 /// Deletes the objects labelled with the location; gives what could not be deleted.
 async fn delete_stored_in<K: Kind>(objects: &Objects<K>, location: &str, noun: &str) -> anyhow::Result<Vec<String>> {
-    let stored = match objects.labelled(labels::STORAGE_LOCATION, &crate::api::names::label_value(location)).await {
+    let stored = match objects
+        .labelled(labels::STORAGE_LOCATION, &crate::api::names::label_value(location))
+        .await
+    {
         Ok(stored) => stored,
-        Err(error) => return Ok(vec![format!("find {} objects of location {location:?}: {error}", noun.to_lowercase())]),
+        Err(error) => {
+            return Ok(vec![format!(
+                "find {} objects of location {location:?}: {error}",
+                noun.to_lowercase()
+            )]);
+        }
     };
     let mut errors = Vec::new();
     for object in stored {
         let name = object.name_any();
         match objects.delete(&name).await {
-            Ok(()) => terminal::say(&format!("{noun} associated with deleted BSL(s) {name:?} deleted successfully."))?,
+            Ok(()) => terminal::say(&format!(
+                "{noun} associated with deleted BSL(s) {name:?} deleted successfully."
+            ))?,
             Err(error) => {
-                errors.push(format!("delete {} {name:?} associated with deleted BSL: {error}", noun.to_lowercase()));
+                errors.push(format!(
+                    "delete {} {name:?} associated with deleted BSL: {error}",
+                    noun.to_lowercase()
+                ));
             }
         }
     }

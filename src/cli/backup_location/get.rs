@@ -29,6 +29,11 @@ impl Get {
         let locations = context.objects::<BackupStorageLocation>().await?;
         let mut listing = locations.named_or_listed(&self.names, self.selector.as_ref()).await?;
         listing.items.retain(|location| location.spec.default || !self.default);
-        Ok(terminal::print(&output::list(listing, format, &self.output, &context.view())?)?)
+        Ok(terminal::print(&output::list(
+            listing,
+            format,
+            &self.output,
+            &context.view(),
+        )?)?)
     }
 }

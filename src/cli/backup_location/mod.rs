@@ -54,12 +54,18 @@ fn credential(flags: &[Map]) -> anyhow::Result<Option<SecretKeySelector>> {
     if pairs.next().is_some() {
         anyhow::bail!("--credential can only contain 1 key/value pair");
     }
-    Ok(first.map(|(name, key)| SecretKeySelector { name, key, ..SecretKeySelector::default() }))
+    Ok(first.map(|(name, key)| SecretKeySelector {
+        name,
+        key,
+        ..SecretKeySelector::default()
+    }))
 }
 
 /// The certificates of `--cacert`.
 fn ca_cert(path: Option<&Path>) -> anyhow::Result<Option<ByteString>> {
-    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else { return Ok(None) };
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
+        return Ok(None);
+    };
     let pem = fs::read(path).with_context(|| format!("read the certificates in `{}`", path.display()))?;
     Ok(Some(ByteString(pem)))
 }
@@ -67,5 +73,9 @@ fn ca_cert(path: Option<&Path>) -> anyhow::Result<Option<ByteString>> {
 /// The names of the locations that are the default.
 async fn defaults(locations: &Objects<BackupStorageLocation>) -> Result<Vec<String>, RequestError> {
     let all = locations.list(None).await?.items;
-    Ok(all.into_iter().filter(|location| location.spec.default).filter_map(|location| location.metadata.name).collect())
+    Ok(all
+        .into_iter()
+        .filter(|location| location.spec.default)
+        .filter_map(|location| location.metadata.name)
+        .collect())
 }

@@ -40,12 +40,17 @@ impl Set {
             }
             if !defaults.is_empty() && !self.changes_more_than_the_default() {
                 let name = &self.name;
-                terminal::say(&format!("Backup storage location {name:?} is already the default backup storage location."))?;
+                terminal::say(&format!(
+                    "Backup storage location {name:?} is already the default backup storage location."
+                ))?;
                 return Ok(());
             }
         }
         locations.patch(&self.name, &patch).await?;
-        Ok(terminal::say(&format!("Backup storage location {:?} configured successfully.", self.name))?)
+        Ok(terminal::say(&format!(
+            "Backup storage location {:?} configured successfully.",
+            self.name
+        ))?)
     }
 
     fn changes_more_than_the_default(&self) -> bool {
@@ -74,21 +79,41 @@ mod tests {
     use super::*;
 
     fn set() -> Set {
-        Set { name: "l".into(), cacert: None, credential: Vec::new(), default: None }
+        Set {
+            name: "l".into(),
+            cacert: None,
+            credential: Vec::new(),
+            default: None,
+        }
     }
 
     #[test]
     fn only_what_is_named_is_changed() {
         assert_eq!(set().patch().unwrap(), json!({"spec": {}}));
-        let credential = Set { credential: vec!["s=k".parse().unwrap()], ..set() };
-        assert_eq!(credential.patch().unwrap(), json!({"spec": {"credential": {"name": "s", "key": "k"}}}));
-        let default = Set { default: Some(OptionalBool(Some(false))), ..set() };
+        let credential = Set {
+            credential: vec!["s=k".parse().unwrap()],
+            ..set()
+        };
+        assert_eq!(
+            credential.patch().unwrap(),
+            json!({"spec": {"credential": {"name": "s", "key": "k"}}})
+        );
+        let default = Set {
+            default: Some(OptionalBool(Some(false))),
+            ..set()
+        };
         assert_eq!(default.patch().unwrap(), json!({"spec": {"default": false}}));
     }
 
     #[test]
     fn an_empty_path_takes_the_certificates_away() {
-        let erase = Set { cacert: Some(PathBuf::new()), ..set() };
-        assert_eq!(erase.patch().unwrap(), json!({"spec": {"objectStorage": {"caCert": null}}}));
+        let erase = Set {
+            cacert: Some(PathBuf::new()),
+            ..set()
+        };
+        assert_eq!(
+            erase.patch().unwrap(),
+            json!({"spec": {"objectStorage": {"caCert": null}}})
+        );
     }
 }

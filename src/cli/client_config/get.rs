@@ -15,7 +15,11 @@ impl Get {
     /// Shows the values.
     pub fn run(self) -> anyhow::Result<()> {
         let config = Config::load(&config::path())?;
-        let keys = if self.keys.is_empty() { config.keys().map(str::to_owned).collect() } else { self.keys };
+        let keys = if self.keys.is_empty() {
+            config.keys().map(str::to_owned).collect()
+        } else {
+            self.keys
+        };
         for key in keys {
             let value = config.shown(&key).unwrap_or_else(|| "<NOT SET>".to_owned());
             terminal::say(&format!("{key}: {value}"))?;

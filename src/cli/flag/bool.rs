@@ -26,7 +26,11 @@ impl FromStr for OptionalBool {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() { Ok(Self(None)) } else { go_bool(text).map(|value| Self(Some(value))) }
+        if text.is_empty() {
+            Ok(Self(None))
+        } else {
+            go_bool(text).map(|value| Self(Some(value)))
+        }
     }
 }
 

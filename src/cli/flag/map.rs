@@ -48,7 +48,9 @@ fn parse(text: &str, separator: char) -> Result<BTreeMap<String, String>, String
     entries(text)?
         .into_iter()
         .map(|entry| {
-            let (key, value) = entry.split_once(separator).ok_or_else(|| format!("error parsing {entry:?}"))?;
+            let (key, value) = entry
+                .split_once(separator)
+                .ok_or_else(|| format!("error parsing {entry:?}"))?;
             Ok((key.to_owned(), value.to_owned()))
         })
         .collect()
@@ -61,7 +63,8 @@ fn entries(text: &str) -> Result<Vec<String>, String> {
     let mut rest = text;
     loop {
         if let Some(quoted) = rest.strip_prefix('"') {
-            let (field, after) = quoted_field(quoted).ok_or_else(|| format!("error parsing {text:?}: a quote is not closed"))?;
+            let (field, after) =
+                quoted_field(quoted).ok_or_else(|| format!("error parsing {text:?}: a quote is not closed"))?;
             fields.push(field);
             match after.strip_prefix(',') {
                 Some(next) => rest = next,
@@ -129,6 +132,9 @@ mod tests {
     #[test]
     fn repeated_flags_merge_and_later_entries_win() {
         let maps: Vec<Map> = vec!["a=1,b=1".parse().unwrap(), "b=2".parse().unwrap()];
-        assert_eq!(merged(&maps), BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())]));
+        assert_eq!(
+            merged(&maps),
+            BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())])
+        );
     }
 }

@@ -13,7 +13,10 @@ impl FromStr for OrSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.split(" or ").map(|part| part.parse().map(|Selector(selector)| selector)).collect::<Result<_, _>>().map(Self)
+        text.split(" or ")
+            .map(|part| part.parse().map(|Selector(selector)| selector))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 

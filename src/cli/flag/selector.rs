@@ -35,7 +35,11 @@ enum Requirement {
 impl Requirement {
     fn parse(part: &str) -> Result<Self, String> {
         let expression = |key: &str, operator: &str, values: Vec<String>| {
-            Ok(Self::Expression(LabelSelectorRequirement { key: label_key(key)?, operator: operator.to_owned(), values }))
+            Ok(Self::Expression(LabelSelectorRequirement {
+                key: label_key(key)?,
+                operator: operator.to_owned(),
+                values,
+            }))
         };
         if let Some(key) = part.strip_prefix('!') {
             return expression(key, "DoesNotExist", Vec::new());
@@ -47,18 +51,27 @@ impl Requirement {
             return Ok(Self::Equals(label_key(key)?, label_value(value)?));
         }
         if let Some((head, list)) = part.split_once('(') {
-            let list = list.strip_suffix(')').ok_or_else(|| format!("unable to parse requirement: {part:?} lacks a `)`"))?;
-            let values = list.split(',').map(|value| label_value(value.trim())).collect::<Result<BTreeSet<_>, _>>()?;
+            let list = list
+                .strip_suffix(')')
+                .ok_or_else(|| format!("unable to parse requirement: {part:?} lacks a `)`"))?;
+            let values = list
+                .split(',')
+                .map(|value| label_value(value.trim()))
+                .collect::<Result<BTreeSet<_>, _>>()?;
             let values = values.into_iter().collect();
             let mut words = head.split_whitespace();
             return match (words.next(), words.next(), words.next()) {
                 (Some(key), Some("in"), None) => expression(key, "In", values),
                 (Some(key), Some("notin"), None) => expression(key, "NotIn", values),
-                _ => Err(format!("unable to parse requirement: {part:?} should read `key in (…)` or `key notin (…)`")),
+                _ => Err(format!(
+                    "unable to parse requirement: {part:?} should read `key in (…)` or `key notin (…)`"
+                )),
             };
         }
         if part.contains(['<', '>']) {
-            return Err(format!("unable to parse requirement: {part:?} compares numbers, which a label selector cannot do"));
+            return Err(format!(
+                "unable to parse requirement: {part:?} compares numbers, which a label selector cannot do"
+            ));
         }
         expression(part, "Exists", Vec::new())
     }
@@ -86,9 +99,14 @@ fn requirements(text: &str) -> Vec<&str> {
 
 fn label_key(text: &str) -> Result<String, String> {
     let key = text.trim();
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let (prefix, name) = key
+        .rsplit_once('/')
+        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let prefix_fits = prefix.is_none_or(|prefix| {
-        (1..=253).contains(&prefix.len()) && prefix.split('.').all(|part| word(part, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')))
+        (1..=253).contains(&prefix.len())
+            && prefix
+                .split('.')
+                .all(|part| word(part, |c| matches!(c, 'a'..='z' | '0'..='9' | '-')))
     });
     if prefix_fits && name.len() <= 63 && word(name, label_char) {
         Ok(key.to_owned())
@@ -123,14 +141,21 @@ mod tests {
 
     fn expression(key: &str, operator: &str, values: &[&str]) -> LabelSelectorRequirement {
         let values = values.iter().map(ToString::to_string).collect();
-        LabelSelectorRequirement { key: key.to_owned(), operator: operator.to_owned(), values }
+        LabelSelectorRequirement {
+            key: key.to_owned(),
+            operator: operator.to_owned(),
+            values,
+        }
     }
 
     #[test]
     fn every_form_of_requirement_is_read() {
         let Selector(selector) = "a=b, c==d ,e!=f,g in (y, x),h notin (i),j,!k".parse().unwrap();
         let labels: Vec<_> = selector.match_labels.into_iter().collect();
-        assert_eq!(labels, [("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]);
+        assert_eq!(
+            labels,
+            [("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]
+        );
         let want = [
             expression("e", "NotIn", &["f"]),
             expression("g", "In", &["x", "y"]),
@@ -148,7 +173,18 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for text in ["a=b=c", "a in x", "a in (b", "x > 1", "-a", "a b", "a,", "a=-b", "/a", "A.b/c=d/e"] {
+        for text in [
+            "a=b=c",
+            "a in x",
+            "a in (b",
+            "x > 1",
+            "-a",
+            "a b",
+            "a,",
+            "a=-b",
+            "/a",
+            "A.b/c=d/e",
+        ] {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
     }

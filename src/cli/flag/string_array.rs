@@ -34,7 +34,12 @@ mod tests {
 
     #[test]
     fn elements_are_split_at_commas_and_not_trimmed() {
-        for (text, want) in [("a,b", vec!["a", "b"]), ("a, b", vec!["a", " b"]), ("", vec![""]), ("a,,", vec!["a", "", ""])] {
+        for (text, want) in [
+            ("a,b", vec!["a", "b"]),
+            ("a, b", vec!["a", " b"]),
+            ("", vec![""]),
+            ("a,,", vec!["a", "", ""]),
+        ] {
             assert_eq!(text.parse::<StringArray>().unwrap().0, want, "{text:?}");
         }
     }

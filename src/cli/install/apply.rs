@@ -22,8 +22,9 @@ const DEFINITIONS_TIMEOUT: Duration = Duration::from_secs(60);
 /// Creates the definitions, waits until they are served, and creates the rest. What exists is left alone, or with `apply`
 /// made equal.
 pub(super) async fn install(client: &Client, objects: Vec<Value>, apply: bool) -> anyhow::Result<()> {
-    let (definitions, others): (Vec<Value>, Vec<Value>) =
-        objects.into_iter().partition(|object| object["kind"] == "CustomResourceDefinition");
+    let (definitions, others): (Vec<Value>, Vec<Value>) = objects
+        .into_iter()
+        .partition(|object| object["kind"] == "CustomResourceDefinition");
     for definition in &definitions {
         put(client, definition, apply).await?;
     }
@@ -37,7 +38,9 @@ pub(super) async fn install(client: &Client, objects: Vec<Value>, apply: bool) -
 
 async fn served(client: &Client, definitions: &[Value]) -> anyhow::Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let names = definitions.iter().filter_map(|definition| definition["metadata"]["name"].as_str());
+    let names = definitions
+        .iter()
+        .filter_map(|definition| definition["metadata"]["name"].as_str());
     let all = try_join_all(names.map(|name| await_condition(api.clone(), name, conditions::is_crd_established())));
     match tokio::time::timeout(DEFINITIONS_TIMEOUT, all).await {
         Ok(established) => established.map(drop).context("error polling for CRDs"),
@@ -59,16 +62,27 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
     if apply {
         say("attempting to apply resource")?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let applied = api.patch(&name, &params, &Patch::Apply(&dynamic)).await.map_err(|error| RequestError::of(error, &kind));
+        let applied = api
+            .patch(&name, &params, &Patch::Apply(&dynamic))
+            .await
+            .map_err(|error| RequestError::of(error, &kind));
         applied.with_context(|| format!("Error applying resource {kind}/{name}"))?;
         return Ok(say("applied")?);
     }
     say("attempting to create resource")?;
-    match api.create(&PostParams::default(), &dynamic).await.map_err(|error| RequestError::of(error, &kind)) {
+    match api
+        .create(&PostParams::default(), &dynamic)
+        .await
+        .map_err(|error| RequestError::of(error, &kind))
+    {
         Ok(_) => say("created")?,
         Err(error) if error.is_already_exists() => {
             say("already exists, proceeding")?;
-            let existing = api.get(&name).await.ok().and_then(|existing| serde_json::to_value(existing).ok());
+            let existing = api
+                .get(&name)
+                .await
+                .ok()
+                .and_then(|existing| serde_json::to_value(existing).ok());
             if existing.is_some_and(|existing| !covers(&existing, object)) {
                 say("differs from what this command installs; --apply updates it")?;
             }
@@ -79,7 +93,10 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
 }
 
 fn resource(object: &Value) -> anyhow::Result<ApiResource> {
-    let (kind, version) = (object["kind"].as_str().unwrap_or_default(), object["apiVersion"].as_str().unwrap_or_default());
+    let (kind, version) = (
+        object["kind"].as_str().unwrap_or_default(),
+        object["apiVersion"].as_str().unwrap_or_default(),
+    );
     let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
     let plural = match kind {
         "CustomResourceDefinition" => "customresourcedefinitions",
@@ -94,18 +111,25 @@ fn resource(object: &Value) -> anyhow::Result<ApiResource> {
         "VolumeSnapshotLocation" => "volumesnapshotlocations",
         other => bail!("an installation has no objects of kind {other}"),
     };
-    Ok(ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural))
+    Ok(ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(group, version, kind),
+        plural,
+    ))
 }
 
 /// Whether an object in the cluster has all that is wanted; what the API server added does not count.
 fn covers(existing: &Value, wanted: &Value) -> bool {
     match (existing, wanted) {
         (_, Value::Null) => true,
-        (Value::Object(existing), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, wanted)| covers(existing.get(key).unwrap_or(&Value::Null), wanted))
-        }
+        (Value::Object(existing), Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, wanted)| covers(existing.get(key).unwrap_or(&Value::Null), wanted)),
         (Value::Array(existing), Value::Array(wanted)) => {
-            existing.len() == wanted.len() && existing.iter().zip(wanted).all(|(existing, wanted)| covers(existing, wanted))
+            existing.len() == wanted.len()
+                && existing
+                    .iter()
+                    .zip(wanted)
+                    .all(|(existing, wanted)| covers(existing, wanted))
         }
         // An empty object may be absent.
         (Value::Null, Value::Object(wanted)) => wanted.is_empty(),
@@ -122,8 +146,10 @@ mod tests {
 
     #[test]
     fn what_the_server_adds_is_no_difference() {
-        let wanted = json!({"metadata": {"name": "a", "creationTimestamp": null}, "spec": {"ports": [{"port": 1}], "x": {}}});
-        let mut existing = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"ports": [{"port": 1, "protocol": "TCP"}]}});
+        let wanted =
+            json!({"metadata": {"name": "a", "creationTimestamp": null}, "spec": {"ports": [{"port": 1}], "x": {}}});
+        let mut existing =
+            json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"ports": [{"port": 1, "protocol": "TCP"}]}});
         assert!(covers(&existing, &wanted));
         existing["spec"]["ports"][0]["port"] = json!(2);
         assert!(!covers(&existing, &wanted));

@@ -78,7 +78,9 @@ impl Install {
     pub(super) fn checked(&self, namespace: &str, features: &BTreeSet<String>) -> Result<InstallOptions, Refused> {
         let uploader = &self.server.uploader_type;
         if uploader != UPLOADER {
-            return refused(format!("invalid uploader type '{uploader}', valid upload types are: '{UPLOADER}'"));
+            return refused(format!(
+                "invalid uploader type '{uploader}', valid upload types are: '{UPLOADER}'"
+            ));
         }
         let storage = Storage::of(&self.location)?;
         if self.server.default_volumes_to_fs_backup && !self.node_agent.use_node_agent {
@@ -96,7 +98,11 @@ impl Install {
             _ => {}
         }
         self.check_durations()?;
-        let image = self.image.clone().filter(|image| !image.is_empty()).ok_or(Refused::Image)?;
+        let image = self
+            .image
+            .clone()
+            .filter(|image| !image.is_empty())
+            .ok_or(Refused::Image)?;
         let mut location = storage.location;
         if let Some(location) = &mut location {
             location.ca_cert = self.location.cacert.as_deref().map(read).transpose()?;
@@ -116,7 +122,11 @@ impl Install {
             volume: storage.volume,
             node_agent: None,
             server: self.server_flags(),
-            priority_class: self.pod.server_priority_class_name.clone().filter(|name| !name.is_empty()),
+            priority_class: self
+                .pod
+                .server_priority_class_name
+                .clone()
+                .filter(|name| !name.is_empty()),
             csi_early_frequent_polling: self.pod.csi_snapshot_early_frequent_polling,
         })
     }
@@ -128,19 +138,33 @@ impl Install {
         if plugins.is_empty() {
             return Vec::new();
         }
-        vec![format!("WARNING: this release has no plugins yet, these images are left out: {}", plugins.join(", "))]
+        vec![format!(
+            "WARNING: this release has no plugins yet, these images are left out: {}",
+            plugins.join(", ")
+        )]
     }
 
     /// Looks whether the ConfigMaps that flags name are there and hold JSON.
     pub(super) async fn check_configmaps(&self, context: &Context) -> anyhow::Result<()> {
         let named = [
-            ("--repo-maintenance-job-configmap", &self.server.repo_maintenance_job_configmap),
-            ("--backup-repository-configmap", &self.server.backup_repository_configmap),
+            (
+                "--repo-maintenance-job-configmap",
+                &self.server.repo_maintenance_job_configmap,
+            ),
+            (
+                "--backup-repository-configmap",
+                &self.server.backup_repository_configmap,
+            ),
         ];
         for (flag, name) in named.into_iter().filter(|(_, name)| !name.is_empty()) {
             let api: Api<ConfigMap> = Api::namespaced(context.client().await?, &context.namespace);
-            let configmap = api.get(name).await.map_err(|error| RequestError::of(error, "configmaps"));
-            let holds_json = configmap.map_err(anyhow::Error::from).and_then(|configmap| holds_json(&configmap));
+            let configmap = api
+                .get(name)
+                .await
+                .map_err(|error| RequestError::of(error, "configmaps"));
+            let holds_json = configmap
+                .map_err(anyhow::Error::from)
+                .and_then(|configmap| holds_json(&configmap));
             holds_json.with_context(|| format!("{flag} specified ConfigMap {name} is invalid"))?;
         }
         Ok(())
@@ -149,7 +173,10 @@ impl Install {
     fn check_durations(&self) -> Result<(), Refused> {
         let server = &self.server;
         let durations = [
-            ("default-repo-maintain-frequency", &server.default_repo_maintain_frequency),
+            (
+                "default-repo-maintain-frequency",
+                &server.default_repo_maintain_frequency,
+            ),
             ("garbage-collection-frequency", &server.garbage_collection_frequency),
             ("pod-volume-operation-timeout", &server.pod_volume_operation_timeout),
         ];
@@ -249,18 +276,31 @@ impl Storage {
     fn of(flags: &LocationFlags) -> Result<Self, Refused> {
         let text = |flag: &Option<String>| flag.clone().filter(|value| !value.is_empty());
         let (provider, bucket, prefix) = (text(&flags.provider), text(&flags.bucket), text(&flags.prefix));
-        let (config, snapshot_config) = (merged(&flags.backup_location_config), merged(&flags.snapshot_location_config));
+        let (config, snapshot_config) = (
+            merged(&flags.backup_location_config),
+            merged(&flags.snapshot_location_config),
+        );
         if let Some(bucket) = bucket.as_ref().filter(|bucket| bucket.starts_with('-')) {
-            return refused(format!("Bucket names cannot begin with a dash. Bucket name was: {bucket}"));
+            return refused(format!(
+                "Bucket names cannot begin with a dash. Bucket name was: {bucket}"
+            ));
         }
         let volume = volume(flags)?;
         if flags.no_default_backup_location {
-            let given = [("--bucket", bucket.is_some()), ("--prefix", prefix.is_some()), ("--backup-location-config", !config.is_empty())];
+            let given = [
+                ("--bucket", bucket.is_some()),
+                ("--prefix", prefix.is_some()),
+                ("--backup-location-config", !config.is_empty()),
+            ];
             if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
-                return refused(format!("Cannot use both {flag} and --no-default-backup-location at the same time"));
+                return refused(format!(
+                    "Cannot use both {flag} and --no-default-backup-location at the same time"
+                ));
             }
             if volume.is_some() {
-                return refused("Cannot use both a filesystem volume and --no-default-backup-location at the same time");
+                return refused(
+                    "Cannot use both a filesystem volume and --no-default-backup-location at the same time",
+                );
             }
         }
         let provider = match provider {
@@ -277,36 +317,74 @@ impl Storage {
             return refused("--snapshot-location-config must be empty when --use-volume-snapshots=false");
         }
         if flags.no_default_backup_location && !snapshots && provider.is_some() {
-            return refused("--provider must be empty when using --no-default-backup-location and --use-volume-snapshots=false");
+            return refused(
+                "--provider must be empty when using --no-default-backup-location and --use-volume-snapshots=false",
+            );
         }
-        let snapshots = provider.clone().filter(|_| snapshots).map(|provider| SnapshotLocationOptions { provider, config: snapshot_config });
+        let snapshots = provider
+            .clone()
+            .filter(|_| snapshots)
+            .map(|provider| SnapshotLocationOptions {
+                provider,
+                config: snapshot_config,
+            });
         let Some(provider) = provider.filter(|_| !flags.no_default_backup_location) else {
-            return Ok(Self { location: None, snapshots, volume: None, needs_no_secret: false });
+            return Ok(Self {
+                location: None,
+                snapshots,
+                volume: None,
+                needs_no_secret: false,
+            });
         };
-        let mut location = LocationOptions { provider, bucket: String::new(), prefix: prefix.unwrap_or_default(), config, ca_cert: None };
+        let mut location = LocationOptions {
+            provider,
+            bucket: String::new(),
+            prefix: prefix.unwrap_or_default(),
+            config,
+            ca_cert: None,
+        };
         if filesystem {
             location.bucket = bucket.unwrap_or_else(|| FILESYSTEM_BUCKET.to_owned());
-            location.config.entry("fspath".to_owned()).or_insert_with(|| DEFAULT_FSPATH.to_owned());
+            location
+                .config
+                .entry("fspath".to_owned())
+                .or_insert_with(|| DEFAULT_FSPATH.to_owned());
             let volume = Some(volume.ok_or(Refused::NoVolume)?);
-            return Ok(Self { location: Some(location), snapshots, volume, needs_no_secret: true });
+            return Ok(Self {
+                location: Some(location),
+                snapshots,
+                volume,
+                needs_no_secret: true,
+            });
         }
         if volume.is_some() {
             return Err(Refused::VolumeOfOther(location.provider));
         }
         location.bucket = bucket.ok_or_else(|| Refused::Flags("--bucket is required".to_owned()))?;
-        Ok(Self { location: Some(location), snapshots, volume: None, needs_no_secret: false })
+        Ok(Self {
+            location: Some(location),
+            snapshots,
+            volume: None,
+            needs_no_secret: false,
+        })
     }
 }
 
 fn is_filesystem(provider: &str) -> bool {
-    matches!(provider.strip_prefix("velero.io/").unwrap_or(provider), "fs" | "filesystem")
+    matches!(
+        provider.strip_prefix("velero.io/").unwrap_or(provider),
+        "fs" | "filesystem"
+    )
 }
 
 fn volume(flags: &LocationFlags) -> Result<Option<Volume>, Refused> {
     match (&flags.filesystem_claim, &flags.filesystem_host_path, &flags.node) {
         (Some(_), Some(_), _) => Err(Refused::TwoVolumes),
         (Some(claim), None, None) => Ok(Some(Volume::Claim(claim.clone()))),
-        (None, Some(directory), Some(node)) => Ok(Some(Volume::HostPath { directory: directory.clone(), node: node.clone() })),
+        (None, Some(directory), Some(node)) => Ok(Some(Volume::HostPath {
+            directory: directory.clone(),
+            node: node.clone(),
+        })),
         (None, None, None) => Ok(None),
         _ => Err(Refused::HalfHostPath),
     }
@@ -355,7 +433,10 @@ mod tests {
 
     fn checked(line: &str) -> Result<InstallOptions, Refused> {
         let words = ["install"].into_iter().chain(line.split_whitespace());
-        Line::try_parse_from(words).unwrap().install.checked("velero", &BTreeSet::new())
+        Line::try_parse_from(words)
+            .unwrap()
+            .install
+            .checked("velero", &BTreeSet::new())
     }
 
     #[test]
@@ -366,7 +447,13 @@ mod tests {
         assert_eq!(options.snapshot_location, None);
         assert_eq!(options.resources, Resources::server_defaults());
         let demo = checked("--image i --filesystem-host-path /d --node n --backup-location-config fspath=/x").unwrap();
-        assert_eq!(demo.volume, Some(Volume::HostPath { directory: "/d".into(), node: "n".into() }));
+        assert_eq!(
+            demo.volume,
+            Some(Volume::HostPath {
+                directory: "/d".into(),
+                node: "n".into()
+            })
+        );
         assert_eq!(demo.mount_path(), "/x");
     }
 
@@ -384,21 +471,51 @@ mod tests {
             ("", "stores in a volume"),
             ("--filesystem-claim c", "--image is required"),
             ("--provider aws", "--bucket is required"),
-            ("--provider aws --bucket b", "One of --secret-file or --no-secret is required"),
+            (
+                "--provider aws --bucket b",
+                "One of --secret-file or --no-secret is required",
+            ),
             ("--provider aws --bucket=-b", "Bucket names cannot begin with a dash"),
-            ("--provider aws --bucket b --no-secret --secret-file x", "Cannot use both --secret-file and --no-secret"),
-            ("--provider aws --bucket b --filesystem-claim c", "need the provider velero.io/fs"),
+            (
+                "--provider aws --bucket b --no-secret --secret-file x",
+                "Cannot use both --secret-file and --no-secret",
+            ),
+            (
+                "--provider aws --bucket b --filesystem-claim c",
+                "need the provider velero.io/fs",
+            ),
             ("--filesystem-claim c --filesystem-host-path /d", "exclude one another"),
             ("--filesystem-host-path /d", "need one another"),
             ("--no-default-backup-location --bucket b", "Cannot use both --bucket"),
-            ("--no-default-backup-location --provider aws --use-volume-snapshots=false", "--provider must be empty"),
-            ("--no-default-backup-location --use-volume-snapshots", "--provider is required when"),
-            ("--provider aws --bucket b --use-volume-snapshots=false --snapshot-location-config a=b", "must be empty"),
+            (
+                "--no-default-backup-location --provider aws --use-volume-snapshots=false",
+                "--provider must be empty",
+            ),
+            (
+                "--no-default-backup-location --use-volume-snapshots",
+                "--provider is required when",
+            ),
+            (
+                "--provider aws --bucket b --use-volume-snapshots=false --snapshot-location-config a=b",
+                "must be empty",
+            ),
             ("--filesystem-claim c --use-node-agent", "no node agent yet"),
-            ("--filesystem-claim c --default-volumes-to-fs-backup", "--use-node-agent is required"),
-            ("--filesystem-claim c --uploader-type restic", "invalid uploader type 'restic'"),
-            ("--filesystem-claim c --garbage-collection-frequency=-1s", "must be non-negative"),
-            ("--image i --filesystem-claim c --velero-pod-cpu-request 2", "must be less than or equal"),
+            (
+                "--filesystem-claim c --default-volumes-to-fs-backup",
+                "--use-node-agent is required",
+            ),
+            (
+                "--filesystem-claim c --uploader-type restic",
+                "invalid uploader type 'restic'",
+            ),
+            (
+                "--filesystem-claim c --garbage-collection-frequency=-1s",
+                "must be non-negative",
+            ),
+            (
+                "--image i --filesystem-claim c --velero-pod-cpu-request 2",
+                "must be less than or equal",
+            ),
             ("--image i --provider aws --bucket b --secret-file /no/such", "/no/such"),
         ];
         for (line, want) in cases {
@@ -409,7 +526,8 @@ mod tests {
 
     #[test]
     fn a_quantity_of_zero_is_left_out() {
-        let options = checked("--image i --filesystem-claim c --velero-pod-cpu-limit 0 --velero-pod-mem-limit 0").unwrap();
+        let options =
+            checked("--image i --filesystem-claim c --velero-pod-cpu-limit 0 --velero-pod-mem-limit 0").unwrap();
         assert_eq!(options.resources.cpu_limit, None);
         assert!(options.resources.cpu_request.is_some());
     }

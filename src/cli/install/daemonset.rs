@@ -27,7 +27,10 @@ pub(super) fn daemonset(options: &InstallOptions, agent: &NodeAgentOptions) -> D
     DaemonSet {
         metadata: metadata(Some(&options.namespace), NAME),
         spec: Some(DaemonSetSpec {
-            selector: LabelSelector { match_labels: Some(name), ..LabelSelector::default() },
+            selector: LabelSelector {
+                match_labels: Some(name),
+                ..LabelSelector::default()
+            },
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(pod_labels),
@@ -54,7 +57,10 @@ fn pod(options: &InstallOptions, agent: &NodeAgentOptions) -> PodSpec {
         service_account_name: Some(options.service_account().to_owned()),
         affinity: Some(not_on_windows()),
         priority_class_name: agent.priority_class.clone(),
-        security_context: Some(PodSecurityContext { run_as_user: Some(0), ..PodSecurityContext::default() }),
+        security_context: Some(PodSecurityContext {
+            run_as_user: Some(0),
+            ..PodSecurityContext::default()
+        }),
         containers: vec![container(options, agent)],
         volumes: Some(volumes),
         ..PodSpec::default()
@@ -65,9 +71,17 @@ fn container(options: &InstallOptions, agent: &NodeAgentOptions) -> Container {
     let mut args = vec![NAME.to_owned(), "server".to_owned(), options.features_flag()];
     let configmaps = [
         ("node-agent-configmap", &agent.configmap),
-        ("backup-repository-configmap", &options.server.backup_repository_configmap),
+        (
+            "backup-repository-configmap",
+            &options.server.backup_repository_configmap,
+        ),
     ];
-    args.extend(configmaps.iter().filter(|(_, name)| !name.is_empty()).map(|(flag, name)| format!("--{flag}={name}")));
+    args.extend(
+        configmaps
+            .iter()
+            .filter(|(_, name)| !name.is_empty())
+            .map(|(flag, name)| format!("--{flag}={name}")),
+    );
     let mut env = vec![
         field("NODE_NAME", "spec.nodeName"),
         field("VELERO_NAMESPACE", "metadata.namespace"),
@@ -90,7 +104,10 @@ fn container(options: &InstallOptions, agent: &NodeAgentOptions) -> Container {
         env: Some(env),
         ports: Some(vec![port("metrics", METRICS_PORT)]),
         resources: requirements(agent.resources),
-        security_context: Some(SecurityContext { privileged: Some(agent.privileged), ..SecurityContext::default() }),
+        security_context: Some(SecurityContext {
+            privileged: Some(agent.privileged),
+            ..SecurityContext::default()
+        }),
         volume_mounts: Some(mounts),
         ..Container::default()
     }
@@ -109,5 +126,8 @@ fn host_path(name: &str, root: &str, directory: &str) -> Volume {
 
 /// Sees what the kubelet mounts after the pod has started.
 fn shared_mount(name: &str, path: &str) -> VolumeMount {
-    VolumeMount { mount_propagation: Some("HostToContainer".to_owned()), ..mount(name, path) }
+    VolumeMount {
+        mount_propagation: Some("HostToContainer".to_owned()),
+        ..mount(name, path)
+    }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction, HostPathVolumeSource,
-    NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
-    PersistentVolumeClaimVolumeSource, PodOS, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements,
-    SecretVolumeSource, Volume as PodVolume, VolumeMount,
+    Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
+    HostPathVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
+    PersistentVolumeClaimVolumeSource, PodOS, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    ResourceRequirements, SecretVolumeSource, Volume as PodVolume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -26,7 +26,10 @@ pub(super) fn deployment(options: &InstallOptions) -> Deployment {
     Deployment {
         metadata: metadata(Some(&options.namespace), "velero"),
         spec: Some(DeploymentSpec {
-            selector: LabelSelector { match_labels: Some(selector()), ..LabelSelector::default() },
+            selector: LabelSelector {
+                match_labels: Some(selector()),
+                ..LabelSelector::default()
+            },
             strategy: options.volume.as_ref().map(|_| DeploymentStrategy {
                 // Two servers must not write to one directory while the leader changes (decision 23).
                 type_: Some("Recreate".to_owned()),
@@ -59,9 +62,15 @@ fn pod_labels(options: &InstallOptions) -> BTreeMap<String, String> {
 }
 
 fn pod_annotations(options: &InstallOptions) -> BTreeMap<String, String> {
-    let scraped = [("scrape", "true".to_owned()), ("port", METRICS_PORT.to_string()), ("path", "/metrics".to_owned())];
-    let mut all: BTreeMap<String, String> =
-        scraped.into_iter().map(|(key, value)| (format!("prometheus.io/{key}"), value)).collect();
+    let scraped = [
+        ("scrape", "true".to_owned()),
+        ("port", METRICS_PORT.to_string()),
+        ("path", "/metrics".to_owned()),
+    ];
+    let mut all: BTreeMap<String, String> = scraped
+        .into_iter()
+        .map(|(key, value)| (format!("prometheus.io/{key}"), value))
+        .collect();
     all.extend(options.pod_annotations.clone());
     all
 }
@@ -79,7 +88,9 @@ fn pod(options: &InstallOptions) -> PodSpec {
     PodSpec {
         restart_policy: Some("Always".to_owned()),
         service_account_name: Some(options.service_account().to_owned()),
-        os: Some(PodOS { name: "linux".to_owned() }),
+        os: Some(PodOS {
+            name: "linux".to_owned(),
+        }),
         affinity: Some(not_on_windows()),
         node_selector: node,
         priority_class_name: options.priority_class.clone(),
@@ -99,7 +110,10 @@ fn owner(volume: &Volume) -> PodSecurityContext {
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
             ..PodSecurityContext::default()
         },
-        Volume::HostPath { .. } => PodSecurityContext { run_as_user: Some(0), ..PodSecurityContext::default() },
+        Volume::HostPath { .. } => PodSecurityContext {
+            run_as_user: Some(0),
+            ..PodSecurityContext::default()
+        },
     }
 }
 
@@ -133,8 +147,15 @@ fn container(options: &InstallOptions) -> Container {
         env: Some(env),
         ports: Some(vec![port("metrics", METRICS_PORT), port("artifacts", ARTIFACTS_PORT)]),
         resources: requirements(options.resources),
-        liveness_probe: Some(Probe { period_seconds: Some(10), failure_threshold: Some(6), ..probe("/healthz") }),
-        readiness_probe: Some(Probe { period_seconds: Some(5), ..probe("/readyz") }),
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            failure_threshold: Some(6),
+            ..probe("/healthz")
+        }),
+        readiness_probe: Some(Probe {
+            period_seconds: Some(5),
+            ..probe("/readyz")
+        }),
         volume_mounts: Some(mounts),
         ..Container::default()
     }
@@ -152,15 +173,22 @@ fn probe(path: &str) -> Probe {
 }
 
 fn store_volume(volume: &Volume) -> PodVolume {
-    let mut store = PodVolume { name: STORE.to_owned(), ..PodVolume::default() };
+    let mut store = PodVolume {
+        name: STORE.to_owned(),
+        ..PodVolume::default()
+    };
     match volume {
         Volume::Claim(name) => {
-            store.persistent_volume_claim =
-                Some(PersistentVolumeClaimVolumeSource { claim_name: name.clone(), ..Default::default() });
+            store.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                claim_name: name.clone(),
+                ..Default::default()
+            });
         }
         Volume::HostPath { directory, .. } => {
-            store.host_path =
-                Some(HostPathVolumeSource { path: directory.clone(), type_: Some("DirectoryOrCreate".to_owned()) });
+            store.host_path = Some(HostPathVolumeSource {
+                path: directory.clone(),
+                type_: Some("DirectoryOrCreate".to_owned()),
+            });
         }
     }
     store
@@ -190,14 +218,20 @@ pub(super) fn not_on_windows() -> Affinity {
 pub(super) fn requirements(resources: Resources) -> Option<ResourceRequirements> {
     let map = |cpu: Option<super::quantity::Quantity>, memory: Option<super::quantity::Quantity>| {
         let pairs = [("cpu", cpu), ("memory", memory)];
-        let set: BTreeMap<String, Quantity> =
-            pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Quantity(value?.to_string())))).collect();
+        let set: BTreeMap<String, Quantity> = pairs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), Quantity(value?.to_string()))))
+            .collect();
         Some(set).filter(|set| !set.is_empty())
     };
     let requests = map(resources.cpu_request, resources.memory_request);
     let limits = map(resources.cpu_limit, resources.memory_limit);
     let any = requests.is_some() || limits.is_some();
-    any.then(|| ResourceRequirements { requests, limits, ..ResourceRequirements::default() })
+    any.then(|| ResourceRequirements {
+        requests,
+        limits,
+        ..ResourceRequirements::default()
+    })
 }
 
 pub(super) fn credential_variables(options: &InstallOptions) -> Vec<EnvVar> {
@@ -208,7 +242,11 @@ pub(super) fn credential_variables(options: &InstallOptions) -> Vec<EnvVar> {
         "ALIBABA_CLOUD_CREDENTIALS_FILE",
     ];
     let of = |name: &&str| variable(name, "/credentials/cloud");
-    options.credentials.as_ref().map(|_| VARIABLES.iter().map(of).collect()).unwrap_or_default()
+    options
+        .credentials
+        .as_ref()
+        .map(|_| VARIABLES.iter().map(of).collect())
+        .unwrap_or_default()
 }
 
 pub(super) fn credentials_volume(options: &InstallOptions) -> Option<PodVolume> {
@@ -228,26 +266,45 @@ pub(super) fn credentials_mount(options: &InstallOptions) -> Option<VolumeMount>
 }
 
 pub(super) fn empty_dir(name: &str) -> PodVolume {
-    PodVolume { name: name.to_owned(), empty_dir: Some(EmptyDirVolumeSource::default()), ..PodVolume::default() }
+    PodVolume {
+        name: name.to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..PodVolume::default()
+    }
 }
 
 pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), ..VolumeMount::default() }
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        ..VolumeMount::default()
+    }
 }
 
 pub(super) fn port(name: &str, port: i32) -> ContainerPort {
-    ContainerPort { name: Some(name.to_owned()), container_port: port, ..ContainerPort::default() }
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        ..ContainerPort::default()
+    }
 }
 
 pub(super) fn variable(name: &str, value: &str) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() }
+    EnvVar {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..EnvVar::default()
+    }
 }
 
 pub(super) fn field(name: &str, path: &str) -> EnvVar {
     EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..ObjectFieldSelector::default() }),
+            field_ref: Some(ObjectFieldSelector {
+                field_path: path.to_owned(),
+                ..ObjectFieldSelector::default()
+            }),
             ..EnvVarSource::default()
         }),
         ..EnvVar::default()

@@ -25,7 +25,10 @@ const FILES: [(&str, &[&str]); 4] = [
 /// An object has no JSON form.
 pub fn manifests() -> Result<Vec<(String, String)>, PrintError> {
     let objects = resources(&example())?;
-    FILES.iter().map(|(file, kinds)| Ok(((*file).to_owned(), text(&objects, kinds)?))).collect()
+    FILES
+        .iter()
+        .map(|(file, kinds)| Ok(((*file).to_owned(), text(&objects, kinds)?)))
+        .collect()
 }
 
 /// What `velero install --filesystem-claim velero-backups` installs.
@@ -36,14 +39,21 @@ fn example() -> InstallOptions {
         resources: Resources::server_defaults(),
         location: Some(LocationOptions::filesystem()),
         volume: Some(Volume::Claim(CLAIM.to_owned())),
-        server: ServerFlags { uploader_type: super::UPLOADER.to_owned(), ..ServerFlags::default() },
+        server: ServerFlags {
+            uploader_type: super::UPLOADER.to_owned(),
+            ..ServerFlags::default()
+        },
         ..InstallOptions::default()
     }
 }
 
 fn text(objects: &[Value], kinds: &[&str]) -> Result<String, PrintError> {
-    let chosen = kinds.iter().flat_map(|kind| objects.iter().filter(move |object| object["kind"] == *kind));
-    let documents = chosen.map(|object| Ok(yaml::render(&Tree::of(object)?))).collect::<Result<Vec<_>, PrintError>>()?;
+    let chosen = kinds
+        .iter()
+        .flat_map(|kind| objects.iter().filter(move |object| object["kind"] == *kind));
+    let documents = chosen
+        .map(|object| Ok(yaml::render(&Tree::of(object)?)))
+        .collect::<Result<Vec<_>, PrintError>>()?;
     Ok(documents.join("---\n"))
 }
 

@@ -98,6 +98,14 @@ fn printed(objects: &[Value], format: Format) -> Result<String, PrintError> {
         items: &'a [Value],
         kind: &'static str,
     }
-    let list = List { api_version: "v1", items: objects, kind: "List" };
-    if format == Format::Json { output::print_json(&list) } else { output::print_yaml(&list) }
+    let list = List {
+        api_version: "v1",
+        items: objects,
+        kind: "List",
+    };
+    if format == Format::Json {
+        output::print_json(&list)
+    } else {
+        output::print_yaml(&list)
+    }
 }

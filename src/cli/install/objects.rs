@@ -27,10 +27,18 @@ pub const COMPONENT: (&str, &str) = ("component", "velero");
 pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
     let mut crds: Vec<_> = crate::api::crds();
     // As upstream: those of v1, then those of v2alpha1, each by name.
-    crds.sort_by_key(|crd| (crd.spec.versions.first().map(|version| version.name.clone()), crd.metadata.name.clone()));
+    crds.sort_by_key(|crd| {
+        (
+            crd.spec.versions.first().map(|version| version.name.clone()),
+            crd.metadata.name.clone(),
+        )
+    });
     crds.into_iter()
         .map(|mut crd| {
-            crd.metadata.labels.get_or_insert_default().insert(COMPONENT.0.to_owned(), COMPONENT.1.to_owned());
+            crd.metadata
+                .labels
+                .get_or_insert_default()
+                .insert(COMPONENT.0.to_owned(), COMPONENT.1.to_owned());
             serde_json::to_value(crd)
         })
         .collect()
@@ -47,7 +55,10 @@ pub fn resources(options: &InstallOptions) -> Result<Vec<Value>, serde_json::Err
         objects.push(serde_json::to_value(service_account(options))?);
     }
     if let Some(credentials) = &options.credentials {
-        objects.push(serde_json::to_value(credentials_secret(&options.namespace, credentials))?);
+        objects.push(serde_json::to_value(credentials_secret(
+            &options.namespace,
+            credentials,
+        ))?);
     }
     if let Some(location) = storage_location(options) {
         objects.push(without_status(serde_json::to_value(location)?));
@@ -73,7 +84,11 @@ pub fn objects(options: &InstallOptions) -> Result<Vec<Value>, serde_json::Error
 
 /// The name of the binding: another one for each namespace, since it is cluster-wide.
 pub fn binding_name(namespace: &str) -> String {
-    if namespace == "velero" { namespace.to_owned() } else { format!("velero-{namespace}") }
+    if namespace == "velero" {
+        namespace.to_owned()
+    } else {
+        format!("velero-{namespace}")
+    }
 }
 
 /// The labels of every object.
@@ -95,9 +110,15 @@ fn namespace(name: &str) -> Namespace {
     for mode in ["enforce", "audit", "warn"] {
         let labels = metadata.labels.get_or_insert_default();
         labels.insert(format!("pod-security.kubernetes.io/{mode}"), "privileged".to_owned());
-        labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), "latest".to_owned());
+        labels.insert(
+            format!("pod-security.kubernetes.io/{mode}-version"),
+            "latest".to_owned(),
+        );
     }
-    Namespace { metadata, ..Namespace::default() }
+    Namespace {
+        metadata,
+        ..Namespace::default()
+    }
 }
 
 fn cluster_role_binding(namespace: &str) -> ClusterRoleBinding {
@@ -120,7 +141,10 @@ fn cluster_role_binding(namespace: &str) -> ClusterRoleBinding {
 fn service_account(options: &InstallOptions) -> ServiceAccount {
     let mut metadata = metadata(Some(&options.namespace), "velero");
     metadata.annotations = Some(options.service_account_annotations.clone()).filter(|map| !map.is_empty());
-    ServiceAccount { metadata, ..ServiceAccount::default() }
+    ServiceAccount {
+        metadata,
+        ..ServiceAccount::default()
+    }
 }
 
 fn credentials_secret(namespace: &str, credentials: &[u8]) -> Secret {

@@ -165,7 +165,10 @@ impl InstallOptions {
 
     /// Where the server sees the volume.
     pub fn mount_path(&self) -> &str {
-        let configured = self.location.as_ref().and_then(|location| location.config.get("fspath"));
+        let configured = self
+            .location
+            .as_ref()
+            .and_then(|location| location.config.get("fspath"));
         configured.map_or(DEFAULT_FSPATH, String::as_str)
     }
 }
@@ -199,10 +202,19 @@ impl ServerFlags {
         };
         let duration = |value: &GoDuration| value.positive().map(|_| value.to_string()).unwrap_or_default();
         let count = |value: i64| if value > 0 { value.to_string() } else { String::new() };
-        text(&duration(&self.default_repo_maintain_frequency), "default-repo-maintain-frequency");
-        text(&duration(&self.garbage_collection_frequency), "garbage-collection-frequency");
+        text(
+            &duration(&self.default_repo_maintain_frequency),
+            "default-repo-maintain-frequency",
+        );
+        text(
+            &duration(&self.garbage_collection_frequency),
+            "garbage-collection-frequency",
+        );
         text(&duration(&self.fs_backup_timeout), "fs-backup-timeout");
-        text(&count(self.keep_latest_maintenance_jobs), "keep-latest-maintenance-jobs");
+        text(
+            &count(self.keep_latest_maintenance_jobs),
+            "keep-latest-maintenance-jobs",
+        );
         let [cpu_limit, cpu_request, mem_limit, mem_request] = &self.maintenance_job;
         text(cpu_limit, "maintenance-job-cpu-limit");
         text(cpu_request, "maintenance-job-cpu-request");

@@ -40,7 +40,9 @@ impl FromStr for Quantity {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let invalid = || format!("couldn't parse quantity {text:?}; expected a number such as 500m, 1 or 512Mi");
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
         let (number, suffix) = text.split_at(end);
         let (unit, binary) = unit(suffix).ok_or_else(invalid)?;
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
@@ -57,8 +59,16 @@ impl FromStr for Quantity {
 
 /// The thousandths in one of a unit, and whether it counts in powers of two.
 fn unit(suffix: &str) -> Option<(i128, bool)> {
-    let binary = BINARY.iter().find(|(name, _)| *name == suffix).map(|(_, bits)| (1_000 << bits, true));
-    binary.or_else(|| DECIMAL.iter().find(|(name, _)| *name == suffix).map(|(_, unit)| (*unit, false)))
+    let binary = BINARY
+        .iter()
+        .find(|(name, _)| *name == suffix)
+        .map(|(_, bits)| (1_000 << bits, true));
+    binary.or_else(|| {
+        DECIMAL
+            .iter()
+            .find(|(name, _)| *name == suffix)
+            .map(|(_, unit)| (*unit, false))
+    })
 }
 
 impl fmt::Display for Quantity {
@@ -75,7 +85,11 @@ impl fmt::Display for Quantity {
                 }
             }
         }
-        let (name, unit) = DECIMAL.iter().rev().find(|(_, unit)| self.millis % unit == 0).unwrap_or(&DECIMAL[0]);
+        let (name, unit) = DECIMAL
+            .iter()
+            .rev()
+            .find(|(_, unit)| self.millis % unit == 0)
+            .unwrap_or(&DECIMAL[0]);
         write!(f, "{}{name}", self.millis / unit)
     }
 }

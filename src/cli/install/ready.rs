@@ -50,13 +50,21 @@ fn is_available(deployment: &Deployment) -> bool {
 }
 
 fn why_not(deployment: &Deployment) -> String {
-    let conditions = deployment.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let conditions = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone())
+        .unwrap_or_default();
     let unmet: Vec<String> = conditions
         .into_iter()
         .filter(|condition| condition.status != "True")
         .map(|condition| condition.message.or(condition.reason).unwrap_or(condition.type_))
         .collect();
-    if unmet.is_empty() { "its pods are not ready".to_owned() } else { unmet.join("; ") }
+    if unmet.is_empty() {
+        "its pods are not ready".to_owned()
+    } else {
+        unmet.join("; ")
+    }
 }
 
 #[cfg(test)]
@@ -77,10 +85,22 @@ mod tests {
     #[test]
     fn old_pods_do_not_count() {
         let cases = [
-            (json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}), true),
-            (json!({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}), false),
-            (json!({"observedGeneration": 2, "updatedReplicas": 0, "availableReplicas": 1}), false),
-            (json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 1}), false),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}),
+                true,
+            ),
+            (
+                json!({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1}),
+                false,
+            ),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 0, "availableReplicas": 1}),
+                false,
+            ),
+            (
+                json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1, "unavailableReplicas": 1}),
+                false,
+            ),
             (json!({}), false),
         ];
         for (status, want) in cases {

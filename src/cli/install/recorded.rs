@@ -13,15 +13,42 @@ use crate::cluster::yaml::documents;
 
 /// Every path at which ours differ, with the reason. `+` is ours alone, `-` is theirs alone, `~` differs.
 const DIFFERENCES: &[(&str, &str)] = &[
-    ("+ Service/velero", "the way to the artifact endpoint through the API server (decision 24)"),
-    ("- Deployment/velero spec.template.spec.initContainers", "there are no plugins yet, and a pod must not wait for images it does not use (decision 27)"),
-    ("+ Deployment/velero spec.template.spec.containers[0].env[3]", "POD_NAME: events name the pod"),
-    ("+ Deployment/velero spec.template.spec.containers[0].env[4]", "POD_UID: identity in the leader election (decision 8)"),
-    ("+ Deployment/velero spec.template.spec.containers[0].env[5]", "CONTAINER_NAME: the other half of the identity"),
-    ("+ Deployment/velero spec.template.spec.containers[0].env[6]", "TMPDIR: the image has no /tmp"),
-    ("+ Deployment/velero spec.template.spec.containers[0].ports[1]", "the artifact endpoint (decision 24)"),
-    ("+ Deployment/velero spec.template.spec.containers[0].livenessProbe", "a server that hangs is started anew"),
-    ("+ Deployment/velero spec.template.spec.containers[0].readinessProbe", "the Service leads to servers that can answer"),
+    (
+        "+ Service/velero",
+        "the way to the artifact endpoint through the API server (decision 24)",
+    ),
+    (
+        "- Deployment/velero spec.template.spec.initContainers",
+        "there are no plugins yet, and a pod must not wait for images it does not use (decision 27)",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].env[3]",
+        "POD_NAME: events name the pod",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].env[4]",
+        "POD_UID: identity in the leader election (decision 8)",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].env[5]",
+        "CONTAINER_NAME: the other half of the identity",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].env[6]",
+        "TMPDIR: the image has no /tmp",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].ports[1]",
+        "the artifact endpoint (decision 24)",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].livenessProbe",
+        "a server that hangs is started anew",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].readinessProbe",
+        "the Service leads to servers that can answer",
+    ),
 ];
 
 /// The flags of the recording: aws with a bucket, a secret and the node agent.
@@ -38,13 +65,19 @@ fn recorded_options() -> InstallOptions {
             config: config.into(),
             ..LocationOptions::default()
         }),
-        snapshot_location: Some(SnapshotLocationOptions { provider: "aws".into(), ..SnapshotLocationOptions::default() }),
+        snapshot_location: Some(SnapshotLocationOptions {
+            provider: "aws".into(),
+            ..SnapshotLocationOptions::default()
+        }),
         node_agent: Some(NodeAgentOptions {
             host_path: true,
             kubelet_root: "/var/lib/kubelet".into(),
             ..NodeAgentOptions::default()
         }),
-        server: ServerFlags { uploader_type: "kopia".into(), ..ServerFlags::default() },
+        server: ServerFlags {
+            uploader_type: "kopia".into(),
+            ..ServerFlags::default()
+        },
         ..InstallOptions::default()
     }
 }
@@ -68,16 +101,27 @@ fn tidy(value: Value) -> Value {
 
 fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let name = |object: &Value| {
-        format!("{}/{}", object["kind"].as_str().unwrap(), object["metadata"]["name"].as_str().unwrap())
+        format!(
+            "{}/{}",
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap()
+        )
     };
-    objects.into_iter().map(|object| (name(&object), tidy(object))).collect()
+    objects
+        .into_iter()
+        .map(|object| (name(&object), tidy(object)))
+        .collect()
 }
 
 fn compare(path: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys()).collect::<BTreeSet<_>>() {
-                let path = if path.contains(' ') { format!("{path}.{key}") } else { format!("{path} {key}") };
+                let path = if path.contains(' ') {
+                    format!("{path}.{key}")
+                } else {
+                    format!("{path} {key}")
+                };
                 match (a.get(key), b.get(key)) {
                     (Some(a), Some(b)) => compare(&path, a, b, found),
                     (Some(_), None) => found.push(format!("- {path}")),
@@ -136,8 +180,15 @@ fn objects_come_in_the_order_in_which_they_can_be_created() {
         .map(|object| object["kind"].as_str().unwrap().to_owned())
         .collect();
     let want = [
-        "Namespace", "ClusterRoleBinding", "ServiceAccount", "Secret", "BackupStorageLocation", "VolumeSnapshotLocation",
-        "Service", "Deployment", "DaemonSet",
+        "Namespace",
+        "ClusterRoleBinding",
+        "ServiceAccount",
+        "Secret",
+        "BackupStorageLocation",
+        "VolumeSnapshotLocation",
+        "Service",
+        "Deployment",
+        "DaemonSet",
     ];
     assert_eq!(kinds, want);
 }
@@ -147,7 +198,10 @@ fn a_filesystem_location_brings_its_volume_and_one_server_at_a_time() {
     let options = InstallOptions {
         namespace: "backups".into(),
         location: Some(LocationOptions::filesystem()),
-        volume: Some(super::options::Volume::HostPath { directory: "/d".into(), node: "n".into() }),
+        volume: Some(super::options::Volume::HostPath {
+            directory: "/d".into(),
+            node: "n".into(),
+        }),
         ..InstallOptions::default()
     };
     let objects = by_name(resources(&options).unwrap());
@@ -164,8 +218,18 @@ fn a_filesystem_location_brings_its_volume_and_one_server_at_a_time() {
 
 #[test]
 fn an_account_of_the_users_needs_no_binding() {
-    let options = InstallOptions { service_account_name: Some("mine".into()), ..InstallOptions::default() };
+    let options = InstallOptions {
+        service_account_name: Some("mine".into()),
+        ..InstallOptions::default()
+    };
     let objects = by_name(resources(&options).unwrap());
-    assert_eq!(objects["Deployment/velero"]["spec"]["template"]["spec"]["serviceAccountName"], "mine");
-    assert!(!objects.keys().any(|name| name.starts_with("ServiceAccount/") || name.starts_with("ClusterRoleBinding/")));
+    assert_eq!(
+        objects["Deployment/velero"]["spec"]["template"]["spec"]["serviceAccountName"],
+        "mine"
+    );
+    assert!(
+        !objects
+            .keys()
+            .any(|name| name.starts_with("ServiceAccount/") || name.starts_with("ClusterRoleBinding/"))
+    );
 }

@@ -19,7 +19,9 @@ use crate::api::v1::{Backup, BackupStorageLocation, Restore, Schedule};
 use crate::cluster::yaml;
 
 fn recorded(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/go-1.18.1").join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/go-1.18.1")
+        .join(path)
 }
 
 fn printed(name: &str) -> String {
@@ -32,18 +34,30 @@ fn object<K: DeserializeOwned>(name: &str) -> K {
 
 fn artifact<T: DeserializeOwned>(path: &str) -> T {
     let mut text = String::new();
-    GzDecoder::new(fs::File::open(recorded(&format!("bucket/{path}.gz"))).unwrap()).read_to_string(&mut text).unwrap();
+    GzDecoder::new(fs::File::open(recorded(&format!("bucket/{path}.gz"))).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 /// The moment of the recording, with colours as into its pipe.
 fn view() -> View {
-    View { now: "2026-11-23T19:23:30Z".parse().unwrap(), zone: TimeZone::UTC, colour: true }
+    View {
+        now: "2026-11-23T19:23:30Z".parse().unwrap(),
+        zone: TimeZone::UTC,
+        colour: true,
+    }
 }
 
 fn backup_facts(details: bool) -> BackupFacts {
     let volumes: Vec<VolumeInfo> = artifact("backups/golden1/golden1-volumeinfo.json");
-    let of = |method: &BackupMethod| volumes.iter().filter(|v| v.backup_method.as_ref() == Some(method)).cloned().collect();
+    let of = |method: &BackupMethod| {
+        volumes
+            .iter()
+            .filter(|v| v.backup_method.as_ref() == Some(method))
+            .cloned()
+            .collect()
+    };
     BackupFacts {
         backup: object("backup-golden1"),
         delete_requests: Vec::new(),
@@ -76,21 +90,40 @@ fn restore_facts(details: bool) -> RestoreFacts {
 
 /// A table of recorded objects, and the recorded lines for them with the width of the shared columns.
 fn table<K: Columns>(items: Vec<K>) -> String {
-    list(Listing { items, resource_version: None }, Format::Table, &OutputArgs::default(), &view()).unwrap()
+    list(
+        Listing {
+            items,
+            resource_version: None,
+        },
+        Format::Table,
+        &OutputArgs::default(),
+        &view(),
+    )
+    .unwrap()
 }
 
 fn header_and(name: &str, starts: &str) -> String {
-    printed(name).lines().filter(|l| l.starts_with("NAME") || l.starts_with(starts)).map(|l| format!("{l}\n")).collect()
+    printed(name)
+        .lines()
+        .filter(|l| l.starts_with("NAME") || l.starts_with(starts))
+        .map(|l| format!("{l}\n"))
+        .collect()
 }
 
 #[test]
 fn backup_describe() {
-    assert_eq!(describe::backup::text(&backup_facts(false), &view()), printed("backup-describe"));
+    assert_eq!(
+        describe::backup::text(&backup_facts(false), &view()),
+        printed("backup-describe")
+    );
 }
 
 #[test]
 fn backup_describe_details() {
-    assert_eq!(describe::backup::text(&backup_facts(true), &view()), printed("backup-describe-details"));
+    assert_eq!(
+        describe::backup::text(&backup_facts(true), &view()),
+        printed("backup-describe-details")
+    );
 }
 
 #[test]
@@ -101,27 +134,42 @@ fn backup_describe_json() {
 
 #[test]
 fn restore_describe() {
-    assert_eq!(describe::restore::text(&restore_facts(false), &view()), printed("restore-describe"));
+    assert_eq!(
+        describe::restore::text(&restore_facts(false), &view()),
+        printed("restore-describe")
+    );
 }
 
 #[test]
 fn restore_describe_details() {
-    assert_eq!(describe::restore::text(&restore_facts(true), &view()), printed("restore-describe-details"));
+    assert_eq!(
+        describe::restore::text(&restore_facts(true), &view()),
+        printed("restore-describe-details")
+    );
 }
 
 #[test]
 fn schedule_describe() {
-    assert_eq!(describe::schedule::text(&object("schedule-daily"), &view()), printed("schedule-describe"));
+    assert_eq!(
+        describe::schedule::text(&object("schedule-daily"), &view()),
+        printed("schedule-describe")
+    );
 }
 
 #[test]
 fn backup_location_get() {
-    assert_eq!(table(vec![object::<BackupStorageLocation>("bsl-default")]), printed("backup-location-get"));
+    assert_eq!(
+        table(vec![object::<BackupStorageLocation>("bsl-default")]),
+        printed("backup-location-get")
+    );
 }
 
 #[test]
 fn schedule_get() {
-    assert_eq!(table(vec![object::<Schedule>("schedule-daily")]), printed("schedule-get"));
+    assert_eq!(
+        table(vec![object::<Schedule>("schedule-daily")]),
+        printed("schedule-get")
+    );
 }
 
 /// The other rows are of objects that were not recorded; `b1` stands in for them because it is as wide as they get.
@@ -132,13 +180,21 @@ fn backup_get() {
     failed.status.phase = Some("PartiallyFailed".into());
     failed.status.errors = 1720;
     failed.status.start_timestamp = Some(k8s_time("2026-11-23T18:52:45Z"));
-    let want = header_and("backup-get", "b1") + &header_and("backup-get", "golden1").lines().skip(1).map(|l| format!("{l}\n")).collect::<String>();
+    let want = header_and("backup-get", "b1")
+        + &header_and("backup-get", "golden1")
+            .lines()
+            .skip(1)
+            .map(|l| format!("{l}\n"))
+            .collect::<String>();
     assert_eq!(table(vec![object::<Backup>("backup-golden1"), failed]), want);
 }
 
 #[test]
 fn restore_get() {
-    assert_eq!(table(vec![object::<Restore>("restore-golden1-r")]), header_and("restore-get", "golden1-r"));
+    assert_eq!(
+        table(vec![object::<Restore>("restore-golden1-r")]),
+        header_and("restore-get", "golden1-r")
+    );
 }
 
 /// The recorded object with the managed fields that its recording left out.

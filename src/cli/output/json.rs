@@ -7,9 +7,14 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 pub fn render(value: &impl Serialize, indent: usize) -> Result<String, serde_json::Error> {
     let indent = " ".repeat(indent);
     let mut bytes = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(indent.as_bytes())))?;
+    value.serialize(&mut Serializer::with_formatter(
+        &mut bytes,
+        PrettyFormatter::with_indent(indent.as_bytes()),
+    ))?;
     // Go escapes U+2028 and U+2029 inside texts even where it leaves HTML alone.
-    Ok(String::from_utf8_lossy(&bytes).replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
+    Ok(String::from_utf8_lossy(&bytes)
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029"))
 }
 
 #[cfg(test)]

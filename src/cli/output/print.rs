@@ -60,7 +60,10 @@ impl OutputArgs {
     }
 
     fn labels(&self) -> LabelColumns {
-        LabelColumns { all: self.show_labels, named: self.label_columns.clone().unwrap_or_default().0 }
+        LabelColumns {
+            all: self.show_labels,
+            named: self.label_columns.clone().unwrap_or_default().0,
+        }
     }
 }
 
@@ -83,8 +86,16 @@ pub fn object<K: Columns>(object: &K, format: Format, args: &OutputArgs, view: &
 }
 
 /// A list in a format. Except in tables, a list of one is printed as that one.
-pub fn list<K: Columns>(listing: Listing<K>, format: Format, args: &OutputArgs, view: &View) -> Result<String, PrintError> {
-    let Listing { mut items, resource_version } = listing;
+pub fn list<K: Columns>(
+    listing: Listing<K>,
+    format: Format,
+    args: &OutputArgs,
+    view: &View,
+) -> Result<String, PrintError> {
+    let Listing {
+        mut items,
+        resource_version,
+    } = listing;
     if format == Format::Table {
         K::arrange(&mut items);
         let rows: Vec<table::Row> = items.iter().map(|item| row(item, view)).collect();
@@ -99,7 +110,11 @@ pub fn list<K: Columns>(listing: Listing<K>, format: Format, args: &OutputArgs, 
         metadata: ListMetadata { resource_version },
         items,
     };
-    if format == Format::Json { json(&list) } else { yaml(&list) }
+    if format == Format::Json {
+        json(&list)
+    } else {
+        yaml(&list)
+    }
 }
 
 /// Anything as JSON, indented by two blanks, with a newline at the end.
@@ -141,30 +156,46 @@ mod tests {
     use crate::api::v1::BackupStorageLocation;
 
     fn view() -> View {
-        View { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC, colour: false }
+        View {
+            now: Timestamp::UNIX_EPOCH,
+            zone: TimeZone::UTC,
+            colour: false,
+        }
     }
 
     fn locations(names: &[&str]) -> Listing<BackupStorageLocation> {
         Listing {
-            items: names.iter().map(|name| BackupStorageLocation::new("velero", *name)).collect(),
+            items: names
+                .iter()
+                .map(|name| BackupStorageLocation::new("velero", *name))
+                .collect(),
             resource_version: Some("7".into()),
         }
     }
 
     #[test]
     fn only_known_formats_are_accepted() {
-        let args = |text: &str| OutputArgs { output: Some(text.to_owned()), ..OutputArgs::default() };
+        let args = |text: &str| OutputArgs {
+            output: Some(text.to_owned()),
+            ..OutputArgs::default()
+        };
         assert_eq!(args("yaml").format().unwrap(), Some(Format::Yaml));
         assert_eq!(args("").format().unwrap(), None);
         let refused = args("wide").format().unwrap_err().to_string();
-        assert_eq!(refused, "invalid output format \"wide\" - valid values are 'table', 'json', and 'yaml'");
+        assert_eq!(
+            refused,
+            "invalid output format \"wide\" - valid values are 'table', 'json', and 'yaml'"
+        );
     }
 
     #[test]
     fn a_list_of_one_is_printed_as_that_one_and_others_as_a_list() {
         let args = OutputArgs::default();
         let one = list(locations(&["a"]), Format::Json, &args, &view()).unwrap();
-        assert!(one.starts_with("{\n  \"kind\": \"BackupStorageLocation\",\n  \"apiVersion\": \"velero.io/v1\""), "{one}");
+        assert!(
+            one.starts_with("{\n  \"kind\": \"BackupStorageLocation\",\n  \"apiVersion\": \"velero.io/v1\""),
+            "{one}"
+        );
         let two = list(locations(&["a", "b"]), Format::Json, &args, &view()).unwrap();
         assert!(two.contains("\"kind\": \"BackupStorageLocationList\""), "{two}");
         assert!(two.contains("\"resourceVersion\": \"7\""), "{two}");

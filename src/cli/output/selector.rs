@@ -7,8 +7,13 @@ pub const NONE: &str = "<none>";
 
 /// A selector as kubectl's `-l` would take it; `<none>` when it is missing or selects everything.
 pub fn text(selector: Option<&LabelSelector>) -> String {
-    let Some(selector) = selector else { return NONE.to_owned() };
-    let labels = selector.match_labels.iter().map(|(key, value)| (key.as_str(), Some(format!("{key}={value}"))));
+    let Some(selector) = selector else {
+        return NONE.to_owned();
+    };
+    let labels = selector
+        .match_labels
+        .iter()
+        .map(|(key, value)| (key.as_str(), Some(format!("{key}={value}"))));
     let expressions = selector.match_expressions.iter().map(|term| {
         let mut values = term.values.clone();
         values.sort();
@@ -34,7 +39,11 @@ pub fn text(selector: Option<&LabelSelector>) -> String {
 /// Several selectors, one of which must match.
 pub fn any_of(selectors: &[LabelSelector]) -> String {
     let texts: Vec<String> = selectors.iter().map(|selector| text(Some(selector))).collect();
-    if texts.is_empty() { NONE.to_owned() } else { texts.join(" or ") }
+    if texts.is_empty() {
+        NONE.to_owned()
+    } else {
+        texts.join(" or ")
+    }
 }
 
 #[cfg(test)]

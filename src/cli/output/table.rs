@@ -36,7 +36,12 @@ pub fn render(headers: &[&str], rows: &[Row], labels: &LabelColumns) -> String {
 
 fn header_cells(headers: &[&str], labels: &LabelColumns) -> Vec<String> {
     let mut cells: Vec<String> = headers.iter().map(|header| header.to_uppercase()).collect();
-    cells.extend(labels.named.iter().map(|key| key.rsplit('/').next().unwrap_or(key).to_uppercase()));
+    cells.extend(
+        labels
+            .named
+            .iter()
+            .map(|key| key.rsplit('/').next().unwrap_or(key).to_uppercase()),
+    );
     if labels.all {
         cells.push("LABELS".to_owned());
     }
@@ -45,10 +50,19 @@ fn header_cells(headers: &[&str], labels: &LabelColumns) -> Vec<String> {
 
 fn row_cells(row: &Row, labels: &LabelColumns) -> Vec<String> {
     let mut cells: Vec<String> = row.cells.iter().map(|cell| first_line(cell)).collect();
-    cells.extend(labels.named.iter().map(|key| row.labels.get(key).cloned().unwrap_or_else(|| "<none>".to_owned())));
+    cells.extend(
+        labels
+            .named
+            .iter()
+            .map(|key| row.labels.get(key).cloned().unwrap_or_else(|| "<none>".to_owned())),
+    );
     if labels.all {
         let pairs: Vec<String> = row.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        cells.push(if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") });
+        cells.push(if pairs.is_empty() {
+            "<none>".to_owned()
+        } else {
+            pairs.join(",")
+        });
     }
     cells
 }
@@ -84,14 +98,24 @@ mod tests {
 
     #[test]
     fn a_cell_is_cut_at_its_first_newline() {
-        let text = render(&["Name", "Why"], &[row(&["a", "one\ntwo"], &[])], &LabelColumns::default());
+        let text = render(
+            &["Name", "Why"],
+            &[row(&["a", "one\ntwo"], &[])],
+            &LabelColumns::default(),
+        );
         assert_eq!(text, "NAME   WHY\na      one...\n");
     }
 
     #[test]
     fn label_columns_come_last_and_take_the_part_after_the_slash_as_header() {
-        let labels = LabelColumns { all: true, named: vec!["example.com/tier".to_owned()] };
-        let rows = [row(&["a"], &[("example.com/tier", "db"), ("app", "web")]), row(&["b"], &[])];
+        let labels = LabelColumns {
+            all: true,
+            named: vec!["example.com/tier".to_owned()],
+        };
+        let rows = [
+            row(&["a"], &[("example.com/tier", "db"), ("app", "web")]),
+            row(&["b"], &[]),
+        ];
         let want = "NAME   TIER     LABELS\na      db       app=web,example.com/tier=db\nb      <none>   <none>\n";
         assert_eq!(render(&["Name"], &rows, &labels), want);
     }

@@ -13,9 +13,15 @@ pub struct Stops {
 }
 
 /// The stops of `describe`.
-pub const DESCRIBE: Stops = Stops { min_width: 0, padding: 2 };
+pub const DESCRIBE: Stops = Stops {
+    min_width: 0,
+    padding: 2,
+};
 /// The stops of kubectl's tables.
-pub const TABLE: Stops = Stops { min_width: 6, padding: 3 };
+pub const TABLE: Stops = Stops {
+    min_width: 6,
+    padding: 3,
+};
 
 /// Aligns `text`. Widths count characters, as upstream does; so colour codes belong after the last tab.
 pub fn align(text: &str, stops: Stops) -> String {
@@ -44,7 +50,11 @@ fn widths(lines: &[Vec<&str>], stops: Stops) -> Vec<Vec<usize>> {
         let mut start = 0;
         while start < lines.len() {
             let run = widths[start..].iter().take_while(|cells| cells.len() > column).count();
-            let widest = lines[start..start + run].iter().map(|cells| chars(cells[column])).max().unwrap_or(0);
+            let widest = lines[start..start + run]
+                .iter()
+                .map(|cells| chars(cells[column]))
+                .max()
+                .unwrap_or(0);
             for cells in &mut widths[start..start + run] {
                 cells[column] = stops.min_width.max(widest + stops.padding);
             }
@@ -73,7 +83,10 @@ mod tests {
 
     #[test]
     fn text_after_the_last_tab_is_not_a_cell() {
-        assert_eq!(described("a long line without a tab\nk:\tv\n"), "a long line without a tab\nk:  v\n");
+        assert_eq!(
+            described("a long line without a tab\nk:\tv\n"),
+            "a long line without a tab\nk:  v\n"
+        );
     }
 
     #[test]
@@ -83,7 +96,10 @@ mod tests {
 
     #[test]
     fn an_empty_cell_is_as_wide_as_the_padding() {
-        assert_eq!(described("\tIncluded:\t*\n\t\n\tx:\ty\n"), "  Included:  *\n  \n  x:  y\n");
+        assert_eq!(
+            described("\tIncluded:\t*\n\t\n\tx:\ty\n"),
+            "  Included:  *\n  \n  x:  y\n"
+        );
     }
 
     #[test]

@@ -155,7 +155,10 @@ mod tests {
     fn chosen_keys_come_to_the_front() {
         let mut tree: Tree = serde_json::from_str(r#"{"x":1,"kind":"K","y":2,"apiVersion":"v"}"#).unwrap();
         tree.lead_with(&["kind", "apiVersion"]);
-        assert_eq!(serde_json::to_string(&tree).unwrap(), r#"{"kind":"K","apiVersion":"v","x":1,"y":2}"#);
+        assert_eq!(
+            serde_json::to_string(&tree).unwrap(),
+            r#"{"kind":"K","apiVersion":"v","x":1,"y":2}"#
+        );
     }
 
     #[test]
@@ -163,6 +166,9 @@ mod tests {
         let mut tree: Tree = serde_json::from_str(r#"{"status":{"phase":"New"}}"#).unwrap();
         tree.default_to("status", Tree::Map(Vec::new()));
         tree.default_to("spec", Tree::Map(Vec::new()));
-        assert_eq!(serde_json::to_string(&tree).unwrap(), r#"{"status":{"phase":"New"},"spec":{}}"#);
+        assert_eq!(
+            serde_json::to_string(&tree).unwrap(),
+            r#"{"status":{"phase":"New"},"spec":{}}"#
+        );
     }
 }

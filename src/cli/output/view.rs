@@ -18,7 +18,10 @@ pub struct View {
 impl View {
     /// A time as Go prints it: `2006-01-02 15:04:05 -0700 MST`.
     pub fn time(&self, when: &Time) -> String {
-        when.0.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+        when.0
+            .to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S %z %Z")
+            .to_string()
     }
 
     /// The same for a time that may be missing, which a table shows as `<nil>`.
@@ -42,7 +45,11 @@ impl View {
     }
 
     fn code(&self, text: &str, on: &str, off: &str) -> String {
-        if self.colour { format!("{on}{text}{off}") } else { text.to_owned() }
+        if self.colour {
+            format!("{on}{text}{off}")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -51,7 +58,11 @@ mod tests {
     use super::*;
 
     fn view(zone: TimeZone) -> View {
-        View { now: Timestamp::UNIX_EPOCH, zone, colour: false }
+        View {
+            now: Timestamp::UNIX_EPOCH,
+            zone,
+            colour: false,
+        }
     }
 
     #[test]

@@ -14,7 +14,10 @@ const WIDTH: usize = 80;
 
 /// Prints `tree` as one document, ending with a newline.
 pub fn render(tree: &Tree) -> String {
-    let mut printer = Printer { out: String::new(), column: 0 };
+    let mut printer = Printer {
+        out: String::new(),
+        column: 0,
+    };
     match tree {
         Tree::Map(entries) if !entries.is_empty() => printer.map(entries, 0),
         Tree::List(items) if !items.is_empty() => printer.list(items, 0),
@@ -228,7 +231,11 @@ impl Style {
         if text.contains('\n') {
             // A block cannot show a blank before a line break, nor characters that do not print.
             let shown = text.chars().all(|c| c == '\n' || printable(c));
-            return if shown && !text.contains(" \n") && !text.ends_with(' ') { Self::Literal } else { Self::Double };
+            return if shown && !text.contains(" \n") && !text.ends_with(' ') {
+                Self::Literal
+            } else {
+                Self::Double
+            };
         }
         if reads_as_another_type(text) || !text.chars().all(printable) {
             return Self::Double;
@@ -326,7 +333,11 @@ fn is_timestamp(text: &str) -> bool {
         return false;
     }
     let Some(time) = time.get(1..) else { return true };
-    let clock = time.trim_start().split(['Z', '+', '-', ' ', '.']).next().unwrap_or_default();
+    let clock = time
+        .trim_start()
+        .split(['Z', '+', '-', ' ', '.'])
+        .next()
+        .unwrap_or_default();
     let parts: Vec<&str> = clock.split(':').collect();
     parts.len() == 3 && parts.iter().all(|part| digits(part, 1, 2))
 }
@@ -368,14 +379,18 @@ mod tests {
 
     fn text(text: &str) -> String {
         let printed = render(&Tree::Map(vec![("k".to_owned(), Tree::text(text))]));
-        printed.strip_prefix("k: ").unwrap().strip_suffix('\n').unwrap().to_owned()
+        printed
+            .strip_prefix("k: ")
+            .unwrap()
+            .strip_suffix('\n')
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
     fn keys_are_sorted_and_lists_stand_at_their_keys_indent() {
         let printed = yaml(r#"{"b":[{"y":[1,2],"x":{}},[3]],"a":{"c":null,"d":[]},"f:x":1,".":{}}"#);
-        let want =
-            ".: {}\na:\n  c: null\n  d: []\nb:\n- x: {}\n  \"y\":\n  - 1\n  - 2\n- - 3\nf:x: 1\n";
+        let want = ".: {}\na:\n  c: null\n  d: []\nb:\n- x: {}\n  \"y\":\n  - 1\n  - 2\n- - 3\nf:x: 1\n";
         assert_eq!(printed, want);
     }
 
@@ -441,8 +456,33 @@ mod tests {
     #[test]
     fn whatever_is_printed_reads_back_the_same() {
         let texts = [
-            "x: y", "a: ", "#", "? a", "?a", "[a]", "%x", "`x`", "no", "off", "~", "-", "--- x", "\u{1b}[1m", "ä ö",
-            "trailing ", "a\tb\n", "\n", "\n\nx", "é\u{2028}", "=", "<<", "0b1", "+1", ".5", "1_000", "12:30:45",
+            "x: y",
+            "a: ",
+            "#",
+            "? a",
+            "?a",
+            "[a]",
+            "%x",
+            "`x`",
+            "no",
+            "off",
+            "~",
+            "-",
+            "--- x",
+            "\u{1b}[1m",
+            "ä ö",
+            "trailing ",
+            "a\tb\n",
+            "\n",
+            "\n\nx",
+            "é\u{2028}",
+            "=",
+            "<<",
+            "0b1",
+            "+1",
+            ".5",
+            "1_000",
+            "12:30:45",
         ];
         for given in texts {
             let printed = render(&Tree::Map(vec![("k".to_owned(), Tree::text(given))]));

@@ -139,13 +139,22 @@ impl Create {
                 if candidates.is_empty() {
                     bail!("No backups found for the schedule {name}");
                 }
-                if OptionalBool::of(self.allow_partially_failed) == Some(true) { most_recent(&candidates) } else { None }
+                if OptionalBool::of(self.allow_partially_failed) == Some(true) {
+                    most_recent(&candidates)
+                } else {
+                    None
+                }
             }
         };
         let source = latest.as_deref().map_or(source, Source::Backup);
         let restore = self.restore(source, &context.namespace, System.now());
         if let Some(format) = format {
-            return Ok(terminal::print(&output::object(&restore, format, &self.output, &context.view())?)?);
+            return Ok(terminal::print(&output::object(
+                &restore,
+                format,
+                &self.output,
+                &context.view(),
+            )?)?);
         }
         let restores = Objects::<Restore>::new(&client, &context.namespace);
         let name = restores.create(&restore).await?.metadata.name.unwrap_or_default();
@@ -153,7 +162,9 @@ impl Create {
         if self.wait {
             return wait::wait(&restores, &name, self.fail_on_error).await;
         }
-        Ok(terminal::say(&format!("Run `velero restore describe {name}` or `velero restore logs {name}` for more details."))?)
+        Ok(terminal::say(&format!(
+            "Run `velero restore describe {name}` or `velero restore logs {name}` for more details."
+        ))?)
     }
 
     fn source(&self) -> anyhow::Result<Source<'_>> {
@@ -169,7 +180,10 @@ impl Create {
         if self.selector.is_some() && self.or_selector.is_some() {
             bail!("either a 'selector' or an 'or-selector' can be specified, but not both");
         }
-        if !matches!(self.existing_resource_policy.as_deref(), None | Some("" | "none" | "update")) {
+        if !matches!(
+            self.existing_resource_policy.as_deref(),
+            None | Some("" | "none" | "update")
+        ) {
             bail!("existing-resource-policy has invalid value, it accepts only none, update as value");
         }
         if self.parallel_files_download < 0 {
@@ -212,10 +226,18 @@ impl Create {
                 excluded_resources: list(self.status_exclude_resources.as_ref()),
                 ..RestoreStatusSpec::default()
             }),
-            resource_modifier: self.resource_modifier_configmap.as_ref().filter(|name| !name.is_empty()).map(|name| {
-                // Upstream names the core group here, and not in a backup's resource policy.
-                TypedLocalObjectReference { api_group: Some(String::new()), kind: "configmap".to_owned(), name: name.clone() }
-            }),
+            resource_modifier: self
+                .resource_modifier_configmap
+                .as_ref()
+                .filter(|name| !name.is_empty())
+                .map(|name| {
+                    // Upstream names the core group here, and not in a backup's resource policy.
+                    TypedLocalObjectReference {
+                        api_group: Some(String::new()),
+                        kind: "configmap".to_owned(),
+                        name: name.clone(),
+                    }
+                }),
             uploader_config: Some(RestoreUploaderConfig {
                 write_sparse_files: OptionalBool::of(self.write_sparse_files),
                 parallel_files_download: self.parallel_files_download,
@@ -251,7 +273,9 @@ mod tests {
     }
 
     fn create(line: &str) -> Create {
-        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace())).unwrap().create
+        Line::try_parse_from(std::iter::once("create").chain(line.split_whitespace()))
+            .unwrap()
+            .create
     }
 
     #[test]
@@ -274,7 +298,11 @@ mod tests {
 
     #[test]
     fn the_uploader_config_is_always_written_and_the_status_only_with_resources() {
-        let restore = create("r --from-backup b --status-exclude-resources a").restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH);
+        let restore = create("r --from-backup b --status-exclude-resources a").restore(
+            Source::Backup("b"),
+            "v",
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(restore.spec.uploader_config, Some(RestoreUploaderConfig::default()));
         assert_eq!(restore.spec.restore_status, None);
     }
@@ -282,7 +310,11 @@ mod tests {
     #[test]
     fn only_known_policies_are_accepted() {
         for (value, fine) in [("none", true), ("update", true), ("", true), ("recreate", false)] {
-            assert_eq!(create(&format!("--existing-resource-policy={value}")).check().is_ok(), fine, "{value}");
+            assert_eq!(
+                create(&format!("--existing-resource-policy={value}")).check().is_ok(),
+                fine,
+                "{value}"
+            );
         }
         assert!(create("--parallel-files-download=-1").check().is_err());
     }

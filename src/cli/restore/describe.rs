@@ -36,7 +36,11 @@ impl Describe {
         let restores = Objects::<Restore>::new(&client, &context.namespace);
         let listing = restores.named_or_listed(&self.names, self.selector.as_ref()).await?;
         let options = self.download.options(FETCH_TIMEOUT, context);
-        let reader = Reader { artifacts: Artifacts::new(client.clone(), &context.namespace, options), client, namespace: &context.namespace };
+        let reader = Reader {
+            artifacts: Artifacts::new(client.clone(), &context.namespace, options),
+            client,
+            namespace: &context.namespace,
+        };
         for (number, restore) in listing.items.into_iter().enumerate() {
             let facts = reader.facts(restore, self.details).await?;
             let gap = if number > 0 { "\n\n" } else { "" };
@@ -59,11 +63,24 @@ impl Reader<'_> {
         let status = &restore.status;
         let pod_volume_restores = Objects::<PodVolumeRestore>::new(&self.client, self.namespace);
         let unreachable = self.unreachable(&restore).await?;
-        let fetch = Fetch { artifacts: &self.artifacts, name: &name, unreachable: unreachable.as_deref() };
-        let (warned, operated) = (status.warnings > 0 || status.errors > 0, status.restore_item_operations_attempted > 0);
+        let fetch = Fetch {
+            artifacts: &self.artifacts,
+            name: &name,
+            unreachable: unreachable.as_deref(),
+        };
+        let (warned, operated) = (
+            status.warnings > 0 || status.errors > 0,
+            status.restore_item_operations_attempted > 0,
+        );
         Ok(RestoreFacts {
-            pod_volume_restores: pod_volume_restores.labelled(labels::RESTORE_NAME, &names::label_value(&name)).await?,
-            results: if warned { Some(fetch.json(DownloadTargetKind::RestoreResults).await) } else { None },
+            pod_volume_restores: pod_volume_restores
+                .labelled(labels::RESTORE_NAME, &names::label_value(&name))
+                .await?,
+            results: if warned {
+                Some(fetch.json(DownloadTargetKind::RestoreResults).await)
+            } else {
+                None
+            },
             volumes: fetch.json(DownloadTargetKind::RestoreVolumeInfo).await,
             details: if details {
                 Some(RestoreDetails {
@@ -92,7 +109,13 @@ impl Reader<'_> {
         };
         let location = &backup.spec.storage_location;
         let locations = Objects::<BackupStorageLocation>::new(&self.client, self.namespace);
-        let found = if location.is_empty() { None } else { locations.find(location).await? };
-        Ok(found.is_none().then(|| format!("backup storage location {location:?} does not exist")))
+        let found = if location.is_empty() {
+            None
+        } else {
+            locations.find(location).await?
+        };
+        Ok(found
+            .is_none()
+            .then(|| format!("backup storage location {location:?} does not exist")))
     }
 }

@@ -25,7 +25,12 @@ impl Get {
         let restores = context.objects::<Restore>().await?;
         let mut listing = restores.named_or_listed(&self.names, self.selector.as_ref()).await?;
         listing.items.iter_mut().for_each(mark_deleting);
-        Ok(terminal::print(&output::list(listing, format, &self.output, &context.view())?)?)
+        Ok(terminal::print(&output::list(
+            listing,
+            format,
+            &self.output,
+            &context.view(),
+        )?)?)
     }
 }
 

@@ -49,7 +49,10 @@ impl Logs {
         };
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
-        match artifacts.copy(&DownloadTargetKind::RestoreLog, name, &mut io::stdout()).await {
+        match artifacts
+            .copy(&DownloadTargetKind::RestoreLog, name, &mut io::stdout())
+            .await
+        {
             // A Go server has no log of a run that is under way.
             Err(ArtifactError::Missing | ArtifactError::Unreachable(_)) if running => Err(unavailable().into()),
             Err(ArtifactError::Write(error)) => Err(error.into()),

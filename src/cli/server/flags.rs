@@ -32,8 +32,15 @@ pub const CONTROLLERS: [&str; 15] = [
 ];
 
 /// What `--restore-only` turns off.
-const OFF_WHEN_RESTORE_ONLY: [&str; 7] =
-    ["backup-queue", "backup", "backup-operations", "backup-deletion", "backup-finalizer", "gc", "schedule"];
+const OFF_WHEN_RESTORE_ONLY: [&str; 7] = [
+    "backup-queue",
+    "backup",
+    "backup-operations",
+    "backup-deletion",
+    "backup-finalizer",
+    "gc",
+    "schedule",
+];
 
 /// `velero server`.
 #[derive(Args, Clone, Debug)]
@@ -170,7 +177,10 @@ impl Unused {
         [
             ("plugin-dir", &self.plugin_dir),
             ("fs-backup-timeout", &self.fs_backup_timeout),
-            ("default-volume-snapshot-locations", &self.default_volume_snapshot_locations),
+            (
+                "default-volume-snapshot-locations",
+                &self.default_volume_snapshot_locations,
+            ),
             ("client-page-size", &self.client_page_size),
             ("profiler-address", &self.profiler_address),
             ("default-repo-maintain-frequency", &self.default_repo_maintain_frequency),
@@ -206,7 +216,11 @@ impl ServerArgs {
             let name = if name == "restic-repo" { "backup-repo" } else { name };
             let known = CONTROLLERS.contains(&name) && name != "backup-storage-location";
             if !known || off.iter().any(|o| o == name) {
-                let valid: Vec<_> = CONTROLLERS.iter().filter(|c| **c != "backup-storage-location").copied().collect();
+                let valid: Vec<_> = CONTROLLERS
+                    .iter()
+                    .filter(|c| **c != "backup-storage-location")
+                    .copied()
+                    .collect();
                 return Err(format!(
                     "invalid value for --disable-controllers: \"{name}\"; name each at most once of: {}",
                     valid.join(", ")
@@ -224,10 +238,14 @@ impl ServerArgs {
 /// Go's listen addresses: `:8085` is every interface.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix(':') {
-        let port = port.parse().map_err(|_| format!("`{text}` is no address: use host:port"))?;
+        let port = port
+            .parse()
+            .map_err(|_| format!("`{text}` is no address: use host:port"))?;
         return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
     }
-    text.replace("localhost:", "127.0.0.1:").parse().map_err(|_| format!("`{text}` is no address: use host:port"))
+    text.replace("localhost:", "127.0.0.1:")
+        .parse()
+        .map_err(|_| format!("`{text}` is no address: use host:port"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -249,7 +267,9 @@ mod tests {
     }
 
     fn parse(args: &[&str]) -> ServerArgs {
-        Program::try_parse_from(std::iter::once(&"velero").chain(args)).map(|p| p.server).unwrap_or_else(|e| panic!("{e}"))
+        Program::try_parse_from(std::iter::once(&"velero").chain(args))
+            .map(|p| p.server)
+            .unwrap_or_else(|e| panic!("{e}"))
     }
 
     #[test]
@@ -267,7 +287,11 @@ mod tests {
         assert_eq!(args.metrics_address.port(), 9999);
         assert_eq!(
             args.unused.given(),
-            [("fs-backup-timeout", "1h"), ("uploader-type", "kopia"), ("disable-informer-cache", "true")]
+            [
+                ("fs-backup-timeout", "1h"),
+                ("uploader-type", "kopia"),
+                ("disable-informer-cache", "true")
+            ]
         );
     }
 
@@ -283,7 +307,9 @@ mod tests {
             let error = parse(&["--disable-controllers", names]).enabled().err().unwrap();
             assert!(error.contains("--disable-controllers"), "{error}");
         }
-        assert!(!parse(&["--disable-controllers=restic-repo"]).enabled().unwrap()("backup-repo"));
+        assert!(!parse(&["--disable-controllers=restic-repo"]).enabled().unwrap()(
+            "backup-repo"
+        ));
     }
 
     #[test]

@@ -31,10 +31,10 @@ use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::served::{self, Served};
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::version;
+use crate::restore::request::Options as RestoreOptions;
 use crate::runtime::clock::{Clock as _, System};
 use crate::runtime::lease::LeaseConfig;
 use crate::runtime::{Controller, Manager, ObjectRef, Reconciler, SharedWatch, Watch, When};
-use crate::restore::request::Options as RestoreOptions;
 use crate::telemetry::metrics::Registry;
 use crate::telemetry::process::Telemetry;
 use crate::telemetry::velero::VeleroMetrics;
@@ -65,8 +65,8 @@ pub struct Connection {
 /// # Errors
 /// What kept it from starting, or ended it, with what to check.
 pub async fn run(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
-    let telemetry =
-        Telemetry::init("velero", args.log_level, args.log_format, Arc::new(|| System.now())).context("start the log")?;
+    let telemetry = Telemetry::init("velero", args.log_level, args.log_format, Arc::new(|| System.now()))
+        .context("start the log")?;
     tracing::info!(version = version::server(), "starting Velero server");
     for (flag, value) in args.unused.given() {
         tracing::warn!(flag, value, "this flag has no effect in this release");
@@ -80,19 +80,29 @@ pub async fn run(args: ServerArgs, connection: Connection) -> anyhow::Result<()>
 }
 
 async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
-    let Connection { cluster, engine, namespace } = connection;
+    let Connection {
+        cluster,
+        engine,
+        namespace,
+    } = connection;
     let client = cluster.client().clone();
     let enabled = args.enabled().map_err(anyhow::Error::msg)?;
     if args.client_qps.is_some_and(|qps| qps < 0.0) {
         bail!("client-qps must be positive");
     }
-    fs::create_dir_all(&args.scratch_dir)
-        .with_context(|| format!("create the scratch directory {}; check --scratch-dir", args.scratch_dir.display()))?;
+    fs::create_dir_all(&args.scratch_dir).with_context(|| {
+        format!(
+            "create the scratch directory {}; check --scratch-dir",
+            args.scratch_dir.display()
+        )
+    })?;
     Api::<Namespace>::all(client.clone())
         .get(&namespace)
         .await
         .with_context(|| format!("find namespace \"{namespace}\"; check --namespace and the server's rights"))?;
-    let discovery = Discovery::read(&cluster).await.context("ask the API server what it serves")?;
+    let discovery = Discovery::read(&cluster)
+        .await
+        .context("ask the API server what it serves")?;
     for (group, reason) in discovery.failed_groups() {
         tracing::warn!(group, reason, "an API group cannot be discovered; the others are used");
     }
@@ -108,13 +118,22 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             "these definitions do not keep conditions, so none are written; apply this release's manifests/crds for them"
         );
     }
-    let kubernetes = cluster.server_version().await.context("ask the API server for its version")?;
+    let kubernetes = cluster
+        .server_version()
+        .await
+        .context("ask the API server for its version")?;
     let key = token_key(&client, &namespace).await?;
 
     let registry = Registry::new();
-    let mut manager = Manager::new("velero", &registry)?.listen(args.metrics_address).events(client.clone()).lease(
-        LeaseConfig::new(client.clone(), &namespace, LEASE, &args.identity.clone().unwrap_or_else(identity)),
-    );
+    let mut manager = Manager::new("velero", &registry)?
+        .listen(args.metrics_address)
+        .events(client.clone())
+        .lease(LeaseConfig::new(
+            client.clone(),
+            &namespace,
+            LEASE,
+            &args.identity.clone().unwrap_or_else(identity),
+        ));
     let ports = Arc::new(Ports {
         cluster,
         engine,
@@ -125,7 +144,11 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         scratch: args.scratch_dir.clone(),
         served,
         metrics: VeleroMetrics::new(&registry)?,
-        settings: settings(&args, (kubernetes.git_version, kubernetes.major, kubernetes.minor), &enabled),
+        settings: settings(
+            &args,
+            (kubernetes.git_version, kubernetes.major, kubernetes.minor),
+            &enabled,
+        ),
     });
 
     let backups: SharedWatch<Backup> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
@@ -155,18 +178,23 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     );
     if enabled(Queue::NAME) {
         let queued = backups.clone();
-        manager.control(Controller::new(Queue::new(ports.clone(), backups.clone()), &backups).on(
-            &backups,
-            // A place that becomes free is for whoever waits.
-            move |_: &Backup| {
-                refs(&queued.list_where(|b| {
-                    matches!(b.status.phase(), BackupPhase::New | BackupPhase::Queued)
-                }))
-            },
-        ));
+        manager.control(
+            Controller::new(Queue::new(ports.clone(), backups.clone()), &backups).on(
+                &backups,
+                // A place that becomes free is for whoever waits.
+                move |_: &Backup| {
+                    refs(&queued.list_where(|b| matches!(b.status.phase(), BackupPhase::New | BackupPhase::Queued)))
+                },
+            ),
+        );
     }
     if enabled(Backups::NAME) {
-        let reconciler = Backups::new(ports.clone(), locations.clone(), backup_operations.clone(), running.clone());
+        let reconciler = Backups::new(
+            ports.clone(),
+            locations.clone(),
+            backup_operations.clone(),
+            running.clone(),
+        );
         manager.control(
             Controller::new(reconciler, &backups)
                 .workers(ports.settings.concurrent_backups.max(BUCKET_WORKERS))
@@ -182,7 +210,9 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             running.clone(),
         );
         manager.control(
-            Controller::new(reconciler, &restores).workers(BUCKET_WORKERS).operations(&restore_operations),
+            Controller::new(reconciler, &restores)
+                .workers(BUCKET_WORKERS)
+                .operations(&restore_operations),
         );
     }
     if enabled(Sync::NAME) {
@@ -199,14 +229,24 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         manager.control(Controller::new(StatusRequests::new(ports.clone()), &statuses).workers(BUCKET_WORKERS));
     }
 
-    let endpoint = Endpoint { ports: ports.clone(), finder, key, running };
+    let endpoint = Endpoint {
+        ports: ports.clone(),
+        finder,
+        key,
+        running,
+    };
     let address = args.artifact_address;
-    manager.task(When::Always, "artifacts", move |group| endpoint.clone().serve(address, group));
+    manager.task(When::Always, "artifacts", move |group| {
+        endpoint.clone().serve(address, group)
+    });
     manager.task(When::Always, "object counts", move |group| {
         let (ports, backups, restores) = (ports.clone(), backups.clone(), restores.clone());
         async move { count_objects(&ports, &backups, &restores, group).await }
     });
-    tracing::info!(service = SERVICE, "serving artifacts and metrics; waiting for the stores and the lease");
+    tracing::info!(
+        service = SERVICE,
+        "serving artifacts and metrics; waiting for the stores and the lease"
+    );
     manager.run().await?;
     Ok(())
 }
@@ -243,7 +283,11 @@ fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &d
         resource_timeout: args.resource_timeout,
         terminating_timeout: args.terminating_resource_timeout,
         validation_frequency: args.store_validation_frequency,
-        sync_period: if args.backup_sync_period.is_zero() { minute } else { args.backup_sync_period },
+        sync_period: if args.backup_sync_period.is_zero() {
+            minute
+        } else {
+            args.backup_sync_period
+        },
         volume_group_label: args.volume_group_snapshot_label_key.clone(),
         default_volumes_to_fs_backup: args.default_volumes_to_fs_backup,
         default_snapshot_move_data: args.default_snapshot_move_data,
@@ -256,7 +300,9 @@ fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &d
             managed_fields: args.restore_managed_fields,
             ..RestoreOptions::default()
         },
-        restore_spool_limit: args.restore_spool_limit.unwrap_or_else(|| scratch::spool_limit(&args.scratch_dir)),
+        restore_spool_limit: args
+            .restore_spool_limit
+            .unwrap_or_else(|| scratch::spool_limit(&args.scratch_dir)),
         log_level: args.log_level,
         log_format: args.log_format,
         kubernetes,
@@ -267,7 +313,9 @@ fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &d
 /// Who we are in the leader election: a restarted container of the same pod is the same (decision 8).
 fn identity() -> String {
     match (std::env::var("POD_UID"), std::env::var("CONTAINER_NAME")) {
-        (Ok(pod), container) if !pod.is_empty() => format!("{pod}_{}", container.unwrap_or_else(|_| "velero".to_owned())),
+        (Ok(pod), container) if !pod.is_empty() => {
+            format!("{pod}_{}", container.unwrap_or_else(|_| "velero".to_owned()))
+        }
         // Outside a pod nothing outlives the process.
         _ => format!("process_{}_{}", std::process::id(), uuid::Uuid::new_v4()),
     }
@@ -277,11 +325,20 @@ fn identity() -> String {
 async fn token_key(client: &kube::Client, namespace: &str) -> anyhow::Result<Key> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let read = |secret: Secret| {
-        let bytes = secret.data.and_then(|mut data| data.remove("key")).map(|b| b.0).unwrap_or_default();
-        Key::from_bytes(&bytes)
-            .with_context(|| format!("secret \"{TOKEN_SECRET}\" holds no key; delete it, a new one is made at the next start"))
+        let bytes = secret
+            .data
+            .and_then(|mut data| data.remove("key"))
+            .map(|b| b.0)
+            .unwrap_or_default();
+        Key::from_bytes(&bytes).with_context(|| {
+            format!("secret \"{TOKEN_SECRET}\" holds no key; delete it, a new one is made at the next start")
+        })
     };
-    if let Some(secret) = api.get_opt(TOKEN_SECRET).await.context("read the key of artifact tokens")? {
+    if let Some(secret) = api
+        .get_opt(TOKEN_SECRET)
+        .await
+        .context("read the key of artifact tokens")?
+    {
         return read(secret);
     }
     let key = Key::random();

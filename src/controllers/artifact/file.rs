@@ -59,7 +59,10 @@ mod tests {
             ("BackupResults", "backups/n/n-results.gz"),
             ("BackupVolumeInfos", "backups/n/n-volumeinfo.json.gz"),
             ("CSIBackupVolumeSnapshots", "backups/n/n-csi-volumesnapshots.json.gz"),
-            ("CSIBackupVolumeSnapshotContents", "backups/n/n-csi-volumesnapshotcontents.json.gz"),
+            (
+                "CSIBackupVolumeSnapshotContents",
+                "backups/n/n-csi-volumesnapshotcontents.json.gz",
+            ),
             ("RestoreLog", "restores/n/restore-n-logs.gz"),
             ("RestoreResults", "restores/n/restore-n-results.gz"),
             ("RestoreResourceList", "restores/n/restore-n-resource-list.json.gz"),

@@ -42,7 +42,15 @@ mod tests {
     fn what_was_written_is_read_and_a_bomb_is_not() {
         let packed = write(&vec!["x".repeat(1000)]).unwrap();
         assert_eq!(read::<Vec<String>>(&packed, 2000).unwrap()[0].len(), 1000);
-        assert!(read::<Vec<String>>(&packed, 500).unwrap_err().to_string().contains("500 bytes"));
-        assert!(read::<Option<Vec<String>>>(&write(&()).unwrap(), 10).unwrap().is_none(), "null is accepted");
+        assert!(
+            read::<Vec<String>>(&packed, 500)
+                .unwrap_err()
+                .to_string()
+                .contains("500 bytes")
+        );
+        assert!(
+            read::<Option<Vec<String>>>(&write(&()).unwrap(), 10).unwrap().is_none(),
+            "null is accepted"
+        );
     }
 }

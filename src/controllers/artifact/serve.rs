@@ -41,7 +41,10 @@ impl Running {
     pub fn add(&self, artifact: &Artifact, log: RunLog) -> RunningGuard {
         let key = artifact.key();
         self.lock().insert(key.clone(), log);
-        RunningGuard { running: self.clone(), key }
+        RunningGuard {
+            running: self.clone(),
+            key,
+        }
     }
 
     fn log(&self, key: &str) -> Option<RunLog> {
@@ -98,7 +101,9 @@ pub enum ServeError {
 impl Endpoint {
     /// The routes, without TLS.
     pub fn router(self) -> Router {
-        Router::new().route("/artifacts/{kind}/{name}", get(artifact)).with_state(self)
+        Router::new()
+            .route("/artifacts/{kind}/{name}", get(artifact))
+            .with_state(self)
     }
 
     /// Serves until the group is told to stop; transfers under way then have ten seconds.
@@ -128,7 +133,10 @@ async fn artifact(
     Path((kind, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let token = headers.get(HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = headers
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if let Err(refused) = endpoint.key.check(token, &kind, &name, endpoint.ports.clock.now()) {
         return text(StatusCode::FORBIDDEN, refused.to_string());
     }
@@ -145,7 +153,10 @@ async fn artifact(
         // The run has just ended: its log is in the bucket.
     }
     let Some(location) = endpoint.finder.location(&artifact) else {
-        return text(StatusCode::NOT_FOUND, format!("`{name}` or its storage location is not there"));
+        return text(
+            StatusCode::NOT_FOUND,
+            format!("`{name}` or its storage location is not there"),
+        );
     };
     let store = match location::open(&endpoint.ports, &location).await {
         Ok(store) => store,
@@ -159,9 +170,10 @@ async fn artifact(
             ];
             (headers, Body::from_stream(stream.map_err(std::io::Error::other))).into_response()
         }
-        Err(error) if error.is_not_found() => {
-            text(StatusCode::NOT_FOUND, format!("the storage location holds no `{}`", artifact.key()))
-        }
+        Err(error) if error.is_not_found() => text(
+            StatusCode::NOT_FOUND,
+            format!("the storage location holds no `{}`", artifact.key()),
+        ),
         Err(error) => text(StatusCode::BAD_GATEWAY, error.to_string()),
     }
 }

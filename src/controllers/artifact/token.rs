@@ -72,7 +72,9 @@ impl Key {
         let (until, mac) = token.split_once('.').ok_or(Refused::Malformed)?;
         let until: i64 = until.parse().map_err(|_| Refused::Malformed)?;
         let mac = BASE64.decode(mac).map_err(|_| Refused::Malformed)?;
-        self.mac(kind, name, until).verify_slice(&mac).map_err(|_| Refused::Wrong)?;
+        self.mac(kind, name, until)
+            .verify_slice(&mac)
+            .map_err(|_| Refused::Wrong)?;
         if now.as_second() >= until {
             return Err(Refused::Expired);
         }
@@ -108,7 +110,10 @@ mod tests {
         ] {
             assert_eq!(key.check(&token, kind, name, at(now)), verdict, "{kind} {name} {now}");
         }
-        assert_eq!(Key::random().check(&token, "BackupLog", "nightly", at(1)), Err(Refused::Wrong));
+        assert_eq!(
+            Key::random().check(&token, "BackupLog", "nightly", at(1)),
+            Err(Refused::Wrong)
+        );
     }
 
     #[test]
@@ -121,7 +126,16 @@ mod tests {
     #[test]
     fn garbage_is_refused() {
         let key = Key::random();
-        for token in ["", ".", "x", "12", "12.", "x.aaaa", "12.%%", "99999999999999999999.aaaa"] {
+        for token in [
+            "",
+            ".",
+            "x",
+            "12",
+            "12.",
+            "x.aaaa",
+            "12.%%",
+            "99999999999999999999.aaaa",
+        ] {
             assert!(key.check(token, "BackupLog", "n", at(0)).is_err(), "{token}");
         }
     }

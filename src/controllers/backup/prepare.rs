@@ -56,7 +56,8 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     FORMAT_VERSION.clone_into(&mut status.format_version);
     default_duration(&mut spec.ttl, settings.default_ttl);
     if spec.volume_group_snapshot_label_key.is_empty() {
-        spec.volume_group_snapshot_label_key.clone_from(&settings.volume_group_label);
+        spec.volume_group_snapshot_label_key
+            .clone_from(&settings.volume_group_label);
     }
     if spec.csi_snapshot_timeout.is_zero() {
         spec.csi_snapshot_timeout = GoDuration::from_secs(CSI_SNAPSHOT_TIMEOUT_SECS);
@@ -68,15 +69,21 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     if spec.default_volumes_to_restic == Some(true) {
         spec.default_volumes_to_fs_backup = Some(true);
     }
-    spec.default_volumes_to_fs_backup.get_or_insert(settings.default_volumes_to_fs_backup);
-    spec.snapshot_move_data.get_or_insert(settings.default_snapshot_move_data);
+    spec.default_volumes_to_fs_backup
+        .get_or_insert(settings.default_volumes_to_fs_backup);
+    spec.snapshot_move_data
+        .get_or_insert(settings.default_snapshot_move_data);
 
     let named = !spec.storage_location.is_empty();
     if !named {
         spec.storage_location = default_location(settings, facts.locations);
     }
     let label = names::label_value(&spec.storage_location);
-    backup.metadata.labels.get_or_insert_default().insert(labels::STORAGE_LOCATION.to_owned(), label);
+    backup
+        .metadata
+        .labels
+        .get_or_insert_default()
+        .insert(labels::STORAGE_LOCATION.to_owned(), label);
     errors.extend(location_errors(&spec.storage_location, named, facts.locations));
 
     let noted = backup.metadata.annotations.get_or_insert_default();
@@ -89,8 +96,10 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
         noted.insert(key.to_owned(), value.clone());
     }
     let resource_timeout = i64::try_from(settings.resource_timeout.as_secs()).unwrap_or(i64::MAX);
-    noted
-        .insert(annotations::RESOURCE_TIMEOUT.to_owned(), GoDuration::from_secs(resource_timeout).text().into_owned());
+    noted.insert(
+        annotations::RESOURCE_TIMEOUT.to_owned(),
+        GoDuration::from_secs(resource_timeout).text().into_owned(),
+    );
 
     match facts.excluded_by_label {
         // The label wins over a name in the includes, which upstream refuses (spec backup 22 C5).
@@ -119,7 +128,10 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
         exclude_snapshots(spec, &lists);
     }
     errors.extend(list_errors);
-    errors.extend(validation::backup_namespaces(&seen.spec.included_namespaces, &seen.spec.excluded_namespaces));
+    errors.extend(validation::backup_namespaces(
+        &seen.spec.included_namespaces,
+        &seen.spec.excluded_namespaces,
+    ));
     // An include list that the label has emptied stays empty on purpose: nothing is left to include.
     if seen.spec.included_namespaces.is_empty() {
         spec.included_namespaces = vec!["*".to_owned()];
@@ -127,7 +139,8 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
 
     if spec.label_selector.is_some() && !spec.or_label_selectors.is_empty() {
         errors.push(
-            "encountered labelSelector as well as orLabelSelectors in backup spec, only one can be specified".to_owned(),
+            "encountered labelSelector as well as orLabelSelectors in backup spec, only one can be specified"
+                .to_owned(),
         );
     }
 
@@ -236,8 +249,12 @@ mod tests {
         let broken = BackupStorageLocation::new("velero", "broken");
         let locations = [available("default"), Arc::new(read_only), Arc::new(broken)];
         let settings = settings();
-        let facts =
-            Facts { now: Timestamp::UNIX_EPOCH, settings: &settings, locations: &locations, excluded_by_label };
+        let facts = Facts {
+            now: Timestamp::UNIX_EPOCH,
+            settings: &settings,
+            locations: &locations,
+            excluded_by_label,
+        };
         let mut backup = Backup::new("velero", "b");
         change(&mut backup);
         prepare(&backup, &facts)
@@ -246,7 +263,12 @@ mod tests {
     #[test]
     fn an_empty_spec_is_completed_as_upstream_completes_it() {
         let backup = prepared(|_| ());
-        assert_eq!(*backup.status.phase(), BackupPhase::InProgress, "{:?}", backup.status.validation_errors);
+        assert_eq!(
+            *backup.status.phase(),
+            BackupPhase::InProgress,
+            "{:?}",
+            backup.status.validation_errors
+        );
         let spec = &backup.spec;
         assert_eq!(spec.ttl.text(), "720h0m0s");
         assert_eq!(spec.csi_snapshot_timeout.text(), "10m0s");
@@ -280,8 +302,12 @@ mod tests {
         );
         assert_eq!(*backup.status.phase(), BackupPhase::FailedValidation);
         assert!(backup.status.start_timestamp.is_none());
-        let starts: Vec<_> =
-            backup.status.validation_errors.iter().map(|e| e.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+        let starts: Vec<_> = backup
+            .status
+            .validation_errors
+            .iter()
+            .map(|e| e.split(' ').take(3).collect::<Vec<_>>().join(" "))
+            .collect();
         assert_eq!(
             starts,
             [
@@ -305,7 +331,11 @@ mod tests {
             ("nowhere", "'nowhere' was not found"),
         ] {
             let backup = prepared(|b| location.clone_into(&mut b.spec.storage_location));
-            assert!(backup.status.validation_errors[0].contains(text), "{:?}", backup.status.validation_errors);
+            assert!(
+                backup.status.validation_errors[0].contains(text),
+                "{:?}",
+                backup.status.validation_errors
+            );
         }
     }
 

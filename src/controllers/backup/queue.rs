@@ -59,7 +59,11 @@ impl Reconciler for Queue {
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         let settings = &self.ports.settings;
-        let places = if settings.runs_backups { settings.concurrent_backups } else { 0 };
+        let places = if settings.runs_backups {
+            settings.concurrent_backups
+        } else {
+            0
+        };
         let mut wanted = (*seen).clone();
         match step(&seen, &self.watch.list(), places) {
             Step::Leave => return Ok(Next::Resync),
@@ -84,7 +88,11 @@ fn order(backup: &Backup) -> (bool, Option<jiff::Timestamp>, Option<&str>) {
     let meta = &backup.metadata;
     // One that is queued already stands before one that has only just come.
     let queued = *backup.status.phase() == BackupPhase::Queued;
-    (!queued, meta.creation_timestamp.as_ref().map(|t| t.0), meta.name.as_deref())
+    (
+        !queued,
+        meta.creation_timestamp.as_ref().map(|t| t.0),
+        meta.name.as_deref(),
+    )
 }
 
 fn waits(backup: &Backup) -> bool {
@@ -125,14 +133,23 @@ mod tests {
 
     #[test]
     fn free_places_go_to_those_who_wait_longest_and_the_others_know_their_place() {
-        let all = [backup("c", 3, ""), backup("a", 1, "New"), backup("b", 2, ""), backup("done", 0, "Completed")];
+        let all = [
+            backup("c", 3, ""),
+            backup("a", 1, "New"),
+            backup("b", 2, ""),
+            backup("done", 0, "Completed"),
+        ];
         assert_eq!(steps(&all, 1), [Step::Wait(3), Step::Start, Step::Wait(2), Step::Leave]);
         assert_eq!(steps(&all, 2), [Step::Wait(3), Step::Start, Step::Start, Step::Leave]);
     }
 
     #[test]
     fn running_and_promised_places_are_taken_whatever_process_gave_them() {
-        let all = [backup("a", 1, "InProgress"), backup("b", 2, "ReadyToStart"), backup("c", 3, "")];
+        let all = [
+            backup("a", 1, "InProgress"),
+            backup("b", 2, "ReadyToStart"),
+            backup("c", 3, ""),
+        ];
         assert_eq!(steps(&all, 2)[2], Step::Wait(1));
         assert_eq!(steps(&all, 3)[2], Step::Start);
     }

@@ -66,7 +66,12 @@ impl Backups {
         operations: BackupOperations,
         running: Running,
     ) -> Self {
-        Self { ports, locations, operations, running }
+        Self {
+            ports,
+            locations,
+            operations,
+            running,
+        }
     }
 
     async fn write(&self, seen: &Backup, wanted: &Backup) -> Result<bool, Error> {
@@ -88,7 +93,9 @@ impl Backups {
         if self.write(seen, &wanted).await? {
             let schedule = schedule_of(seen);
             if invalid {
-                self.ports.metrics.backup_ended(schedule, Counted::FailedValidation, 0, None);
+                self.ports
+                    .metrics
+                    .backup_ended(schedule, Counted::FailedValidation, 0, None);
             } else {
                 self.ports.metrics.backup_started(schedule);
             }
@@ -100,7 +107,10 @@ impl Backups {
     async fn namespaces_excluded_by_label(&self) -> Result<Vec<String>, String> {
         let api: Api<Namespace> = Api::all(self.ports.cluster.client().clone());
         let selector = format!("{}=true", labels::EXCLUDE_FROM_BACKUP);
-        let found = api.list_metadata(&ListParams::default().labels(&selector)).await.map_err(|e| e.to_string())?;
+        let found = api
+            .list_metadata(&ListParams::default().labels(&selector))
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(found.items.into_iter().filter_map(|n| n.metadata.name).collect())
     }
 
@@ -110,7 +120,10 @@ impl Backups {
         match self.operations.get(&uid) {
             None => self.start(seen),
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
-            Some(Seen::Running { progress: Some(progress), .. }) => {
+            Some(Seen::Running {
+                progress: Some(progress),
+                ..
+            }) => {
                 let mut wanted = (**seen).clone();
                 wanted.status.progress = Some(forward(seen.status.progress.as_ref(), progress));
                 // A conflict is no loss: the next progress comes in a second.
@@ -149,7 +162,10 @@ impl Backups {
             backup: Arc::clone(seen),
             location,
         };
-        match self.operations.start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle)) {
+        match self
+            .operations
+            .start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle))
+        {
             Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
             Start::Closed => Ok(Next::In(AGAIN)),
         }
@@ -158,7 +174,10 @@ impl Backups {
     /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
     async fn record(&self, seen: &Backup, ended: &BackupStatus, archive: u64) -> Result<bool, Error> {
         let mut wanted = seen.clone();
-        wanted.status = BackupStatus { conditions: seen.status.conditions.clone(), ..ended.clone() };
+        wanted.status = BackupStatus {
+            conditions: seen.status.conditions.clone(),
+            ..ended.clone()
+        };
         conditions(&mut wanted.status, self.ports.clock.now());
         let written = self.ports.write(seen, &wanted).await?;
         if written == Written::Done {
@@ -170,7 +189,9 @@ impl Backups {
             };
             let second = |t: &Option<crate::api::Time>| t.as_ref().map(|t| t.0.as_second());
             let end = second(&wanted.status.completion_timestamp);
-            let took = second(&wanted.status.start_timestamp).zip(end).map(|(start, end)| end - start);
+            let took = second(&wanted.status.start_timestamp)
+                .zip(end)
+                .map(|(start, end)| end - start);
             let unsigned = |n: i64| u64::try_from(n).unwrap_or_default();
             let items = wanted.status.progress.as_ref().map_or(0, |p| unsigned(p.total_items));
             self.ports.metrics.backup_ran(
@@ -180,7 +201,9 @@ impl Backups {
                 unsigned(wanted.status.errors),
                 unsigned(wanted.status.warnings),
             );
-            self.ports.metrics.backup_ended(schedule, counted, end.unwrap_or_default(), took);
+            self.ports
+                .metrics
+                .backup_ended(schedule, counted, end.unwrap_or_default(), took);
         }
         Ok(written != Written::Conflict)
     }
@@ -215,7 +238,12 @@ fn forward(shown: Option<&BackupProgress>, now: BackupProgress) -> BackupProgres
 }
 
 fn schedule_of(backup: &Backup) -> &str {
-    backup.metadata.labels.as_ref().and_then(|l| l.get(labels::SCHEDULE_NAME)).map_or("", String::as_str)
+    backup
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|l| l.get(labels::SCHEDULE_NAME))
+        .map_or("", String::as_str)
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
@@ -233,7 +261,14 @@ fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
     } else {
         status.validation_errors.join("; ")
     };
-    condition::set(&mut status.conditions, "Validated", validated, &phase, why.clone(), &now);
+    condition::set(
+        &mut status.conditions,
+        "Validated",
+        validated,
+        &phase,
+        why.clone(),
+        &now,
+    );
     condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
 }
 
@@ -243,7 +278,10 @@ mod tests {
 
     #[test]
     fn progress_never_goes_back_though_a_resumed_run_begins_at_nothing() {
-        let progress = |total_items, items_backed_up| BackupProgress { total_items, items_backed_up };
+        let progress = |total_items, items_backed_up| BackupProgress {
+            total_items,
+            items_backed_up,
+        };
         assert_eq!(forward(None, progress(5, 1)), progress(5, 1));
         assert_eq!(forward(Some(&progress(9, 7)), progress(5, 1)), progress(9, 7));
         assert_eq!(forward(Some(&progress(9, 7)), progress(12, 8)), progress(12, 8));
@@ -251,10 +289,16 @@ mod tests {
 
     #[test]
     fn conditions_tell_the_phase_and_why() {
-        let mut status = BackupStatus { phase: Some(BackupPhase::FailedValidation), ..BackupStatus::default() };
+        let mut status = BackupStatus {
+            phase: Some(BackupPhase::FailedValidation),
+            ..BackupStatus::default()
+        };
         status.validation_errors = vec!["a".to_owned(), "b".to_owned()];
         conditions(&mut status, jiff::Timestamp::UNIX_EPOCH);
         let completed = condition::find(&status.conditions, "Completed").unwrap();
-        assert_eq!((completed.status.as_str(), completed.message.as_str()), ("False", "a; b"));
+        assert_eq!(
+            (completed.status.as_str(), completed.message.as_str()),
+            ("False", "a; b")
+        );
     }
 }

@@ -109,7 +109,9 @@ impl Job {
             Ok(log) => log,
             Err(error) => return Ended::Again(format!("opening the backup's log failed: {error}")),
         };
-        let _readable = self.running.add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
+        let _readable = self
+            .running
+            .add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
         match self.attempt(&log, &handle).await {
             Ok(ended) => ended,
             Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
@@ -140,7 +142,10 @@ impl Job {
             return Ok(Ended::Final(Box::new(sealed.status), size));
         }
         if uploads.attempts() > 0 {
-            log.info(format!("Backup was resumed: begun {} time(s) before, it did not end", uploads.attempts()));
+            log.info(format!(
+                "Backup was resumed: begun {} time(s) before, it did not end",
+                uploads.attempts()
+            ));
         }
         uploads.take_over(&store).await?;
 
@@ -160,7 +165,10 @@ impl Job {
 
         let found = archive_size(&store, self.name()).await?;
         if found != archive.size {
-            return Err(Broken::NotAsWritten { written: archive.size, found });
+            return Err(Broken::NotAsWritten {
+                written: archive.size,
+                found,
+            });
         }
         self.seal(&store, &status).await?;
         uploads.close().await?;
@@ -220,7 +228,11 @@ impl Job {
     fn status(&self, log: &RunLog, report: &Report) -> BackupStatus {
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
-        status.phase = Some(if errors > 0 { BackupPhase::PartiallyFailed } else { BackupPhase::Completed });
+        status.phase = Some(if errors > 0 {
+            BackupPhase::PartiallyFailed
+        } else {
+            BackupPhase::Completed
+        });
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.progress = Some(shown(report.saved, report.saved));
@@ -249,7 +261,9 @@ impl Job {
         ] {
             store.put(&file.key(name), content).await?;
         }
-        uploads.put_file(store, &BackupFile::ResourceList.key(name), report.resource_list).await?;
+        uploads
+            .put_file(store, &BackupFile::ResourceList.key(name), report.resource_list)
+            .await?;
         log.info(format!("Backed up a total of {} items", report.saved));
         let finished = log.finish()?;
         Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
@@ -260,7 +274,10 @@ impl Job {
         let mut sealed = (*self.backup).clone();
         sealed.status = status.clone();
         let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
-        match store.put_if_absent(&BackupFile::Metadata.key(self.name()), text.into()).await? {
+        match store
+            .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
+            .await?
+        {
             PutOutcome::Created => Ok(()),
             // Ours, by a request whose answer was lost; or somebody else's.
             PutOutcome::Exists => self.sealed(store).await.map(|_| ()),
@@ -292,19 +309,32 @@ impl Job {
             uploads.take_over(&store).await?;
             // An archive that was finished but could not be followed by the rest is of no use to anybody.
             store.delete(&BackupFile::Contents.key(self.name())).await?;
-            store.put(&BackupFile::Results.key(self.name()), json_gz::write(&results::of_log(log))?).await?;
-            uploads.put_file(&store, &BackupFile::Log.key(self.name()), log.finish()?).await?;
+            store
+                .put(
+                    &BackupFile::Results.key(self.name()),
+                    json_gz::write(&results::of_log(log))?,
+                )
+                .await?;
+            uploads
+                .put_file(&store, &BackupFile::Log.key(self.name()), log.finish()?)
+                .await?;
         }
         Ok(uploads.close().await?)
     }
 }
 
 async fn archive_size(store: &Store, name: &str) -> Result<u64, StoreError> {
-    Ok(store.head(&BackupFile::Contents.key(name)).await?.map_or(0, |info| info.size))
+    Ok(store
+        .head(&BackupFile::Contents.key(name))
+        .await?
+        .map_or(0, |info| info.size))
 }
 
 fn shown(saved: u64, expected: u64) -> BackupProgress {
-    BackupProgress { total_items: signed(expected), items_backed_up: signed(saved) }
+    BackupProgress {
+        total_items: signed(expected),
+        items_backed_up: signed(saved),
+    }
 }
 
 fn signed(count: u64) -> i64 {

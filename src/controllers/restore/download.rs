@@ -38,7 +38,14 @@ pub async fn spool(store: &Store, key: &str, scratch: &Path, options: Options) -
     let (sender, pieces) = mpsc::channel(PIECES);
     let scratch = scratch.to_owned();
     let unpack = tokio::task::spawn_blocking(move || {
-        Spool::fill(Pieces { pieces, current: Bytes::new() }, &scratch, &options)
+        Spool::fill(
+            Pieces {
+                pieces,
+                current: Bytes::new(),
+            },
+            &scratch,
+            &options,
+        )
     });
     let mut broken = None;
     while let Some(piece) = stream.next().await {

@@ -45,7 +45,9 @@ pub enum Error {
     #[error("removing the restore's files failed: {0}")]
     LocationUnusable(#[from] LocationError),
     /// The location with the files of a deleted restore is not available.
-    #[error("the restore's files cannot be removed while storage location `{0}` is unavailable; check `velero backup-location get`")]
+    #[error(
+        "the restore's files cannot be removed while storage location `{0}` is unavailable; check `velero backup-location get`"
+    )]
     LocationUnavailable(String),
 }
 
@@ -76,7 +78,13 @@ impl Restores {
         operations: RestoreOperations,
         running: Running,
     ) -> Self {
-        Self { ports, backups, locations, operations, running }
+        Self {
+            ports,
+            backups,
+            locations,
+            operations,
+            running,
+        }
     }
 
     async fn write(&self, seen: &Restore, wanted: &Restore) -> Result<bool, Error> {
@@ -124,7 +132,10 @@ impl Restores {
         match self.operations.get(&uid) {
             None => self.start(seen),
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
-            Some(Seen::Running { progress: Some(progress), .. }) => {
+            Some(Seen::Running {
+                progress: Some(progress),
+                ..
+            }) => {
                 let mut wanted = (**seen).clone();
                 wanted.status.progress = Some(forward(seen.status.progress.as_ref(), progress));
                 self.write(seen, &wanted).await?;
@@ -160,7 +171,10 @@ impl Restores {
             backup,
             location,
         };
-        match self.operations.start_if_absent(&uid_of(&**seen), &key, "restore", |handle| job.run(handle)) {
+        match self
+            .operations
+            .start_if_absent(&uid_of(&**seen), &key, "restore", |handle| job.run(handle))
+        {
             Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
             Start::Closed => Ok(Next::In(AGAIN)),
         }
@@ -168,7 +182,10 @@ impl Restores {
 
     async fn record(&self, seen: &Restore, ended: &RestoreStatus) -> Result<bool, Error> {
         let mut wanted = seen.clone();
-        wanted.status = RestoreStatus { conditions: seen.status.conditions.clone(), ..ended.clone() };
+        wanted.status = RestoreStatus {
+            conditions: seen.status.conditions.clone(),
+            ..ended.clone()
+        };
         conditions(&mut wanted.status, self.ports.clock.now());
         let written = self.ports.write(seen, &wanted).await?;
         if written == Written::Done {
@@ -206,7 +223,9 @@ impl Restores {
                 return Err(Error::LocationUnavailable(name));
             }
             let store = location::open(&self.ports, &location).await?;
-            store.delete_prefix(&layout::restore_dir(seen.metadata.name.as_deref().unwrap_or_default())).await?;
+            store
+                .delete_prefix(&layout::restore_dir(seen.metadata.name.as_deref().unwrap_or_default()))
+                .await?;
         }
         let mut wanted = seen.clone();
         if let Some(finalizers) = &mut wanted.metadata.finalizers {
@@ -244,12 +263,21 @@ impl Reconciler for Restores {
 }
 
 fn guarded(restore: &Restore) -> bool {
-    restore.metadata.finalizers.iter().flatten().any(|f| f == RESTORE_EXTERNAL_RESOURCES)
+    restore
+        .metadata
+        .finalizers
+        .iter()
+        .flatten()
+        .any(|f| f == RESTORE_EXTERNAL_RESOURCES)
 }
 
 fn guard(restore: &mut Restore) {
     if !guarded(restore) {
-        restore.metadata.finalizers.get_or_insert_default().push(RESTORE_EXTERNAL_RESOURCES.to_owned());
+        restore
+            .metadata
+            .finalizers
+            .get_or_insert_default()
+            .push(RESTORE_EXTERNAL_RESOURCES.to_owned());
     }
 }
 
@@ -277,6 +305,13 @@ fn conditions(status: &mut RestoreStatus, now: jiff::Timestamp) {
     } else {
         status.validation_errors.join("; ")
     };
-    condition::set(&mut status.conditions, "Validated", validated, &phase, why.clone(), &now);
+    condition::set(
+        &mut status.conditions,
+        "Validated",
+        validated,
+        &phase,
+        why.clone(),
+        &now,
+    );
     condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
 }

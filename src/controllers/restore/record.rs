@@ -36,7 +36,12 @@ fn key(restore: &str) -> String {
 impl<'a> Keeper<'a> {
     /// Keeps into this record.
     pub fn new(ports: &'a Ports, store: &'a Store, restore: &'a str, record: Record) -> Self {
-        Self { ports, store, restore, record: Mutex::new(record) }
+        Self {
+            ports,
+            store,
+            restore,
+            record: Mutex::new(record),
+        }
     }
 
     /// What a predecessor kept.
@@ -76,7 +81,10 @@ impl LedgerSink for Keeper<'_> {
             let part = if ledger.len() <= MAX_BYTES {
                 ledger.to_vec()
             } else {
-                self.store.put(&key(self.restore), ledger).await.map_err(|e| failed(&e))?;
+                self.store
+                    .put(&key(self.restore), ledger)
+                    .await
+                    .map_err(|e| failed(&e))?;
                 if record.part(PART) == Some(IN_BUCKET) {
                     return Ok(());
                 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
-use crate::archive::spool::Options as SpoolOptions;
 use crate::archive::reader::Limits;
+use crate::archive::spool::Options as SpoolOptions;
 use crate::restore::actions;
 use crate::restore::engine::{self, Deps, Fatal};
 use crate::restore::ledger::Ledger;
@@ -104,7 +104,10 @@ impl Job {
             Ok(log) => log,
             Err(error) => return Ended::Again(format!("opening the restore's log failed: {error}")),
         };
-        let _readable = self.running.add(&Artifact::Restore(RestoreFile::Log, self.name().to_owned()), log.clone());
+        let _readable = self.running.add(
+            &Artifact::Restore(RestoreFile::Log, self.name().to_owned()),
+            log.clone(),
+        );
         match self.attempt(&log, &handle).await {
             Ok(ended) => ended,
             Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
@@ -137,7 +140,9 @@ impl Job {
                     ledger
                 }
                 Err(error) => {
-                    log.warn(format!("the record of an earlier attempt is of no use, beginning anew: {error}"));
+                    log.warn(format!(
+                        "the record of an earlier attempt is of no use, beginning anew: {error}"
+                    ));
                     Ledger::new(&request.archive)
                 }
             },
@@ -156,10 +161,19 @@ impl Job {
     async fn request(&self, store: &Store) -> Result<Request, Broken> {
         let backup = self.restore.spec.backup_name.as_str();
         let settings = &self.ports.settings;
-        let options = SpoolOptions { limits: Limits::default(), spool: settings.restore_spool_limit, versioned: false };
+        let options = SpoolOptions {
+            limits: Limits::default(),
+            spool: settings.restore_spool_limit,
+            versioned: false,
+        };
         let key = BackupFile::Contents.key(backup);
         let archive = download::spool(store, &key, &self.ports.scratch, options).await?;
-        let started = self.restore.status.start_timestamp.as_ref().map_or_else(|| self.ports.clock.now(), |t| t.0);
+        let started = self
+            .restore
+            .status
+            .start_timestamp
+            .as_ref()
+            .map_or_else(|| self.ports.clock.now(), |t| t.0);
         Ok(Request {
             name: self.name().to_owned(),
             namespace: self.restore.metadata.namespace.clone().unwrap_or_default(),
@@ -181,7 +195,10 @@ impl Job {
         keeper: &Keeper<'_>,
     ) -> Result<Report, Broken> {
         let on_progress = |now: Progress| {
-            handle.progress(RestoreProgress { total_items: signed(now.total), items_restored: signed(now.restored) });
+            handle.progress(RestoreProgress {
+                total_items: signed(now.total),
+                items_restored: signed(now.restored),
+            });
         };
         let deps = Deps {
             cluster: self.ports.engine.clone(),
@@ -196,9 +213,16 @@ impl Job {
         let mut status = self.restore.status.clone();
         status.warnings = signed(report.messages.warnings);
         status.errors = signed(report.messages.errors);
-        status.phase = Some(if report.messages.errors > 0 { RestorePhase::PartiallyFailed } else { RestorePhase::Completed });
+        status.phase = Some(if report.messages.errors > 0 {
+            RestorePhase::PartiallyFailed
+        } else {
+            RestorePhase::Completed
+        });
         let restored = signed(report.progress.restored);
-        status.progress = Some(RestoreProgress { total_items: restored, items_restored: restored });
+        status.progress = Some(RestoreProgress {
+            total_items: restored,
+            items_restored: restored,
+        });
         status.completion_timestamp = Some(time(self.ports.clock.now()));
         status.hook_status.get_or_insert_default();
         status
@@ -223,7 +247,9 @@ impl Job {
             store.put(&file.key(name), content).await?;
         }
         log.info("restore completed");
-        Ok(uploads.put_file(store, &RestoreFile::Log.key(name), log.finish()?).await?)
+        Ok(uploads
+            .put_file(store, &RestoreFile::Log.key(name), log.finish()?)
+            .await?)
     }
 
     /// A run that is over before it did anything, or that cannot be gone on with. Its log goes to the bucket if that can be
@@ -247,8 +273,12 @@ impl Job {
         let mut uploads = Uploads::new(&self.ports, keeper.into_record().await?);
         uploads.take_over(&store).await?;
         let results = super::super::results::of_log(log);
-        store.put(&RestoreFile::Results.key(self.name()), json_gz::write(&results)?).await?;
-        uploads.put_file(&store, &RestoreFile::Log.key(self.name()), log.finish()?).await?;
+        store
+            .put(&RestoreFile::Results.key(self.name()), json_gz::write(&results)?)
+            .await?;
+        uploads
+            .put_file(&store, &RestoreFile::Log.key(self.name()), log.finish()?)
+            .await?;
         Ok(uploads.close().await?)
     }
 }

@@ -61,7 +61,8 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
     errors.extend(mapping_errors(seen));
     if spec.label_selector.is_some() && !spec.or_label_selectors.is_empty() {
         errors.push(
-            "encountered labelSelector as well as orLabelSelectors in restore spec, only one can be specified".to_owned(),
+            "encountered labelSelector as well as orLabelSelectors in restore spec, only one can be specified"
+                .to_owned(),
         );
     }
     if let Err(error) = spec.item_operation_timeout.value() {
@@ -69,7 +70,10 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
     }
     errors.extend(unsupported(&seen.spec));
     if !matches!(spec.existing_resource_policy.as_str(), "" | "none" | "update") {
-        errors.push(format!("Invalid ExistingResourcePolicy: {}", spec.existing_resource_policy));
+        errors.push(format!(
+            "Invalid ExistingResourcePolicy: {}",
+            spec.existing_resource_policy
+        ));
     }
     if let Err(reasons) = source(&mut restore, facts) {
         errors.extend(reasons);
@@ -98,9 +102,13 @@ fn mapping_errors(restore: &Restore) -> Vec<String> {
         .iter()
         .filter_map(|(from, to)| {
             if from.is_empty() || to.is_empty() {
-                Some(format!("invalid namespace mapping '{from}:{to}': both sides must name a namespace"))
+                Some(format!(
+                    "invalid namespace mapping '{from}:{to}': both sides must name a namespace"
+                ))
             } else if !is_dns_label(to) {
-                Some(format!("invalid namespace mapping '{from}:{to}': '{to}' is not a legal namespace name"))
+                Some(format!(
+                    "invalid namespace mapping '{from}:{to}': '{to}' is not a legal namespace name"
+                ))
             } else {
                 None
             }
@@ -136,7 +144,11 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
         )]);
     };
     let location_name = &backup.spec.storage_location;
-    let Some(location) = facts.locations.iter().find(|l| l.metadata.name.as_ref() == Some(location_name)) else {
+    let Some(location) = facts
+        .locations
+        .iter()
+        .find(|l| l.metadata.name.as_ref() == Some(location_name))
+    else {
         return Err(vec![format!(
             "Error retrieving backup: can't find the storage location {namespace}/{location_name} of backup {name}: backupstoragelocations.velero.io \"{location_name}\" not found"
         )]);
@@ -153,15 +165,23 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
             )]);
         }
         BackupPhase::FailedValidation => {
-            return Err(vec![format!("Error retrieving backup: backup {name} is FailedValidation: it saved nothing")]);
+            return Err(vec![format!(
+                "Error retrieving backup: backup {name} is FailedValidation: it saved nothing"
+            )]);
         }
         _ => {}
     }
     if !location.is_available() {
-        return Err(vec![format!("The BSL {location_name} is unavailable, cannot retrieve the backup")]);
+        return Err(vec![format!(
+            "The BSL {location_name} is unavailable, cannot retrieve the backup"
+        )]);
     }
     if spec.schedule_name.is_empty()
-        && let Some(schedule) = backup.metadata.labels.as_ref().and_then(|l| l.get(labels::SCHEDULE_NAME))
+        && let Some(schedule) = backup
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|l| l.get(labels::SCHEDULE_NAME))
     {
         spec.schedule_name.clone_from(schedule);
     }
@@ -170,7 +190,11 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
 
 fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<String>> {
     let of_schedule = |b: &&Arc<Backup>| {
-        b.metadata.labels.as_ref().and_then(|l| l.get(labels::SCHEDULE_NAME)).is_some_and(|s| s == schedule)
+        b.metadata
+            .labels
+            .as_ref()
+            .and_then(|l| l.get(labels::SCHEDULE_NAME))
+            .is_some_and(|s| s == schedule)
     };
     let mut candidates = backups.iter().filter(of_schedule).peekable();
     if candidates.peek().is_none() {
@@ -213,7 +237,12 @@ mod tests {
         ];
         let locations = [available("default")];
         let settings = settings();
-        let facts = Facts { now: Timestamp::UNIX_EPOCH, settings: &settings, backups: &backups, locations: &locations };
+        let facts = Facts {
+            now: Timestamp::UNIX_EPOCH,
+            settings: &settings,
+            backups: &backups,
+            locations: &locations,
+        };
         let mut restore = Restore::new("velero", "r");
         change(&mut restore);
         validate(&restore, &facts)
@@ -222,7 +251,12 @@ mod tests {
     #[test]
     fn a_good_restore_is_completed_and_begins() {
         let restore = validated(|r| "good".clone_into(&mut r.spec.backup_name));
-        assert_eq!(*restore.status.phase(), RestorePhase::InProgress, "{:?}", restore.status.validation_errors);
+        assert_eq!(
+            *restore.status.phase(),
+            RestorePhase::InProgress,
+            "{:?}",
+            restore.status.validation_errors
+        );
         assert_eq!(restore.spec.excluded_resources, NON_RESTORABLE);
         assert_eq!(restore.spec.item_operation_timeout.text(), "4h0m0s");
         assert!(restore.status.start_timestamp.is_some());
@@ -240,26 +274,58 @@ mod tests {
     fn what_cannot_be_restored_is_refused_with_its_reason() {
         let rows: [(&str, fn(&mut Restore), &str); 9] = [
             ("no source", |_| (), "Either a backup or schedule"),
-            ("both", |r| {
-                "good".clone_into(&mut r.spec.backup_name);
-                "daily".clone_into(&mut r.spec.schedule_name);
-            }, "Either a backup or schedule"),
-            ("gone", |r| "none".clone_into(&mut r.spec.backup_name), "can't find backup velero/none"),
-            ("unfinished", |r| "running".clone_into(&mut r.spec.backup_name), "wait until it has completed"),
-            ("being deleted", |r| "going".clone_into(&mut r.spec.backup_name), "is being deleted"),
-            ("no schedule", |r| "x".clone_into(&mut r.spec.schedule_name), "No backups found for schedule"),
-            ("policy", |r| {
-                "good".clone_into(&mut r.spec.backup_name);
-                "replace".clone_into(&mut r.spec.existing_resource_policy);
-            }, "Invalid ExistingResourcePolicy: replace"),
-            ("nodes", |r| {
-                "good".clone_into(&mut r.spec.backup_name);
-                r.spec.included_resources = vec!["nodes".to_owned()];
-            }, "nodes are non-restorable resources"),
-            ("mapping", |r| {
-                "good".clone_into(&mut r.spec.backup_name);
-                r.spec.namespace_mapping = [("a".to_owned(), "Not Legal".to_owned())].into();
-            }, "is not a legal namespace name"),
+            (
+                "both",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    "daily".clone_into(&mut r.spec.schedule_name);
+                },
+                "Either a backup or schedule",
+            ),
+            (
+                "gone",
+                |r| "none".clone_into(&mut r.spec.backup_name),
+                "can't find backup velero/none",
+            ),
+            (
+                "unfinished",
+                |r| "running".clone_into(&mut r.spec.backup_name),
+                "wait until it has completed",
+            ),
+            (
+                "being deleted",
+                |r| "going".clone_into(&mut r.spec.backup_name),
+                "is being deleted",
+            ),
+            (
+                "no schedule",
+                |r| "x".clone_into(&mut r.spec.schedule_name),
+                "No backups found for schedule",
+            ),
+            (
+                "policy",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    "replace".clone_into(&mut r.spec.existing_resource_policy);
+                },
+                "Invalid ExistingResourcePolicy: replace",
+            ),
+            (
+                "nodes",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    r.spec.included_resources = vec!["nodes".to_owned()];
+                },
+                "nodes are non-restorable resources",
+            ),
+            (
+                "mapping",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    r.spec.namespace_mapping = [("a".to_owned(), "Not Legal".to_owned())].into();
+                },
+                "is not a legal namespace name",
+            ),
         ];
         for (case, change, text) in rows {
             let restore = validated(change);

@@ -75,7 +75,10 @@ async fn list<T: DeserializeOwned>(store: &Store, key: &str) -> Result<Vec<T>, V
     match store.get(key, MAX_FILE).await {
         Ok(packed) => json_gz::read::<Option<Vec<T>>>(&packed, MAX_FILE)
             .map(Option::unwrap_or_default)
-            .map_err(|source| VolumesError::Unreadable { key: key.to_owned(), source }),
+            .map_err(|source| VolumesError::Unreadable {
+                key: key.to_owned(),
+                source,
+            }),
         Err(error) if error.is_not_found() => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }

@@ -6,14 +6,23 @@ use super::{ActionError, BuiltIn, Input, ItemId, Output};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::metadata;
 
-pub(super) const ACTION: BuiltIn =
-    BuiltIn { name: "velero.io/add-pvc-from-pod", resources: &["pods"], label: None, execute };
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/add-pvc-from-pod",
+    resources: &["pods"],
+    label: None,
+    execute,
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
-    let Some(namespace) = metadata::field(input.original, "namespace") else { return Ok(Output::default()) };
+    let Some(namespace) = metadata::field(input.original, "namespace") else {
+        return Ok(Output::default());
+    };
     let volumes = item.pointer("/spec/volumes").and_then(Value::as_array);
-    let claims = volumes.into_iter().flatten().filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str());
+    let claims = volumes
+        .into_iter()
+        .flatten()
+        .filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str());
     let item = |claim| ItemId::namespaced(GroupResource::new("", "persistentvolumeclaims"), namespace, claim);
     Ok(Output::after(claims.map(item).collect()))
 }
@@ -43,7 +52,10 @@ mod tests {
             let pod = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"volumes": volumes}});
             let (item, output) = run(&ACTION, &Restoration::default(), &World::default(), &pod);
             let additional: Vec<String> = output.unwrap().additional.iter().map(ToString::to_string).collect();
-            assert_eq!((additional, item), (expected.into_iter().map(String::from).collect(), pod));
+            assert_eq!(
+                (additional, item),
+                (expected.into_iter().map(String::from).collect(), pod)
+            );
         }
     }
 }

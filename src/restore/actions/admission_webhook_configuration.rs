@@ -16,13 +16,18 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    if item.get("apiVersion").is_some_and(|version| version == "admissionregistration.k8s.io/v1")
+    if item
+        .get("apiVersion")
+        .is_some_and(|version| version == "admissionregistration.k8s.io/v1")
         && let Some(webhooks) = item.get_mut("webhooks").and_then(Value::as_array_mut)
     {
         // what is no object never was a webhook
         webhooks.retain(Value::is_object);
         for webhook in webhooks {
-            if !matches!(webhook.get("sideEffects").and_then(Value::as_str), Some("None" | "NoneOnDryRun")) {
+            if !matches!(
+                webhook.get("sideEffects").and_then(Value::as_str),
+                Some("None" | "NoneOnDryRun")
+            ) {
                 webhook["sideEffects"] = json!("None");
             }
         }
@@ -39,12 +44,32 @@ mod tests {
     fn only_v1_is_touched_and_only_where_it_would_be_refused() {
         let v1 = "admissionregistration.k8s.io/v1";
         let table = [
-            (v1, json!([{"name": "a", "sideEffects": "Unknown"}]), json!([{"name": "a", "sideEffects": "None"}])),
-            (v1, json!([{"name": "a"}]), json!([{"name": "a", "sideEffects": "None"}])),
-            (v1, json!([{"sideEffects": "None"}, {"sideEffects": "NoneOnDryRun"}]), json!([{"sideEffects": "None"}, {"sideEffects": "NoneOnDryRun"}])),
-            (v1, json!(["odd", {"sideEffects": "Some"}]), json!([{"sideEffects": "None"}])),
+            (
+                v1,
+                json!([{"name": "a", "sideEffects": "Unknown"}]),
+                json!([{"name": "a", "sideEffects": "None"}]),
+            ),
+            (
+                v1,
+                json!([{"name": "a"}]),
+                json!([{"name": "a", "sideEffects": "None"}]),
+            ),
+            (
+                v1,
+                json!([{"sideEffects": "None"}, {"sideEffects": "NoneOnDryRun"}]),
+                json!([{"sideEffects": "None"}, {"sideEffects": "NoneOnDryRun"}]),
+            ),
+            (
+                v1,
+                json!(["odd", {"sideEffects": "Some"}]),
+                json!([{"sideEffects": "None"}]),
+            ),
             (v1, json!(null), json!(null)),
-            ("admissionregistration.k8s.io/v1beta1", json!([{"sideEffects": "Some"}]), json!([{"sideEffects": "Some"}])),
+            (
+                "admissionregistration.k8s.io/v1beta1",
+                json!([{"sideEffects": "Some"}]),
+                json!([{"sideEffects": "Some"}]),
+            ),
         ];
         for (version, webhooks, expected) in table {
             let object = json!({"apiVersion": version, "webhooks": webhooks});

@@ -27,7 +27,12 @@ mod tests {
 
     #[test]
     fn what_matches_is_left_out() {
-        let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &json!({"metadata": {}}));
+        let (_, output) = run(
+            &ACTION,
+            &Restoration::default(),
+            &World::default(),
+            &json!({"metadata": {}}),
+        );
         assert_eq!(output, Ok(Output::skip()));
     }
 }

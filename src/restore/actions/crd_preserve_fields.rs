@@ -13,14 +13,26 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    let is_v1 = item.get("apiVersion").is_some_and(|version| version == "apiextensions.k8s.io/v1");
-    let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(Output::default()) };
+    let is_v1 = item
+        .get("apiVersion")
+        .is_some_and(|version| version == "apiextensions.k8s.io/v1");
+    let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else {
+        return Ok(Output::default());
+    };
     if !is_v1 || spec.get("preserveUnknownFields") != Some(&json!(true)) {
         return Ok(Output::default());
     }
     spec.insert("preserveUnknownFields".to_owned(), json!(false));
-    for version in spec.get_mut("versions").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema").and_then(Value::as_object_mut) {
+    for version in spec
+        .get_mut("versions")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(schema) = version
+            .pointer_mut("/schema/openAPIV3Schema")
+            .and_then(Value::as_object_mut)
+        {
             schema.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
         }
     }
@@ -41,7 +53,10 @@ mod tests {
 
     #[test]
     fn only_a_v1_crd_that_preserves_everything_is_changed() {
-        let (open, plain) = (json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}), json!({"type": "object"}));
+        let (open, plain) = (
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+            json!({"type": "object"}),
+        );
         let table = [
             ("preserves", "v1", json!(true), json!(false), &open),
             ("does not", "v1", json!(false), json!(false), &plain),
@@ -49,7 +64,11 @@ mod tests {
             ("is old", "v1beta1", json!(true), json!(true), &plain),
         ];
         for (name, version, before, after, schema) in table {
-            assert_eq!(changed(&ACTION, &crd(version, &before, &plain)), crd(version, &after, schema), "{name}");
+            assert_eq!(
+                changed(&ACTION, &crd(version, &before, &plain)),
+                crd(version, &after, schema),
+                "{name}"
+            );
         }
     }
 }

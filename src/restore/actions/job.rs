@@ -5,7 +5,12 @@ use serde_json::Value;
 use super::{ActionError, BuiltIn, Input, Output};
 use crate::api::labels::{BATCH_CONTROLLER_UID, CONTROLLER_UID};
 
-pub(super) const ACTION: BuiltIn = BuiltIn { name: "velero.io/job", resources: &["jobs.batch"], label: None, execute };
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/job",
+    resources: &["jobs.batch"],
+    label: None,
+    execute,
+};
 
 /// The second since Kubernetes 1.27.
 const UID_LABELS: [&str; 2] = [CONTROLLER_UID, BATCH_CONTROLLER_UID];

@@ -27,8 +27,8 @@ use serde_json::Value;
 
 use crate::api::LabelSelector;
 use crate::cluster::discovery::GroupResource;
-use crate::select::includes::{IncludesExcludes, Resolve};
 use crate::restore::request::checked;
+use crate::select::includes::{IncludesExcludes, Resolve};
 use crate::select::labels::Selector;
 
 /// An item of the archive, by its names there.
@@ -45,12 +45,20 @@ pub struct ItemId {
 impl ItemId {
     /// A cluster-scoped item.
     pub fn cluster(resource: GroupResource, name: impl Into<String>) -> Self {
-        Self { resource, namespace: None, name: name.into() }
+        Self {
+            resource,
+            namespace: None,
+            name: name.into(),
+        }
     }
 
     /// An item of a namespace.
     pub fn namespaced(resource: GroupResource, namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { resource, namespace: Some(namespace.into()), name: name.into() }
+        Self {
+            resource,
+            namespace: Some(namespace.into()),
+            name: name.into(),
+        }
     }
 }
 
@@ -126,12 +134,18 @@ pub struct Output {
 impl Output {
     /// Leaves the object out.
     pub fn skip() -> Self {
-        Self { skip: true, ..Self::default() }
+        Self {
+            skip: true,
+            ..Self::default()
+        }
     }
 
     /// Asks for other items first.
     pub fn after(additional: Vec<ItemId>) -> Self {
-        Self { additional, ..Self::default() }
+        Self {
+            additional,
+            ..Self::default()
+        }
     }
 }
 
@@ -170,7 +184,11 @@ pub trait RestoreItemAction: Send + Sync {
     fn execute<'a>(&'a self, item: &'a mut Value, input: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>>;
 
     /// Whether the additional items that it asked for are ready; asked once a second.
-    fn are_ready<'a>(&'a self, items: &'a [ItemId], restore: &'a Restoration) -> BoxFuture<'a, Result<bool, ActionError>> {
+    fn are_ready<'a>(
+        &'a self,
+        items: &'a [ItemId],
+        restore: &'a Restoration,
+    ) -> BoxFuture<'a, Result<bool, ActionError>> {
         let _ = (items, restore);
         ready(Ok(true)).boxed()
     }
@@ -219,7 +237,10 @@ fn exists(label: &str) -> LabelSelector {
         operator: "Exists".to_owned(),
         values: Vec::new(),
     };
-    LabelSelector { match_expressions: vec![requirement], ..LabelSelector::default() }
+    LabelSelector {
+        match_expressions: vec![requirement],
+        ..LabelSelector::default()
+    }
 }
 
 /// Every built-in action, in the order of their names: the order in which they run.
@@ -266,12 +287,18 @@ impl Actions {
                 .map_err(|error| ActionError(format!("read what action `{}` applies to: {error}", action.name())))?;
             Ok(Matcher {
                 action: Arc::clone(action),
-                resources: IncludesExcludes::of_resources(&wants.included_resources, &wants.excluded_resources, resolve),
+                resources: IncludesExcludes::of_resources(
+                    &wants.included_resources,
+                    &wants.excluded_resources,
+                    resolve,
+                ),
                 namespaces: IncludesExcludes::new(wants.included_namespaces, wants.excluded_namespaces),
                 labels,
             })
         };
-        Ok(Self { actions: actions.iter().map(matcher).collect::<Result<_, _>>()? })
+        Ok(Self {
+            actions: actions.iter().map(matcher).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The actions for items of a type in a target namespace, in order. Cluster-scoped items match only actions that hold
@@ -284,7 +311,10 @@ impl Actions {
                 Some(namespace) => matcher.namespaces.should_include(namespace),
                 None => matcher.namespaces.includes_everything(),
             })
-            .map(|matcher| Applicable { action: matcher.action.as_ref(), labels: &matcher.labels })
+            .map(|matcher| Applicable {
+                action: matcher.action.as_ref(),
+                labels: &matcher.labels,
+            })
             .collect()
     }
 }
@@ -338,14 +368,21 @@ mod testing {
             namespace: Option<&'a str>,
             name: &'a str,
         ) -> BoxFuture<'a, Result<bool, ActionError>> {
-            let item = ItemId { resource: resource.clone(), namespace: namespace.map(String::from), name: name.to_owned() };
+            let item = ItemId {
+                resource: resource.clone(),
+                namespace: namespace.map(String::from),
+                name: name.to_owned(),
+            };
             ready(Ok(self.live.contains(&item))).boxed()
         }
     }
 
     pub(super) fn mapped(pairs: &[(&str, &str)]) -> Restoration {
         let pair = |(source, target): &(&str, &str)| ((*source).to_owned(), (*target).to_owned());
-        Restoration { namespace_mapping: pairs.iter().map(pair).collect(), ..Restoration::default() }
+        Restoration {
+            namespace_mapping: pairs.iter().map(pair).collect(),
+            ..Restoration::default()
+        }
     }
 
     /// Runs an action on an object that is in the archive as it is.
@@ -356,7 +393,11 @@ mod testing {
         object: &Value,
     ) -> (Value, Result<Output, ActionError>) {
         let mut item = object.clone();
-        let input = Input { original: object, restore, lookup: world };
+        let input = Input {
+            original: object,
+            restore,
+            lookup: world,
+        };
         let output = futures::executor::block_on(action.execute(&mut item, input));
         (item, output)
     }
@@ -378,12 +419,21 @@ mod tests {
     use crate::select::includes::ResolvedType;
 
     fn actions() -> Actions {
-        let known = |name: &str| Some(ResolvedType { name: name.to_owned(), namespaced: true });
+        let known = |name: &str| {
+            Some(ResolvedType {
+                name: name.to_owned(),
+                namespaced: true,
+            })
+        };
         Actions::resolve(&built_in(), &known).unwrap()
     }
 
     fn names(resource: &str, target: Option<&str>) -> Vec<String> {
-        actions().for_items(resource, target).iter().map(|applicable| applicable.action.name().to_owned()).collect()
+        actions()
+            .for_items(resource, target)
+            .iter()
+            .map(|applicable| applicable.action.name().to_owned())
+            .collect()
     }
 
     #[test]
@@ -396,9 +446,21 @@ mod tests {
     #[test]
     fn each_type_meets_its_actions() {
         let table: [(&str, Option<&str>, &[&str]); 6] = [
-            ("pods", Some("a"), &["velero.io/add-pvc-from-pod", "velero.io/pod", "velero.io/pod-volume-restore"]),
+            (
+                "pods",
+                Some("a"),
+                &[
+                    "velero.io/add-pvc-from-pod",
+                    "velero.io/pod",
+                    "velero.io/pod-volume-restore",
+                ],
+            ),
             ("persistentvolumeclaims", Some("a"), &["velero.io/pvc"]),
-            ("customresourcedefinitions.apiextensions.k8s.io", None, &["velero.io/crd-preserve-fields"]),
+            (
+                "customresourcedefinitions.apiextensions.k8s.io",
+                None,
+                &["velero.io/crd-preserve-fields"],
+            ),
             ("apiservices.apiregistration.k8s.io", None, &["velero.io/apiservice"]),
             ("configmaps", Some("a"), &[]),
             ("persistentvolumes", None, &[]),
@@ -411,7 +473,9 @@ mod tests {
     #[test]
     fn an_action_with_a_selector_skips_others_and_not_the_item() {
         let actions = actions();
-        let [applicable] = actions.for_items("apiservices.apiregistration.k8s.io", None)[..] else { panic!("one action") };
+        let [applicable] = actions.for_items("apiservices.apiregistration.k8s.io", None)[..] else {
+            panic!("one action")
+        };
         let labelled = json!({"metadata": {"labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}}});
         assert!(applicable.matches(&labelled));
         assert!(!applicable.matches(&json!({"metadata": {}})));

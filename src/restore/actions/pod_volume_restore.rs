@@ -7,8 +7,12 @@ use serde_json::Value;
 use super::{ActionError, BuiltIn, Input, Output};
 use crate::api::constants::{RESTIC_WAIT_CONTAINER, RESTORE_WAIT_CONTAINER};
 
-pub(super) const ACTION: BuiltIn =
-    BuiltIn { name: "velero.io/pod-volume-restore", resources: &["pods"], label: None, execute };
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/pod-volume-restore",
+    resources: &["pods"],
+    label: None,
+    execute,
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
@@ -30,8 +34,14 @@ mod tests {
     fn wait_containers_of_an_earlier_restore_go() {
         let pod = |containers: Value| json!({"spec": {"initContainers": containers}});
         let table = [
-            (json!([{"name": "restore-wait"}, {"name": "mine"}]), json!([{"name": "mine"}])),
-            (json!([{"name": "mine"}, {"name": "restic-wait"}]), json!([{"name": "mine"}])),
+            (
+                json!([{"name": "restore-wait"}, {"name": "mine"}]),
+                json!([{"name": "mine"}]),
+            ),
+            (
+                json!([{"name": "mine"}, {"name": "restic-wait"}]),
+                json!([{"name": "mine"}]),
+            ),
             (json!([{"name": "restic-waiter"}]), json!([{"name": "restic-waiter"}])),
             (json!(null), json!(null)),
         ];

@@ -7,8 +7,12 @@ use crate::api::annotations;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::{metadata, volume};
 
-pub(super) const ACTION: BuiltIn =
-    BuiltIn { name: "velero.io/pvc", resources: &["persistentvolumeclaims"], label: None, execute };
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/pvc",
+    resources: &["persistentvolumeclaims"],
+    label: None,
+    execute,
+};
 
 const FORGOTTEN: [&str; 7] = [
     annotations::BIND_COMPLETED,
@@ -23,7 +27,10 @@ const FORGOTTEN: [&str; 7] = [
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     metadata::remove_annotations(item, &FORGOTTEN);
-    let bound = input.original.pointer("/status/phase").is_some_and(|phase| phase == "Bound");
+    let bound = input
+        .original
+        .pointer("/status/phase")
+        .is_some_and(|phase| phase == "Bound");
     let name = volume::volume_of(input.original).filter(|_| bound);
     let item = name.map(|name| ItemId::cluster(GroupResource::new("", "persistentvolumes"), name));
     Ok(Output::after(item.into_iter().collect()))
@@ -48,7 +55,11 @@ mod tests {
         for (phase, volume, expected) in table {
             let claim = json!({"metadata": {}, "spec": {"volumeName": volume}, "status": {"phase": phase}});
             let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &claim);
-            assert_eq!(output.unwrap().additional.first().map(ToString::to_string).as_deref(), expected, "{phase} {volume}");
+            assert_eq!(
+                output.unwrap().additional.first().map(ToString::to_string).as_deref(),
+                expected,
+                "{phase} {volume}"
+            );
         }
     }
 

@@ -20,9 +20,19 @@ pub(super) const NAMESPACED: BuiltIn = BuiltIn {
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
-    for subject in item.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(namespace) = subject.get_mut("namespace") else { continue };
-        if let Some(target) = namespace.as_str().and_then(|source| input.restore.namespace_mapping.get(source)) {
+    for subject in item
+        .get_mut("subjects")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let Some(namespace) = subject.get_mut("namespace") else {
+            continue;
+        };
+        if let Some(target) = namespace
+            .as_str()
+            .and_then(|source| input.restore.namespace_mapping.get(source))
+        {
             *namespace = Value::from(target.as_str());
         }
     }
@@ -59,7 +69,11 @@ mod tests {
 
     #[test]
     fn a_binding_without_subjects_stays_as_it_is() {
-        for binding in [json!({}), json!({"subjects": null}), json!({"subjects": [{"namespace": 3}, "odd"]})] {
+        for binding in [
+            json!({}),
+            json!({"subjects": null}),
+            json!({"subjects": [{"namespace": 3}, "odd"]}),
+        ] {
             assert_eq!(changed(&NAMESPACED, &binding), binding);
         }
     }

@@ -22,7 +22,10 @@ impl RestoreItemAction for SecretAction {
     }
 
     fn applies_to(&self) -> AppliesTo {
-        AppliesTo { included_resources: vec!["secrets".to_owned()], ..AppliesTo::default() }
+        AppliesTo {
+            included_resources: vec!["secrets".to_owned()],
+            ..AppliesTo::default()
+        }
     }
 
     fn execute<'a>(&'a self, item: &'a mut Value, input: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>> {
@@ -34,7 +37,9 @@ impl RestoreItemAction for SecretAction {
             let namespace = metadata::field(input.original, "namespace").unwrap_or_default();
             let accounts = GroupResource::new("", "serviceaccounts");
             for account in possible_accounts(name) {
-                let archived = input.lookup.is_archived(&ItemId::namespaced(accounts.clone(), namespace, account));
+                let archived = input
+                    .lookup
+                    .is_archived(&ItemId::namespaced(accounts.clone(), namespace, account));
                 let target = Some(input.restore.target(namespace));
                 if archived || input.lookup.is_live(&accounts, target, account).await? {
                     return Ok(Output::skip());
@@ -54,7 +59,9 @@ impl RestoreItemAction for SecretAction {
 
 /// The accounts whose generated token could have this name: everything before a `-token-`.
 fn possible_accounts(name: &str) -> impl Iterator<Item = &str> {
-    name.match_indices("-token-").map(|(at, _)| &name[..at]).filter(|account| !account.is_empty())
+    name.match_indices("-token-")
+        .map(|(at, _)| &name[..at])
+        .filter(|account| !account.is_empty())
 }
 
 fn empty(secret: &mut Value) {
@@ -87,14 +94,36 @@ mod tests {
 
     #[test]
     fn generated_tokens_are_left_to_the_cluster() {
-        let archived = World { archived: [account("shop", "web")].into(), ..World::default() };
-        let live_in_target = World { live: [account("copy", "web")].into(), ..World::default() };
-        let live_in_source = World { live: [account("shop", "web")].into(), ..World::default() };
-        let odd = World { archived: [account("shop", "web-token-a")].into(), ..World::default() };
+        let archived = World {
+            archived: [account("shop", "web")].into(),
+            ..World::default()
+        };
+        let live_in_target = World {
+            live: [account("copy", "web")].into(),
+            ..World::default()
+        };
+        let live_in_source = World {
+            live: [account("shop", "web")].into(),
+            ..World::default()
+        };
+        let odd = World {
+            archived: [account("shop", "web-token-a")].into(),
+            ..World::default()
+        };
         let table = [
             ("the account is in the archive", &archived, "web-token-abc", true),
-            ("the account is in the target namespace", &live_in_target, "web-token-abc", true),
-            ("another namespace has such an account", &live_in_source, "web-token-abc", false),
+            (
+                "the account is in the target namespace",
+                &live_in_target,
+                "web-token-abc",
+                true,
+            ),
+            (
+                "another namespace has such an account",
+                &live_in_source,
+                "web-token-abc",
+                false,
+            ),
             ("a token asked for by a person", &archived, "web", false),
             ("an account with a misleading name", &odd, "web-token-a-token-b", true),
             ("a secret without account", &archived, "-token-abc", false),
@@ -109,7 +138,10 @@ mod tests {
     fn a_kept_token_is_restored_empty() {
         let secret = changed(&SecretAction, &token("mine"));
         assert_eq!(secret["data"], json!({"namespace": "n"}));
-        assert_eq!(secret["metadata"]["annotations"], json!({"kubernetes.io/service-account.name": "web"}));
+        assert_eq!(
+            secret["metadata"]["annotations"],
+            json!({"kubernetes.io/service-account.name": "web"})
+        );
     }
 
     #[test]

@@ -9,28 +9,44 @@ use super::{ActionError, BuiltIn, Input, Output};
 use crate::api::annotations::LAST_APPLIED;
 use crate::restore::object::metadata;
 
-pub(super) const ACTION: BuiltIn =
-    BuiltIn { name: "velero.io/service", resources: &["services"], label: None, execute };
+pub(super) const ACTION: BuiltIn = BuiltIn {
+    name: "velero.io/service",
+    resources: &["services"],
+    label: None,
+    execute,
+};
 
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     let asked = Asked::of(item)?;
     let ports = item.pointer("/spec/ports").and_then(Value::as_array);
-    let keep: Vec<bool> = ports.into_iter().flatten().map(|port| asked.for_node_port(port)).collect();
+    let keep: Vec<bool> = ports
+        .into_iter()
+        .flatten()
+        .map(|port| asked.for_node_port(port))
+        .collect();
     let keep_health_check = asked.for_health_check();
-    let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(Output::default()) };
+    let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else {
+        return Ok(Output::default());
+    };
     if spec.get("clusterIP").is_some_and(|address| address != "None") {
         spec.remove("clusterIP");
         spec.remove("clusterIPs");
     }
     if has_node_ports(spec) && !input.restore.preserve_node_ports {
-        let ports = spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten();
+        let ports = spec
+            .get_mut("ports")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
         for (port, _) in ports.zip(keep).filter(|(_, keep)| !keep) {
             if let Some(port) = port.as_object_mut() {
                 port.remove("nodePort");
             }
         }
         let local_balancer = spec.get("type").is_some_and(|kind| kind == "LoadBalancer")
-            && spec.get("externalTrafficPolicy").is_some_and(|policy| policy == "Local");
+            && spec
+                .get("externalTrafficPolicy")
+                .is_some_and(|policy| policy == "Local");
         if local_balancer && !keep_health_check {
             spec.remove("healthCheckNodePort");
         }
@@ -41,7 +57,9 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
 /// Whether the service is created with a node port of its own. Such services go before those that are given one, which
 /// might otherwise get just that port (spec restore 25.2, invariant 19).
 pub fn keeps_a_node_port(service: &Value, preserve: bool) -> bool {
-    let Some(spec) = service.get("spec").and_then(Value::as_object) else { return false };
+    let Some(spec) = service.get("spec").and_then(Value::as_object) else {
+        return false;
+    };
     let ports = || spec.get("ports").and_then(Value::as_array).into_iter().flatten();
     let Ok(asked) = Asked::of(service) else { return false };
     has_node_ports(spec)
@@ -71,13 +89,25 @@ struct Applied {
 impl<'a> Asked<'a> {
     fn of(service: &'a Value) -> Result<Self, ActionError> {
         let Some(applied) = metadata::annotation(service, LAST_APPLIED) else {
-            return Ok(Self::Managed(service.pointer("/metadata/managedFields").unwrap_or(&Value::Null)));
+            return Ok(Self::Managed(
+                service.pointer("/metadata/managedFields").unwrap_or(&Value::Null),
+            ));
         };
         let applied: Value = serde_json::from_str(applied)
             .map_err(|error| ActionError(format!("read annotation `{LAST_APPLIED}`: {error}")))?;
-        let mut ports = Applied { health_check: number(applied.pointer("/spec/healthCheckNodePort")).is_some(), ..Applied::default() };
-        for port in applied.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten() {
-            let Some(node_port) = number(port.get("nodePort")) else { continue };
+        let mut ports = Applied {
+            health_check: number(applied.pointer("/spec/healthCheckNodePort")).is_some(),
+            ..Applied::default()
+        };
+        for port in applied
+            .pointer("/spec/ports")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let Some(node_port) = number(port.get("nodePort")) else {
+                continue;
+            };
             match port.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
                 Some(name) => drop(ports.names.insert(name.to_owned())),
                 None => drop(ports.unnamed.insert(node_port)),
@@ -113,13 +143,17 @@ impl<'a> Asked<'a> {
 /// Whether an entry of `managedFields` owns what `field` finds below `f:spec`.
 fn owned(entries: &Value, field: impl Fn(&Value) -> Option<&Value>) -> bool {
     let entries = entries.as_array().into_iter().flatten();
-    entries.filter_map(|entry| entry.pointer("/fieldsV1/f:spec")).any(|spec| field(spec).is_some())
+    entries
+        .filter_map(|entry| entry.pointer("/fieldsV1/f:spec"))
+        .any(|spec| field(spec).is_some())
 }
 
 /// A port number that is not zero; people also write them as text.
 fn number(port: Option<&Value>) -> Option<u64> {
     let port = port?;
-    port.as_u64().or_else(|| port.as_str()?.parse().ok()).filter(|number| *number > 0)
+    port.as_u64()
+        .or_else(|| port.as_str()?.parse().ok())
+        .filter(|number| *number > 0)
 }
 
 #[cfg(test)]
@@ -142,7 +176,10 @@ mod tests {
     fn assigned_addresses_go_and_headless_stays() {
         let table = [
             (json!({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"]}), json!({})),
-            (json!({"clusterIP": "None", "clusterIPs": ["None"]}), json!({"clusterIP": "None", "clusterIPs": ["None"]})),
+            (
+                json!({"clusterIP": "None", "clusterIPs": ["None"]}),
+                json!({"clusterIP": "None", "clusterIPs": ["None"]}),
+            ),
             (json!({}), json!({})),
         ];
         for (before, after) in table {
@@ -168,26 +205,60 @@ mod tests {
         let nothing = json!([]);
         let table = [
             ("applied by name", Some(&named), &nothing, &two, vec![None, Some(30081)]),
-            ("applied as text", Some(&as_text), &nothing, &two, vec![None, Some(30081)]),
-            ("applied without name, by number", Some(&unnamed), &nothing, &lone, vec![Some(30081)]),
+            (
+                "applied as text",
+                Some(&as_text),
+                &nothing,
+                &two,
+                vec![None, Some(30081)],
+            ),
+            (
+                "applied without name, by number",
+                Some(&unnamed),
+                &nothing,
+                &lone,
+                vec![Some(30081)],
+            ),
             ("applied under another name", Some(&named), &nothing, &lone, vec![None]),
-            ("the record wins over owners", Some(&none), &owner, &two, vec![None, None]),
+            (
+                "the record wins over owners",
+                Some(&none),
+                &owner,
+                &two,
+                vec![None, None],
+            ),
             ("owned", None, &owner, &two, vec![None, Some(30081)]),
             ("nobody asked", None, &nothing, &two, vec![None, None]),
         ];
         for (name, applied, managed, ports, expected) in table {
             let object = service(applied, managed, &json!({"type": "NodePort", "ports": ports}));
             let ports = changed(&ACTION, &object)["spec"]["ports"].clone();
-            let kept: Vec<Option<u64>> = ports.as_array().unwrap().iter().map(|port| port["nodePort"].as_u64()).collect();
+            let kept: Vec<Option<u64>> = ports
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|port| port["nodePort"].as_u64())
+                .collect();
             assert_eq!(kept, expected, "{name}");
-            assert_eq!(keeps_a_node_port(&object, false), expected.iter().any(Option::is_some), "{name}");
+            assert_eq!(
+                keeps_a_node_port(&object, false),
+                expected.iter().any(Option::is_some),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_node_port_stays_where_the_restore_says_so() {
-        let object = service(None, &json!([]), &json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 31000}]}));
-        let preserve = Restoration { preserve_node_ports: true, ..Restoration::default() };
+        let object = service(
+            None,
+            &json!([]),
+            &json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 31000}]}),
+        );
+        let preserve = Restoration {
+            preserve_node_ports: true,
+            ..Restoration::default()
+        };
         let (item, output) = run(&ACTION, &preserve, &World::default(), &object);
         assert_eq!((item, output), (object.clone(), Ok(Output::default())));
         assert!(keeps_a_node_port(&object, true) && !keeps_a_node_port(&object, false));
@@ -209,7 +280,11 @@ mod tests {
         for (policy, applied, managed, kept) in table {
             let spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": policy, "healthCheckNodePort": 30500});
             let object = changed(&ACTION, &service(applied, managed, &spec));
-            assert_eq!(object["spec"].get("healthCheckNodePort").is_some(), kept, "{policy} {applied:?}");
+            assert_eq!(
+                object["spec"].get("healthCheckNodePort").is_some(),
+                kept,
+                "{policy} {applied:?}"
+            );
         }
     }
 
@@ -224,7 +299,11 @@ mod tests {
 
     #[test]
     fn an_external_name_is_left_alone() {
-        let object = service(None, &json!([]), &json!({"type": "ExternalName", "externalName": "x", "ports": [{"nodePort": 1}]}));
+        let object = service(
+            None,
+            &json!([]),
+            &json!({"type": "ExternalName", "externalName": "x", "ports": [{"nodePort": 1}]}),
+        );
         assert_eq!(changed(&ACTION, &object), object);
         assert_eq!(ACTION.name(), "velero.io/service");
     }

@@ -53,7 +53,11 @@ pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> 
     }
     if wanted.get("kind").is_some_and(|kind| kind == "ServiceAccount") {
         let patch = merge::diff(&live, &service_account::merged(&live, &wanted));
-        return if is_empty(&patch) { Step::Keep } else { Step::Complete(patch) };
+        return if is_empty(&patch) {
+            Step::Keep
+        } else {
+            Step::Complete(patch)
+        };
     }
     match policy {
         Policy::Leave => Step::Warn,
@@ -132,13 +136,35 @@ mod tests {
             ("equal", Policy::Leave, &same, &same, Step::Keep),
             ("equal, update", Policy::Update, &same, &same, Step::Relabel(labels)),
             ("differs", Policy::Leave, &other, &same, Step::Warn),
-            ("differs, update", Policy::Update, &other, &same, Step::Overwrite(overwrite)),
-            ("account lacks", Policy::Leave, &account(x.clone()), &account(xy.clone()), Step::Complete(complete.clone())),
-            ("account lacks, update", Policy::Update, &account(x.clone()), &account(xy.clone()), Step::Complete(complete)),
+            (
+                "differs, update",
+                Policy::Update,
+                &other,
+                &same,
+                Step::Overwrite(overwrite),
+            ),
+            (
+                "account lacks",
+                Policy::Leave,
+                &account(x.clone()),
+                &account(xy.clone()),
+                Step::Complete(complete.clone()),
+            ),
+            (
+                "account lacks, update",
+                Policy::Update,
+                &account(x.clone()),
+                &account(xy.clone()),
+                Step::Complete(complete),
+            ),
             ("account has more", Policy::Leave, &account(xy), &account(x), Step::Keep),
         ];
         for (name, policy, live, backup, expected) in table {
-            assert_eq!(decide(live, &ours(backup.clone()), &origin(), policy), expected, "{name}");
+            assert_eq!(
+                decide(live, &ours(backup.clone()), &origin(), policy),
+                expected,
+                "{name}"
+            );
         }
     }
 
@@ -162,21 +188,32 @@ mod tests {
     fn the_labels_of_an_earlier_restore_are_no_difference() {
         let mut live = config(&json!({}));
         Origin::new("b", "earlier").label(&mut live);
-        assert_eq!(decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave), Step::Keep);
+        assert_eq!(
+            decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave),
+            Step::Keep
+        );
     }
 
     #[test]
     fn finalizers_count() {
         let mut live = config(&json!({}));
         live["metadata"]["finalizers"] = json!(["a/b"]);
-        assert_eq!(decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave), Step::Warn);
+        assert_eq!(
+            decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave),
+            Step::Warn
+        );
     }
 
     #[test]
     fn our_own_object_is_known_by_label_and_time() {
         let table = [
             ("ours", "r", Some("2026-01-01T00:00:05Z"), true),
-            ("made in the second of the start", "r", Some("2026-01-01T00:00:00Z"), true),
+            (
+                "made in the second of the start",
+                "r",
+                Some("2026-01-01T00:00:00Z"),
+                true,
+            ),
             ("older than the restore", "r", Some("2025-12-31T23:59:59Z"), false),
             ("another restore's", "q", Some("2026-01-01T00:00:05Z"), false),
             ("without a time", "r", None, false),

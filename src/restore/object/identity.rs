@@ -26,7 +26,9 @@ pub enum Mismatch {
 /// Checks an object against its path; `kind` is that of the path's type, where the cluster serves it.
 pub fn check(object: &Value, path: &ItemPath<'_>, kind: Option<&str>) -> Result<(), Mismatch> {
     let text = |key| object.get(key).and_then(Value::as_str);
-    let (Some(api_version), Some(own_kind)) = (text("apiVersion"), text("kind")) else { return Err(Mismatch::NoObject) };
+    let (Some(api_version), Some(own_kind)) = (text("apiVersion"), text("kind")) else {
+        return Err(Mismatch::NoObject);
+    };
     if !object.get("metadata").is_some_and(Value::is_object) {
         return Err(Mismatch::NoObject);
     }
@@ -55,21 +57,55 @@ mod tests {
 
     #[test]
     fn an_object_must_be_what_its_path_says() {
-        let path = ItemPath { group_resource: "deployments.apps", namespace: Some("shop"), name: "web" };
-        let object = |version: &str, kind: &str, namespace: &str, name: &str| {
-            json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        let path = ItemPath {
+            group_resource: "deployments.apps",
+            namespace: Some("shop"),
+            name: "web",
         };
+        let object = |version: &str, kind: &str, namespace: &str, name: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
         let table = [
-            (object("apps/v1", "Deployment", "shop", "web"), Some("Deployment"), Ok(())),
+            (
+                object("apps/v1", "Deployment", "shop", "web"),
+                Some("Deployment"),
+                Ok(()),
+            ),
             (object("apps/v1", "Deployment", "shop", "web"), None, Ok(())),
-            (object("apps/v1beta1", "Deployment", "shop", "web"), Some("Deployment"), Ok(())),
-            (object("apps/v1", "Deployment", "kube-system", "web"), None, Err(Mismatch::Name("kube-system/web".to_owned()))),
-            (object("apps/v1", "Deployment", "", "web"), None, Err(Mismatch::Name("web".to_owned()))),
-            (object("apps/v1", "Deployment", "shop", "db"), None, Err(Mismatch::Name("shop/db".to_owned()))),
-            (object("v1", "Secret", "shop", "web"), None, Err(Mismatch::Group("v1".to_owned()))),
-            (object("apps/v1", "DaemonSet", "shop", "web"), Some("Deployment"), Err(Mismatch::Kind("DaemonSet".to_owned()))),
+            (
+                object("apps/v1beta1", "Deployment", "shop", "web"),
+                Some("Deployment"),
+                Ok(()),
+            ),
+            (
+                object("apps/v1", "Deployment", "kube-system", "web"),
+                None,
+                Err(Mismatch::Name("kube-system/web".to_owned())),
+            ),
+            (
+                object("apps/v1", "Deployment", "", "web"),
+                None,
+                Err(Mismatch::Name("web".to_owned())),
+            ),
+            (
+                object("apps/v1", "Deployment", "shop", "db"),
+                None,
+                Err(Mismatch::Name("shop/db".to_owned())),
+            ),
+            (
+                object("v1", "Secret", "shop", "web"),
+                None,
+                Err(Mismatch::Group("v1".to_owned())),
+            ),
+            (
+                object("apps/v1", "DaemonSet", "shop", "web"),
+                Some("Deployment"),
+                Err(Mismatch::Kind("DaemonSet".to_owned())),
+            ),
             (json!({"kind": "Deployment"}), None, Err(Mismatch::NoObject)),
-            (json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": null}), None, Err(Mismatch::NoObject)),
+            (
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": null}),
+                None,
+                Err(Mismatch::NoObject),
+            ),
             (json!(["odd"]), None, Err(Mismatch::NoObject)),
         ];
         for (object, kind, expected) in table {
@@ -79,7 +115,11 @@ mod tests {
 
     #[test]
     fn a_cluster_scoped_object_has_no_namespace() {
-        let path = ItemPath { group_resource: "nodes", namespace: None, name: "n" };
+        let path = ItemPath {
+            group_resource: "nodes",
+            namespace: None,
+            name: "n",
+        };
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}});
         assert_eq!(check(&node, &path, Some("Node")), Ok(()));
         let odd = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "namespace": "a"}});

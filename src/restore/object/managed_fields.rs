@@ -31,7 +31,9 @@ pub fn take(object: &mut Value, mode: ManagedFields) -> Option<Value> {
     let fields = object.get_mut("metadata")?.as_object_mut()?.remove("managedFields")?;
     let entries = fields.as_array()?;
     let wanted = match mode {
-        ManagedFields::Applied => entries.iter().any(|entry| entry.get("operation").is_some_and(|op| op == "Apply")),
+        ManagedFields::Applied => entries
+            .iter()
+            .any(|entry| entry.get("operation").is_some_and(|op| op == "Apply")),
         ManagedFields::All => !entries.is_empty(),
     };
     wanted.then_some(fields)
@@ -39,7 +41,9 @@ pub fn take(object: &mut Value, mode: ManagedFields) -> Option<Value> {
 
 /// The merge patch that makes the object's list equal to `wanted`; nothing if it already is.
 pub fn patch(created: &Value, wanted: &Value) -> Option<Value> {
-    let have = created.get("metadata").and_then(|metadata| metadata.get("managedFields"));
+    let have = created
+        .get("metadata")
+        .and_then(|metadata| metadata.get("managedFields"));
     (have != Some(wanted)).then(|| serde_json::json!({"metadata": {"managedFields": wanted}}))
 }
 
@@ -57,7 +61,12 @@ mod tests {
             ("none", json!(null), ManagedFields::Applied, false),
             ("updates only", json!([update]), ManagedFields::Applied, false),
             ("updates only, all", json!([update]), ManagedFields::All, true),
-            ("an apply among them", json!([update, apply]), ManagedFields::Applied, true),
+            (
+                "an apply among them",
+                json!([update, apply]),
+                ManagedFields::Applied,
+                true,
+            ),
             ("empty, all", json!([]), ManagedFields::All, false),
             ("no list", json!("x"), ManagedFields::All, false),
         ];
@@ -73,6 +82,9 @@ mod tests {
         let fields = json!([{"manager": "argo", "operation": "Apply"}]);
         let created = json!({"metadata": {"managedFields": fields}});
         assert_eq!(patch(&created, &fields), None);
-        assert_eq!(patch(&json!({"metadata": {}}), &fields), Some(json!({"metadata": {"managedFields": fields}})));
+        assert_eq!(
+            patch(&json!({"metadata": {}}), &fields),
+            Some(json!({"metadata": {"managedFields": fields}}))
+        );
     }
 }

@@ -59,7 +59,11 @@ mod tests {
             (json!({"a": 1}), json!({"a": 2}), json!({"a": 2})),
             (json!({"a": 1, "b": 2}), json!({"a": 1}), json!({"b": null})),
             (json!({}), json!({"a": {"b": {}}}), json!({"a": {"b": {}}})),
-            (json!({"a": {"b": 1, "c": 2}}), json!({"a": {"b": 1}}), json!({"a": {"c": null}})),
+            (
+                json!({"a": {"b": 1, "c": 2}}),
+                json!({"a": {"b": 1}}),
+                json!({"a": {"c": null}}),
+            ),
             (json!({"a": [1, 2]}), json!({"a": [1]}), json!({"a": [1]})),
             (json!({"a": {"b": 1}}), json!({"a": "text"}), json!({"a": "text"})),
         ];
@@ -80,7 +84,8 @@ mod tests {
         let value = leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                prop::collection::btree_map("[a-d]", inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::btree_map("[a-d]", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         });
         prop::collection::btree_map("[a-d]", value, 0..4).prop_map(|map| Value::Object(map.into_iter().collect()))

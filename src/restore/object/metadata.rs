@@ -28,7 +28,10 @@ pub struct NoMetadata;
 /// Removes what belongs to the source cluster. Gives the status, which is restored later or not at all.
 pub fn reset(object: &mut Value) -> Result<Option<Value>, NoMetadata> {
     let object = object.as_object_mut().ok_or(NoMetadata)?;
-    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut).ok_or(NoMetadata)?;
+    let metadata = object
+        .get_mut("metadata")
+        .and_then(Value::as_object_mut)
+        .ok_or(NoMetadata)?;
     for key in REMOVED {
         metadata.remove(key);
     }
@@ -45,7 +48,10 @@ pub struct Origin {
 impl Origin {
     /// The labels for a restore of a backup, their names shortened where a label value would be too long.
     pub fn new(backup: &str, restore: &str) -> Self {
-        Self { backup: names::label_value(backup), restore: names::label_value(restore) }
+        Self {
+            backup: names::label_value(backup),
+            restore: names::label_value(restore),
+        }
     }
 
     /// Writes both labels into the object; whatever stood there is overwritten.
@@ -96,8 +102,12 @@ pub fn set_field(object: &mut Value, key: &str, value: &str) {
 
 /// Removes annotations; an annotation map that becomes empty goes too, as if it had never been there.
 pub fn remove_annotations(object: &mut Value, keys: &[&str]) {
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return };
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else {
+        return;
+    };
     let before = annotations.len();
     annotations.retain(|key, _| !keys.contains(&key.as_str()));
     if annotations.is_empty() && before > 0 {

@@ -10,7 +10,9 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 /// Whether it has completed, so that restoring it would run it again: pods by their phase, jobs by their completion time.
 pub fn is_over(group_resource: &str, object: &Value) -> bool {
     match group_resource {
-        "pods" => object.pointer("/status/phase").is_some_and(|phase| phase == "Succeeded" || phase == "Failed"),
+        "pods" => object
+            .pointer("/status/phase")
+            .is_some_and(|phase| phase == "Succeeded" || phase == "Failed"),
         "jobs.batch" => {
             let completed = object.pointer("/status/completionTime").and_then(Value::as_str);
             completed.is_some_and(|time| !time.is_empty())
@@ -50,7 +52,11 @@ mod tests {
             ("pods", json!({"status": {"phase": "Failed"}}), true),
             ("pods", json!({"status": {"phase": "Running"}}), false),
             ("pods", json!({}), false),
-            ("jobs.batch", json!({"status": {"completionTime": "2026-01-01T00:00:00Z"}}), true),
+            (
+                "jobs.batch",
+                json!({"status": {"completionTime": "2026-01-01T00:00:00Z"}}),
+                true,
+            ),
             ("jobs.batch", json!({"status": {"completionTime": null}}), false),
             ("jobs.batch", json!({"status": {"failed": 3}}), false),
             ("jobs.example.com", json!({"status": {"completionTime": "t"}}), false),
@@ -63,7 +69,8 @@ mod tests {
 
     #[test]
     fn static_pods_belong_to_their_node() {
-        let pod = |value: &str| json!({"kind": "Pod", "metadata": {"annotations": {"kubernetes.io/config.mirror": value}}});
+        let pod =
+            |value: &str| json!({"kind": "Pod", "metadata": {"annotations": {"kubernetes.io/config.mirror": value}}});
         assert!(is_mirror(&pod("abc")));
         assert!(!is_mirror(&pod("")));
         assert!(!is_mirror(&json!({"kind": "Pod", "metadata": {}})));

@@ -15,7 +15,9 @@ pub fn merged(live: &Value, backup: &Value) -> Value {
 }
 
 fn add_references(merged: &mut Value, backup: &Value, list: &str) {
-    let Some(wanted) = backup.get(list).and_then(Value::as_array) else { return };
+    let Some(wanted) = backup.get(list).and_then(Value::as_array) else {
+        return;
+    };
     let name = |reference: &Value| reference.get("name").cloned();
     let have = merged.get(list).and_then(Value::as_array);
     let missing: Vec<Value> = wanted
@@ -34,11 +36,21 @@ fn add_references(merged: &mut Value, backup: &Value, list: &str) {
 }
 
 fn add_keys(merged: &mut Value, backup: &Value, map: &str) {
-    let Some(wanted) = backup.get("metadata").and_then(|metadata| metadata.get(map)).and_then(Value::as_object) else {
+    let Some(wanted) = backup
+        .get("metadata")
+        .and_then(|metadata| metadata.get(map))
+        .and_then(Value::as_object)
+    else {
         return;
     };
-    let Some(metadata) = merged.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    let mut all = metadata.get(map).and_then(Value::as_object).cloned().unwrap_or_else(Map::new);
+    let Some(metadata) = merged.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let mut all = metadata
+        .get(map)
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_else(Map::new);
     let before = all.len();
     for (key, value) in wanted {
         all.entry(key.clone()).or_insert_with(|| value.clone());

@@ -40,7 +40,11 @@ mod tests {
                 Some(value) => json!({"metadata": {"annotations": {"velero.io/restore-status": value}}}),
                 None => json!({"metadata": {}}),
             };
-            assert_eq!(is_wanted(&object, by_spec), (wanted, unreadable), "{annotation:?} {by_spec}");
+            assert_eq!(
+                is_wanted(&object, by_spec),
+                (wanted, unreadable),
+                "{annotation:?} {by_spec}"
+            );
         }
     }
 }

@@ -57,7 +57,10 @@ pub fn decide(volume: &Value, kept: &KeptVolumes) -> Decision {
     match how {
         Some(Kept::NativeSnapshot) => Decision::FromSnapshot,
         Some(how) => Decision::Provision(Some(how)),
-        None if volume.pointer("/spec/persistentVolumeReclaimPolicy").is_some_and(|policy| policy == "Delete") => {
+        None if volume
+            .pointer("/spec/persistentVolumeReclaimPolicy")
+            .is_some_and(|policy| policy == "Delete") =>
+        {
             Decision::Provision(None)
         }
         None => Decision::AsItWas,
@@ -88,7 +91,9 @@ pub fn reset_binding(object: &mut Value) {
 
 /// Lets the volume wait for its claim in the namespace that the claim is restored into.
 pub fn map_claim<'a>(volume: &mut Value, target_of: impl Fn(&str) -> Option<&'a str>) {
-    let Some(namespace) = volume.pointer_mut("/spec/claimRef/namespace") else { return };
+    let Some(namespace) = volume.pointer_mut("/spec/claimRef/namespace") else {
+        return;
+    };
     if let Some(target) = namespace.as_str().and_then(target_of) {
         *namespace = Value::from(target);
     }
@@ -96,7 +101,10 @@ pub fn map_claim<'a>(volume: &mut Value, target_of: impl Fn(&str) -> Option<&'a 
 
 /// The volume that a claim names.
 pub fn volume_of(claim: &Value) -> Option<&str> {
-    claim.pointer("/spec/volumeName").and_then(Value::as_str).filter(|name| !name.is_empty())
+    claim
+        .pointer("/spec/volumeName")
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
 }
 
 /// Unbinds a claim; `provisioned` says whether a volume is provisioned anew, which its claim must then not name
@@ -124,29 +132,69 @@ mod tests {
     }
 
     fn recorded(how: Option<Kept>) -> KeptVolumes {
-        KeptVolumes { by_volume: [("pv".to_owned(), how)].into(), ..KeptVolumes::default() }
+        KeptVolumes {
+            by_volume: [("pv".to_owned(), how)].into(),
+            ..KeptVolumes::default()
+        }
     }
 
     #[test]
     fn where_the_bytes_are_decides_what_becomes_of_a_volume() {
         let claim = ("ns".to_owned(), "data".to_owned());
         let nothing = KeptVolumes::default();
-        let native = KeptVolumes { native_snapshots: ["pv".to_owned()].into(), ..KeptVolumes::default() };
-        let pods = KeptVolumes { pod_volumes: [claim.clone()].into(), ..KeptVolumes::default() };
-        let csi = KeptVolumes { csi_snapshots: [claim].into(), ..KeptVolumes::default() };
-        let contradicting = KeptVolumes { native_snapshots: native.native_snapshots.clone(), ..recorded(None) };
+        let native = KeptVolumes {
+            native_snapshots: ["pv".to_owned()].into(),
+            ..KeptVolumes::default()
+        };
+        let pods = KeptVolumes {
+            pod_volumes: [claim.clone()].into(),
+            ..KeptVolumes::default()
+        };
+        let csi = KeptVolumes {
+            csi_snapshots: [claim].into(),
+            ..KeptVolumes::default()
+        };
+        let contradicting = KeptVolumes {
+            native_snapshots: native.native_snapshots.clone(),
+            ..recorded(None)
+        };
         let table = [
-            ("A, recorded", "Delete", recorded(Some(Kept::NativeSnapshot)), Decision::FromSnapshot),
+            (
+                "A, recorded",
+                "Delete",
+                recorded(Some(Kept::NativeSnapshot)),
+                Decision::FromSnapshot,
+            ),
             ("A, legacy", "Retain", native, Decision::FromSnapshot),
-            ("B, recorded", "Retain", recorded(Some(Kept::PodVolume)), Decision::Provision(Some(Kept::PodVolume))),
+            (
+                "B, recorded",
+                "Retain",
+                recorded(Some(Kept::PodVolume)),
+                Decision::Provision(Some(Kept::PodVolume)),
+            ),
             ("B, legacy", "Retain", pods, Decision::Provision(Some(Kept::PodVolume))),
-            ("C, recorded", "Retain", recorded(Some(Kept::CsiSnapshot)), Decision::Provision(Some(Kept::CsiSnapshot))),
+            (
+                "C, recorded",
+                "Retain",
+                recorded(Some(Kept::CsiSnapshot)),
+                Decision::Provision(Some(Kept::CsiSnapshot)),
+            ),
             ("C, legacy", "Retain", csi, Decision::Provision(Some(Kept::CsiSnapshot))),
-            ("D, skipped on purpose", "Delete", recorded(None), Decision::Provision(None)),
+            (
+                "D, skipped on purpose",
+                "Delete",
+                recorded(None),
+                Decision::Provision(None),
+            ),
             ("D, legacy", "Delete", nothing.clone(), Decision::Provision(None)),
             ("E, skipped on purpose", "Retain", recorded(None), Decision::AsItWas),
             ("E, legacy", "Recycle", nothing, Decision::AsItWas),
-            ("volume information wins over older records", "Retain", contradicting, Decision::AsItWas),
+            (
+                "volume information wins over older records",
+                "Retain",
+                contradicting,
+                Decision::AsItWas,
+            ),
         ];
         for (name, policy, kept, expected) in table {
             assert_eq!(decide(&volume(policy), &kept), expected, "{name}");
@@ -155,7 +203,13 @@ mod tests {
 
     #[test]
     fn a_volume_without_claim_or_policy_is_restored_as_it_was() {
-        assert_eq!(decide(&json!({"metadata": {"name": "pv"}, "spec": {}}), &KeptVolumes::default()), Decision::AsItWas);
+        assert_eq!(
+            decide(
+                &json!({"metadata": {"name": "pv"}, "spec": {}}),
+                &KeptVolumes::default()
+            ),
+            Decision::AsItWas
+        );
     }
 
     #[test]
@@ -182,16 +236,39 @@ mod tests {
     #[test]
     fn a_claim_names_its_volume_only_if_that_is_restored() {
         let table = [
-            ("restored", json!({"volumeName": "pv"}), false, json!({"volumeName": "pv"}), true),
-            ("provisioned anew", json!({"volumeName": "pv", "x": 1}), true, json!({"x": 1}), true),
-            ("unbound", json!({"volumeName": ""}), true, json!({"volumeName": ""}), false),
+            (
+                "restored",
+                json!({"volumeName": "pv"}),
+                false,
+                json!({"volumeName": "pv"}),
+                true,
+            ),
+            (
+                "provisioned anew",
+                json!({"volumeName": "pv", "x": 1}),
+                true,
+                json!({"x": 1}),
+                true,
+            ),
+            (
+                "unbound",
+                json!({"volumeName": ""}),
+                true,
+                json!({"volumeName": ""}),
+                false,
+            ),
             ("never bound", json!({}), true, json!({}), false),
         ];
         for (name, spec, provisioned, expected, unbound) in table {
-            let mut claim = json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "spec": spec});
+            let mut claim =
+                json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "spec": spec});
             adjust_claim(&mut claim, |_| provisioned);
             assert_eq!(claim["spec"], expected, "{name}");
-            assert_eq!(metadata::annotation(&claim, BIND_COMPLETED).is_none(), unbound, "{name}");
+            assert_eq!(
+                metadata::annotation(&claim, BIND_COMPLETED).is_none(),
+                unbound,
+                "{name}"
+            );
         }
     }
 }

@@ -33,9 +33,14 @@ async fn a_different_object_is_left_alone_with_a_warning() {
         assert_eq!(report.resources.0["v1/ConfigMap"], ["default/settings(failed)"]);
         assert_eq!(
             report.results.warnings.namespaces["default"],
-            ["could not restore, ConfigMap:settings already exists. Warning: the in-cluster version is different than the backed-up version"]
+            [
+                "could not restore, ConfigMap:settings already exists. Warning: the in-cluster version is different than the backed-up version"
+            ]
         );
-        assert_eq!(scene.api.get("v1", "ConfigMap", Some("default"), "settings").unwrap()["data"], json!({"key": "other"}));
+        assert_eq!(
+            scene.api.get("v1", "ConfigMap", Some("default"), "settings").unwrap()["data"],
+            json!({"key": "other"})
+        );
     }
 }
 
@@ -56,7 +61,10 @@ async fn an_equal_object_moves_over_to_the_restore_that_updates() {
     scene.api.insert(live(&json!({"key": "settings"})));
     let report = scene.run().await;
     let live = scene.api.get("v1", "ConfigMap", Some("default"), "settings").unwrap();
-    assert_eq!(live["metadata"]["labels"], json!({"velero.io/backup-name": "b", "velero.io/restore-name": "r"}));
+    assert_eq!(
+        live["metadata"]["labels"],
+        json!({"velero.io/backup-name": "b", "velero.io/restore-name": "r"})
+    );
     assert_eq!(report.resources.0["v1/ConfigMap"], ["default/settings(skipped)"]);
 }
 
@@ -64,7 +72,9 @@ async fn an_equal_object_moves_over_to_the_restore_that_updates() {
 async fn an_update_that_is_refused_is_a_warning_and_still_labels() {
     let scene = scene("update");
     scene.api.insert(live(&json!({"key": "other"})));
-    scene.api.fault(Fault::new(1, 422, "Invalid", |seen| seen.method == "PATCH").message("immutable"));
+    scene
+        .api
+        .fault(Fault::new(1, 422, "Invalid", |seen| seen.method == "PATCH").message("immutable"));
     let report = scene.run().await;
     assert!(report.results.warnings.namespaces["default"][0].contains("immutable"));
     let live = scene.api.get("v1", "ConfigMap", Some("default"), "settings").unwrap();
@@ -83,7 +93,10 @@ async fn a_service_account_gets_what_it_lacks_whatever_the_policy() {
     live["secrets"] = json!([{"name": "new"}]);
     scene.api.insert(live);
     let report = scene.run().await;
-    let live = scene.api.get("v1", "ServiceAccount", Some("default"), "default").unwrap();
+    let live = scene
+        .api
+        .get("v1", "ServiceAccount", Some("default"), "default")
+        .unwrap();
     assert_eq!(live["secrets"], json!([{"name": "new"}, {"name": "mine"}]));
     assert_eq!(live["imagePullSecrets"], json!([{"name": "registry"}]));
     assert_eq!(live["metadata"]["labels"], Value::Null);
@@ -107,7 +120,9 @@ async fn a_port_that_is_taken_by_the_service_itself_means_that_it_exists() {
     let report = scene.run().await;
     assert_eq!(
         report.results.errors.namespaces["default"],
-        ["error restoring services/default/web: Service \"web\" is invalid: spec.ports[0].nodePort: Invalid value: 30081: provided port is already allocated"]
+        [
+            "error restoring services/default/web: Service \"web\" is invalid: spec.ports[0].nodePort: Invalid value: 30081: provided port is already allocated"
+        ]
     );
     assert_eq!(report.resources.0["v1/Service"], ["default/web(failed)"]);
 

@@ -17,12 +17,22 @@ fn creates(path: &'static str) -> impl Fn(&crate::testing::fake_api::Seen) -> bo
 async fn a_push_back_slows_the_restore_down_and_fails_nothing() {
     let objects: Vec<_> = (0..50).map(|number| config("default", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects);
-    scene.api.fault(Fault::new(5, 429, "TooManyRequests", creates("configmaps")).retry_after(3));
+    scene
+        .api
+        .fault(Fault::new(5, 429, "TooManyRequests", creates("configmaps")).retry_after(3));
     let start = Instant::now();
     let report = scene.run().await;
     assert_eq!((report.objects.created, report.messages.errors), (50, 0));
     assert!(start.elapsed() >= Duration::from_secs(3));
-    assert!(scene.progress.lock().unwrap().iter().all(|progress| progress.parked == 0), "nothing leaves its wave");
+    assert!(
+        scene
+            .progress
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|progress| progress.parked == 0),
+        "nothing leaves its wave"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,19 +41,33 @@ async fn errors_that_pass_are_waited_for_and_not_reported() {
         (503, "ServiceUnavailable", "shutting down"),
         (504, "Timeout", "took too long"),
         (409, "Conflict", "modified"),
-        (500, "InternalError", "Internal error occurred: failed calling webhook \"w\": connection refused"),
+        (
+            500,
+            "InternalError",
+            "Internal error occurred: failed calling webhook \"w\": connection refused",
+        ),
         (403, "Forbidden", "exceeded quota: q"),
     ] {
         let scene = Scene::of(&[config("default", "a"), secret("default", "b")]);
-        scene.api.fault(Fault::new(3, code, reason, creates("secrets")).message(message));
+        scene
+            .api
+            .fault(Fault::new(3, code, reason, creates("secrets")).message(message));
         let report = scene.run().await;
         assert_eq!(texts(&report.results.errors), "{}", "{code}");
         assert_eq!(report.objects.created, 2, "{code}");
-        assert_eq!(scene.created(), ["configmaps/default/a", "secrets/default/b"], "{code}: the wave went on without it");
+        assert_eq!(
+            scene.created(),
+            ["configmaps/default/a", "secrets/default/b"],
+            "{code}: the wave went on without it"
+        );
         let progress = scene.progress.lock().unwrap();
         let blocked = progress.iter().find(|progress| progress.parked > 0).unwrap();
         assert_eq!(blocked.blocked[0].item, "secrets/default/b");
-        assert!(blocked.blocked[0].why.contains(message), "{code}: {}", blocked.blocked[0].why);
+        assert!(
+            blocked.blocked[0].why.contains(message),
+            "{code}: {}",
+            blocked.blocked[0].why
+        );
         assert_eq!(progress.last().unwrap().parked, 0);
     }
 }
@@ -51,20 +75,30 @@ async fn errors_that_pass_are_waited_for_and_not_reported() {
 #[tokio::test(start_paused = true)]
 async fn errors_that_do_not_pass_are_reported_once_after_the_timeout() {
     let scene = Scene::of(&[config("default", "a")]);
-    scene.api.fault(Fault::new(usize::MAX, 503, "ServiceUnavailable", creates("configmaps")).message("down"));
+    scene
+        .api
+        .fault(Fault::new(usize::MAX, 503, "ServiceUnavailable", creates("configmaps")).message("down"));
     let start = Instant::now();
     let report = scene.run().await;
-    assert_eq!(report.results.errors.namespaces["default"], ["error restoring configmaps/default/a: down"]);
+    assert_eq!(
+        report.results.errors.namespaces["default"],
+        ["error restoring configmaps/default/a: down"]
+    );
     assert_eq!(report.resources.0["v1/ConfigMap"], ["default/a(failed)"]);
     let elapsed = start.elapsed();
-    assert!(elapsed >= Duration::from_mins(10) && elapsed < Duration::from_mins(11), "{elapsed:?}");
+    assert!(
+        elapsed >= Duration::from_mins(10) && elapsed < Duration::from_mins(11),
+        "{elapsed:?}"
+    );
     assert!(scene.writes().len() < 40, "with pauses: {}", scene.writes().len());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_final_error_is_reported_at_once() {
     let scene = Scene::of(&[config("default", "a"), config("default", "b")]);
-    scene.api.fault(Fault::new(1, 422, "Invalid", creates("configmaps")).message("ConfigMap is invalid"));
+    scene
+        .api
+        .fault(Fault::new(1, 422, "Invalid", creates("configmaps")).message("ConfigMap is invalid"));
     let start = Instant::now();
     let report = scene.run().await;
     assert_eq!(report.results.errors.namespaces["default"].len(), 1);
@@ -74,7 +108,11 @@ async fn a_final_error_is_reported_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_was_lost_is_no_conflict_with_ourselves() {
-    let scene = Scene::of(&[config("default", "a"), crd("widgets", "Widget"), widget("default", "blue")]);
+    let scene = Scene::of(&[
+        config("default", "a"),
+        crd("widgets", "Widget"),
+        widget("default", "blue"),
+    ]);
     for path in ["configmaps", "customresourcedefinitions", "widgets"] {
         let mut fault = Fault::new(1, 504, "Timeout", creates(path));
         fault.applied = true;
@@ -99,20 +137,39 @@ async fn a_terminating_namespace_holds_its_items_and_nobody_elses() {
     };
     let (report, ()) = tokio::join!(scene.run(), leave);
     assert_eq!(scene.created()[0], "configmaps/default/b");
-    assert_eq!((report.objects.created, report.messages.errors), (4, 0), "with the namespace");
-    let asked = scene.trips.lock().unwrap().iter().filter(|trip| trip.what == "GET /api/v1/namespaces/leaving").count();
+    assert_eq!(
+        (report.objects.created, report.messages.errors),
+        (4, 0),
+        "with the namespace"
+    );
+    let asked = scene
+        .trips
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|trip| trip.what == "GET /api/v1/namespaces/leaving")
+        .count();
     assert!(asked < 25, "asked once for all items: {asked}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_never_goes_is_one_error() {
-    let scene = Scene::of(&[config("leaving", "a"), config("leaving", "b"), (NAMESPACES, object("v1", "Namespace", "", "leaving"))]);
+    let scene = Scene::of(&[
+        config("leaving", "a"),
+        config("leaving", "b"),
+        (NAMESPACES, object("v1", "Namespace", "", "leaving")),
+    ]);
     let mut leaving = object("v1", "Namespace", "", "leaving");
     leaving["metadata"]["deletionTimestamp"] = json!("2029-01-01T00:00:00Z");
     scene.api.insert(leaving);
     let report = scene.run().await;
-    let [error] = report.results.errors.velero.as_slice() else { panic!("{:?}", report.results.errors) };
-    assert!(error.contains("namespace leaving is being deleted") && error.contains("3 items"), "{error}");
+    let [error] = report.results.errors.velero.as_slice() else {
+        panic!("{:?}", report.results.errors)
+    };
+    assert!(
+        error.contains("namespace leaving is being deleted") && error.contains("3 items"),
+        "{error}"
+    );
     assert_eq!(report.messages.errors, 1);
     assert_eq!(report.objects.failed, 3);
 }
@@ -120,9 +177,14 @@ async fn a_namespace_that_never_goes_is_one_error() {
 #[tokio::test(start_paused = true)]
 async fn a_namespace_that_cannot_be_made_is_one_error() {
     let scene = Scene::of(&[config("new", "a"), config("new", "b")]);
-    scene.api.fault(Fault::new(1, 403, "Forbidden", creates("namespaces")).message("not allowed"));
+    scene
+        .api
+        .fault(Fault::new(1, 403, "Forbidden", creates("namespaces")).message("not allowed"));
     let report = scene.run().await;
-    assert_eq!(report.results.errors.velero, ["error creating namespace new: not allowed"]);
+    assert_eq!(
+        report.results.errors.velero,
+        ["error creating namespace new: not allowed"]
+    );
     assert_eq!((report.messages.errors, report.objects.failed), (1, 2));
 }
 
@@ -148,9 +210,19 @@ async fn a_type_that_nobody_serves_is_an_error_after_the_timeout() {
     let report = scene.run().await;
     assert_eq!(report.objects.created, 1);
     let error = &report.results.errors.namespaces["default"][0];
-    assert!(error.starts_with("error restoring widgets.example.com/default/blue: the API server does not serve"), "{error}");
+    assert!(
+        error.starts_with("error restoring widgets.example.com/default/blue: the API server does not serve"),
+        "{error}"
+    );
     assert_eq!(report.resources.0["example.com/v1/Widget"], ["default/blue(failed)"]);
-    assert!(scene.progress.lock().unwrap().iter().any(|progress| progress.parked == 1));
+    assert!(
+        scene
+            .progress
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|progress| progress.parked == 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +239,10 @@ async fn a_type_that_somebody_brings_later_is_restored_then() {
 
 #[tokio::test(start_paused = true)]
 async fn a_version_that_is_not_served_any_more_is_an_error_at_once() {
-    let scene = Scene::of(&[("deployments.apps", object("apps/v1beta1", "Deployment", "default", "old"))]);
+    let scene = Scene::of(&[(
+        "deployments.apps",
+        object("apps/v1beta1", "Deployment", "default", "old"),
+    )]);
     let start = Instant::now();
     let report = scene.run().await;
     assert_eq!(
@@ -185,20 +260,39 @@ async fn a_crd_that_is_not_accepted_holds_its_instances_alone() {
     scene.api.before(
         |seen| seen.method == "GET" && seen.path.ends_with("widgets.example.com"),
         |api| {
-            let mut crd = api.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "widgets.example.com").unwrap();
+            let mut crd = api
+                .get(
+                    "apiextensions.k8s.io/v1",
+                    "CustomResourceDefinition",
+                    None,
+                    "widgets.example.com",
+                )
+                .unwrap();
             crd["status"] = json!({"conditions": [{"type": "NamesAccepted", "status": "False"}]});
             api.insert(crd);
         },
     );
     // the fake accepts every CRD as it is created, so the first answer is made to say otherwise
     let mut fault = Fault::new(1, 201, "", creates("customresourcedefinitions"));
-    fault.body = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "widgets.example.com");
+    fault.body = object(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "",
+        "widgets.example.com",
+    );
     fault.applied = true;
     scene.api.fault(fault);
     let report = scene.run().await;
     assert!(scene.created().contains(&"configmaps/default/a".to_owned()));
-    assert!(report.results.errors.cluster[0].contains("has not accepted it"), "{:?}", report.results.errors);
-    assert_eq!(report.resources.0["apiextensions.k8s.io/v1/CustomResourceDefinition"], ["widgets.example.com(created)"]);
+    assert!(
+        report.results.errors.cluster[0].contains("has not accepted it"),
+        "{:?}",
+        report.results.errors
+    );
+    assert_eq!(
+        report.resources.0["apiextensions.k8s.io/v1/CustomResourceDefinition"],
+        ["widgets.example.com(created)"]
+    );
     assert_eq!(report.resources.0["example.com/v1/Widget"], ["default/blue(failed)"]);
 }
 
@@ -210,11 +304,18 @@ async fn what_depends_on_a_parked_volume_waits_for_it_and_others_do_not() {
         pod("default", "web", &["data"]),
         pod("default", "other", &[]),
     ]);
-    scene.api.fault(Fault::new(4, 503, "ServiceUnavailable", creates("persistentvolumes")));
+    scene
+        .api
+        .fault(Fault::new(4, 503, "ServiceUnavailable", creates("persistentvolumes")));
     let report = scene.run().await;
     assert_eq!(
         scene.created(),
-        ["pods/default/other", "persistentvolumes/pv", "persistentvolumeclaims/default/data", "pods/default/web"]
+        [
+            "pods/default/other",
+            "persistentvolumes/pv",
+            "persistentvolumeclaims/default/data",
+            "pods/default/web"
+        ]
     );
     assert_eq!(report.messages.errors, 0);
 }
@@ -226,9 +327,17 @@ async fn what_depends_on_a_volume_that_never_comes_goes_on_without_it() {
         claim("default", "data", "pv"),
         pod("default", "web", &["data"]),
     ]);
-    scene.api.fault(Fault::new(usize::MAX, 503, "ServiceUnavailable", creates("persistentvolumes")));
+    scene.api.fault(Fault::new(
+        usize::MAX,
+        503,
+        "ServiceUnavailable",
+        creates("persistentvolumes"),
+    ));
     let report = scene.run().await;
-    assert_eq!(scene.created(), ["persistentvolumeclaims/default/data", "pods/default/web"]);
+    assert_eq!(
+        scene.created(),
+        ["persistentvolumeclaims/default/data", "pods/default/web"]
+    );
     assert_eq!((report.messages.errors, report.objects.failed), (1, 1));
 }
 
@@ -236,13 +345,25 @@ async fn what_depends_on_a_volume_that_never_comes_goes_on_without_it() {
 async fn the_status_write_gives_way_to_somebody_faster() {
     let (resource, mut blue) = widget("default", "blue");
     blue["status"] = json!({"note": "old"});
-    let scene = Scene::of(&[crd("widgets", "Widget"), (resource, blue)]).with_spec(json!({"restoreStatus": {"includedResources": ["*"]}}));
-    scene.api.fault(Fault::new(2, 409, "Conflict", |seen| seen.method == "PUT"));
+    let scene = Scene::of(&[crd("widgets", "Widget"), (resource, blue)])
+        .with_spec(json!({"restoreStatus": {"includedResources": ["*"]}}));
+    scene
+        .api
+        .fault(Fault::new(2, 409, "Conflict", |seen| seen.method == "PUT"));
     let report = scene.run().await;
-    assert_eq!(scene.api.get("example.com/v1", "Widget", Some("default"), "blue").unwrap()["status"], json!({"note": "old"}));
+    assert_eq!(
+        scene
+            .api
+            .get("example.com/v1", "Widget", Some("default"), "blue")
+            .unwrap()["status"],
+        json!({"note": "old"})
+    );
     assert_eq!(report.messages.warnings, 0);
-    let scene = Scene::of(&[config("default", "a"), pod("default", "p", &[])]).with_spec(json!({"restoreStatus": {"includedResources": ["*"]}}));
-    scene.api.fault(Fault::new(usize::MAX, 500, "InternalError", |seen| seen.method == "PUT").message("no"));
+    let scene = Scene::of(&[config("default", "a"), pod("default", "p", &[])])
+        .with_spec(json!({"restoreStatus": {"includedResources": ["*"]}}));
+    scene
+        .api
+        .fault(Fault::new(usize::MAX, 500, "InternalError", |seen| seen.method == "PUT").message("no"));
     let report = scene.run().await;
     assert!(report.results.warnings.namespaces["default"][0].contains("status of pods/default/p: no"));
     assert_eq!(report.resources.0["v1/Pod"], ["default/p(created)"]);

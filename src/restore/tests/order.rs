@@ -17,7 +17,9 @@ use crate::testing::fake_api::Fault;
 
 #[tokio::test(start_paused = true)]
 async fn items_of_a_wave_go_at_once_and_no_more_than_allowed() {
-    let objects: Vec<_> = (0..400).map(|number| config("default", &format!("c{number}"))).collect();
+    let objects: Vec<_> = (0..400)
+        .map(|number| config("default", &format!("c{number}")))
+        .collect();
     let mut scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(20));
     scene.run().await;
     let most = scene.most_at_once.load(Ordering::SeqCst);
@@ -34,7 +36,11 @@ async fn a_namespace_is_made_once_for_all_its_items() {
     let objects: Vec<_> = (0..50).map(|number| config("shop", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(20));
     scene.run().await;
-    let posts = scene.writes().into_iter().filter(|what| what == "POST /api/v1/namespaces").count();
+    let posts = scene
+        .writes()
+        .into_iter()
+        .filter(|what| what == "POST /api/v1/namespaces")
+        .count();
     assert_eq!(posts, 1);
 }
 
@@ -43,7 +49,10 @@ async fn what_a_pod_mounts_comes_before_it_even_if_the_priorities_say_otherwise(
     let mut scene = Scene::of(&[pod("default", "web", &["data"]), claim("default", "data", "")]);
     scene.options.priorities = "pods,persistentvolumeclaims".parse().unwrap();
     scene.run().await;
-    assert_eq!(scene.created(), ["persistentvolumeclaims/default/data", "pods/default/web"]);
+    assert_eq!(
+        scene.created(),
+        ["persistentvolumeclaims/default/data", "pods/default/web"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +66,8 @@ async fn services_with_ports_of_their_own_are_created_before_the_others() {
         }
         ("services", service)
     };
-    let scene = Scene::of(&[service("a", false), service("b", false), service("z", true)]).delayed(|_, _| Duration::from_millis(5));
+    let scene = Scene::of(&[service("a", false), service("b", false), service("z", true)])
+        .delayed(|_, _| Duration::from_millis(5));
     scene.run().await;
     assert_eq!(scene.created()[0], "services/default/z");
 }
@@ -82,8 +92,12 @@ impl RestoreItemAction for Asks {
     }
 }
 
-const TYPES: [(&str, &str, &str); 4] =
-    [("secrets", "v1", "Secret"), ("configmaps", "v1", "ConfigMap"), ("pods", "v1", "Pod"), ("deployments.apps", "apps/v1", "Deployment")];
+const TYPES: [(&str, &str, &str); 4] = [
+    ("secrets", "v1", "Secret"),
+    ("configmaps", "v1", "ConfigMap"),
+    ("pods", "v1", "Pod"),
+    ("deployments.apps", "apps/v1", "Deployment"),
+];
 
 fn name_of(number: u8) -> String {
     format!("i{number:02}")
@@ -91,12 +105,24 @@ fn name_of(number: u8) -> String {
 
 fn id_of(number: u8) -> ItemId {
     let resource: GroupResource = TYPES[usize::from(number) % TYPES.len()].0.parse().unwrap();
-    ItemId::namespaced(resource, if number.is_multiple_of(2) { "even" } else { "odd" }, name_of(number))
+    ItemId::namespaced(
+        resource,
+        if number.is_multiple_of(2) { "even" } else { "odd" },
+        name_of(number),
+    )
 }
 
 fn item_of(number: u8) -> (&'static str, Value) {
     let (resource, version, kind) = TYPES[usize::from(number) % TYPES.len()];
-    (resource, object(version, kind, if number.is_multiple_of(2) { "even" } else { "odd" }, &name_of(number)))
+    (
+        resource,
+        object(
+            version,
+            kind,
+            if number.is_multiple_of(2) { "even" } else { "odd" },
+            &name_of(number),
+        ),
+    )
 }
 
 /// Whether `to` can be reached from `from` over one edge or more.
@@ -190,17 +216,22 @@ fn rank(number: u8) -> usize {
 /// Whether an item, or anything it asks for, met an error on its way.
 fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, trips: &[Trip]) -> bool {
     let trouble = |number: u8| {
-        trips.iter().any(|trip| trip.what.starts_with("POST") && trip.name == name_of(number) && trip.code != 201)
+        trips
+            .iter()
+            .any(|trip| trip.what.starts_with("POST") && trip.name == name_of(number) && trip.code != 201)
     };
     trouble(item) || (0..24).any(|other| reaches(needs, item, other) && trouble(other))
 }
 
 #[tokio::test(start_paused = true)]
 async fn items_that_need_one_another_are_both_restored() {
-    let mut scene = Scene::of(&[config("default", "a"), secret("default", "b")]).delayed(|_, _| Duration::from_millis(10));
+    let mut scene =
+        Scene::of(&[config("default", "a"), secret("default", "b")]).delayed(|_, _| Duration::from_millis(10));
     let a = ItemId::namespaced("configmaps".parse().unwrap(), "default", "a");
     let b = ItemId::namespaced("secrets".parse().unwrap(), "default", "b");
-    scene.actions = vec![Arc::new(Asks { needs: [("a".to_owned(), vec![b]), ("b".to_owned(), vec![a])].into() })];
+    scene.actions = vec![Arc::new(Asks {
+        needs: [("a".to_owned(), vec![b]), ("b".to_owned(), vec![a])].into(),
+    })];
     let report = scene.run().await;
     assert_eq!(report.objects.created, 2);
 }

@@ -26,7 +26,13 @@ fn scene() -> Scene {
     other["data"] = json!({"somebody": "else's"});
     scene.api.insert(object("v1", "Namespace", "", "shop"));
     scene.api.insert(other);
-    scene.delayed(|method, _| if method == "POST" { Duration::from_millis(300) } else { Duration::from_millis(30) })
+    scene.delayed(|method, _| {
+        if method == "POST" {
+            Duration::from_millis(300)
+        } else {
+            Duration::from_millis(30)
+        }
+    })
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,16 +60,30 @@ async fn wherever_a_run_dies_the_next_one_ends_as_one_that_did_not() {
         assert!(matches!(first, Err(Fatal::Cancelled)));
         died += 1;
         let record = sink.record.lock().unwrap().clone();
-        let ledger = record.map_or_else(|| Ledger::new(&scene.archive), |record| Ledger::resume(&record, &scene.archive).unwrap());
-        let report = scene.attempt(ledger, &Kept::default(), &CancellationToken::new()).await.unwrap();
+        let ledger = record.map_or_else(
+            || Ledger::new(&scene.archive),
+            |record| Ledger::resume(&record, &scene.archive).unwrap(),
+        );
+        let report = scene
+            .attempt(ledger, &Kept::default(), &CancellationToken::new())
+            .await
+            .unwrap();
         let mut created = scene.created();
         let count = created.len();
         created.sort();
         created.dedup();
         assert_eq!(created.len(), count, "nothing twice after {tenths}");
         assert_eq!(report.resources, expected.resources, "after {tenths}");
-        assert_eq!(texts(&report.results.errors), texts(&expected.results.errors), "after {tenths}");
-        assert_eq!(texts(&report.results.warnings), texts(&expected.results.warnings), "after {tenths}");
+        assert_eq!(
+            texts(&report.results.errors),
+            texts(&expected.results.errors),
+            "after {tenths}"
+        );
+        assert_eq!(
+            texts(&report.results.warnings),
+            texts(&expected.results.warnings),
+            "after {tenths}"
+        );
         assert_eq!(report.progress, expected.progress);
     }
     assert!(died > 10, "{died}");
@@ -74,14 +94,29 @@ async fn a_record_that_is_older_than_the_truth_only_costs_work() {
     let scene = scene();
     // killed without a word: what was kept last is up to a second old
     let sink = Kept::default();
-    let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new()).await };
+    let run = async {
+        scene
+            .attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new())
+            .await
+    };
     let _ = tokio::time::timeout(Duration::from_millis(2_150), run).await;
     let record = sink.record.lock().unwrap().clone().expect("kept at least once");
     let ledger = Ledger::resume(&record, &scene.archive).unwrap();
     let before = scene.created().len();
-    let report = scene.attempt(ledger, &Kept::default(), &CancellationToken::new()).await.unwrap();
+    let report = scene
+        .attempt(ledger, &Kept::default(), &CancellationToken::new())
+        .await
+        .unwrap();
     assert!(before > 0 && before < scene.created().len());
-    let actions = |word: &str| report.resources.0.values().flatten().filter(|entry| entry.ends_with(word)).count();
+    let actions = |word: &str| {
+        report
+            .resources
+            .0
+            .values()
+            .flatten()
+            .filter(|entry| entry.ends_with(word))
+            .count()
+    };
     assert_eq!(actions("(created)"), 28, "{:?}", report.resources);
     assert_eq!(report.messages.warnings, 1, "{}", texts(&report.results.warnings));
 }
@@ -90,24 +125,38 @@ async fn a_record_that_is_older_than_the_truth_only_costs_work() {
 async fn a_finished_restore_that_is_resumed_does_nothing_more() {
     let scene = scene();
     let sink = Kept::default();
-    let first = scene.attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new()).await.unwrap();
+    let first = scene
+        .attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new())
+        .await
+        .unwrap();
     let record = sink.record.lock().unwrap().clone().unwrap();
     scene.forget();
     let ledger = Ledger::resume(&record, &scene.archive).unwrap();
-    let again = scene.attempt(ledger, &Kept::default(), &CancellationToken::new()).await.unwrap();
+    let again = scene
+        .attempt(ledger, &Kept::default(), &CancellationToken::new())
+        .await
+        .unwrap();
     assert_eq!(scene.writes(), Vec::<String>::new());
     assert_eq!(again, first);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_ledger_is_kept_at_most_once_a_second_and_at_the_end() {
-    let objects: Vec<_> = (0..200).map(|number| config("default", &format!("c{number}"))).collect();
+    let objects: Vec<_> = (0..200)
+        .map(|number| config("default", &format!("c{number}")))
+        .collect();
     let mut scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(100));
     scene.options.max_requests = 4;
     let sink = Kept::default();
     let start = tokio::time::Instant::now();
-    scene.attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new()).await.unwrap();
+    scene
+        .attempt(Ledger::new(&scene.archive), &sink, &CancellationToken::new())
+        .await
+        .unwrap();
     let seconds = start.elapsed().as_secs();
     let kept = sink.times.load(Ordering::SeqCst) as u64;
-    assert!(seconds >= 4 && kept <= seconds + 1 && kept + 1 >= seconds, "{kept} times in {seconds} s");
+    assert!(
+        seconds >= 4 && kept <= seconds + 1 && kept + 1 >= seconds,
+        "{kept} times in {seconds} s"
+    );
 }

@@ -48,7 +48,10 @@ impl Trip {
     /// `pods/a/one` if it created something.
     pub(super) fn created(&self) -> Option<String> {
         let path = self.what.strip_prefix("POST ")?;
-        let parts: Vec<&str> = path.split('/').skip(if path.starts_with("/api/") { 3 } else { 4 }).collect();
+        let parts: Vec<&str> = path
+            .split('/')
+            .skip(if path.starts_with("/api/") { 3 } else { 4 })
+            .collect();
         match (self.code, parts.as_slice()) {
             (201, ["namespaces", namespace, plural]) => Some(format!("{plural}/{namespace}/{}", self.name)),
             (201, [plural]) => Some(format!("{plural}/{}", self.name)),
@@ -81,7 +84,10 @@ impl Scene {
         Self {
             api: FakeApi::new(),
             archive: Arc::new(archive),
-            spec: RestoreSpec { backup_name: "b".to_owned(), ..RestoreSpec::default() },
+            spec: RestoreSpec {
+                backup_name: "b".to_owned(),
+                ..RestoreSpec::default()
+            },
             options: Options::default(),
             kept: KeptVolumes::default(),
             actions: built_in(),
@@ -121,7 +127,11 @@ impl Scene {
 
     fn cluster(&self) -> Cluster {
         let (inner, delay, trips) = (self.api.client(), Arc::clone(&self.delay), Arc::clone(&self.trips));
-        let (at_once, most, serial) = (Arc::new(AtomicUsize::new(0)), Arc::clone(&self.most_at_once), Arc::new(AtomicUsize::new(0)));
+        let (at_once, most, serial) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::clone(&self.most_at_once),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let service = tower::service_fn(move |request: HttpRequest<Body>| {
             let (inner, delay, trips) = (inner.clone(), Arc::clone(&delay), Arc::clone(&trips));
             let (at_once, most, serial) = (Arc::clone(&at_once), Arc::clone(&most), Arc::clone(&serial));
@@ -139,17 +149,39 @@ impl Scene {
                 let end = serial.fetch_add(1, Ordering::SeqCst);
                 let code = response.as_ref().map_or(0, |response| response.status().as_u16());
                 let name = sent["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-                trips.lock().unwrap().push(Trip { what: format!("{method} {path}"), name, begin, end, code });
+                trips.lock().unwrap().push(Trip {
+                    what: format!("{method} {path}"),
+                    name,
+                    begin,
+                    end,
+                    code,
+                });
                 response
             }
         });
         Cluster::from_client(kube::Client::new(service, "default"))
     }
 
-    pub(super) async fn attempt(&self, ledger: Ledger, sink: &dyn LedgerSink, cancel: &CancellationToken) -> Result<Report, Fatal> {
+    pub(super) async fn attempt(
+        &self,
+        ledger: Ledger,
+        sink: &dyn LedgerSink,
+        cancel: &CancellationToken,
+    ) -> Result<Report, Fatal> {
         let now = Arc::new(|| STARTED.parse().unwrap());
-        let log = RunLog::create(tempfile::tempfile().unwrap(), Format::Text, Level::Info, Vec::new(), now);
-        let deps = Deps { cluster: self.cluster(), actions: self.actions.clone(), log, sink };
+        let log = RunLog::create(
+            tempfile::tempfile().unwrap(),
+            Format::Text,
+            Level::Info,
+            Vec::new(),
+            now,
+        );
+        let deps = Deps {
+            cluster: self.cluster(),
+            actions: self.actions.clone(),
+            log,
+            sink,
+        };
         let on_progress = |progress: Progress| self.progress.lock().unwrap().push(progress);
         run(&self.request(), &deps, ledger, &on_progress, cancel).await
     }
@@ -157,7 +189,9 @@ impl Scene {
     /// Runs it to its end.
     pub(super) async fn run(&self) -> Report {
         let sink = Kept::default();
-        self.attempt(Ledger::new(&self.archive), &sink, &CancellationToken::new()).await.unwrap()
+        self.attempt(Ledger::new(&self.archive), &sink, &CancellationToken::new())
+            .await
+            .unwrap()
     }
 
     /// What was created, in the order of the answers.
@@ -168,7 +202,11 @@ impl Scene {
     /// Every write, in the order of the answers.
     pub(super) fn writes(&self) -> Vec<String> {
         let trips = self.trips.lock().unwrap();
-        trips.iter().filter(|trip| !trip.what.starts_with("GET")).map(|trip| trip.what.clone()).collect()
+        trips
+            .iter()
+            .filter(|trip| !trip.what.starts_with("GET"))
+            .map(|trip| trip.what.clone())
+            .collect()
     }
 
     pub(super) fn forget(&self) {
@@ -213,8 +251,10 @@ pub(super) fn secret(namespace: &str, name: &str) -> (&'static str, Value) {
 
 pub(super) fn pod(namespace: &str, name: &str, claims: &[&str]) -> (&'static str, Value) {
     let mut object = object("v1", "Pod", namespace, name);
-    let volumes: Vec<Value> =
-        claims.iter().map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}})).collect();
+    let volumes: Vec<Value> = claims
+        .iter()
+        .map(|claim| json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}}))
+        .collect();
     object["spec"] = json!({"volumes": volumes, "containers": []});
     object["status"] = json!({"phase": "Running"});
     ("pods", object)
@@ -235,7 +275,12 @@ pub(super) fn volume(name: &str, policy: &str, claim: (&str, &str)) -> (&'static
 }
 
 pub(super) fn crd(plural: &str, kind: &str) -> (&'static str, Value) {
-    let mut object = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", &format!("{plural}.example.com"));
+    let mut object = object(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        "",
+        &format!("{plural}.example.com"),
+    );
     object["spec"] = json!({
         "group": "example.com", "scope": "Namespaced",
         "names": {"plural": plural, "kind": kind, "singular": kind.to_lowercase()},
@@ -245,7 +290,10 @@ pub(super) fn crd(plural: &str, kind: &str) -> (&'static str, Value) {
 }
 
 pub(super) fn widget(namespace: &str, name: &str) -> (&'static str, Value) {
-    ("widgets.example.com", object("example.com/v1", "Widget", namespace, name))
+    (
+        "widgets.example.com",
+        object("example.com/v1", "Widget", namespace, name),
+    )
 }
 
 /// All errors, or warnings, of a report as one text.

@@ -2,14 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Kept, Scene, claim, config, crd, object, pod, secret, texts, widget};
+use super::scene::{Kept, Scene, claim, config, crd, object, pod, secret, texts, volume, widget};
 use crate::restore::engine::Fatal;
 use crate::restore::ledger::Ledger;
 use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::testing::spool;
 
 fn list(value: &Value) -> Vec<&str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +42,10 @@ async fn an_application_is_restored_in_order_with_our_labels_and_without_its_old
         ]
     );
     let live = scene.api.get("v1", "ConfigMap", Some("shop"), "settings").unwrap();
-    assert_eq!(live["metadata"]["labels"], json!({"velero.io/backup-name": "b", "velero.io/restore-name": "r"}));
+    assert_eq!(
+        live["metadata"]["labels"],
+        json!({"velero.io/backup-name": "b", "velero.io/restore-name": "r"})
+    );
     assert_ne!(live["metadata"]["uid"], "old");
     assert_eq!(live["data"], json!({"key": "settings"}));
     let namespace = scene.api.get("v1", "Namespace", None, "shop").unwrap();
@@ -65,12 +73,13 @@ async fn a_second_restore_of_the_same_writes_nothing_and_warns_of_nothing() {
     let mut scene = Scene::of(&[
         config("shop", "settings"),
         pod("shop", "web", &["data"]),
+        volume("pv-1", "Retain", ("shop", "data")),
         claim("shop", "data", "pv-1"),
         ("services", service),
         ("deployments.apps", deployment),
     ]);
     let first = scene.run().await;
-    assert_eq!(first.objects.created, 6);
+    assert_eq!(first.objects.created, 7);
     // what a cluster does to them
     let mut live = scene.api.get("v1", "Service", Some("shop"), "web").unwrap();
     live["spec"]["clusterIP"] = json!("10.0.0.7");
@@ -81,17 +90,24 @@ async fn a_second_restore_of_the_same_writes_nothing_and_warns_of_nothing() {
     live["spec"]["nodeName"] = json!("node-1");
     live["status"] = json!({"phase": "Running"});
     scene.api.insert(live);
-    let mut live = scene.api.get("v1", "PersistentVolumeClaim", Some("shop"), "data").unwrap();
+    let mut live = scene
+        .api
+        .get("v1", "PersistentVolumeClaim", Some("shop"), "data")
+        .unwrap();
     live["metadata"]["annotations"] = json!({"pv.kubernetes.io/bind-completed": "yes"});
     scene.api.insert(live);
     scene.forget();
     scene.name = "second".to_owned();
     let second = scene.run().await;
-    let writes: Vec<String> = scene.writes().into_iter().filter(|what| !what.starts_with("POST")).collect();
+    let writes: Vec<String> = scene
+        .writes()
+        .into_iter()
+        .filter(|what| !what.starts_with("POST"))
+        .collect();
     assert_eq!(writes, Vec::<String>::new());
     assert_eq!(scene.created(), Vec::<String>::new());
     assert_eq!(texts(&second.results.errors) + &texts(&second.results.warnings), "{}{}");
-    assert_eq!((second.objects.skipped, second.objects.created), (5, 0));
+    assert_eq!((second.objects.skipped, second.objects.created), (6, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +122,10 @@ async fn a_mapped_namespace_gets_the_objects_and_the_messages() {
     .with_spec(json!({"namespaceMapping": {"shop": "copy"}}));
     let report = scene.run().await;
     assert!(scene.api.get("v1", "ConfigMap", Some("copy"), "settings").is_some());
-    let binding = scene.api.get("rbac.authorization.k8s.io/v1", "RoleBinding", Some("copy"), "web").unwrap();
+    let binding = scene
+        .api
+        .get("rbac.authorization.k8s.io/v1", "RoleBinding", Some("copy"), "web")
+        .unwrap();
     assert_eq!(binding["subjects"][0]["namespace"], "copy");
     assert_eq!(report.results.errors.namespaces.keys().collect::<Vec<_>>(), ["copy"]);
     assert_eq!(report.resources.0["v1/Namespace"], ["copy(created)"]);
@@ -120,10 +139,18 @@ async fn what_has_completed_is_left_out_of_everything() {
     job["status"] = json!({"completionTime": "2026-01-01T00:00:00Z"});
     let (_, mut mirror) = pod("shop", "mirror", &[]);
     mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
-    let scene = Scene::of(&[("pods", done), ("jobs.batch", job), ("pods", mirror), pod("shop", "web", &[])]);
+    let scene = Scene::of(&[
+        ("pods", done),
+        ("jobs.batch", job),
+        ("pods", mirror),
+        pod("shop", "web", &[]),
+    ]);
     let report = scene.run().await;
     assert_eq!(scene.created(), ["namespaces/shop", "pods/shop/web"]);
-    assert_eq!(report.resources.0["v1/Pod"], ["shop/mirror(skipped)", "shop/web(created)"]);
+    assert_eq!(
+        report.resources.0["v1/Pod"],
+        ["shop/mirror(skipped)", "shop/web(created)"]
+    );
     assert!(!report.resources.0.contains_key("batch/v1/Job"));
     assert_eq!((report.progress.restored, report.progress.total), (3, 3));
     let progress = scene.progress.lock().unwrap();
@@ -137,8 +164,13 @@ async fn bad_items_are_errors_of_their_target_namespace_and_the_others_go_on() {
     let named = |namespace: &str, name: &str| {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}).to_string()
     };
-    let (good, stray, renamed) = (named("shop", "good"), named("kube-system", "stray"), named("shop", "other"));
-    let smuggled = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "smuggled", "namespace": "shop"}}).to_string();
+    let (good, stray, renamed) = (
+        named("shop", "good"),
+        named("kube-system", "stray"),
+        named("shop", "other"),
+    );
+    let smuggled = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "smuggled", "namespace": "shop"}})
+        .to_string();
     let odd_name = named("shop", "system:odd%2F..name");
     let scene = Scene::over(spool(&[
         ("configmaps", Some("shop"), "aaa-broken", "{\"apiVersion\": "),
@@ -155,20 +187,38 @@ async fn bad_items_are_errors_of_their_target_namespace_and_the_others_go_on() {
     let report = scene.run().await;
     let mut created = scene.created();
     created.sort();
-    assert_eq!(created, ["configmaps/copy/good", "configmaps/copy/system:odd%2F..name", "namespaces/copy"]);
+    assert_eq!(
+        created,
+        [
+            "configmaps/copy/good",
+            "configmaps/copy/system:odd%2F..name",
+            "namespaces/copy"
+        ]
+    );
     let errors = &report.results.errors.namespaces["copy"];
     assert_eq!(errors.len(), 7, "{errors:#?}");
     for name in ["aaa-broken", "empty", "list", "null", "renamed", "smuggled", "stray"] {
-        assert_eq!(errors.iter().filter(|error| error.contains(&format!("shop/{name}:"))).count(), 1, "{name}");
+        assert_eq!(
+            errors
+                .iter()
+                .filter(|error| error.contains(&format!("shop/{name}:")))
+                .count(),
+            1,
+            "{name}"
+        );
     }
     assert_eq!(report.objects.failed, 7);
-    assert_eq!(report.resources.0["v1/ConfigMap"], ["copy/good(created)", "copy/system:odd%2F..name(created)"]);
+    assert_eq!(
+        report.resources.0["v1/ConfigMap"],
+        ["copy/good(created)", "copy/system:odd%2F..name(created)"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn names_that_are_paths_reach_no_other_object() {
     let odd = "system:a/../b";
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": odd, "namespace": "shop"}}).to_string();
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": odd, "namespace": "shop"}}).to_string();
     // such a name is no file name either, so an archive cannot hold it; a plugin could still ask for it
     let scene = Scene::over(spool(&[("configmaps", Some("shop"), "..%2Fb", &object)]));
     let report = scene.run().await;
@@ -180,10 +230,18 @@ async fn names_that_are_paths_reach_no_other_object() {
 async fn selectors_take_what_they_match_and_what_that_needs() {
     let (_, mut web) = pod("shop", "web", &["data"]);
     web["metadata"]["labels"] = json!({"app": "web"});
-    let scene = Scene::of(&[("pods", web), pod("shop", "db", &["other"]), claim("shop", "data", ""), claim("shop", "other", "")])
-        .with_spec(json!({"labelSelector": {"matchLabels": {"app": "web"}}}));
+    let scene = Scene::of(&[
+        ("pods", web),
+        pod("shop", "db", &["other"]),
+        claim("shop", "data", ""),
+        claim("shop", "other", ""),
+    ])
+    .with_spec(json!({"labelSelector": {"matchLabels": {"app": "web"}}}));
     let report = scene.run().await;
-    assert_eq!(scene.created(), ["namespaces/shop", "persistentvolumeclaims/shop/data", "pods/shop/web"]);
+    assert_eq!(
+        scene.created(),
+        ["namespaces/shop", "persistentvolumeclaims/shop/data", "pods/shop/web"]
+    );
     assert_eq!((report.progress.restored, report.progress.total), (3, 3));
 }
 
@@ -192,7 +250,10 @@ async fn an_item_that_is_needed_and_not_in_the_backup_is_a_warning() {
     let scene = Scene::of(&[pod("shop", "web", &["data"])]).with_spec(json!({"namespaceMapping": {"shop": "copy"}}));
     let report = scene.run().await;
     let warning = &report.results.warnings.namespaces["shop"][0];
-    assert!(warning.contains("pods/copy/web needs persistentvolumeclaims/shop/data"), "{warning}");
+    assert!(
+        warning.contains("pods/copy/web needs persistentvolumeclaims/shop/data"),
+        "{warning}"
+    );
     assert!(scene.created().contains(&"pods/copy/web".to_owned()));
 }
 
@@ -207,12 +268,20 @@ async fn an_item_that_is_needed_obeys_the_filters() {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_of_a_type_that_the_backup_itself_brings_is_understood() {
-    let scene = Scene::of(&[crd("widgets", "Widget"), widget("shop", "blue"), config("shop", "settings")])
-        .with_spec(json!({"includedResources": ["widget", "crd"]}));
+    let scene = Scene::of(&[
+        crd("widgets", "Widget"),
+        widget("shop", "blue"),
+        config("shop", "settings"),
+    ])
+    .with_spec(json!({"includedResources": ["widget", "crd"]}));
     scene.run().await;
     assert_eq!(
         scene.created(),
-        ["customresourcedefinitions/widgets.example.com", "namespaces/shop", "widgets/shop/blue"]
+        [
+            "customresourcedefinitions/widgets.example.com",
+            "namespaces/shop",
+            "widgets/shop/blue"
+        ]
     );
 }
 
@@ -224,13 +293,27 @@ async fn namespaces_that_become_one_have_one_winner() {
     two["data"] = json!({"from": "b"});
     let mut from_a = object("v1", "Namespace", "", "a");
     from_a["metadata"]["labels"] = json!({"from": "a"});
-    let scene = Scene::of(&[("configmaps", two), ("configmaps", one), ("namespaces", from_a), config("b", "other")])
-        .with_spec(json!({"namespaceMapping": {"a": "x", "b": "x"}}));
+    let scene = Scene::of(&[
+        ("configmaps", two),
+        ("configmaps", one),
+        ("namespaces", from_a),
+        config("b", "other"),
+    ])
+    .with_spec(json!({"namespaceMapping": {"a": "x", "b": "x"}}));
     let report = scene.run().await;
-    assert_eq!(scene.api.get("v1", "ConfigMap", Some("x"), "same").unwrap()["data"], json!({"from": "a"}));
+    assert_eq!(
+        scene.api.get("v1", "ConfigMap", Some("x"), "same").unwrap()["data"],
+        json!({"from": "a"})
+    );
     assert!(scene.api.get("v1", "ConfigMap", Some("x"), "other").is_some());
-    assert_eq!(scene.api.get("v1", "Namespace", None, "x").unwrap()["metadata"]["labels"], json!({"from": "a"}));
-    assert_eq!(report.resources.0["v1/ConfigMap"], ["x/other(created)", "x/same(created)"]);
+    assert_eq!(
+        scene.api.get("v1", "Namespace", None, "x").unwrap()["metadata"]["labels"],
+        json!({"from": "a"})
+    );
+    assert_eq!(
+        report.resources.0["v1/ConfigMap"],
+        ["x/other(created)", "x/same(created)"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +336,9 @@ async fn a_status_is_restored_where_it_is_asked_for_and_can_be() {
     ])
     .with_spec(json!({"restoreStatus": {"includedResources": ["po", "configmaps"]}}));
     let report = scene.run().await;
-    let status = |version: &str, kind: &str, name: &str| scene.api.get(version, kind, Some("shop"), name).unwrap()["status"].clone();
+    let status = |version: &str, kind: &str, name: &str| {
+        scene.api.get(version, kind, Some("shop"), name).unwrap()["status"].clone()
+    };
     assert_eq!(status("example.com/v1", "Widget", "asked")["note"], "asked");
     assert_eq!(status("example.com/v1", "Widget", "silent"), Value::Null);
     assert_eq!(status("v1", "Pod", "refused"), Value::Null);
@@ -270,7 +355,11 @@ async fn managed_fields_come_back_where_somebody_applied() {
     };
     let mut scene = Scene::of(&[with_fields("applied", "Apply"), with_fields("updated", "Update")]);
     scene.run().await;
-    let patches: Vec<String> = scene.writes().into_iter().filter(|what| what.starts_with("PATCH")).collect();
+    let patches: Vec<String> = scene
+        .writes()
+        .into_iter()
+        .filter(|what| what.starts_with("PATCH"))
+        .collect();
     assert_eq!(patches, ["PATCH /api/v1/namespaces/shop/configmaps/applied"]);
     let live = scene.api.get("v1", "ConfigMap", Some("shop"), "applied").unwrap();
     assert_eq!(list(&live["metadata"]["managedFields"][0]["operation"]).len(), 0);
@@ -279,7 +368,10 @@ async fn managed_fields_come_back_where_somebody_applied() {
     scene.options.managed_fields = ManagedFields::All;
     scene.forget();
     scene.run().await;
-    assert_eq!(scene.writes().iter().filter(|what| what.starts_with("PATCH")).count(), 2);
+    assert_eq!(
+        scene.writes().iter().filter(|what| what.starts_with("PATCH")).count(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,7 +379,9 @@ async fn what_a_spec_asks_for_and_is_not_there_ends_the_run_before_it_begins() {
     let scene = Scene::of(&[config("shop", "settings")])
         .with_spec(json!({"hooks": {"resources": [{"name": "h", "postHooks": []}]}}));
     let cancel = tokio_util::sync::CancellationToken::new();
-    let ended = scene.attempt(Ledger::new(&scene.archive), &Kept::default(), &cancel).await;
+    let ended = scene
+        .attempt(Ledger::new(&scene.archive), &Kept::default(), &cancel)
+        .await;
     assert!(matches!(ended, Err(Fatal::Unsupported(_))), "{ended:?}");
     assert_eq!(scene.writes(), Vec::<String>::new());
 }

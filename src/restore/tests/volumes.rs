@@ -6,12 +6,19 @@ use super::scene::{Scene, claim, pod, texts, volume};
 use crate::restore::object::volume::{Kept, KeptVolumes};
 
 fn bound(policy: &str) -> Scene {
-    Scene::of(&[volume("pv", policy, ("shop", "data")), claim("shop", "data", "pv"), pod("shop", "web", &["data"])])
-        .with_spec(json!({"namespaceMapping": {"shop": "copy"}}))
+    Scene::of(&[
+        volume("pv", policy, ("shop", "data")),
+        claim("shop", "data", "pv"),
+        pod("shop", "web", &["data"]),
+    ])
+    .with_spec(json!({"namespaceMapping": {"shop": "copy"}}))
 }
 
 fn kept(how: Option<Kept>) -> KeptVolumes {
-    KeptVolumes { by_volume: [("pv".to_owned(), how)].into(), ..KeptVolumes::default() }
+    KeptVolumes {
+        by_volume: [("pv".to_owned(), how)].into(),
+        ..KeptVolumes::default()
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -20,11 +27,19 @@ async fn a_retained_volume_waits_for_its_claim_in_the_target_namespace() {
     let report = scene.run().await;
     assert_eq!(
         scene.created(),
-        ["persistentvolumes/pv", "namespaces/copy", "persistentvolumeclaims/copy/data", "pods/copy/web"]
+        [
+            "persistentvolumes/pv",
+            "namespaces/copy",
+            "persistentvolumeclaims/copy/data",
+            "pods/copy/web"
+        ]
     );
     let pv = scene.api.get("v1", "PersistentVolume", None, "pv").unwrap();
     assert_eq!(pv["spec"]["claimRef"], json!({"namespace": "copy", "name": "data"}));
-    let pvc = scene.api.get("v1", "PersistentVolumeClaim", Some("copy"), "data").unwrap();
+    let pvc = scene
+        .api
+        .get("v1", "PersistentVolumeClaim", Some("copy"), "data")
+        .unwrap();
     assert_eq!(pvc["spec"]["volumeName"], "pv");
     assert_eq!(texts(&report.results.errors), "{}");
 }
@@ -33,8 +48,14 @@ async fn a_retained_volume_waits_for_its_claim_in_the_target_namespace() {
 async fn a_claim_of_a_volume_that_is_gone_gets_a_new_one() {
     let scene = bound("Delete");
     let report = scene.run().await;
-    assert_eq!(scene.created(), ["namespaces/copy", "persistentvolumeclaims/copy/data", "pods/copy/web"]);
-    let pvc = scene.api.get("v1", "PersistentVolumeClaim", Some("copy"), "data").unwrap();
+    assert_eq!(
+        scene.created(),
+        ["namespaces/copy", "persistentvolumeclaims/copy/data", "pods/copy/web"]
+    );
+    let pvc = scene
+        .api
+        .get("v1", "PersistentVolumeClaim", Some("copy"), "data")
+        .unwrap();
     assert_eq!(pvc["spec"].get("volumeName"), None::<&Value>);
     assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(skipped)"]);
     assert_eq!(texts(&report.results.errors), "{}");

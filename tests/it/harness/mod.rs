@@ -34,5 +34,7 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// A field by its JSON pointer, as text; empty if it is not there.
 pub fn text(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+    object
+        .pointer(pointer)
+        .map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
 }

@@ -45,11 +45,21 @@ impl Plane {
             .spawn()
             .expect("the launcher starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-        let ready: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|_| panic!("the control plane did not start; its logs are in {}", directory.path().display()));
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+            panic!(
+                "the control plane did not start; its logs are in {}",
+                directory.path().display()
+            )
+        });
         let kubeconfig = PathBuf::from(ready["kubeconfig"].as_str().expect("a kubeconfig"));
-        let plane = Self { child, kubeconfig, _directory: directory };
+        let plane = Self {
+            child,
+            kubeconfig,
+            _directory: directory,
+        };
         plane.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/crds")]);
         plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
         plane
@@ -63,7 +73,8 @@ impl Plane {
     /// Runs kubectl; its output, or the test fails with what it said.
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        self.kubectl_with(arguments, "").unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
+        self.kubectl_with(arguments, "")
+            .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
     }
 
     /// Runs kubectl with an input; its output, or what it said.
@@ -78,7 +89,12 @@ impl Plane {
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl starts");
-        child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+        child
+            .stdin
+            .take()
+            .expect("its input")
+            .write_all(input.as_bytes())
+            .expect("it reads");
         let output = child.wait_with_output().expect("it ends");
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -90,12 +106,21 @@ impl Plane {
     /// Creates or changes what this YAML says.
     #[track_caller]
     pub fn apply(&self, yaml: &str) {
-        self.kubectl_with(&["apply", "-f", "-"], yaml).unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"));
+        self.kubectl_with(&["apply", "-f", "-"], yaml)
+            .unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"));
     }
 
     /// An object, or nothing.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        let mut arguments = vec!["get", kind, name, "-o", "json", "--show-managed-fields", "--ignore-not-found"];
+        let mut arguments = vec![
+            "get",
+            kind,
+            name,
+            "-o",
+            "json",
+            "--show-managed-fields",
+            "--ignore-not-found",
+        ];
         if !namespace.is_empty() {
             arguments.extend(["-n", namespace]);
         }

@@ -26,7 +26,10 @@ pub struct Server<'a> {
 impl<'a> Server<'a> {
     /// Makes a namespace and a location named `default` on a bucket of its own, and starts the server.
     pub fn start(plane: &'a Plane, namespace: &str) -> Self {
-        let owned = tempfile::Builder::new().prefix("velero").tempdir().expect("a directory");
+        let owned = tempfile::Builder::new()
+            .prefix("velero")
+            .tempdir()
+            .expect("a directory");
         let directory = owned.path().to_owned();
         let mut server = Self::on_bucket(plane, namespace, &directory);
         server._owned = Some(owned);
@@ -75,7 +78,12 @@ impl<'a> Server<'a> {
             .arg("--kubeconfig")
             .arg(self.plane.kubeconfig())
             .args(["--namespace", &self.namespace, "--log-level", "debug"])
-            .args(["--metrics-address", &free_address(), "--artifact-address", &free_address()])
+            .args([
+                "--metrics-address",
+                &free_address(),
+                "--artifact-address",
+                &free_address(),
+            ])
             .arg("--scratch-dir")
             .arg(self.directory.join("scratch"))
             .args(&self.arguments)
@@ -119,7 +127,11 @@ impl<'a> Server<'a> {
     #[track_caller]
     pub fn velero(&self, arguments: &[&str]) -> String {
         let (ok, out, err) = self.try_velero(arguments);
-        assert!(ok, "velero {arguments:?} failed\n{out}\n{err}\n--- server ---\n{}", tail(&self.log()));
+        assert!(
+            ok,
+            "velero {arguments:?} failed\n{out}\n{err}\n--- server ---\n{}",
+            tail(&self.log())
+        );
         out
     }
 
@@ -150,20 +162,28 @@ impl<'a> Server<'a> {
     #[track_caller]
     pub fn ended(&self, kind: &str, name: &str) -> Value {
         let last = std::cell::RefCell::new(String::new());
-        eventually(&format!("the end of {kind} {name}\n--- server ---\n{}", tail(&self.log())), || {
-            let object = self.object(kind, name);
-            let phase = text(&object, "/status/phase");
-            let ended = ["Completed", "PartiallyFailed", "Failed", "FailedValidation"].contains(&phase.as_str());
-            *last.borrow_mut() = phase;
-            ended.then_some(object)
-        })
+        eventually(
+            &format!("the end of {kind} {name}\n--- server ---\n{}", tail(&self.log())),
+            || {
+                let object = self.object(kind, name);
+                let phase = text(&object, "/status/phase");
+                let ended = ["Completed", "PartiallyFailed", "Failed", "FailedValidation"].contains(&phase.as_str());
+                *last.borrow_mut() = phase;
+                ended.then_some(object)
+            },
+        )
     }
 
     #[track_caller]
     fn until_available(&self, location: &str) {
         eventually(&format!("location {location} to be available"), || {
             let phase = text(&self.object("backupstoragelocation", location), "/status/phase");
-            assert_ne!(phase, "Unavailable", "{}", self.object("backupstoragelocation", location));
+            assert_ne!(
+                phase,
+                "Unavailable",
+                "{}",
+                self.object("backupstoragelocation", location)
+            );
             (phase == "Available").then_some(())
         });
     }

@@ -7,7 +7,10 @@ use crate::api::artifact::{CsiSnapshotInfo, VolumeInfo};
 /// One volume for each snapshot content, with the claim of the snapshot that is bound to it.
 pub(super) fn volumes(snapshots: &Value, contents: &Value) -> Vec<VolumeInfo> {
     let snapshots = items(snapshots);
-    items(contents).iter().map(|content| volume(content, snapshots)).collect()
+    items(contents)
+        .iter()
+        .map(|content| volume(content, snapshots))
+        .collect()
 }
 
 fn items(list: &Value) -> &[Value] {
@@ -21,7 +24,9 @@ fn volume(content: &Value, snapshots: &[Value]) -> VolumeInfo {
             && text(snapshot, "/status/boundVolumeSnapshotContentName") == name
     });
     VolumeInfo {
-        pvc_namespace: claim.map(|snapshot| text(snapshot, "/metadata/namespace")).unwrap_or_default(),
+        pvc_namespace: claim
+            .map(|snapshot| text(snapshot, "/metadata/namespace"))
+            .unwrap_or_default(),
         pvc_name: claim.map_or_else(
             || "<PVC name not found>".to_owned(),
             |snapshot| text(snapshot, "/spec/source/persistentVolumeClaimName"),
@@ -30,7 +35,10 @@ fn volume(content: &Value, snapshots: &[Value]) -> VolumeInfo {
         csi_snapshot_info: Some(CsiSnapshotInfo {
             driver: text(content, "/spec/driver"),
             snapshot_handle: text(content, "/status/snapshotHandle"),
-            size: content.pointer("/status/restoreSize").and_then(Value::as_i64).unwrap_or_default(),
+            size: content
+                .pointer("/status/restoreSize")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
             vsc_name: name,
             ..CsiSnapshotInfo::default()
         }),
@@ -39,7 +47,11 @@ fn volume(content: &Value, snapshots: &[Value]) -> VolumeInfo {
 }
 
 fn text(object: &Value, pointer: &str) -> String {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -60,7 +72,10 @@ mod tests {
             {"metadata": {"name": "c2"}, "spec": {"driver": "d"}},
         ]);
         let volumes = volumes(&snapshots, &contents);
-        assert_eq!((volumes[0].pvc_namespace.as_str(), volumes[0].pvc_name.as_str()), ("shop", "data"));
+        assert_eq!(
+            (volumes[0].pvc_namespace.as_str(), volumes[0].pvc_name.as_str()),
+            ("shop", "data")
+        );
         let info = volumes[0].csi_snapshot_info.as_ref().unwrap();
         assert_eq!((info.snapshot_handle.as_str(), info.size), ("h", 5));
         assert_eq!(volumes[1].pvc_name, "<PVC name not found>");

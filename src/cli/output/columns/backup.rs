@@ -10,12 +10,24 @@ use crate::cli::output::{View, age, selector};
 
 impl Columns for Backup {
     const HEADERS: &'static [&'static str] = &[
-        "Name", "Status", "Errors", "Warnings", "Created", "Expires", "Storage Location", "Queue Position", "Selector",
+        "Name",
+        "Status",
+        "Errors",
+        "Warnings",
+        "Created",
+        "Expires",
+        "Storage Location",
+        "Queue Position",
+        "Selector",
     ];
 
     fn cells(&self, view: &View) -> Vec<String> {
         let status = &self.status;
-        let phase = if self.metadata.deletion_timestamp.is_some() { "Deleting" } else { status.phase().as_str() };
+        let phase = if self.metadata.deletion_timestamp.is_some() {
+            "Deleting"
+        } else {
+            status.phase().as_str()
+        };
         let position = status.queue_position;
         vec![
             name(self),
@@ -25,7 +37,11 @@ impl Columns for Backup {
             view.time_or_nil(status.start_timestamp.as_ref()),
             age::from_now(expiration(self), view.now),
             self.spec.storage_location.clone(),
-            if position == 0 { String::new() } else { position.to_string() },
+            if position == 0 {
+                String::new()
+            } else {
+                position.to_string()
+            },
             selector::text(self.spec.label_selector.as_ref()),
         ]
     }
@@ -63,10 +79,27 @@ mod tests {
 
     #[test]
     fn a_schedules_backups_stand_newest_first_among_the_others() {
-        let names = ["b", "daily-20261122010000", "daily-20261123010000", "a", "daily", "daily-2026"];
+        let names = [
+            "b",
+            "daily-20261122010000",
+            "daily-20261123010000",
+            "a",
+            "daily",
+            "daily-2026",
+        ];
         let mut list: Vec<Backup> = names.iter().map(|name| Backup::new("velero", *name)).collect();
         Backup::arrange(&mut list);
         let names: Vec<String> = list.iter().map(name).collect();
-        assert_eq!(names, ["a", "b", "daily", "daily-20261123010000", "daily-20261122010000", "daily-2026"]);
+        assert_eq!(
+            names,
+            [
+                "a",
+                "b",
+                "daily",
+                "daily-20261123010000",
+                "daily-20261122010000",
+                "daily-2026"
+            ]
+        );
     }
 }

@@ -30,7 +30,10 @@ pub trait Columns: kube::Resource<DynamicType = ()> + Clone + Debug + Serialize 
 
 /// The table's line for an object.
 pub fn row<K: Columns>(object: &K, view: &View) -> Row {
-    Row { cells: object.cells(view), labels: object.meta().labels.clone().unwrap_or_default() }
+    Row {
+        cells: object.cells(view),
+        labels: object.meta().labels.clone().unwrap_or_default(),
+    }
 }
 
 fn name<K: kube::Resource>(object: &K) -> String {

@@ -5,8 +5,17 @@ use crate::api::v1::Restore;
 use crate::cli::output::{View, selector};
 
 impl Columns for Restore {
-    const HEADERS: &'static [&'static str] =
-        &["Name", "Backup", "Status", "Started", "Completed", "Errors", "Warnings", "Created", "Selector"];
+    const HEADERS: &'static [&'static str] = &[
+        "Name",
+        "Backup",
+        "Status",
+        "Started",
+        "Completed",
+        "Errors",
+        "Warnings",
+        "Created",
+        "Selector",
+    ];
 
     fn cells(&self, view: &View) -> Vec<String> {
         let status = &self.status;

@@ -5,8 +5,16 @@ use crate::api::v1::Schedule;
 use crate::cli::output::{View, age, describe, selector};
 
 impl Columns for Schedule {
-    const HEADERS: &'static [&'static str] =
-        &["Name", "Status", "Created", "Schedule", "Backup TTL", "Last Backup", "Selector", "Paused"];
+    const HEADERS: &'static [&'static str] = &[
+        "Name",
+        "Status",
+        "Created",
+        "Schedule",
+        "Backup TTL",
+        "Last Backup",
+        "Selector",
+        "Paused",
+    ];
 
     fn cells(&self, view: &View) -> Vec<String> {
         let (spec, status) = (&self.spec, &self.status);

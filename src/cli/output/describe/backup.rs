@@ -38,7 +38,14 @@ pub struct BackupDetails {
 
 /// The page of a backup.
 pub fn text(facts: &BackupFacts, view: &View) -> String {
-    let BackupFacts { backup, delete_requests, pod_volume_backups, results, snapshots, details } = facts;
+    let BackupFacts {
+        backup,
+        delete_requests,
+        pod_volume_backups,
+        results,
+        snapshots,
+        details,
+    } = facts;
     let status = &backup.status;
     let mut page = Page::new(view);
     page.metadata(&backup.metadata);
@@ -63,7 +70,11 @@ pub fn text(facts: &BackupFacts, view: &View) -> String {
         completed: status.backup_item_operations_completed,
         failed: status.backup_item_operations_failed,
     };
-    operations(&mut page, &counts, details.as_ref().and_then(|details| details.operations.as_ref()));
+    operations(
+        &mut page,
+        &counts,
+        details.as_ref().and_then(|details| details.operations.as_ref()),
+    );
     if let Some(details) = details {
         resource_list(&mut page, "backup", &details.resource_list);
         page.blank();
@@ -83,7 +94,9 @@ fn phase(page: &mut Page<'_>, backup: &Backup) {
     let phase = backup.status.phase();
     let name = backup.metadata.name.as_deref().unwrap_or_default();
     let shown = match phase {
-        BackupPhase::FailedValidation | BackupPhase::PartiallyFailed | BackupPhase::Failed => page.view.red(phase.as_str()),
+        BackupPhase::FailedValidation | BackupPhase::PartiallyFailed | BackupPhase::Failed => {
+            page.view.red(phase.as_str())
+        }
         BackupPhase::Completed => page.view.green(phase.as_str()),
         _ => phase.to_string(),
     };
@@ -103,10 +116,19 @@ fn run(page: &mut Page<'_>, backup: &Backup) {
     let (view, status) = (page.view, &backup.status);
     page.line(format_args!("Backup Format Version:\t{}", status.format_version));
     page.blank();
-    page.line(format_args!("Started:\t{}", time_or_na(view, status.start_timestamp.as_ref())));
-    page.line(format_args!("Completed:\t{}", time_or_na(view, status.completion_timestamp.as_ref())));
+    page.line(format_args!(
+        "Started:\t{}",
+        time_or_na(view, status.start_timestamp.as_ref())
+    ));
+    page.line(format_args!(
+        "Completed:\t{}",
+        time_or_na(view, status.completion_timestamp.as_ref())
+    ));
     page.blank();
-    page.line(format_args!("Expiration:\t{}", view.time_or_nil(status.expiration.as_ref())));
+    page.line(format_args!(
+        "Expiration:\t{}",
+        view.time_or_nil(status.expiration.as_ref())
+    ));
     page.blank();
     if let Some(progress) = &status.progress {
         let (total, done) = if *status.phase() == BackupPhase::InProgress {
@@ -140,11 +162,20 @@ fn deletions(page: &mut Page<'_>, requests: &[DeleteBackupRequest]) {
             page.blank();
         }
         let created = page.view.time_or_nil(request.metadata.creation_timestamp.as_ref());
-        let phase = request.status.phase.as_ref().map(ToString::to_string).unwrap_or_default();
+        let phase = request
+            .status
+            .phase
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         page.line(format_args!("\t{created}: {phase}"));
         if !request.status.errors.is_empty() {
             page.line("\tErrors:");
-            request.status.errors.iter().for_each(|error| page.line(format_args!("\t\t{error}")));
+            request
+                .status
+                .errors
+                .iter()
+                .for_each(|error| page.line(format_args!("\t\t{error}")));
         }
     }
 }

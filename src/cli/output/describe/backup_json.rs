@@ -17,12 +17,21 @@ pub fn json(facts: &BackupFacts, view: &View) -> Value {
     let backup = &facts.backup;
     let mut top = Map::new();
     top.insert("metadata".into(), metadata(backup));
-    top.insert("phase".into(), backup.status.phase.as_ref().map_or("", |phase| phase.as_str()).into());
+    top.insert(
+        "phase".into(),
+        backup.status.phase.as_ref().map_or("", |phase| phase.as_str()).into(),
+    );
     if let Some(policy) = &backup.spec.resource_policy {
-        top.insert("resourcePolicies".into(), json!({"type": policy.kind, "name": policy.name}));
+        top.insert(
+            "resourcePolicies".into(),
+            json!({"type": policy.kind, "name": policy.name}),
+        );
     }
     if !backup.status.validation_errors.is_empty() {
-        top.insert("validationErrors".into(), backup.status.validation_errors.clone().into());
+        top.insert(
+            "validationErrors".into(),
+            backup.status.validation_errors.clone().into(),
+        );
     }
     if let Some([warnings, errors]) = results(facts) {
         top.insert("warnings".into(), warnings);
@@ -52,10 +61,16 @@ fn results(facts: &BackupFacts) -> Option<[Value; 2]> {
     let of = |messages: &MessageSet, count: i64| if count > 0 { message_set(messages) } else { json!({}) };
     let failed = |step: &str, why: &str| {
         let text = |what: &str| format!("<error {step} {what}: {why}>");
-        [json!({"errorGettingWarnings": text("warnings")}), json!({"errorGettingErrors": text("errors")})]
+        [
+            json!({"errorGettingWarnings": text("warnings")}),
+            json!({"errorGettingErrors": text("errors")}),
+        ]
     };
     Some(match facts.results.as_ref()? {
-        Fetched::Got(results) => [of(&results.warnings, status.warnings), of(&results.errors, status.errors)],
+        Fetched::Got(results) => [
+            of(&results.warnings, status.warnings),
+            of(&results.errors, status.errors),
+        ],
         Fetched::Missing => [json!({"count": status.warnings}), json!({"count": status.errors})],
         Fetched::NotFetched(why) => failed("getting", why),
         Fetched::Unreadable(why) => failed("decoding", why),
@@ -63,7 +78,11 @@ fn results(facts: &BackupFacts) -> Option<[Value; 2]> {
 }
 
 fn message_set(messages: &MessageSet) -> Value {
-    let namespaces = if messages.namespaces.is_empty() { json!([]) } else { json!(messages.namespaces) };
+    let namespaces = if messages.namespaces.is_empty() {
+        json!([])
+    } else {
+        json!(messages.namespaces)
+    };
     json!({"velero": messages.velero, "cluster": messages.cluster, "namespace": namespaces})
 }
 
@@ -102,7 +121,11 @@ fn hooks(spec: &BackupSpec) -> Map<String, Value> {
             "postExecHook": commands(&hook.post),
         })
     };
-    spec.hooks.resources.iter().map(|hook| (hook.name.clone(), of(hook))).collect()
+    spec.hooks
+        .resources
+        .iter()
+        .map(|hook| (hook.name.clone(), of(hook)))
+        .collect()
 }
 
 fn commands(hooks: &[BackupHook]) -> Vec<Value> {
@@ -137,7 +160,10 @@ fn status(facts: &BackupFacts, view: &View) -> Value {
         top[done] = progress.items_backed_up.into();
     }
     if let Some(details) = &facts.details {
-        match (&details.resource_list, resource_list::failure("backup", &details.resource_list)) {
+        match (
+            &details.resource_list,
+            resource_list::failure("backup", &details.resource_list),
+        ) {
             (Fetched::Got(list), _) => top["resourceList"] = json!(list),
             (_, why) => top["errorGettingResourceList"] = json!(why),
         }
@@ -158,8 +184,12 @@ fn volumes(facts: &BackupFacts) -> Value {
             "podVolumeBackups": pod_volumes(facts, details),
         }),
         Fetched::Missing => json!({"errorGetBackupVolumeInfo": "error getting backup volume info: file not found"}),
-        Fetched::NotFetched(why) => json!({"errorGetBackupVolumeInfo": format!("error getting backup volume info: {why}")}),
-        Fetched::Unreadable(why) => json!({"errorReadBackupVolumeInfo": format!("error reading backup volume info: {why}")}),
+        Fetched::NotFetched(why) => {
+            json!({"errorGetBackupVolumeInfo": format!("error getting backup volume info: {why}")})
+        }
+        Fetched::Unreadable(why) => {
+            json!({"errorReadBackupVolumeInfo": format!("error reading backup volume info: {why}")})
+        }
     }
 }
 
@@ -180,15 +210,27 @@ fn native(snapshots: &Snapshots, details: bool) -> Value {
     if snapshots.native.is_empty() {
         return json!("<none included>");
     }
-    snapshots.native.iter().map(|volume| (volume.pv_name.clone(), of(volume))).collect()
+    snapshots
+        .native
+        .iter()
+        .map(|volume| (volume.pv_name.clone(), of(volume)))
+        .collect()
 }
 
 fn csi(snapshots: &Snapshots, details: bool) -> Value {
     if snapshots.csi.is_empty() {
-        return json!(if snapshots.from_older_files { "<none included or not detectable>" } else { "<none included>" });
+        return json!(if snapshots.from_older_files {
+            "<none included or not detectable>"
+        } else {
+            "<none included>"
+        });
     }
     let name = |volume: &VolumeInfo| format!("{}/{}", volume.pvc_namespace, volume.pvc_name);
-    snapshots.csi.iter().map(|volume| (name(volume), csi_snapshot(volume, details))).collect()
+    snapshots
+        .csi
+        .iter()
+        .map(|volume| (name(volume), csi_snapshot(volume, details)))
+        .collect()
 }
 
 fn csi_snapshot(volume: &VolumeInfo, details: bool) -> Value {
@@ -234,10 +276,15 @@ fn pod_volumes(facts: &BackupFacts, details: bool) -> Value {
         if !details {
             return json!(volumes.len());
         }
-        by_pod(volumes).into_iter().map(|(pod, shown)| json!({pod: shown.join(", ")})).collect()
+        by_pod(volumes)
+            .into_iter()
+            .map(|(pod, shown)| json!({pod: shown.join(", ")}))
+            .collect()
     };
-    let phases: Map<String, Value> =
-        by_phase(&volumes, BACKUP_PHASES).into_iter().map(|(phase, volumes)| (phase.to_owned(), of(&volumes))).collect();
+    let phases: Map<String, Value> = by_phase(&volumes, BACKUP_PHASES)
+        .into_iter()
+        .map(|(phase, volumes)| (phase.to_owned(), of(&volumes)))
+        .collect();
     json!({"uploderType": uploader(&volumes), "podVolumeBackupsDetails": phases})
 }
 
@@ -254,7 +301,11 @@ fn deletions(facts: &BackupFacts, view: &View) -> Value {
     };
     let requests: Vec<Value> = facts.delete_requests.iter().map(of).collect();
     let mut top = json!({"deleteBackupRequests": requests});
-    let failed = facts.delete_requests.iter().filter(|request| deletion_failed(request)).count();
+    let failed = facts
+        .delete_requests
+        .iter()
+        .filter(|request| deletion_failed(request))
+        .count();
     if failed > 0 {
         top["failed"] = failed.into();
     }

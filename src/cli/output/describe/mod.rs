@@ -54,7 +54,11 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(view: &'a View) -> Self {
-        Self { view, text: String::new(), prefix: "" }
+        Self {
+            view,
+            text: String::new(),
+            prefix: "",
+        }
     }
 
     /// One line.
@@ -81,16 +85,22 @@ impl<'a> Page<'a> {
     fn metadata(&mut self, meta: &ObjectMeta) {
         let name = self.view.bold(meta.name.as_deref().unwrap_or_default());
         self.line(format_args!("Name:\t{name}"));
-        self.line(format_args!("Namespace:\t{}", meta.namespace.as_deref().unwrap_or_default()));
+        self.line(format_args!(
+            "Namespace:\t{}",
+            meta.namespace.as_deref().unwrap_or_default()
+        ));
         self.map("Labels", &meta.labels.clone().unwrap_or_default());
         self.map("Annotations", &meta.annotations.clone().unwrap_or_default());
     }
 
     fn validation_errors(&mut self, errors: &[String]) {
-        let Some((first, rest)) = errors.split_first() else { return };
+        let Some((first, rest)) = errors.split_first() else {
+            return;
+        };
         self.blank();
         self.line(format_args!("Validation errors:\t{}", self.view.red(first)));
-        rest.iter().for_each(|error| self.line(format_args!("\t{}", self.view.red(error))));
+        rest.iter()
+            .for_each(|error| self.line(format_args!("\t{}", self.view.red(error))));
     }
 
     fn finish(self) -> String {
@@ -100,7 +110,11 @@ impl<'a> Page<'a> {
 
 /// Texts as one, or what stands for none of them.
 fn list(texts: &[String], none: &str) -> String {
-    if texts.is_empty() { none.to_owned() } else { texts.join(", ") }
+    if texts.is_empty() {
+        none.to_owned()
+    } else {
+        texts.join(", ")
+    }
 }
 
 fn switch(value: Option<bool>, words: [&'static str; 2], unset: &'static str) -> &'static str {
@@ -120,7 +134,8 @@ fn auto_included_excluded(value: Option<bool>) -> &'static str {
 /// A duration in Go's canonical form, whatever form it was written in.
 pub(super) fn duration(duration: &GoDuration) -> String {
     match duration.value() {
-        Ok(value) => i64::try_from(value.as_nanos()).map_or_else(|_| duration.to_string(), |n| GoDuration::from_nanos(n).to_string()),
+        Ok(value) => i64::try_from(value.as_nanos())
+            .map_or_else(|_| duration.to_string(), |n| GoDuration::from_nanos(n).to_string()),
         Err(_) => duration.to_string(),
     }
 }
@@ -138,16 +153,26 @@ mod tests {
     use super::*;
 
     pub(super) fn view() -> View {
-        View { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC, colour: true }
+        View {
+            now: Timestamp::UNIX_EPOCH,
+            zone: TimeZone::UTC,
+            colour: true,
+        }
     }
 
     #[test]
     fn further_pairs_stand_below_the_first() {
         let view = view();
         let mut page = Page::new(&view);
-        page.map("Labels", &BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]));
+        page.map(
+            "Labels",
+            &BTreeMap::from([("b".into(), "2".into()), ("a".into(), "1".into())]),
+        );
         page.map("Annotations", &BTreeMap::new());
-        assert_eq!(page.finish(), "Labels:       a=1\n              b=2\nAnnotations:  <none>\n");
+        assert_eq!(
+            page.finish(),
+            "Labels:       a=1\n              b=2\nAnnotations:  <none>\n"
+        );
     }
 
     #[test]

@@ -62,8 +62,16 @@ impl Operation for RestoreOperationSpec {
 }
 
 /// The operations, one by one where they were fetched, else their counts.
-pub(super) fn operations<S: Operation>(page: &mut Page<'_>, counts: &Counts, fetched: Option<&Fetched<Vec<ItemOperation<S>>>>) {
-    let Counts { attempted, completed, failed } = counts;
+pub(super) fn operations<S: Operation>(
+    page: &mut Page<'_>,
+    counts: &Counts,
+    fetched: Option<&Fetched<Vec<ItemOperation<S>>>>,
+) {
+    let Counts {
+        attempted,
+        completed,
+        failed,
+    } = counts;
     if *attempted == 0 {
         return;
     }
@@ -89,20 +97,32 @@ fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
     page.line(format_args!("\t\tOperation ID:\t{}", spec.id()));
     if !spec.items_to_update().is_empty() {
         page.line("\t\tItems to Update:");
-        spec.items_to_update().iter().for_each(|item| page.line(format_args!("\t\t\t{}", named(item))));
+        spec.items_to_update()
+            .iter()
+            .for_each(|item| page.line(format_args!("\t\t\t{}", named(item))));
     }
-    page.line(format_args!("\t\tPhase:\t{}", status.phase.as_ref().map(ToString::to_string).unwrap_or_default()));
+    page.line(format_args!(
+        "\t\tPhase:\t{}",
+        status.phase.as_ref().map(ToString::to_string).unwrap_or_default()
+    ));
     if !status.error.is_empty() {
         page.line(format_args!("\t\tOperation Error:\t{}", status.error));
     }
     if status.total > 0 || status.completed > 0 {
         let unit = &status.operation_units;
-        page.line(format_args!("\t\tProgress:\t{} of {} complete ({unit})", status.completed, status.total));
+        page.line(format_args!(
+            "\t\tProgress:\t{} of {} complete ({unit})",
+            status.completed, status.total
+        ));
     }
     if !status.description.is_empty() {
         page.line(format_args!("\t\tProgress description:\t{}", status.description));
     }
-    for (heading, time) in [("Created", &status.created), ("Started", &status.started), ("Updated", &status.updated)] {
+    for (heading, time) in [
+        ("Created", &status.created),
+        ("Started", &status.started),
+        ("Updated", &status.updated),
+    ] {
         if let Some(time) = time {
             page.line(format_args!("\t\t{heading}:\t{}", page.view.time(time)));
         }
@@ -111,6 +131,10 @@ fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
 
 /// `persistentvolumeclaims ns/name`.
 fn named(item: &ResourceIdentifier) -> String {
-    let group = if item.group.is_empty() { String::new() } else { format!(".{}", item.group) };
+    let group = if item.group.is_empty() {
+        String::new()
+    } else {
+        format!(".{}", item.group)
+    };
     format!("{}{group} {}/{}", item.resource, item.namespace, item.name)
 }

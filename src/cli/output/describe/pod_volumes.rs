@@ -50,12 +50,27 @@ fn words(phase: &str) -> &str {
 }
 
 /// The phases of a backup's volumes, in the order they are shown.
-pub(super) const BACKUP_PHASES: &[&str] =
-    &["Completed", "Failed", "Canceled", "In Progress", "Canceling", "Prepared", "Accepted", "New"];
+pub(super) const BACKUP_PHASES: &[&str] = &[
+    "Completed",
+    "Failed",
+    "Canceled",
+    "In Progress",
+    "Canceling",
+    "Prepared",
+    "Accepted",
+    "New",
+];
 
 /// The phases of a restore's volumes, in the order they are shown.
-pub(super) const RESTORE_PHASES: &[&str] =
-    &["Completed", "Canceled", "Failed", "In Progress", "Prepared", "Accepted", "New"];
+pub(super) const RESTORE_PHASES: &[&str] = &[
+    "Completed",
+    "Canceled",
+    "Failed",
+    "In Progress",
+    "Prepared",
+    "Accepted",
+    "New",
+];
 
 impl PodVolume<'_> {
     /// The volume with its size, or with how far it is.
@@ -72,15 +87,33 @@ impl PodVolume<'_> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage for people; bytes beyond 2^53 do not change it")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a percentage for people; bytes beyond 2^53 do not change it"
+)]
 fn percent(progress: &ByteProgress) -> f64 {
     progress.bytes_done as f64 / progress.total_bytes as f64 * 100.0
 }
 
 /// The volumes by phase, phases without any left out.
-pub(super) fn by_phase<'v, 'a>(volumes: &'v [PodVolume<'a>], phases: &[&'static str]) -> Vec<(&'static str, Vec<&'v PodVolume<'a>>)> {
-    let of = |phase: &'static str| (phase, volumes.iter().filter(|volume| volume.phase == phase).collect::<Vec<_>>());
-    phases.iter().map(|phase| of(phase)).filter(|(_, volumes)| !volumes.is_empty()).collect()
+pub(super) fn by_phase<'v, 'a>(
+    volumes: &'v [PodVolume<'a>],
+    phases: &[&'static str],
+) -> Vec<(&'static str, Vec<&'v PodVolume<'a>>)> {
+    let of = |phase: &'static str| {
+        (
+            phase,
+            volumes
+                .iter()
+                .filter(|volume| volume.phase == phase)
+                .collect::<Vec<_>>(),
+        )
+    };
+    phases
+        .iter()
+        .map(|phase| of(phase))
+        .filter(|(_, volumes)| !volumes.is_empty())
+        .collect()
 }
 
 /// The volumes by pod, in the order in which the pods came.
@@ -101,7 +134,13 @@ pub(super) fn uploader<'a>(volumes: &[PodVolume<'a>]) -> &'a str {
 }
 
 /// The list below a heading: counts, or with details each pod's volumes.
-pub(super) fn pod_volumes(page: &mut Page<'_>, indent: &str, volumes: &[PodVolume<'_>], phases: &[&'static str], details: bool) {
+pub(super) fn pod_volumes(
+    page: &mut Page<'_>,
+    indent: &str,
+    volumes: &[PodVolume<'_>],
+    phases: &[&'static str],
+    details: bool,
+) {
     for (phase, volumes) in by_phase(volumes, phases) {
         if !details {
             page.line(format_args!("{indent}\t{phase}:\t{}", volumes.len()));

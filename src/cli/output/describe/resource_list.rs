@@ -13,7 +13,10 @@ pub(super) fn resource_list(page: &mut Page<'_>, whose: &str, fetched: &Fetched<
                 items.iter().for_each(|item| page.line(format_args!("\t\t- {item}")));
             }
         }
-        failed => page.line(format_args!("Resource List:\t{}", failure(whose, failed).unwrap_or_default())),
+        failed => page.line(format_args!(
+            "Resource List:\t{}",
+            failure(whose, failed).unwrap_or_default()
+        )),
     }
 }
 

@@ -35,15 +35,27 @@ pub struct RestoreDetails {
 
 /// The page of a restore.
 pub fn text(facts: &RestoreFacts, view: &View) -> String {
-    let RestoreFacts { restore, pod_volume_restores, results, volumes, details } = facts;
+    let RestoreFacts {
+        restore,
+        pod_volume_restores,
+        results,
+        volumes,
+        details,
+    } = facts;
     let (spec, status) = (&restore.spec, &restore.status);
     let mut page = Page::new(view);
     page.metadata(&restore.metadata);
     page.blank();
     phase(&mut page, restore);
     page.blank();
-    page.line(format_args!("Started:\t{}", time_or_na(view, status.start_timestamp.as_ref())));
-    page.line(format_args!("Completed:\t{}", time_or_na(view, status.completion_timestamp.as_ref())));
+    page.line(format_args!(
+        "Started:\t{}",
+        time_or_na(view, status.start_timestamp.as_ref())
+    ));
+    page.line(format_args!(
+        "Completed:\t{}",
+        time_or_na(view, status.completion_timestamp.as_ref())
+    ));
     page.validation_errors(&status.validation_errors);
     if let Some(fetched) = results
         && results::results(&mut page, fetched, status.warnings, status.errors)
@@ -54,7 +66,11 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
     filters(&mut page, spec);
     if !pod_volume_restores.is_empty() {
         let volumes: Vec<PodVolume<'_>> = pod_volume_restores.iter().map(PodVolume::from).collect();
-        let hint = if details.is_some() { "" } else { " (specify --details for more information)" };
+        let hint = if details.is_some() {
+            ""
+        } else {
+            " (specify --details for more information)"
+        };
         page.blank();
         page.line(format_args!("{} Restores{hint}:", uploader(&volumes)));
         pod_volumes(&mut page, "", &volumes, RESTORE_PHASES, details.is_some());
@@ -73,7 +89,11 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
         completed: status.restore_item_operations_completed,
         failed: status.restore_item_operations_failed,
     };
-    operations(&mut page, &counts, details.as_ref().and_then(|details| details.operations.as_ref()));
+    operations(
+        &mut page,
+        &counts,
+        details.as_ref().and_then(|details| details.operations.as_ref()),
+    );
     if let Some(hooks) = &status.hook_status {
         page.blank();
         page.line(format_args!("HooksAttempted: \t{}", hooks.hooks_attempted));
@@ -89,7 +109,11 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
 fn phase(page: &mut Page<'_>, restore: &Restore) {
     let phase = restore.status.phase();
     let name = restore.metadata.name.as_deref().unwrap_or_default();
-    let word = if restore.metadata.deletion_timestamp.is_some() { format!("{phase} (Deleting)") } else { phase.to_string() };
+    let word = if restore.metadata.deletion_timestamp.is_some() {
+        format!("{phase} (Deleting)")
+    } else {
+        phase.to_string()
+    };
     let shown = match phase {
         RestorePhase::FailedValidation | RestorePhase::PartiallyFailed | RestorePhase::Failed => page.view.red(&word),
         RestorePhase::Completed => page.view.green(&word),
@@ -118,27 +142,44 @@ fn filters(page: &mut Page<'_>, spec: &RestoreSpec) {
     page.line(format_args!("Backup:\t{}", spec.backup_name));
     page.blank();
     page.line("Namespaces:");
-    let included = if spec.included_namespaces == ["*"] { ALL.to_owned() } else { list(&spec.included_namespaces, ALL) };
+    let included = if spec.included_namespaces == ["*"] {
+        ALL.to_owned()
+    } else {
+        list(&spec.included_namespaces, ALL)
+    };
     page.line(format_args!("\tIncluded:\t{included}"));
     page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_namespaces, NONE)));
     page.blank();
     page.line("Resources:");
     page.line(format_args!("\tIncluded:\t{}", list(&spec.included_resources, "*")));
     page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_resources, NONE)));
-    page.line(format_args!("\tCluster-scoped:\t{}", auto_included_excluded(spec.include_cluster_resources)));
+    page.line(format_args!(
+        "\tCluster-scoped:\t{}",
+        auto_included_excluded(spec.include_cluster_resources)
+    ));
     page.blank();
     page.map("Namespace mappings", &spec.namespace_mapping);
     page.blank();
-    page.line(format_args!("Label selector:\t{}", selector::text(spec.label_selector.as_ref())));
+    page.line(format_args!(
+        "Label selector:\t{}",
+        selector::text(spec.label_selector.as_ref())
+    ));
     page.blank();
-    page.line(format_args!("Or label selector:\t{}", selector::any_of(&spec.or_label_selectors)));
+    page.line(format_args!(
+        "Or label selector:\t{}",
+        selector::any_of(&spec.or_label_selectors)
+    ));
     page.blank();
     page.line(format_args!("Restore PVs:\t{}", auto_true_false(spec.restore_pvs)));
 }
 
 fn csi_snapshots(page: &mut Page<'_>, volumes: &[RestoreVolumeInfo], details: bool) {
     page.blank();
-    let snapshots = || volumes.iter().filter(|volume| volume.restore_method == Some(RestoreMethod::CsiSnapshot));
+    let snapshots = || {
+        volumes
+            .iter()
+            .filter(|volume| volume.restore_method == Some(RestoreMethod::CsiSnapshot))
+    };
     if snapshots().next().is_none() {
         return page.line("CSI Snapshot Restores: <none included>");
     }
@@ -170,11 +211,21 @@ fn csi_snapshots(page: &mut Page<'_>, volumes: &[RestoreVolumeInfo], details: bo
 }
 
 fn settings(page: &mut Page<'_>, spec: &RestoreSpec) {
-    let policy = if spec.existing_resource_policy.is_empty() { NONE } else { &spec.existing_resource_policy };
+    let policy = if spec.existing_resource_policy.is_empty() {
+        NONE
+    } else {
+        &spec.existing_resource_policy
+    };
     page.line(format_args!("Existing Resource Policy: \t{policy}"));
-    page.line(format_args!("ItemOperationTimeout:\t{}", duration(&spec.item_operation_timeout)));
+    page.line(format_args!(
+        "ItemOperationTimeout:\t{}",
+        duration(&spec.item_operation_timeout)
+    ));
     page.blank();
-    page.line(format_args!("Preserve Service NodePorts:\t{}", auto_true_false(spec.preserve_node_ports)));
+    page.line(format_args!(
+        "Preserve Service NodePorts:\t{}",
+        auto_true_false(spec.preserve_node_ports)
+    ));
     if let Some(modifier) = &spec.resource_modifier {
         page.blank();
         page.line("Resource modifier:");

@@ -28,7 +28,10 @@ pub fn text(schedule: &Schedule, view: &View) -> String {
     spec::backup_spec(&mut page, &wanted.template);
     page.prefix = "";
     page.blank();
-    let last = status.last_backup.as_ref().map_or_else(|| "<never>".to_owned(), |time| view.time(time));
+    let last = status
+        .last_backup
+        .as_ref()
+        .map_or_else(|| "<never>".to_owned(), |time| view.time(time));
     page.line(format_args!("Last Backup:\t{last}"));
     page.finish()
 }

@@ -30,7 +30,11 @@ pub(super) fn volumes(page: &mut Page<'_>, snapshots: &Fetched<Snapshots>, pods:
     if pods.is_empty() {
         page.line("\tPod Volume Backups: <none included>");
     } else {
-        let hint = if details { "" } else { " (specify --details for more information)" };
+        let hint = if details {
+            ""
+        } else {
+            " (specify --details for more information)"
+        };
         page.line(format_args!("\tPod Volume Backups - {}{hint}:", uploader(pods)));
         pod_volumes(page, "\t", pods, BACKUP_PHASES, details);
     }
@@ -43,11 +47,19 @@ fn native(page: &mut Page<'_>, volumes: &[VolumeInfo], details: bool) {
     page.line("\tVelero-Native Snapshots:");
     for volume in volumes {
         if !details {
-            page.line(format_args!("\t\t{}: specify --details for more information", volume.pv_name));
+            page.line(format_args!(
+                "\t\t{}: specify --details for more information",
+                volume.pv_name
+            ));
             continue;
         }
-        let NativeSnapshotInfo { snapshot_handle, volume_type, volume_az, iops, .. } =
-            &volume.native_snapshot_info.clone().unwrap_or_default();
+        let NativeSnapshotInfo {
+            snapshot_handle,
+            volume_type,
+            volume_az,
+            iops,
+            ..
+        } = &volume.native_snapshot_info.clone().unwrap_or_default();
         page.line(format_args!("\t\t{}:", volume.pv_name));
         page.line(format_args!("\t\t\tSnapshot ID:\t{snapshot_handle}"));
         page.line(format_args!("\t\t\tType:\t{volume_type}"));
@@ -59,7 +71,11 @@ fn native(page: &mut Page<'_>, volumes: &[VolumeInfo], details: bool) {
 
 fn csi(page: &mut Page<'_>, snapshots: &Snapshots, details: bool) {
     if snapshots.csi.is_empty() {
-        let or = if snapshots.from_older_files { " or not detectable" } else { "" };
+        let or = if snapshots.from_older_files {
+            " or not detectable"
+        } else {
+            ""
+        };
         return page.line(format_args!("\tCSI Snapshots: <none included{or}>"));
     }
     page.line("\tCSI Snapshots:");
@@ -78,8 +94,14 @@ fn local_snapshot(page: &mut Page<'_>, volume: &VolumeInfo, details: bool) {
     if !details {
         return page.line("\t\t\tSnapshot: included, specify --details for more information");
     }
-    let CsiSnapshotInfo { operation_id, vsc_name, snapshot_handle, size, driver, .. } =
-        &volume.csi_snapshot_info.clone().unwrap_or_default();
+    let CsiSnapshotInfo {
+        operation_id,
+        vsc_name,
+        snapshot_handle,
+        size,
+        driver,
+        ..
+    } = &volume.csi_snapshot_info.clone().unwrap_or_default();
     page.line("\t\t\tSnapshot:");
     if !volume.snapshot_data_moved && !operation_id.is_empty() {
         page.line(format_args!("\t\t\t\tOperation ID: {operation_id}"));
@@ -102,14 +124,21 @@ fn data_movement(page: &mut Page<'_>, volume: &VolumeInfo, details: bool) {
     page.line(format_args!("\t\t\t\tUploader Type: {}", info.uploader_type));
     page.line(format_args!("\t\t\t\tMoved data Size (bytes): {}", info.size));
     if info.incremental_size > 0 {
-        page.line(format_args!("\t\t\t\tIncremental data Size (bytes): {}", info.incremental_size));
+        page.line(format_args!(
+            "\t\t\t\tIncremental data Size (bytes): {}",
+            info.incremental_size
+        ));
     }
     page.line(format_args!("\t\t\t\tResult: {}", result(volume)));
 }
 
 /// Who moved the data; unset means the built-in one.
 pub(super) fn mover(info: &DataMovementInfo) -> &str {
-    if info.data_mover.is_empty() { "velero" } else { &info.data_mover }
+    if info.data_mover.is_empty() {
+        "velero"
+    } else {
+        &info.data_mover
+    }
 }
 
 /// Whether a volume's data was saved, empty while that is not known.
