@@ -1,5 +1,12 @@
 //! The rooms of the design, held: imports go downwards only, and a third-party crate stops at its one module.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and shows what the server said"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -136,7 +136,7 @@ pub async fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         .try_get_matches_from(words)
         .and_then(|matches| Root::from_arg_matches(&matches));
     let ended = match parsed {
-        Ok(root) => root.run().await,
+        Ok(root) => Box::pin(root.run()).await,
         Err(error) => refuse(&error),
     };
     match ended {
@@ -180,16 +180,16 @@ impl Root {
         let Some(command) = self.command else { return help(&[]) };
         let context = Context::new(&self.globals);
         match command {
-            Command::Backup(group) => group.run(&["backup"], &context).await,
+            Command::Backup(group) => Box::pin(group.run(&["backup"], &context)).await,
             Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,
             Command::Client(group) => group.run(&["client"], &context).await,
             Command::Completion(completion) => completion.run(),
             Command::Create(group) => group.run(&["create"], &context).await,
             Command::Delete(group) => group.run(&["delete"], &context).await,
-            Command::Describe(group) => group.run(&["describe"], &context).await,
+            Command::Describe(group) => Box::pin(group.run(&["describe"], &context)).await,
             Command::Get(group) => group.run(&["get"], &context).await,
             Command::Install(install) => install.run(&context).await,
-            Command::Restore(group) => group.run(&["restore"], &context).await,
+            Command::Restore(group) => Box::pin(group.run(&["restore"], &context)).await,
             Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
                 let connection = context.connection(args.client_qps).await?;

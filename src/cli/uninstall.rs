@@ -26,9 +26,9 @@ use crate::api::v1::Restore;
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
 /// How long the server may take to finalize what is deleted.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 /// How long a namespace or the Deployment may take to disappear.
-const DISAPPEARANCE: Duration = Duration::from_secs(600);
+const DISAPPEARANCE: Duration = Duration::from_mins(10);
 
 /// Uninstall Velero along with the CRDs and clusterrolebinding
 #[derive(Clone, Debug, clap::Args)]

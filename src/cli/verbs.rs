@@ -68,8 +68,8 @@ impl Commands for Get {
 impl Commands for Describe {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
-            Self::Backups(describe) => describe.run(context).await,
-            Self::Restores(describe) => describe.run(context).await,
+            Self::Backups(describe) => Box::pin(describe.run(context)).await,
+            Self::Restores(describe) => Box::pin(describe.run(context)).await,
             Self::Schedules(describe) => describe.run(context).await,
         }
     }

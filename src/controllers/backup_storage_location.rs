@@ -86,7 +86,7 @@ impl Reconciler for Locations {
     type Kind = BackupStorageLocation;
     type Error = Error;
     const NAME: &'static str = "backup-storage-location";
-    const RESYNC: Duration = Duration::from_secs(600);
+    const RESYNC: Duration = Duration::from_mins(10);
 
     async fn reconcile(&self, seen: Arc<BackupStorageLocation>) -> Result<Next, Error> {
         let now = self.ports.clock.now();
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_location_is_validated_at_first_when_changed_and_when_its_period_is_over() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let rows: [(&str, Option<i64>, Option<i64>, bool, Due); 7] = [
             ("never validated", None, None, true, Due::Now),
             (

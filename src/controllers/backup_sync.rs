@@ -88,7 +88,7 @@ impl Reconciler for Sync {
     type Kind = BackupStorageLocation;
     type Error = Error;
     const NAME: &'static str = "backup-sync";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<BackupStorageLocation>) -> Result<Next, Error> {
         let now = self.ports.clock.now();

@@ -109,7 +109,7 @@ impl Reconciler for DownloadRequests {
     type Kind = DownloadRequest;
     type Error = Error;
     const NAME: &'static str = "download-request";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<DownloadRequest>) -> Result<Next, Error> {
         let now = self.ports.clock.now();

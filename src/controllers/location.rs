@@ -81,19 +81,18 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         (None, Some(reference)) => Some(required(ports, reference).await?),
         (None, None) => None,
     };
-    let credentials = match &spec.credential {
-        Some(reference) => Some(text(reference, required(ports, reference).await?)?),
-        None => {
-            let (name, key) = DEFAULT_CREDENTIALS;
-            let reference = SecretKeySelector {
-                name: name.to_owned(),
-                key: key.to_owned(),
-                optional: None,
-            };
-            match secret(ports, &reference).await? {
-                Some(bytes) => Some(text(&reference, bytes)?),
-                None => None,
-            }
+    let credentials = if let Some(reference) = &spec.credential {
+        Some(text(reference, required(ports, reference).await?)?)
+    } else {
+        let (name, key) = DEFAULT_CREDENTIALS;
+        let reference = SecretKeySelector {
+            name: name.to_owned(),
+            key: key.to_owned(),
+            optional: None,
+        };
+        match secret(ports, &reference).await? {
+            Some(bytes) => Some(text(&reference, bytes)?),
+            None => None,
         }
     };
     let config = StoreConfig {

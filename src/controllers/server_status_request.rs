@@ -14,7 +14,7 @@ use super::ports::Ports;
 use super::write::{WriteError, Written};
 
 /// How long an answered request stays to be read.
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ impl Reconciler for StatusRequests {
     type Kind = ServerStatusRequest;
     type Error = Error;
     const NAME: &'static str = "server-status-request";
-    const RESYNC: Duration = Duration::from_secs(300);
+    const RESYNC: Duration = Duration::from_mins(5);
 
     async fn reconcile(&self, seen: Arc<ServerStatusRequest>) -> Result<Next, Error> {
         let now = self.ports.clock.now();

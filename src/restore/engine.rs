@@ -173,6 +173,7 @@ impl Deps<'_> {
 }
 
 impl<'a> Run<'a> {
+    #[expect(clippy::result_large_err, reason = "made once a restore")]
     fn new(
         request: &'a Request,
         deps: &'a Deps<'a>,

@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn mine<'a>(flights: &'a Flights<u8>, item: u8, requester: Option<u8>) -> Flight<'a, u8> {
+    fn mine(flights: &Flights<u8>, item: u8, requester: Option<u8>) -> Flight<'_, u8> {
         match flights.claim(item, requester, || None::<()>).unwrap() {
             Claim::Mine(flight) => flight,
             other => panic!("{other:?}"),
@@ -282,7 +282,7 @@ mod tests {
             runtime.block_on(async {
                 let mut all: FuturesUnordered<_> = (0..12).map(|item| scene.restore(item, None)).collect();
                 let run = async { while all.next().await.is_some() {} };
-                tokio::time::timeout(Duration::from_secs(60), run).await.expect("nobody waits for ever");
+                tokio::time::timeout(Duration::from_mins(1), run).await.expect("nobody waits for ever");
             });
             let events = scene.events.into_inner().unwrap();
             for item in 0..12 {

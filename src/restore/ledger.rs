@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
@@ -274,7 +275,9 @@ impl Ledger {
         if !note.is_empty() {
             self.beside.notes.insert(item.index(), note);
         }
-        messages.into_iter().for_each(|message| self.say(message));
+        for message in messages {
+            self.say(message);
+        }
     }
 
     /// Records a message that is about no item.
@@ -322,11 +325,10 @@ fn fingerprint(archive: &Spool) -> String {
         let (path, copy) = archive.path(item);
         hash.update(format!("{path}\0{copy:?}\0{}\n", archive.size(item)));
     }
-    hash.finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Where a record is kept while the restore runs.

@@ -23,7 +23,7 @@ const ONE_MOMENT: Duration = Duration::from_millis(500);
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A server that asks for more than this is asked again all the same.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The arithmetic, free of time and waiting.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ impl Limiter {
                 None => {
                     return Permit {
                         limiter: self,
-                        permit,
+                        place: permit,
                         since: Instant::now(),
                     };
                 }
@@ -164,7 +164,7 @@ impl Limiter {
 #[derive(Debug)]
 pub struct Permit<'a> {
     limiter: &'a Limiter,
-    permit: Option<SemaphorePermit<'a>>,
+    place: Option<SemaphorePermit<'a>>,
     since: Instant,
 }
 
@@ -187,8 +187,8 @@ impl Drop for Permit<'_> {
         let limit = state.aimd.limit();
         if limit < state.issued {
             state.issued -= 1;
-            if let Some(permit) = self.permit.take() {
-                permit.forget();
+            if let Some(place) = self.place.take() {
+                place.forget();
             }
         } else if limit > state.issued {
             self.limiter.free.add_permits((limit - state.issued) as usize);
@@ -247,7 +247,7 @@ mod tests {
         aimd.pushed_back(now, None);
         assert_eq!(aimd.paused_until(now), Some(now + Duration::from_secs(5)));
         assert_eq!(aimd.paused_until(now + Duration::from_secs(5)), None);
-        aimd.pushed_back(now, Some(Duration::from_secs(86_400)));
+        aimd.pushed_back(now, Some(Duration::from_hours(24)));
         assert_eq!(aimd.paused_until(now), Some(now + LONGEST_PAUSE));
     }
 

@@ -240,7 +240,7 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(
-            parked.take_expired(end + Duration::from_secs(60), end, PATIENCE),
+            parked.take_expired(end + Duration::from_mins(1), end, PATIENCE),
             [(items[0], error())]
         );
         assert_eq!(
@@ -249,7 +249,7 @@ mod tests {
             "what stood behind it has its last try"
         );
         assert_eq!(
-            parked.take_expired(end + Duration::from_secs(120), end, PATIENCE),
+            parked.take_expired(end + Duration::from_mins(2), end, PATIENCE),
             [(items[1], Hold::Deletion)]
         );
         assert_eq!(parked.len(), 1);

@@ -2,6 +2,7 @@
 //! and the source of a backup's warning and error counts and of its results file (spec backup 16.6).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::panic::Location;
@@ -225,7 +226,7 @@ impl State {
             ("error", field("error")),
         ] {
             if let Some(value) = value {
-                text.push_str(&format!(" {label}: /{value}"));
+                let _ = write!(text, " {label}: /{value}");
             }
         }
         let scope = match field("namespace") {

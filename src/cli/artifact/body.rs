@@ -46,12 +46,11 @@ pub(super) async fn gunzip(
 }
 
 async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, ArtifactError> {
-    match tokio::time::timeout(idle, body.next()).await {
-        Ok(piece) => piece.transpose().map_err(ArtifactError::Transfer),
-        Err(_) => {
-            let text = format!("nothing came for {} s", idle.as_secs());
-            Err(ArtifactError::Transfer(io::Error::new(io::ErrorKind::TimedOut, text)))
-        }
+    if let Ok(piece) = tokio::time::timeout(idle, body.next()).await {
+        piece.transpose().map_err(ArtifactError::Transfer)
+    } else {
+        let text = format!("nothing came for {} s", idle.as_secs());
+        Err(ArtifactError::Transfer(io::Error::new(io::ErrorKind::TimedOut, text)))
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn open(
         .get(address)
         .send()
         .await
-        .map_err(unreached)?;
+        .map_err(|error| unreached(&error))?;
     match response.status() {
         StatusCode::OK => Ok(Box::pin(response.bytes_stream().map_err(io::Error::other))),
         StatusCode::NOT_FOUND => Err(Miss::Absent),
@@ -120,7 +120,7 @@ async fn of_location(
     Ok(ca_cert.map(|pem| pem.0).unwrap_or_default())
 }
 
-fn unreached(error: reqwest::Error) -> Miss {
+fn unreached(error: &reqwest::Error) -> Miss {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

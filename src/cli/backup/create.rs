@@ -73,9 +73,9 @@ impl Create {
         let backup = match self.schedule_name()? {
             Some(schedule) => {
                 let schedule = context.objects::<Schedule>().await?.get(schedule).await?;
-                self.from_schedule(&schedule, &context.namespace, System.now())
+                self.as_scheduled(&schedule, &context.namespace, System.now())
             }
-            None => self.from_flags(context).await?,
+            None => self.as_flagged(context).await?,
         };
         if let Some(format) = format {
             return Ok(terminal::print(&output::object(
@@ -109,7 +109,7 @@ impl Create {
         }
     }
 
-    async fn from_flags(&self, context: &Context) -> anyhow::Result<Backup> {
+    async fn as_flagged(&self, context: &Context) -> anyhow::Result<Backup> {
         let mut backup = Backup::new(&context.namespace, self.name.clone().unwrap_or_default());
         backup.spec = self.spec.spec()?;
         backup.metadata.labels = set(merged(&self.labels));
@@ -132,7 +132,7 @@ impl Create {
     }
 
     /// A backup as the schedule itself would make it, besides the labels and annotations that the user adds.
-    fn from_schedule(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Backup {
+    fn as_scheduled(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Backup {
         let meta = &schedule.metadata;
         let schedule_name = meta.name.clone().unwrap_or_default();
         let name = self
@@ -207,8 +207,7 @@ mod tests {
     #[test]
     fn a_backup_of_a_schedule_is_its_template_with_its_name_and_labels() {
         let now = "2026-11-23T19:22:17Z".parse().unwrap();
-        let backup =
-            create("--from-schedule daily --labels extra=1 --ttl 1h").from_schedule(&schedule(), "velero", now);
+        let backup = create("--from-schedule daily --labels extra=1 --ttl 1h").as_scheduled(&schedule(), "velero", now);
         assert_eq!(backup.metadata.name.as_deref(), Some("daily-20261123192217"));
         assert_eq!(backup.spec, schedule().spec.template);
         let labels = backup.metadata.labels.unwrap();
@@ -223,7 +222,7 @@ mod tests {
         let mut schedule = schedule();
         schedule.spec.template.metadata.labels = [("from".into(), "template".into())].into();
         schedule.spec.use_owner_references_in_backup = Some(true);
-        let backup = create("named --from-schedule daily").from_schedule(&schedule, "velero", Timestamp::UNIX_EPOCH);
+        let backup = create("named --from-schedule daily").as_scheduled(&schedule, "velero", Timestamp::UNIX_EPOCH);
         assert_eq!(backup.metadata.name.as_deref(), Some("named"));
         assert_eq!(backup.metadata.labels.unwrap()["from"], "template");
         let owner = &backup.metadata.owner_references.unwrap()[0];

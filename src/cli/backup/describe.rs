@@ -61,7 +61,7 @@ impl Describe {
             namespace: &context.namespace,
         };
         for (number, backup) in listing.items.into_iter().enumerate() {
-            let facts = reader.facts(backup, self.details).await?;
+            let facts = Box::pin(reader.facts(backup, self.details)).await?;
             if single && self.output == "json" {
                 let value = describe::backup_json(&facts, &context.view());
                 terminal::say(&json::render(&value, 4)?)?;

@@ -31,7 +31,7 @@ pub struct Download {
     #[arg(long, default_value = "1m")]
     timeout: GoDuration,
     #[command(flatten)]
-    download: DownloadArgs,
+    transfer: DownloadArgs,
 }
 
 impl Download {
@@ -53,7 +53,7 @@ impl Download {
                 path.display()
             )
         })?;
-        let options = self.download.options(timeout(&self.timeout), context);
+        let options = self.transfer.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
         let copied = artifacts
             .copy(&DownloadTargetKind::BackupContents, &self.name, &mut file)

@@ -17,7 +17,7 @@ use crate::cli::terminal;
 /// Who owns the fields that `--apply` writes.
 const FIELD_MANAGER: &str = "velero-cli";
 /// How long the API server may take to serve new kinds.
-const DEFINITIONS_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFINITIONS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Creates the definitions, waits until they are served, and creates the rest. What exists is left alone, or with `apply`
 /// made equal.

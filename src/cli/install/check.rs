@@ -196,7 +196,7 @@ impl Install {
     }
 
     /// The node agent as the flags describe it, for when there is one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "used as soon as there is a node agent"))]
+    #[expect(dead_code, reason = "used as soon as there is a node agent")]
     pub(super) fn node_agent_options(&self) -> Result<NodeAgentOptions, Refused> {
         let flags = &self.node_agent;
         Ok(NodeAgentOptions {

@@ -9,7 +9,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 
 /// How long the Deployment may take.
-const TIMEOUT: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 /// Waits until the server's Deployment has all its pods ready, at most three minutes.
 pub(super) async fn deployment_is_available(client: &Client, namespace: &str) -> anyhow::Result<()> {

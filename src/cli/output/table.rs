@@ -27,9 +27,9 @@ pub fn render(headers: &[&str], rows: &[Row], labels: &LabelColumns) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = line(header_cells(headers, labels));
+    let mut text = line(&header_cells(headers, labels));
     for row in rows {
-        text.push_str(&line(row_cells(row, labels)));
+        text.push_str(&line(&row_cells(row, labels)));
     }
     tabs::align(&text, tabs::TABLE)
 }
@@ -74,7 +74,7 @@ fn first_line(cell: &str) -> String {
     }
 }
 
-fn line(cells: Vec<String>) -> String {
+fn line(cells: &[String]) -> String {
     let mut line = cells.join("\t");
     line.push('\n');
     line

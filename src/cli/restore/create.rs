@@ -168,7 +168,7 @@ impl Create {
     }
 
     fn source(&self) -> anyhow::Result<Source<'_>> {
-        let given = |flag: &'_ Option<String>| flag.as_deref().filter(|name| !name.is_empty()).is_some();
+        let given = |flag: &'_ Option<String>| flag.as_deref().as_ref().is_some_and(|name| !name.is_empty());
         match (given(&self.from_backup), given(&self.from_schedule)) {
             (true, false) => Ok(Source::Backup(self.from_backup.as_deref().unwrap_or_default())),
             (false, true) => Ok(Source::Schedule(self.from_schedule.as_deref().unwrap_or_default())),

@@ -30,7 +30,7 @@ impl Commands for Command {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run(context).await,
-            Self::Describe(describe) => describe.run(context).await,
+            Self::Describe(describe) => Box::pin(describe.run(context)).await,
             Self::Get(get) => get.run(context).await,
             Self::Logs(logs) => logs.run(context).await,
         }

@@ -262,7 +262,7 @@ async fn count_objects(
     restores: &SharedWatch<Restore>,
     group: crate::runtime::task::Group,
 ) -> Result<(), std::convert::Infallible> {
-    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    let mut tick = tokio::time::interval(Duration::from_mins(1));
     loop {
         tokio::select! {
             () = group.stop().cancelled() => return Ok(()),
@@ -275,7 +275,7 @@ async fn count_objects(
 }
 
 fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &dyn Fn(&str) -> bool) -> Settings {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     Settings {
         default_location: args.default_backup_storage_location.clone(),
         default_ttl: args.default_backup_ttl,

@@ -119,7 +119,7 @@ impl Endpoint {
         let stop = async {
             group.stop().cancelled().await;
             handle.graceful_shutdown(Some(std::time::Duration::from_secs(10)));
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             served = server => served.map_err(|source| ServeError::Listen { address, source }),

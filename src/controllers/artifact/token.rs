@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha2::Sha256;
 
 /// How long a token is good for: as long as a signed URL (spec server 5).
-pub const LIFETIME: Duration = Duration::from_secs(600);
+pub const LIFETIME: Duration = Duration::from_mins(10);
 
 /// The HTTP header that carries a token; the API server's proxy strips `Authorization`.
 pub const HEADER: &str = "X-Velero-Token";

@@ -55,7 +55,7 @@ impl Reconciler for Queue {
     type Kind = Backup;
     type Error = Error;
     const NAME: &'static str = "backup-queue";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         let settings = &self.ports.settings;

@@ -125,7 +125,7 @@ impl Backups {
                 ..
             }) => {
                 let mut wanted = (**seen).clone();
-                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), progress));
+                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &progress));
                 // A conflict is no loss: the next progress comes in a second.
                 self.write(seen, &wanted).await?;
                 Ok(Next::Resync)
@@ -150,6 +150,10 @@ impl Backups {
         }
     }
 
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error of the whole pass; it is made once a pass"
+    )]
     fn start(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
         let key = ObjectRef::from_obj(&**seen);
         let name = &seen.spec.storage_location;
@@ -213,7 +217,7 @@ impl Reconciler for Backups {
     type Kind = Backup;
     type Error = Error;
     const NAME: &'static str = "backup";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         match seen.status.phase() {
@@ -229,7 +233,7 @@ impl Reconciler for Backups {
 }
 
 /// Progress as the status shows it: it never goes back, even over a restart.
-fn forward(shown: Option<&BackupProgress>, now: BackupProgress) -> BackupProgress {
+fn forward(shown: Option<&BackupProgress>, now: &BackupProgress) -> BackupProgress {
     let shown = shown.cloned().unwrap_or_default();
     BackupProgress {
         total_items: now.total_items.max(shown.total_items),
@@ -282,9 +286,9 @@ mod tests {
             total_items,
             items_backed_up,
         };
-        assert_eq!(forward(None, progress(5, 1)), progress(5, 1));
-        assert_eq!(forward(Some(&progress(9, 7)), progress(5, 1)), progress(9, 7));
-        assert_eq!(forward(Some(&progress(9, 7)), progress(12, 8)), progress(12, 8));
+        assert_eq!(forward(None, &progress(5, 1)), progress(5, 1));
+        assert_eq!(forward(Some(&progress(9, 7)), &progress(5, 1)), progress(9, 7));
+        assert_eq!(forward(Some(&progress(9, 7)), &progress(12, 8)), progress(12, 8));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Restores {
                 ..
             }) => {
                 let mut wanted = (**seen).clone();
-                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), progress));
+                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &progress));
                 self.write(seen, &wanted).await?;
                 Ok(Next::Resync)
             }
@@ -161,6 +161,10 @@ impl Restores {
         }
     }
 
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error of the whole pass; it is made once a pass"
+    )]
     fn start(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
         let key = ObjectRef::from_obj(&**seen);
         let (backup, location) = self.source(seen).map_err(Error::SourceGone)?;
@@ -240,7 +244,7 @@ impl Reconciler for Restores {
     type Kind = Restore;
     type Error = Error;
     const NAME: &'static str = "restore";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<Restore>) -> Result<Next, Error> {
         if seen.metadata.deletion_timestamp.is_some() {
@@ -282,7 +286,7 @@ fn guard(restore: &mut Restore) {
 }
 
 /// Progress as the status shows it: it never goes back, even over a restart.
-fn forward(shown: Option<&RestoreProgress>, now: RestoreProgress) -> RestoreProgress {
+fn forward(shown: Option<&RestoreProgress>, now: &RestoreProgress) -> RestoreProgress {
     let shown = shown.cloned().unwrap_or_default();
     RestoreProgress {
         total_items: now.total_items.max(shown.total_items),

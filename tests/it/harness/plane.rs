@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -24,12 +23,6 @@ impl Plane {
     /// Starts one with a controller manager: namespaces end, owners' dependents go.
     pub fn with_controller_manager() -> Self {
         Self::with(&["--controller-manager"])
-    }
-
-    /// The one that tests share which use no cluster scope.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Plane> = OnceLock::new();
-        SHARED.get_or_init(Self::with_controller_manager)
     }
 
     fn with(arguments: &[&str]) -> Self {

@@ -17,10 +17,9 @@ pub struct Server<'a> {
     pub namespace: String,
     child: Option<Child>,
     directory: PathBuf,
-    arguments: Vec<String>,
     starts: u32,
     /// Removed with it, unless another installation reads the same bucket.
-    _owned: Option<tempfile::TempDir>,
+    owned: Option<tempfile::TempDir>,
 }
 
 impl<'a> Server<'a> {
@@ -32,7 +31,7 @@ impl<'a> Server<'a> {
             .expect("a directory");
         let directory = owned.path().to_owned();
         let mut server = Self::on_bucket(plane, namespace, &directory);
-        server._owned = Some(owned);
+        server.owned = Some(owned);
         server
     }
 
@@ -58,15 +57,9 @@ impl<'a> Server<'a> {
             namespace: namespace.to_owned(),
             child: None,
             directory: directory.to_owned(),
-            arguments: Vec::new(),
             starts: 0,
-            _owned: None,
+            owned: None,
         }
-    }
-
-    /// More flags for the next start.
-    pub fn flags(&mut self, flags: &[&str]) {
-        self.arguments = flags.iter().map(|f| (*f).to_owned()).collect();
     }
 
     /// Starts the process; `restart` after a kill.
@@ -78,6 +71,8 @@ impl<'a> Server<'a> {
             .arg("--kubeconfig")
             .arg(self.plane.kubeconfig())
             .args(["--namespace", &self.namespace, "--log-level", "debug"])
+            // As a container that is restarted in its pod: its own lease is taken back at once.
+            .args(["--identity", &self.namespace])
             .args([
                 "--metrics-address",
                 &free_address(),
@@ -86,7 +81,6 @@ impl<'a> Server<'a> {
             ])
             .arg("--scratch-dir")
             .arg(self.directory.join("scratch"))
-            .args(&self.arguments)
             .stdout(log.try_clone().expect("a handle"))
             .stderr(log)
             .stdin(Stdio::null())
@@ -195,6 +189,7 @@ impl Drop for Server<'_> {
         if std::thread::panicking() {
             eprintln!("--- the server's last words ---\n{}", tail(&self.log()));
         }
+        drop(self.owned.take());
     }
 }
 

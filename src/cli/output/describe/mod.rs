@@ -13,6 +13,7 @@ mod volumes;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::fmt::Write as _;
 
 use crate::api::{GoDuration, ObjectMeta, Time};
 
@@ -63,7 +64,7 @@ impl<'a> Page<'a> {
 
     /// One line.
     fn line(&mut self, line: impl Display) {
-        self.text.push_str(&format!("{}{line}\n", self.prefix));
+        let _ = writeln!(self.text, "{}{line}", self.prefix);
     }
 
     fn blank(&mut self) {
@@ -77,7 +78,9 @@ impl<'a> Page<'a> {
             None => self.line(format_args!("{heading}:\t{NONE}")),
             Some((first, rest)) => {
                 self.line(format_args!("{heading}:\t{first}"));
-                rest.iter().for_each(|pair| self.line(format_args!("\t{pair}")));
+                for pair in rest {
+                    self.line(format_args!("\t{pair}"));
+                }
             }
         }
     }
@@ -99,8 +102,9 @@ impl<'a> Page<'a> {
         };
         self.blank();
         self.line(format_args!("Validation errors:\t{}", self.view.red(first)));
-        rest.iter()
-            .for_each(|error| self.line(format_args!("\t{}", self.view.red(error))));
+        for error in rest {
+            self.line(format_args!("\t{}", self.view.red(error)));
+        }
     }
 
     fn finish(self) -> String {

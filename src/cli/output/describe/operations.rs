@@ -82,7 +82,9 @@ pub(super) fn operations<S: Operation>(
         )),
         Some(Fetched::Got(operations)) => {
             page.line(format_args!("{heading}:"));
-            operations.iter().for_each(|one| operation(page, one));
+            for one in operations {
+                operation(page, one);
+            }
         }
         Some(Fetched::Missing) => page.line(format_args!("{heading}:\t<error getting operation info: file not found>")),
         Some(Fetched::NotFetched(why)) => page.line(format_args!("{heading}:\t<error getting operation info: {why}>")),

@@ -10,7 +10,9 @@ pub(super) fn resource_list(page: &mut Page<'_>, whose: &str, fetched: &Fetched<
             page.line("Resource List:");
             for (kind, items) in &list.0 {
                 page.line(format_args!("\t{kind}:"));
-                items.iter().for_each(|item| page.line(format_args!("\t\t- {item}")));
+                for item in items {
+                    page.line(format_args!("\t\t- {item}"));
+                }
             }
         }
         failed => page.line(format_args!(

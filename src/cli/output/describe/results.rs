@@ -51,8 +51,9 @@ fn indented(page: &mut Page<'_>, indent: &str, heading: &str, messages: &[String
         None => page.line(format_args!("{indent}{heading}:\t{indent}{NONE}")),
         Some((first, rest)) => {
             page.line(format_args!("{indent}{heading}:\t{first}"));
-            rest.iter()
-                .for_each(|message| page.line(format_args!("{indent}\t{message}")));
+            for message in rest {
+                page.line(format_args!("{indent}\t{message}"));
+            }
         }
     }
 }
