@@ -46,9 +46,12 @@ fmt: ## format the Rust and Go sources
 	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: lint
-lint: cluster-check ## formatting, clippy with warnings denied, licences and sources of dependencies
+lint: cluster-check ## formatting, clippy with warnings denied (library and binaries)
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --lib --bins -- -D warnings
+
+.PHONY: deny
+deny: ## licences, bans and sources of dependencies (builds cargo-deny the first time)
 	"$$(tests/tools/cargo-deny)" --log-level error check bans licenses sources
 
 ## --- tests -----------------------------------------------------------------------------------------------------------

@@ -28,7 +28,17 @@ fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
 fn the_shop_is_backed_up_deleted_and_restored() {
     let plane = Plane::with_controller_manager();
     let server = Server::start(&plane, "velero");
-    plane.kubectl(&["apply", "-f", data("go-1.18.1/shop.yaml").to_str().expect("a path")]);
+    // The file holds a definition and an object of it: the first time the object comes too early.
+    let shop = data("go-1.18.1/shop.yaml");
+    let apply = ["apply", "-f", shop.to_str().expect("a path")];
+    let _ = plane.kubectl_with(&apply, "");
+    plane.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "crd/widgets.example.com",
+        "--timeout=60s",
+    ]);
+    plane.kubectl(&apply);
     plane.kubectl(&[
         "wait",
         "--for=jsonpath={.status.replicas}=2",
