@@ -8,5 +8,7 @@
 )]
 
 mod backup_restore;
+mod disaster;
 mod harness;
+mod leadership;
 mod survival;
