@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    fn deployment(status: serde_json::Value) -> Deployment {
+    fn deployment(status: &serde_json::Value) -> Deployment {
         serde_json::from_value(json!({
             "metadata": {"name": "velero", "generation": 2},
             "spec": {"replicas": 1, "selector": {}, "template": {}},
@@ -104,17 +104,17 @@ mod tests {
             (json!({}), false),
         ];
         for (status, want) in cases {
-            assert_eq!(is_available(&deployment(status.clone())), want, "{status}");
+            assert_eq!(is_available(&deployment(&status)), want, "{status}");
         }
     }
 
     #[test]
     fn the_reason_names_what_the_deployment_says() {
-        let waiting = deployment(json!({"conditions": [
+        let waiting = deployment(&json!({"conditions": [
             {"type": "Available", "status": "False", "message": "no minimum availability"},
             {"type": "Progressing", "status": "True"},
         ]}));
         assert_eq!(why_not(&waiting), "no minimum availability");
-        assert_eq!(why_not(&deployment(json!({}))), "its pods are not ready");
+        assert_eq!(why_not(&deployment(&json!({}))), "its pods are not ready");
     }
 }
