@@ -180,10 +180,14 @@ impl RunRecords {
             return Ok(uploads.sweep(&store, &restore_dir(&run.name)).await?);
         }
         let holder = claim::holder(&store, &run.name).await?;
-        if holder.is_none_or(|claim| claim.uid != run.uid) {
+        if holder.as_ref().is_some_and(|claim| claim.uid != run.uid) {
             return Ok(());
         }
+        // Without a claim it may have died in the middle of writing that.
         uploads.sweep(&store, &backup_dir(&run.name)).await?;
+        if holder.is_none() {
+            return Ok(());
+        }
         // What is sealed is a backup, whether its object is here or not.
         if store.head(&BackupFile::Metadata.key(&run.name)).await?.is_none() {
             remove_unsealed(&store, &run.name, state).await?;

@@ -1,10 +1,13 @@
 //! Backups and Restores that are deleted while they run, with a server and without one.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::backup_death::{FILES, fill, shop};
 use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::lease::death::Dies;
+use crate::store::layout::backup_claim;
 
 /// Nothing, or a whole backup that the next sync brings in again: nothing that is nobody's.
 fn assert_nothing_orphaned(world: &World, when: &str) {
@@ -50,6 +53,28 @@ async fn what_a_dead_server_left_of_a_deleted_backup_is_put_in_order_by_the_next
         assert_eq!(world.serve(Dies::Never).await, End::Settled);
         assert_nothing_orphaned(&world, &format!("died after write {nth}"));
     }
+}
+
+#[tokio::test]
+async fn half_a_claim_of_a_deleted_backup_is_put_in_order_as_well() {
+    let mut tried = 0;
+    let world = loop {
+        tried += 1;
+        let world = shop();
+        assert_eq!(world.serve(Dies::Before(tried)).await, End::Died);
+        if !world.records().is_empty() {
+            break world;
+        }
+    };
+    assert!(world.files().is_empty(), "the claim is what comes next");
+    let staging = world.bucket().join(".velero-uploads");
+    fs::create_dir_all(&staging).unwrap();
+    let id = "11111111-1111-4111-8111-111111111111";
+    fs::write(staging.join(id), "{").unwrap();
+    fs::write(staging.join(format!("{id}.key")), backup_claim("b")).unwrap();
+    world.delete("Backup", "b").await;
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    assert_nothing_orphaned(&world, "died in the middle of the claim");
 }
 
 #[tokio::test]
