@@ -284,10 +284,12 @@ async fn volumes(store: &Store, backup: &str) -> Result<Vec<PodVolumeBackup>, St
     };
     let volumes = json_gz::read::<Option<Vec<PodVolumeBackup>>>(&packed, MAX_METADATA);
     // The rest of the backup is good without it.
-    Ok(volumes.map(Option::unwrap_or_default).unwrap_or_else(|error| {
-        tracing::warn!(backup, key, %error, "a file of the bucket cannot be read: check who wrote it");
-        Vec::new()
-    }))
+    Ok(volumes
+        .unwrap_or_else(|error| {
+            tracing::warn!(backup, key, %error, "a file of the bucket cannot be read: check who wrote it");
+            None
+        })
+        .unwrap_or_default())
 }
 
 /// The object for a backup found in the bucket, or why there is to be none (with a reason if somebody should look).

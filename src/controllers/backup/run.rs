@@ -232,7 +232,7 @@ impl Job {
             Err(error) if error.is_transient() => return Err(error.into()),
             // The seal says more than the claim.
             Err(error) => {
-                tracing::warn!(backup = self.name(), %error, "the claim of the finished backup was not removed")
+                tracing::warn!(backup = self.name(), %error, "the claim of the finished backup was not removed");
             }
             Ok(()) => {}
         }

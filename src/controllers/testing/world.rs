@@ -96,9 +96,10 @@ impl World {
 
     /// Puts an object of Velero's there, as a user would.
     pub(in crate::controllers) fn ask(&self, kind: &str, name: &str, spec: Value) {
-        self.api.insert(json!({
-            "apiVersion": "velero.io/v1", "kind": kind, "metadata": {"name": name, "namespace": "velero"}, "spec": spec,
-        }));
+        let metadata = json!({"name": name, "namespace": "velero"});
+        let mut object = json!({"apiVersion": "velero.io/v1", "kind": kind, "metadata": metadata});
+        object["spec"] = spec;
+        self.api.insert(object);
     }
 
     pub(in crate::controllers) fn object(&self, kind: &str, name: &str) -> Value {
