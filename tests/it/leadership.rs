@@ -6,7 +6,7 @@ use crate::harness::{Plane, Server, eventually, files, text, within};
 use crate::survival::{assert_restored, assert_whole, fill};
 
 /// So slow that it is met in the middle.
-const SLOW: [&str; 2] = ["--client-qps=8", "--client-burst=1"];
+const SLOW: [&str; 2] = ["--client-qps=20", "--client-burst=1"];
 
 const OBJECTS: usize = 200;
 

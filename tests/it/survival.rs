@@ -30,7 +30,7 @@ const FILES: [&str; 9] = [
 ];
 
 /// How slow a server is that is to be met in the middle of something.
-const SLOW: [&str; 2] = ["--client-qps=8", "--client-burst=1"];
+const SLOW: [&str; 2] = ["--client-qps=20", "--client-burst=1"];
 
 fn is_long() -> bool {
     std::env::var_os("VELERO_TEST_LONG").is_some()
