@@ -86,6 +86,8 @@ fn a_run_goes_on_after_its_process_was_killed_and_after_its_pod_was_deleted() {
     velero.until_over("backup", "many");
     velero.must_be_complete("backup", "many");
     assert_eq!(restarts(&velero.pods()[0]), "1", "the kubelet started it again");
+    let log = velero.velero(&["backup", "logs", "many"]);
+    assert!(log.contains("Backup was resumed"), "it was killed too late\n{log}");
     let backup = velero.object("backup", "many");
     // The objects, their namespace, its account and its bundle of authorities.
     assert_eq!(
@@ -110,6 +112,8 @@ fn a_run_goes_on_after_its_process_was_killed_and_after_its_pod_was_deleted() {
     velero.until_over("restore", "copy");
     velero.must_be_complete("restore", "copy");
     assert_ne!(text(&velero.pods()[0], "/metadata/name"), first, "another pod did it");
+    let log = velero.velero(&["restore", "logs", "copy"]);
+    assert!(log.contains("Restore was resumed"), "it was killed too late\n{log}");
     let restore = velero.object("restore", "copy");
     assert_eq!(
         text(&restore, "/status/warnings"),
