@@ -83,9 +83,9 @@ fmt: ## format the Rust and Go sources
 	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: lint
-lint: cluster-check ## formatting, clippy with warnings denied (library and binaries)
+lint: cluster-check deny ## formatting, clippy with warnings denied, what is in the dependency graph
 	cargo fmt --all --check
-	cargo clippy --workspace --lib --bins -- -D warnings
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 .PHONY: deny
 deny: ## licences, bans and sources of dependencies (builds cargo-deny the first time)

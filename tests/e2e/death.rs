@@ -121,6 +121,9 @@ fn a_run_goes_on_after_its_process_was_killed_and_after_its_pod_was_deleted() {
         "what it had made itself is no conflict: {restore:#}"
     );
     let copies = node.objects(&["configmaps", "-n", "copy"]);
-    assert_eq!(copies.iter().filter(|map| !map["data"]["number"].is_null()).count(), OBJECTS);
+    assert_eq!(
+        copies.iter().filter(|map| !map["data"]["number"].is_null()).count(),
+        OBJECTS
+    );
     node.kubectl(&["delete", "namespace", "many", "copy", "--wait=false"]);
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::Api;
@@ -56,6 +56,8 @@ pub struct Connection {
     pub cluster: Cluster,
     /// Without a retry layer.
     pub engine: Cluster,
+    /// For the lease alone, outside of the user's limit: behind much work it would be renewed too late.
+    pub lease: Cluster,
     /// The namespace Velero lives in.
     pub namespace: String,
 }
@@ -83,13 +85,11 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let Connection {
         cluster,
         engine,
+        lease,
         namespace,
     } = connection;
     let client = cluster.client().clone();
     let enabled = args.enabled().map_err(anyhow::Error::msg)?;
-    if args.client_qps.is_some_and(|qps| qps < 0.0) {
-        bail!("client-qps must be positive");
-    }
     fs::create_dir_all(&args.scratch_dir).with_context(|| {
         format!(
             "create the scratch directory {}; check --scratch-dir",
@@ -129,7 +129,7 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         .listen(args.metrics_address)
         .events(client.clone())
         .lease(LeaseConfig::new(
-            client.clone(),
+            lease.client().clone(),
             &namespace,
             LEASE,
             &args.identity.clone().unwrap_or_else(identity),

@@ -18,7 +18,7 @@ pub(super) const DIR: &str = ".velero-uploads";
 
 const KEY: &str = ".key";
 
-/// Times that the directory is made anew because another call removed it, empty as it was.
+/// Times that the directory is made anew where nothing keeps others from removing it, empty as it was.
 const TRIES: usize = 8;
 
 /// Begins an upload.
@@ -51,7 +51,7 @@ pub(super) fn publish_upload(top: &Dir, id: &str, publish: impl FnOnce(&Dir, &st
     publish(&dir, &id)?;
     // The object is there; what is left of the upload is swept at the latest.
     let _ = dir.remove_file(&key_file(&id));
-    top.remove_dir(DIR);
+    remove_dir(top);
     Ok(())
 }
 
@@ -79,7 +79,7 @@ pub(super) fn with_file<T>(top: &Dir, bytes: &[u8], publish: impl FnOnce(&Dir, &
         // Gone already if it was published.
         let _ = dir.remove_file(&id);
     }
-    top.remove_dir(DIR);
+    remove_dir(top);
     outcome
 }
 
@@ -94,7 +94,7 @@ pub(super) fn discard(top: &Dir, id: &str) -> Outcome<()> {
     // The key goes last: until then a second attempt knows whose file it is.
     let removed = dir.remove_file(&id).and_then(|()| dir.remove_file(&key_file(&id)));
     removed.map_err(|error| failure(&error))?;
-    top.remove_dir(DIR);
+    remove_dir(top);
     Ok(())
 }
 
@@ -127,14 +127,22 @@ pub(super) fn unfinished(top: &Dir, prefix: &str) -> Outcome<Vec<Unfinished>> {
     Ok(uploads)
 }
 
-/// Works in the staging directory, making it as often as others remove it.
+/// Works in the staging directory, after making it if need be.
 fn in_dir<T>(top: &Dir, mut work: impl FnMut(&Dir) -> io::Result<T>) -> io::Result<T> {
+    let _guard = top.while_making()?;
     let mut tries = TRIES;
     loop {
         match top.child_or_new(DIR).and_then(|dir| work(&dir)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
             done => return done,
         }
+    }
+}
+
+/// Removes the staging directory if it is empty. One that stays is in nobody's way.
+fn remove_dir(top: &Dir) {
+    if let Ok(_guard) = top.while_removing() {
+        top.remove_dir(DIR);
     }
 }
 
