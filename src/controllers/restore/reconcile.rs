@@ -9,11 +9,12 @@ use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::runtime::operation::{Outcome, Seen, Start};
-use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, uid_of};
+use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::Ended as Counted;
 
 use super::super::artifact::serve::Running;
+use super::super::broken_off::BrokenOff;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};
@@ -67,6 +68,7 @@ pub struct Restores {
     locations: SharedWatch<BackupStorageLocation>,
     operations: RestoreOperations,
     running: Running,
+    broken_off: BrokenOff,
 }
 
 impl Restores {
@@ -84,6 +86,7 @@ impl Restores {
             locations,
             operations,
             running,
+            broken_off: BrokenOff::default(),
         }
     }
 
@@ -130,7 +133,10 @@ impl Restores {
     async fn carry(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
         let uid = uid_of(&**seen);
         match self.operations.get(&uid) {
-            None => self.start(seen),
+            None => match self.broken_off.wait(&uid) {
+                Some(wait) => Ok(Next::In(wait)),
+                None => self.start(seen),
+            },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
             Some(Seen::Running {
                 progress: Some(progress),
@@ -150,10 +156,12 @@ impl Restores {
                     Ok(Next::Resync)
                 }
                 Outcome::Returned(Ended::Again(reason)) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(reason.clone()))
                 }
                 Outcome::Panicked(message) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
                 }
@@ -254,6 +262,7 @@ impl Reconciler for Restores {
             RestorePhase::New => self.validate(&seen).await,
             RestorePhase::InProgress => self.carry(&seen).await,
             _ => {
+                self.broken_off.forget(&uid_of(&*seen));
                 self.operations.acknowledge(&uid_of(&*seen));
                 if !guarded(&seen) {
                     let mut wanted = (*seen).clone();
@@ -263,6 +272,10 @@ impl Reconciler for Restores {
                 Ok(Next::Resync)
             }
         }
+    }
+
+    fn gone(&self, _key: &ObjectRef<Restore>, uid: &Uid) {
+        self.broken_off.forget(uid);
     }
 }
 
