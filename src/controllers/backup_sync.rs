@@ -310,6 +310,15 @@ fn incoming(
         )));
     }
     let phase = backup.status.phase();
+    // Nothing seals such a backup, and here it would be carried out.
+    if matches!(
+        phase,
+        BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress
+    ) {
+        return Err(Some(format!(
+            "its metadata says that it is {phase}; check who wrote to the bucket"
+        )));
+    }
     if phase.is_waiting_for_operations() || phase.is_finalizing() {
         // Another cluster may still be at work on it.
         match &backup.status.expiration {
@@ -383,6 +392,19 @@ mod tests {
             expired.status.expiration = Some(time(at(10)));
             let backup = incoming(expired, "nightly", "v", "l", at(10), &|_| true).unwrap();
             assert_eq!(*backup.status.phase(), BackupPhase::PartiallyFailed);
+        }
+    }
+
+    #[test]
+    fn metadata_of_a_backup_that_never_ended_makes_no_backup_here() {
+        let mut without = stored("New");
+        without.status.phase = None;
+        let unended = ["New", "Queued", "ReadyToStart", "InProgress"].map(stored);
+        for backup in unended.into_iter().chain([without]) {
+            let reason = incoming(backup, "nightly", "v", "l", at(0), &|_| true)
+                .unwrap_err()
+                .unwrap();
+            assert!(reason.contains("check who wrote to the bucket"), "{reason}");
         }
     }
 
