@@ -180,6 +180,13 @@ impl<'a> Server<'a> {
         self.directory.join("store/velero")
     }
 
+    /// A gzipped file of the bucket, as text.
+    #[track_caller]
+    pub fn unpacked(&self, key: &str) -> String {
+        let file = File::open(self.bucket().join(key)).unwrap_or_else(|error| panic!("{key}: {error}"));
+        std::io::read_to_string(flate2::read::MultiGzDecoder::new(file)).expect("it is gzipped text")
+    }
+
     /// Runs the command line as a user would; what it printed, or the test fails with what it said.
     #[track_caller]
     pub fn velero(&self, arguments: &[&str]) -> String {
