@@ -354,7 +354,7 @@ fn metadata_that_is_none(bucket: &Path, model: &Value) {
 /// A backup of a name under which something lies already fails, and leaves what lies there as it is.
 fn names_that_are_taken(plane: &Plane, server: &Server<'_>, bucket: &Path) {
     for (name, said) in [
-        ("garbage", "reading its metadata failed"),
+        ("garbage", "`backups/garbage/velero-backup.json` is no Backup: "),
         ("another", "its metadata is of a backup named `model`"),
         ("unended", "its metadata says that it is New"),
     ] {
