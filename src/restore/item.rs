@@ -264,7 +264,13 @@ impl Run<'_> {
             Err(error) => return Err(undecided(error)),
         }
         match self.calls.get(resource, None, target).await.map_err(undecided)? {
-            Some(live) if namespaces::can_take_objects(&live) => Ok(()),
+            Some(live) if namespaces::can_take_objects(&live) => {
+                // It carries no label of ours, so its age has to tell whether an earlier life made it.
+                if self.ledger().is_resumed() && existing::is_not_older(&live, &self.started) {
+                    self.ledger().created_namespace(target);
+                }
+                Ok(())
+            }
             _ => Err(None),
         }
     }
