@@ -81,7 +81,7 @@ pub struct Figure {
     /// How it was measured, in absolute numbers of this machine.
     pub detail: String,
     /// The figure that counts, and its unit.
-    pub figure: f64,
+    pub value: f64,
     /// Stands behind the figure.
     pub unit: &'static str,
     /// What it is to be.
@@ -91,7 +91,7 @@ pub struct Figure {
 impl Figure {
     /// Whether it is what it is to be.
     pub fn is_met(&self) -> bool {
-        self.aim.is_met(self.figure)
+        self.aim.is_met(self.value)
     }
 }
 
@@ -100,14 +100,14 @@ impl fmt::Display for Figure {
         let Self {
             what,
             detail,
-            figure,
+            value,
             unit,
             aim,
         } = self;
         let verdict = if self.is_met() { "" } else { "  MISSED" };
         write!(
             f,
-            "{what:<16} {figure:>7.2} {unit:<15} {:<14} {detail}{verdict}",
+            "{what:<16} {value:>7.2} {unit:<15} {:<14} {detail}{verdict}",
             aim.to_string()
         )
     }

@@ -157,6 +157,10 @@ impl Bench {
         let archive: &Path = &self.directory.path().join("floor.tar.gz");
         for round in 1..=self.runs {
             let archived = self.runtime.block_on(floor::back_up(&client, archive));
+            assert!(
+                archived.objects >= self.objects.len() as u64,
+                "the floor saves the whole set"
+            );
             let name = if round == self.runs {
                 LAST.to_owned()
             } else {
@@ -165,7 +169,7 @@ impl Bench {
             let before = server.processor_time();
             let (took, backup) = self
                 .runtime
-                .block_on(run(&client, &object::<Backup>(&name, json!({})), |backup| {
+                .block_on(run(&client, &object::<Backup>(&name, &json!({})), |backup| {
                     backup.status.phase().is_terminal()
                 }));
             assert_eq!(
@@ -205,7 +209,7 @@ impl Bench {
             let spec = json!({"backupName": LAST});
             let (took, restore) = self
                 .runtime
-                .block_on(run(&client, &object::<Restore>(name, spec), |restore| {
+                .block_on(run(&client, &object::<Restore>(name, &spec), |restore| {
                     restore.status.phase().is_terminal()
                 }));
             assert_eq!(
@@ -261,42 +265,42 @@ impl Bench {
             Figure {
                 what: "backup",
                 detail: format!("{:.2} s, floor {:.2} s", backup.here(), backup.floor()),
-                figure: backup.times_the_floor(),
+                value: backup.times_the_floor(),
                 unit: "of floor's time",
                 aim: Aim::AtMost(2.0),
             },
             Figure {
                 what: "restore",
                 detail: rates(restore.here(), restore.floor()),
-                figure: 1.0 / restore.times_the_floor(),
+                value: 1.0 / restore.times_the_floor(),
                 unit: "of floor's rate",
                 aim: Aim::AtLeast(0.5),
             },
             Figure {
                 what: "restore again",
                 detail: format!("{}, nothing written", seconds(*again)),
-                figure: again.as_secs_f64() / restore.here(),
+                value: again.as_secs_f64() / restore.here(),
                 unit: "of first's time",
                 aim: Aim::AtMost(1.0),
             },
             Figure {
                 what: "memory, backup",
                 detail: "peak of the server".to_owned(),
-                figure: *backup_memory,
+                value: *backup_memory,
                 unit: "MiB",
                 aim: memory,
             },
             Figure {
                 what: "memory, restore",
                 detail: "peak of the server".to_owned(),
-                figure: *restore_memory,
+                value: *restore_memory,
                 unit: "MiB",
                 aim: memory,
             },
             Figure {
                 what: "server ready",
                 detail: "from the start of its process".to_owned(),
-                figure: median(ready),
+                value: median(ready),
                 unit: "s",
                 aim: Aim::AtMost(2.0),
             },
@@ -308,7 +312,7 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-fn object<K: Kind>(name: &str, spec: serde_json::Value) -> K {
+fn object<K: Kind>(name: &str, spec: &serde_json::Value) -> K {
     let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
     serde_json::from_value(object).expect("an object")
 }

@@ -14,7 +14,7 @@ use super::plane::Plane;
 pub const NAMESPACE: &str = "velero";
 
 /// A server that has not become ready by then will not.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server; killed when it is dropped.
 pub struct Server {
