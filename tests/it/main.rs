@@ -8,5 +8,6 @@
 )]
 
 mod backup_restore;
+mod compat;
 mod harness;
 mod survival;

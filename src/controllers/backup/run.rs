@@ -264,7 +264,6 @@ impl Job {
         uploads
             .put_file(store, &BackupFile::ResourceList.key(name), report.resource_list)
             .await?;
-        log.info(format!("Backed up a total of {} items", report.saved));
         let finished = log.finish()?;
         Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
     }

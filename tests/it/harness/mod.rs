@@ -1,9 +1,11 @@
 //! What the tests stand on: control planes, servers, and waiting for conditions.
 
 mod plane;
+mod s3;
 mod server;
 
 pub use plane::Plane;
+pub use s3::S3;
 pub use server::Server;
 
 use std::path::PathBuf;

@@ -15,6 +15,8 @@ pub struct Server<'a> {
     pub plane: &'a Plane,
     /// The namespace Velero lives in.
     pub namespace: String,
+    /// Where its metrics page is.
+    pub metrics_address: String,
     child: Option<Child>,
     directory: PathBuf,
     starts: u32,
@@ -37,12 +39,19 @@ impl<'a> Server<'a> {
 
     /// The same on a bucket that is there already.
     pub fn on_bucket(plane: &'a Plane, namespace: &str, directory: &Path) -> Self {
-        let mut server = Self::stopped(plane, namespace, directory);
-        server.plane.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
-             apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
+        let location = format!(
+            "apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
              spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
             directory.join("store").display()
+        );
+        Self::at(plane, namespace, directory, &location)
+    }
+
+    /// The same at the location `default` of this YAML.
+    pub fn at(plane: &'a Plane, namespace: &str, directory: &Path, location: &str) -> Self {
+        let mut server = Self::stopped(plane, namespace, directory);
+        server.plane.apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n{location}"
         ));
         server.begin();
         server.until_available("default");
@@ -55,6 +64,7 @@ impl<'a> Server<'a> {
         Self {
             plane,
             namespace: namespace.to_owned(),
+            metrics_address: free_address(),
             child: None,
             directory: directory.to_owned(),
             starts: 0,
@@ -75,7 +85,7 @@ impl<'a> Server<'a> {
             .args(["--identity", &self.namespace])
             .args([
                 "--metrics-address",
-                &free_address(),
+                &self.metrics_address,
                 "--artifact-address",
                 &free_address(),
             ])
@@ -131,17 +141,23 @@ impl<'a> Server<'a> {
 
     /// Runs the command line; whether it succeeded, its output and what it complained of.
     pub fn try_velero(&self, arguments: &[&str]) -> (bool, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+        let output = self.command(arguments).output().expect("the command runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// The command line as a user would call it, on a machine whose clock shows UTC.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_velero"));
+        command
             .args(arguments)
             .arg("--kubeconfig")
             .arg(self.plane.kubeconfig())
             .args(["--namespace", &self.namespace])
             .env("HOME", &self.directory)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the command runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.success(), text(&output.stdout), text(&output.stderr))
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        command
     }
 
     /// An object of Velero's.
