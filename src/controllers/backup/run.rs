@@ -272,6 +272,8 @@ impl Job {
     async fn seal(&self, store: &Store, status: &BackupStatus) -> Result<(), Broken> {
         let mut sealed = (*self.backup).clone();
         sealed.status = status.clone();
+        // They follow from the phase, and are made anew where the backup is read.
+        sealed.status.conditions.clear();
         let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
         match store
             .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
