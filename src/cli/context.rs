@@ -198,7 +198,9 @@ mod tests {
 
     fn config(pairs: &[(&str, &str)]) -> Config {
         let mut config = Config::default();
-        pairs.iter().for_each(|(key, value)| config.set(key, value));
+        for (key, value) in pairs {
+            config.set(key, value);
+        }
         config
     }
 

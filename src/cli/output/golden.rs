@@ -106,7 +106,7 @@ fn header_and(name: &str, starts: &str) -> String {
     printed(name)
         .lines()
         .filter(|l| l.starts_with("NAME") || l.starts_with(starts))
-        .map(|l| format!("{l}\n"))
+        .flat_map(|l| [l, "\n"])
         .collect()
 }
 
@@ -184,7 +184,7 @@ fn backup_get() {
         + &header_and("backup-get", "golden1")
             .lines()
             .skip(1)
-            .map(|l| format!("{l}\n"))
+            .flat_map(|l| [l, "\n"])
             .collect::<String>();
     assert_eq!(table(vec![object::<Backup>("backup-golden1"), failed]), want);
 }

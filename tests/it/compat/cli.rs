@@ -195,10 +195,10 @@ fn tables(server: &Server<'_>) {
     for line in printed("restore-get").lines() {
         let name = line.split(' ').next().expect("a name");
         if name == "NAME" {
-            restores += &format!("{line}\n");
+            restores.extend([line, "\n"]);
         } else {
             let (front, _) = line.rsplit_once("2026-11-23").expect("when it was created");
-            restores += &format!("{front}{}   <none>\n", shown(&created("restore", name)));
+            restores.extend([front, &shown(&created("restore", name)), "   <none>\n"]);
         }
     }
     similar_asserts::assert_eq!(server.velero(&["restore", "get"]), restores);
