@@ -15,6 +15,7 @@ use super::output::View;
 use super::{server, terminal};
 use crate::cluster::Cluster;
 use crate::cluster::client::{ConnectError, Options};
+use crate::cluster::rate::RateLimit;
 use crate::runtime::clock::{Clock, System};
 
 /// Flags of every command.
@@ -127,13 +128,15 @@ impl Context {
         Ok(cluster.client().clone())
     }
 
-    /// The server's two connections (decision 9).
-    pub async fn connection(&self, qps: Option<f32>) -> Result<server::Connection, ConnectError> {
+    /// The server's connections; those for its work keep the limit together (decision 9).
+    pub async fn connection(&self, limit: Option<RateLimit>) -> Result<server::Connection, ConnectError> {
+        let unlimited = self.options("velero-server");
         let options = Options {
-            qps,
-            ..self.options("velero-server")
+            limit,
+            ..unlimited.clone()
         };
         Ok(server::Connection {
+            lease: Cluster::connect(&unlimited).await?,
             cluster: Cluster::connect(&Options {
                 retry: true,
                 ..options.clone()

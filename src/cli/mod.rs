@@ -192,7 +192,7 @@ impl Root {
             Command::Restore(group) => Box::pin(group.run(&["restore"], &context)).await,
             Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
-                let connection = context.connection(args.client_qps).await?;
+                let connection = context.connection(args.limit()?).await?;
                 server::run(*args, connection).await
             }
             Command::Uninstall(uninstall) => uninstall.run(&context).await,

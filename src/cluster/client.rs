@@ -8,10 +8,10 @@ use kube::client::retry::RetryPolicy;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, client};
 use tower::buffer::BufferLayer;
-use tower::limit::RateLimitLayer;
 use tower::retry::RetryLayer;
 
 use super::ApiError;
+use super::rate::RateLimit;
 use super::request::Request;
 
 /// No single request takes longer: longer than the API server's own minute, so that its answer comes first.
@@ -36,8 +36,8 @@ pub struct Options {
     pub context: Option<String>,
     /// What the requests say they come from.
     pub user_agent: Option<String>,
-    /// Requests a second; absent or zero: as many as the server takes (decision 9).
-    pub qps: Option<f32>,
+    /// The user's limit on requests; absent: as many as the server takes (decision 9).
+    pub limit: Option<RateLimit>,
     /// Whether requests that fail in a way that passes are tried again here; engines decide for themselves.
     pub retry: bool,
 }
@@ -89,20 +89,16 @@ impl Cluster {
             config.headers.push((http::header::USER_AGENT, agent));
         }
         let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
-        let rate = options.qps.filter(|qps| *qps > 0.0).map(|qps| {
-            // Whole requests over a time: half a request a second is one in two.
-            RateLimitLayer::new(1, Duration::from_secs_f32(1.0 / qps))
-        });
         let policy = RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), 4, true)?;
-        let client = match (options.retry, rate) {
+        let client = match (options.retry, &options.limit) {
             (false, None) => builder.build(),
-            (false, Some(rate)) => builder.with_layer(&rate).with_layer(&BufferLayer::new(BUFFER)).build(),
+            (false, Some(limit)) => builder.with_layer(limit).with_layer(&BufferLayer::new(BUFFER)).build(),
             (true, None) => builder
                 .with_layer(&BufferLayer::new(BUFFER))
                 .with_layer(&RetryLayer::new(policy))
                 .build(),
-            (true, Some(rate)) => builder
-                .with_layer(&rate)
+            (true, Some(limit)) => builder
+                .with_layer(limit)
                 .with_layer(&BufferLayer::new(BUFFER))
                 .with_layer(&RetryLayer::new(policy))
                 .build(),

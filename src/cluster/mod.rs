@@ -9,6 +9,7 @@ pub mod error;
 pub mod list;
 pub mod merge;
 pub mod objects;
+pub mod rate;
 pub mod raw;
 pub mod request;
 pub mod status;

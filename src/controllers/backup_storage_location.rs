@@ -268,8 +268,9 @@ mod tests {
 
     #[test]
     fn a_location_is_validated_at_first_when_changed_and_when_its_period_is_over() {
+        type Row = (&'static str, Option<i64>, Option<i64>, bool, Due);
         let minute = Duration::from_mins(1);
-        let rows: [(&str, Option<i64>, Option<i64>, bool, Due); 7] = [
+        let rows: [Row; 7] = [
             ("never validated", None, None, true, Due::Now),
             (
                 "the server's period is not over",

@@ -1,9 +1,12 @@
 //! What tests of the controllers' decisions begin from.
 
+pub(super) mod world;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::v1::{BackupStorageLocation, LocationPhase};
+use crate::restore::request::Options as RestoreOptions;
 use crate::telemetry::logrus::{Format, Level};
 
 use super::ports::Settings;
@@ -23,7 +26,7 @@ pub(super) fn settings() -> Settings {
         default_snapshot_move_data: false,
         concurrent_backups: 1,
         item_block_workers: 1,
-        restore: Default::default(),
+        restore: RestoreOptions::default(),
         restore_spool_limit: u64::MAX,
         log_level: Level::Info,
         log_format: Format::Text,

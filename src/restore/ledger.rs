@@ -455,7 +455,9 @@ mod tests {
         fn any_states_survive(bytes in prop::collection::vec(0_u8..10, 0..500), namespaces in prop::collection::btree_set("[a-z]{1,8}", 0..5)) {
             let mut ledger = Ledger::empty("print".to_owned(), bytes.len());
             ledger.states.clone_from(&bytes);
-            namespaces.iter().for_each(|name| ledger.created_namespace(name));
+            for name in &namespaces {
+                ledger.created_namespace(name);
+            }
             let read = Ledger::decode(&ledger.encode().unwrap(), "print", bytes.len()).unwrap();
             prop_assert_eq!(&read.states, &bytes);
             prop_assert_eq!(&read.beside, &ledger.beside);

@@ -104,9 +104,8 @@ fn table<K: Columns>(items: Vec<K>) -> String {
 
 fn header_and(name: &str, starts: &str) -> String {
     printed(name)
-        .lines()
+        .split_inclusive('\n')
         .filter(|l| l.starts_with("NAME") || l.starts_with(starts))
-        .flat_map(|l| [l, "\n"])
         .collect()
 }
 
@@ -182,9 +181,8 @@ fn backup_get() {
     failed.status.start_timestamp = Some(k8s_time("2026-11-23T18:52:45Z"));
     let want = header_and("backup-get", "b1")
         + &header_and("backup-get", "golden1")
-            .lines()
+            .split_inclusive('\n')
             .skip(1)
-            .flat_map(|l| [l, "\n"])
             .collect::<String>();
     assert_eq!(table(vec![object::<Backup>("backup-golden1"), failed]), want);
 }

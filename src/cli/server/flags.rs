@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::api::GoDuration;
+use crate::cluster::rate::RateLimit;
 use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::priorities::Priorities;
 use crate::telemetry::logrus::{Format, Level};
@@ -113,7 +114,7 @@ pub struct ServerArgs {
     pub client_qps: Option<f32>,
     /// Requests at once above --client-qps
     #[arg(long, default_value = "100")]
-    pub client_burst: u32,
+    pub client_burst: i64,
     /// Where to spool while a backup or restore runs
     #[arg(long, env = "VELERO_SCRATCH_DIR", default_value_os_t = std::env::temp_dir())]
     pub scratch_dir: PathBuf,
@@ -199,11 +200,28 @@ impl Unused {
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+        // What every installation says, and what is meant anyway (decision 26).
+        .filter(|given| *given != ("uploader-type", "kopia"))
         .collect()
     }
 }
 
 impl ServerArgs {
+    /// The limit on requests that `--client-qps` and `--client-burst` ask for (decision 9).
+    ///
+    /// # Errors
+    /// One of them makes no sense.
+    pub fn limit(&self) -> anyhow::Result<Option<RateLimit>> {
+        if self.client_qps.is_some_and(|qps| qps.is_nan() || qps < 0.0) {
+            anyhow::bail!("client-qps must be positive");
+        }
+        if self.client_burst <= 0 {
+            anyhow::bail!("client-burst must be positive");
+        }
+        let burst = u32::try_from(self.client_burst).unwrap_or(u32::MAX);
+        Ok(self.client_qps.and_then(|qps| RateLimit::new(qps, burst)))
+    }
+
     /// Whether a controller is to run.
     ///
     /// # Errors
@@ -275,7 +293,7 @@ mod tests {
             "--restic-timeout=1h",
             "--default-volumes-to-restic",
             "--uploader-type",
-            "kopia",
+            "restic",
             "--client-qps=20",
             "--metrics-address=:9999",
             "--disable-informer-cache",
@@ -286,10 +304,36 @@ mod tests {
             args.unused.given(),
             [
                 ("fs-backup-timeout", "1h"),
-                ("uploader-type", "kopia"),
+                ("uploader-type", "restic"),
                 ("disable-informer-cache", "true")
             ]
         );
+    }
+
+    #[test]
+    fn what_every_installation_says_is_no_warning() {
+        assert_eq!(parse(&["--uploader-type=kopia"]).unused.given(), []);
+    }
+
+    #[test]
+    fn a_limit_is_what_was_asked_for_and_nonsense_is_refused() {
+        assert!(parse(&[]).limit().unwrap().is_none());
+        assert!(parse(&["--client-qps=0"]).limit().unwrap().is_none());
+        assert!(
+            parse(&["--client-qps=50", "--client-burst=80"])
+                .limit()
+                .unwrap()
+                .is_some()
+        );
+        for (args, flag) in [
+            (["--client-qps=-1", "--client-burst=1"], "client-qps"),
+            (["--client-qps=NaN", "--client-burst=1"], "client-qps"),
+            (["--client-qps=5", "--client-burst=0"], "client-burst"),
+            (["--client-qps=5", "--client-burst=-3"], "client-burst"),
+        ] {
+            let error = parse(&args).limit().unwrap_err().to_string();
+            assert_eq!(error, format!("{flag} must be positive"));
+        }
     }
 
     #[test]

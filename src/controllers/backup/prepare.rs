@@ -237,6 +237,7 @@ fn exclude_snapshots(spec: &mut crate::api::v1::BackupSpec, lists: &TypeLists<'_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::LabelSelector;
     use crate::controllers::testing::{available, settings};
 
     fn prepared(change: impl Fn(&mut Backup)) -> Backup {
@@ -295,8 +296,8 @@ mod tests {
                 b.spec.included_resources = vec!["*".to_owned(), "pods".to_owned()];
                 b.spec.included_namespaces = vec!["a".to_owned()];
                 b.spec.excluded_namespaces = vec!["a".to_owned()];
-                b.spec.label_selector = Some(Default::default());
-                b.spec.or_label_selectors = vec![Default::default()];
+                b.spec.label_selector = Some(LabelSelector::default());
+                b.spec.or_label_selectors = vec![LabelSelector::default()];
             },
             Err("refused"),
         );

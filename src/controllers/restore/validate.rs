@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_restored_is_refused_with_its_reason() {
-        let rows: [(&str, fn(&mut Restore), &str); 9] = [
+        type Row = (&'static str, fn(&mut Restore), &'static str);
+        let rows: [Row; 9] = [
             ("no source", |_| (), "Either a backup or schedule"),
             (
                 "both",

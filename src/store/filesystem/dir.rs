@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 /// Files hold Secrets in clear: no access for others (spec plugins 12.5).
@@ -17,6 +17,11 @@ const DIR_MODE: u32 = 0o750;
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct Dir(OwnedFd);
+
+/// Keeps the directories below one from being removed, or from being made, until it is dropped.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Guard(#[expect(dead_code, reason = "closing it lets go")] Option<OwnedFd>);
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +82,33 @@ impl Dir {
         names
             .into_iter()
             .try_fold(self.again()?, |dir, name| dir.child_or_new(name))
+    }
+
+    /// While directories are made and filled below this one: nobody removes any, empty as they still are.
+    pub(super) fn while_making(&self) -> io::Result<Guard> {
+        self.lock(FlockOperation::LockShared)
+    }
+
+    /// While empty directories are removed below this one: nobody is about to fill them.
+    pub(super) fn while_removing(&self) -> io::Result<Guard> {
+        self.lock(FlockOperation::LockExclusive)
+    }
+
+    /// Waits for others on this machine, other processes too. A file system without such locks, or with locks that a directory
+    /// cannot have (NFS), has none: then whoever loses a race tries again.
+    fn lock(&self, operation: FlockOperation) -> io::Result<Guard> {
+        // Opened anew, since a lock belongs to an open directory and not to its handles.
+        let Self(dir) = self.child(".")?;
+        loop {
+            match rustix::fs::flock(&dir, operation) {
+                Ok(()) => return Ok(Guard(Some(dir))),
+                Err(Errno::INTR) => {}
+                Err(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::BADF) => {
+                    return Ok(Guard(None));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// A second handle of the same directory.

@@ -36,7 +36,7 @@ const PARALLEL: usize = 16;
 /// Bytes of a piece of a stream.
 const PIECE: usize = 256 << 10;
 
-/// Times that a path is made anew because somebody removed an empty directory of it meanwhile.
+/// Times that a path is made anew where nothing keeps others from removing an empty directory of it.
 const TRIES: usize = 8;
 
 /// The file store of one bucket.
@@ -262,7 +262,7 @@ impl Bucket {
     fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> Outcome<PutOutcome> {
         not_reserved(key)?;
         let top = self.dir()?;
-        staging::with_file(&top, bytes, |staged, file| {
+        staging::with_file(&top, key, bytes, |staged, file| {
             self.publish(&top, staged, file, key, only_new)
         })
     }
@@ -272,6 +272,7 @@ impl Bucket {
     fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, only_new: bool) -> Outcome<PutOutcome> {
         let (dirs, name) = split(key);
         let dirs: Vec<_> = dirs.collect();
+        let _guard = top.while_making().map_err(|error| failure(&error))?;
         let mut tries = TRIES;
         loop {
             let attempt = top.descend_or_new(dirs.iter().copied()).and_then(|dir| {
@@ -287,7 +288,7 @@ impl Bucket {
                 Err(error) if only_new && error.kind() == io::ErrorKind::AlreadyExists => {
                     return Ok(PutOutcome::Exists);
                 }
-                // A deletion may have removed the directory, empty as it was, between our making and our using it.
+                // Without locks a deletion may have removed the directory, empty as it was, before we used it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
                 Err(error) => {
                     let failure = failure(&error);
@@ -318,6 +319,7 @@ impl Bucket {
         path[path.len() - 1]
             .remove_file(name)
             .map_err(|error| failure(&error))?;
+        let _guard = path[0].while_removing().map_err(|error| failure(&error))?;
         for (at, dir) in dirs.iter().enumerate().rev() {
             if !path[at].remove_dir(dir) {
                 break;

@@ -122,13 +122,13 @@ fn store(provider: Scripted) -> Store {
     Store::new(provider, "bucket", "prefix")
 }
 
-fn object(size: u64) -> Option<ObjectInfo> {
-    Some(ObjectInfo {
+fn object(size: u64) -> ObjectInfo {
+    ObjectInfo {
         key: "prefix/k".to_owned(),
         size,
         etag: None,
         modified: Timestamp::UNIX_EPOCH,
-    })
+    }
 }
 
 /// Every call of a store, as the errors they end with.
@@ -196,7 +196,7 @@ async fn a_stream_that_stalls_ends_by_a_deadline() {
 async fn bytes_that_are_missing_at_the_end_of_a_stream_are_an_error_and_not_an_end() {
     for (pieces, good) in [(vec!["ab", "cd"], true), (vec!["ab", "c"], false), (vec![], false)] {
         let store = store(Scripted {
-            head: object(4),
+            head: Some(object(4)),
             pieces,
             ..Scripted::default()
         });
@@ -209,7 +209,7 @@ async fn bytes_that_are_missing_at_the_end_of_a_stream_are_an_error_and_not_an_e
 #[tokio::test]
 async fn an_object_that_turns_out_larger_than_it_said_is_not_read_to_its_end() {
     let store = store(Scripted {
-        head: object(2),
+        head: Some(object(2)),
         pieces: vec!["ab", "cd", "ef"],
         ..Scripted::default()
     });
@@ -221,7 +221,7 @@ async fn an_upload_sends_parts_of_five_mebibytes_one_behind_the_other() {
     let parts = Arc::default();
     let whole = (12 << 20) + 3;
     let store = store(Scripted {
-        head: object(whole as u64),
+        head: Some(object(whole)),
         parts: Arc::clone(&parts),
         ..Scripted::default()
     });
@@ -245,14 +245,14 @@ async fn a_finished_upload_is_compared_with_what_was_written() {
     let full = Failure::new(Class::Full, "no room");
     // How finishing ended, what is there afterwards, whether that is the object that was uploaded.
     let cases = [
-        (None, object(3), true),
-        (None, object(2), false),
+        (None, Some(object(3)), true),
+        (None, Some(object(2)), false),
         (None, None, false),
         // The first of two requests did it, and its answer was lost.
-        (Some(gone.clone()), object(3), true),
-        (Some(gone.clone()), object(2), false),
+        (Some(gone.clone()), Some(object(3)), true),
+        (Some(gone.clone()), Some(object(2)), false),
         (Some(gone), None, false),
-        (Some(full), object(3), false),
+        (Some(full), Some(object(3)), false),
     ];
     for (finish, head, good) in cases {
         let store = store(Scripted {

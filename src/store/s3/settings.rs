@@ -272,11 +272,12 @@ mod tests {
 
     #[test]
     fn the_bucket_is_part_of_the_hosts_name_where_it_can_be() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str, bool);
         let minio = [("s3Url", "http://minio:9000/")];
         let forced = [("s3Url", "http://minio:9000"), ("s3ForcePathStyle", "true")];
         let tls = [("s3Url", "https://s3.example.com/sub/")];
         let ip = [("s3Url", "https://10.0.0.1:9000")];
-        let cases: [(&[(&str, &str)], &str, &str, &str, bool); 11] = [
+        let cases: [Row<'_>; 11] = [
             (
                 &[],
                 "bucket",

@@ -116,7 +116,7 @@ fn page(name: &str, expiration: &str) -> String {
 #[test]
 fn every_recorded_page_is_printed_again_byte_for_byte() {
     let plane = Plane::start();
-    let s3 = S3::start("bkt");
+    let s3 = S3::start(&["--bucket", "bkt"]);
     let bucket = s3.bucket("bkt").join("go");
     let expiration = recorded::expiration();
     recorded::fill_bucket(&bucket, &expiration);
@@ -126,7 +126,13 @@ fn every_recorded_page_is_printed_again_byte_for_byte() {
         .kubectl_with(&["create", "-f", "-"], &list.to_string())
         .unwrap_or_else(|error| panic!("{error}"));
     let directory = tempfile::tempdir().expect("a directory");
-    let server = Server::at(&plane, "velero", directory.path(), &s3.location("velero", "bkt", "go"));
+    let server = Server::at(
+        &plane,
+        "velero",
+        directory.path(),
+        &s3.location("velero", "bkt", "go"),
+        &[],
+    );
 
     pages(&server, &expiration);
     tables(&server);

@@ -39,7 +39,7 @@ pub fn are_as_recorded(server: &Server<'_>) {
 }
 
 fn page(server: &Server<'_>) -> String {
-    let mut stream = TcpStream::connect(&server.metrics_address).expect("the page is served");
+    let mut stream = TcpStream::connect(&server.metrics).expect("the page is served");
     stream
         .write_all(b"GET /metrics HTTP/1.0\r\nHost: velero\r\n\r\n")
         .expect("it listens");
