@@ -12,6 +12,7 @@ mod bad_input;
 mod bad_input_archive;
 mod bad_input_bucket;
 mod bad_input_cluster;
+mod compat;
 mod disaster;
 mod harness;
 mod leadership;

@@ -298,7 +298,7 @@ fn schedule_of(backup: &Backup) -> &str {
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
+pub(in super::super) fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
     let now = time(now);
     let phase = status.phase().to_string();
     let (validated, done) = match status.phase() {

@@ -352,7 +352,6 @@ impl Job {
         uploads
             .put_file(store, &BackupFile::ResourceList.key(name), report.resource_list)
             .await?;
-        log.info(format!("Backed up a total of {} items", report.saved));
         let finished = log.finish()?;
         Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
     }
@@ -361,6 +360,8 @@ impl Job {
     async fn seal(&self, store: &Store, status: BackupStatus) -> Result<BackupStatus, Broken> {
         let mut sealed = (*self.backup).clone();
         sealed.status = status.clone();
+        // They follow from the phase, and are made anew where the backup is read.
+        sealed.status.conditions.clear();
         let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
         match store
             .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
