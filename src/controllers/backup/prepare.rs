@@ -350,7 +350,8 @@ mod tests {
 
     #[test]
     fn what_could_only_fail_later_or_be_ignored_is_refused_at_once() {
-        let rows: [(&str, fn(&mut Backup), &str); 5] = [
+        type Row = (&'static str, fn(&mut Backup), &'static str);
+        let rows: [Row; 5] = [
             (
                 "negative",
                 |b| b.spec.ttl = GoDuration::from_secs(-3600),
