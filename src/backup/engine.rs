@@ -24,9 +24,10 @@ use super::types::Types;
 use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::GroupResource;
-use crate::select::backup::{PolicyLists, ResourceFilter, TypeLists};
+use crate::select::backup::{ResourceFilter, TypeLists};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
+use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
 /// Backs up what the request asks for: its archive goes to `sink`, the rest comes back in the report.
@@ -71,7 +72,7 @@ async fn uncancelled<S: ArchiveSink>(
         Either::Left((Err(Stop::Packer), storing)) => return Err(storing.await.err().unwrap_or_else(too_early)),
         Either::Right((stored, _)) => return Err(stored.err().unwrap_or_else(too_early)),
     };
-    report(request, log, progress, made, archive_bytes).await
+    report(log, progress, made, archive_bytes).await
 }
 
 fn too_early() -> Fatal {
@@ -97,6 +98,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let users_filter = alive.users_filter(spec);
     let scope = Scope::choose(filter.includes_everything(), |name| filter.includes(name), &alive.names);
     announce_filters(spec, log);
+    announce_volumes(request, log);
     alive.report(&filter, log);
 
     let resolve = |name: &str| {
@@ -106,8 +108,13 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         })
     };
     let actions = ActionTable::new(built_in().into_iter().chain(deps.actions), &resolve);
-    let type_filter = ResourceFilter::new(type_lists(spec), PolicyLists::default(), &users_filter, &resolve);
-    let types = Types::new(discovery, &type_filter, &actions, spec);
+    let type_filter = ResourceFilter::new(type_lists(spec), request.policies.lists(), &users_filter, &resolve);
+    for entry in type_filter.misplaced() {
+        log.warn(format!(
+            "{entry} has no effect: it stands in a list of types of the other scope (cluster-scoped, namespace-scoped)"
+        ));
+    }
+    let types = Types::new(discovery, &type_filter, &actions);
     let plan = Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources);
     let selectors = selectors(spec)?;
 
@@ -164,13 +171,7 @@ impl Run<'_> {
     }
 }
 
-async fn report(
-    request: &Request,
-    log: &RunLog,
-    progress: &Progress,
-    made: Made,
-    archive_bytes: u64,
-) -> Result<Report, Fatal> {
+async fn report(log: &RunLog, progress: &Progress, made: Made, archive_bytes: u64) -> Result<Report, Fatal> {
     let Made { state, names } = made;
     let resource_list = tokio::task::spawn_blocking(move || names.finish());
     let resource_list = resource_list
@@ -178,12 +179,19 @@ async fn report(
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(Fatal::Scratch)?;
-    let skipped = state.volumes.finish(request.spec.snapshot_volumes != Some(false));
+    let skipped = state.volumes.finish();
+    for (name, warning) in skipped.iter().filter_map(SkippedVolume::warning) {
+        log.line(Level::Warning)
+            .field("resource", "persistentvolumes")
+            .field("namespace", "")
+            .field("name", name)
+            .msg(warning);
+    }
     if !skipped.is_empty() {
         log.info(SkippedVolume::summary(&skipped));
     }
     let saved = progress.now().saved;
-    log.line(crate::telemetry::logrus::Level::Info)
+    log.line(Level::Info)
         .field("progress", "")
         .msg(format!("Backed up a total of {saved} items"));
     Ok(Report {
@@ -206,6 +214,28 @@ fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
         included_namespace_scoped: &spec.included_namespace_scoped_resources,
         excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
     }
+}
+
+fn announce_volumes(request: &Request, log: &RunLog) {
+    log.info(format!(
+        "Backing up all volumes using pod volume backup: {}",
+        request.spec.default_volumes_to_fs_backup == Some(true)
+    ));
+    let Some(reference) = &request.spec.resource_policy else {
+        return;
+    };
+    let policies = &request.policies;
+    let lists = if policies.has_lists() {
+        "; its lists of types are added to those of the spec"
+    } else {
+        ""
+    };
+    log.info(format!(
+        "Resource policies of ConfigMap {}/{}: {} for volumes{lists}",
+        request.namespace,
+        reference.name,
+        policies.volume_policies(),
+    ));
 }
 
 /// Tells the filters, in upstream's words.

@@ -62,6 +62,11 @@ impl<'a> Uploads<'a> {
         Self { ports, record, notes }
     }
 
+    /// The run's record, for what else a successor must know.
+    pub fn record(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
     /// How often the run was begun before.
     pub fn attempts(&self) -> u32 {
         self.notes.attempts

@@ -9,4 +9,5 @@
 
 mod backup_restore;
 mod harness;
+mod policies;
 mod survival;

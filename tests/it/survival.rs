@@ -8,7 +8,7 @@ use crate::harness::{Plane, Server, eventually, text};
 
 const OBJECTS: usize = 1500;
 
-fn fill(plane: &Plane, namespace: &str) {
+pub(crate) fn fill(plane: &Plane, namespace: &str) {
     let mut yaml = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
     for number in 0..OBJECTS {
         let _ = write!(
@@ -40,7 +40,7 @@ fn files(root: &Path) -> Vec<String> {
     found
 }
 
-fn under_way(server: &Server<'_>, kind: &str, name: &str, counter: &str) {
+pub(crate) fn under_way(server: &Server<'_>, kind: &str, name: &str, counter: &str) {
     eventually(&format!("{kind} {name} to be under way"), || {
         let object = server.object(kind, name);
         let done: u64 = text(&object, counter).parse().unwrap_or_default();
