@@ -8,6 +8,13 @@
 )]
 
 mod backup_restore;
+mod disaster;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "it also serves the tests of bad input, which come from another branch; goes when they are here"
+)]
 mod harness;
+mod leadership;
 mod policies;
 mod survival;

@@ -8,8 +8,8 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use crate::harness::{Plane, Server, text};
-use crate::survival::{fill, under_way};
+use crate::harness::{Plane, Server, eventually, text};
+use crate::survival::fill;
 
 /// Four claims with their volumes, two pods, and something beside them.
 const APP: &str = "
@@ -225,7 +225,7 @@ fn volumes_and_types_are_dealt_with_as_policies_say() {
     );
 
     // A run goes by the policies it began with, whatever becomes of the ConfigMap.
-    fill(&plane, "many");
+    fill(&plane, "many", 500);
     server.velero(&[
         "backup",
         "create",
@@ -235,7 +235,10 @@ fn volumes_and_types_are_dealt_with_as_policies_say() {
         "--include-namespaces",
         "app,many",
     ]);
-    under_way(&server, "backup", "resumed", "/status/progress/itemsBackedUp");
+    eventually("the backup to be under way", || {
+        let sealed = server.bucket().join("backups/resumed/velero-backup.json").exists();
+        (sealed || server.bucket().join(".velero-uploads").exists()).then_some(())
+    });
     server.kill();
     plane.kubectl(&["delete", "configmap", "-n", "velero", "policies"]);
     server.begin();

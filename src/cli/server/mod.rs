@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::PostParams;
 
@@ -26,8 +26,11 @@ use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::{DownloadRequests, Finder};
+use crate::controllers::gated::gated;
 use crate::controllers::ports::{Ports, Settings};
+use crate::controllers::record;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::run_records::RunRecords;
 use crate::controllers::served::{self, Served};
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::version;
@@ -134,10 +137,11 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             LEASE,
             &args.identity.clone().unwrap_or_else(identity),
         ));
+    let gate = manager.gate();
     let ports = Arc::new(Ports {
         cluster,
-        engine,
-        gate: manager.gate(),
+        engine: gated(&engine, gate.clone()),
+        gate,
         reporter: manager.reporter(),
         clock: Arc::new(System),
         namespace: namespace.clone(),
@@ -157,7 +161,10 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let locations: SharedWatch<BackupStorageLocation> =
         manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
     let downloads: SharedWatch<DownloadRequest> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
-    let statuses: SharedWatch<ServerStatusRequest> = manager.watch(Watch::of(Api::namespaced(client, &namespace)));
+    let statuses: SharedWatch<ServerStatusRequest> =
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let records: SharedWatch<ConfigMap> =
+        manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(record::LABEL));
 
     let running = Running::default();
     let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups);
@@ -209,12 +216,30 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             restore_operations.clone(),
             running.clone(),
         );
+        let deleted = restores.clone();
         manager.control(
             Controller::new(reconciler, &restores)
                 .workers(BUCKET_WORKERS)
-                .operations(&restore_operations),
+                .operations(&restore_operations)
+                // Some wait for a location that can be used, to remove their files.
+                .on(&locations, move |_: &BackupStorageLocation| {
+                    refs(&deleted.list_where(|r| r.metadata.deletion_timestamp.is_some()))
+                }),
         );
     }
+    let tidier = RunRecords::new(
+        ports.clone(),
+        backups.clone(),
+        restores.clone(),
+        locations.clone(),
+        (backup_operations.clone(), restore_operations.clone()),
+    );
+    manager.control(
+        Controller::new(tidier, &records)
+            .workers(BUCKET_WORKERS)
+            .on(&backups, RunRecords::of::<Backup>)
+            .on(&restores, RunRecords::of::<Restore>),
+    );
     if enabled(Sync::NAME) {
         manager.control(
             Controller::new(Sync::new(ports.clone(), backups.clone(), schedules.clone()), &locations)
