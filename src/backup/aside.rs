@@ -38,6 +38,7 @@ pub(super) struct Collector {
     /// The first member of each group of claims.
     groups: HashMap<Key, u32>,
     together: Vec<(u32, u32)>,
+    files_of: Vec<Key>,
     /// Places in the order in which they are to be saved.
     order: Vec<u32>,
     /// Where the current type begins.
@@ -51,6 +52,8 @@ pub(super) struct Related {
     pub(super) with: Vec<Key>,
     /// The group whose members must be saved together.
     pub(super) group: Option<Key>,
+    /// Claims whose files it saves.
+    pub(super) files_of: Vec<Key>,
 }
 
 /// The objects put aside, in blocks.
@@ -60,6 +63,8 @@ pub(super) struct Aside {
     entries: Vec<Entry>,
     types: Vec<Arc<Type>>,
     by_key: Vec<u32>,
+    /// Claims whose files some pod saves, sorted.
+    files_of: Vec<Key>,
     pub(super) blocks: Blocks,
 }
 
@@ -83,6 +88,7 @@ impl Collector {
             links: Vec::new(),
             groups: HashMap::new(),
             together: Vec::new(),
+            files_of: Vec::new(),
             order: Vec::new(),
             type_start: 0,
         })
@@ -111,6 +117,7 @@ impl Collector {
         });
         self.end += json.len() as u64;
         self.links.extend(related.with.into_iter().map(|key| (place, key)));
+        self.files_of.extend(related.files_of);
         if let Some(group) = related.group {
             let first = *self.groups.entry(group).or_insert(place);
             self.together.push((first, place));
@@ -153,7 +160,9 @@ impl Collector {
         for (a, b) in self.together {
             links.join(a, b);
         }
+        self.files_of.sort_unstable();
         Ok(Aside {
+            files_of: self.files_of,
             blocks: links.blocks(&self.order),
             file: Arc::new(Mutex::new(file)),
             entries: self.entries,
@@ -174,6 +183,11 @@ impl Aside {
     /// The place of an object, if it was put aside.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         find(&self.entries, &self.by_key, key)
+    }
+
+    /// Whether a pod saves the files behind this claim.
+    pub(super) fn saves_files_of(&self, claim: Key) -> bool {
+        self.files_of.binary_search(&claim).is_ok()
     }
 
     /// How many there are; one that came twice counts twice.

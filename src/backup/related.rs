@@ -27,7 +27,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .filter(|_| pod.is_running())
                     .map(|name| Key::new(&claims, namespace, name))
                     .collect(),
-                group: None,
+                ..Related::default()
             }
         }
         Role::Claim => {
@@ -41,6 +41,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .into_iter()
                     .collect(),
                 group: group.map(|value| Key::new(&claims, namespace, value)),
+                ..Related::default()
             }
         }
         Role::Volume | Role::Namespace | Role::Definition | Role::Other => Related::default(),

@@ -16,6 +16,7 @@ use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
 use crate::select::labels::SelectorError;
+use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::run_log::RunLog;
 
 /// The backup to make.
@@ -31,6 +32,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// The spec as it was prepared: defaulted, validated, automatic excludes written into it (spec backup 4).
     pub spec: BackupSpec,
+    /// What the ConfigMap of `spec.resourcePolicy` says; nothing where the spec names none.
+    pub policies: ResourcePolicies,
     /// How many item blocks are worked on at a time (`--item-block-worker-count`); at least one.
     pub workers: usize,
 }
@@ -92,10 +95,6 @@ pub fn unsupported(spec: &BackupSpec) -> Vec<String> {
         (
             !spec.hooks.resources.is_empty(),
             "hooks in a backup (`spec.hooks.resources`) are not supported yet".to_owned(),
-        ),
-        (
-            spec.resource_policy.is_some(),
-            "resource policies (`spec.resourcePolicy`) are not supported yet".to_owned(),
         ),
         (
             spec.default_volumes_to_fs_backup == Some(true) || spec.default_volumes_to_restic == Some(true),
@@ -162,7 +161,7 @@ mod tests {
             ),
             (
                 r#"{"resourcePolicy": {"kind": "ConfigMap", "name": "p"}, "snapshotMoveData": true}"#,
-                vec!["spec.resourcePolicy", "spec.snapshotMoveData"],
+                vec!["spec.snapshotMoveData"],
             ),
             (
                 r#"{"defaultVolumesToRestic": true}"#,

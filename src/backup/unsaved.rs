@@ -9,20 +9,13 @@ const HOOKS: [&str; 3] = [
     "post.hook.backup.velero.io/command",
 ];
 
-/// The annotation that asks for the files of volumes, by their names in the pod.
-const VOLUMES: &str = "backup.velero.io/backup-volumes";
-
 /// The warning for a pod with these annotations, if it asks for anything.
 pub(super) fn asked_of_pod(annotations: &BTreeMap<String, String>) -> Option<String> {
-    let hooks = HOOKS
+    let asked: Vec<String> = HOOKS
         .into_iter()
         .filter(|key| annotations.contains_key(*key))
-        .map(|key| format!("a hook ({key})"));
-    let volumes = annotations
-        .get(VOLUMES)
-        .filter(|names| !names.is_empty())
-        .map(|names| format!("the data of volumes {names} ({VOLUMES})"));
-    let asked: Vec<String> = hooks.chain(volumes).collect();
+        .map(|key| format!("a hook ({key})"))
+        .collect();
     (!asked.is_empty()).then(|| {
         format!(
             "The pod's annotations ask for what this release does not do yet: {}; only the object was saved",
@@ -50,17 +43,10 @@ mod tests {
             ])),
             None
         );
-        assert_eq!(asked_of_pod(&annotations(&[(VOLUMES, "")])), None);
-        let warning = asked_of_pod(&annotations(&[
-            (HOOKS[0], "[\"true\"]"),
-            (HOOKS[2], "true"),
-            (VOLUMES, "data,logs"),
-        ]))
-        .unwrap();
+        let warning = asked_of_pod(&annotations(&[(HOOKS[0], "[\"true\"]"), (HOOKS[2], "true")])).unwrap();
         for asked in [
             "pre.hook.backup.velero.io/command",
             "post.hook.backup.velero.io/command",
-            "data,logs",
         ] {
             assert!(warning.contains(asked), "{warning}");
         }

@@ -153,10 +153,9 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
         ),
         (
             "not-yet",
-            json!({"snapshotMoveData": true, "resourcePolicy": {"kind": "configmap", "name": "p"}, "hooks": {"resources": [{"name": "h"}]}}),
+            json!({"snapshotMoveData": true, "hooks": {"resources": [{"name": "h"}]}}),
             &[
                 "`spec.snapshotMoveData`",
-                "`spec.resourcePolicy`",
                 "`spec.hooks.resources`",
             ],
         ),

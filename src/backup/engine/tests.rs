@@ -17,8 +17,11 @@ use crate::backup::item::{Item, ItemRef};
 use crate::backup::progress::Snapshot;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
+use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::logrus::{Format, Level};
 use crate::testing::fake_api::{FakeApi, Fault};
+
+mod volumes;
 
 /// Keeps the archive's bytes.
 #[derive(Default)]
@@ -118,6 +121,7 @@ fn request(spec: BackupSpec) -> Request {
         uid: "0b1".to_owned(),
         labels: BTreeMap::new(),
         spec,
+        policies: ResourcePolicies::default(),
         workers: 2,
     }
 }
@@ -136,7 +140,7 @@ fn run_log() -> RunLog {
 /// Runs a backup into a sink.
 async fn backup<S: ArchiveSink>(
     api: &FakeApi,
-    spec: BackupSpec,
+    request: Request,
     actions: Vec<Arc<dyn BackupItemAction>>,
     sink: &mut S,
     cancel: &CancellationToken,
@@ -155,7 +159,6 @@ async fn backup<S: ArchiveSink>(
         now: "2026-11-24T01:02:03Z".parse().unwrap(),
         actions,
     };
-    let request = request(spec);
     let run = run(&request, deps, sink, &progress, cancel);
     let outcome = is_send(run).await;
     assert_eq!(
@@ -173,8 +176,12 @@ fn is_send<T: Send>(future: T) -> T {
 }
 
 async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
+    backed_up_by(api, request(spec), actions).await
+}
+
+async fn backed_up_by(api: &FakeApi, request: Request, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
     let mut kept = Kept::default();
-    let (outcome, log, progress) = backup(api, spec, actions, &mut kept, &CancellationToken::new()).await;
+    let (outcome, log, progress) = backup(api, request, actions, &mut kept, &CancellationToken::new()).await;
     let report = outcome.unwrap();
     assert_eq!(report.archive_bytes, kept.0.len() as u64);
     let mut members = Members::default();
@@ -787,7 +794,14 @@ async fn items_that_ask_for_each_other_are_saved_once() {
 
 #[tokio::test]
 async fn a_sink_that_refuses_ends_the_run() {
-    let (outcome, ..) = backup(&shop(), of_shop(), Vec::new(), &mut Refusing, &CancellationToken::new()).await;
+    let (outcome, ..) = backup(
+        &shop(),
+        request(of_shop()),
+        Vec::new(),
+        &mut Refusing,
+        &CancellationToken::new(),
+    )
+    .await;
     assert_eq!(
         outcome.unwrap_err().to_string(),
         "store the backup archive: the disk is full"
@@ -800,7 +814,7 @@ async fn a_run_that_is_cancelled_ends() {
     let cancel = CancellationToken::new();
     let at_secrets = cancel.clone();
     api.before(|seen| seen.path.ends_with("/secrets"), move |_| at_secrets.cancel());
-    let (outcome, ..) = backup(&api, of_shop(), Vec::new(), &mut Kept::default(), &cancel).await;
+    let (outcome, ..) = backup(&api, request(of_shop()), Vec::new(), &mut Kept::default(), &cancel).await;
     assert!(matches!(outcome, Err(Fatal::Cancelled)));
 }
 
@@ -812,7 +826,7 @@ async fn without_namespaces_there_is_no_backup() {
     }));
     let (outcome, ..) = backup(
         &api,
-        of_shop(),
+        request(of_shop()),
         Vec::new(),
         &mut Kept::default(),
         &CancellationToken::new(),
@@ -862,7 +876,7 @@ async fn what_a_list_brings_twice_is_saved_and_counted_once() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_discovered_and_snapshots_that_are_not_made_are_warned_of() {
+async fn a_group_that_cannot_be_discovered_is_warned_of() {
     let api = FakeApi::new();
     let stale = json!({"version": "v1", "freshness": "Stale", "resources": []});
     api.fault(Fault {
@@ -872,13 +886,8 @@ async fn a_group_that_cannot_be_discovered_and_snapshots_that_are_not_made_are_w
         }),
         ..Fault::new(1, 200, "", |seen| seen.path == "/apis")
     });
-    let spec = BackupSpec {
-        snapshot_volumes: Some(true),
-        ..BackupSpec::default()
-    };
-    let ran = backed_up(&api, spec).await;
+    let ran = backed_up(&api, BackupSpec::default()).await;
     let warnings = ran.warnings();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("metrics.example.com"), "{warnings:?}");
-    assert!(warnings[1].contains("snapshots of volumes"), "{warnings:?}");
 }
