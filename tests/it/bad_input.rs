@@ -154,10 +154,7 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
         (
             "not-yet",
             json!({"snapshotMoveData": true, "hooks": {"resources": [{"name": "h"}]}}),
-            &[
-                "`spec.snapshotMoveData`",
-                "`spec.hooks.resources`",
-            ],
+            &["`spec.snapshotMoveData`", "`spec.hooks.resources`"],
         ),
         (&long, json!({}), &["the backup's name has 253 characters"]),
         (

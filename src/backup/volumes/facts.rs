@@ -345,7 +345,7 @@ mod tests {
         assert!(volume.is_host_path());
         assert_eq!(volume.claim(), None);
         assert_eq!(
-            from_value::<VolumeObject>(Value::from(json!({}))).unwrap().traits(None),
+            from_value::<VolumeObject>(json!({})).unwrap().traits(None),
             VolumeTraits::default()
         );
     }
