@@ -25,6 +25,9 @@ use super::restore::reconcile::RestoreOperations;
 use super::restore::record as ledger;
 use super::uploads::Uploads;
 
+/// When to look again at a run that was told to stop.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -71,6 +74,8 @@ pub struct RunRecords {
 enum State {
     /// It goes on, here or with the next who leads.
     Running,
+    /// Its object is gone or over, and its operation is about to notice.
+    Ending,
     /// Its end is recorded.
     Ended,
     /// Its end is recorded, and it left nothing that is of use but its log.
@@ -90,6 +95,16 @@ fn shown<K: Kind>(object: &K, state: State) -> Shown {
     Shown {
         uid: object.meta().uid.clone().unwrap_or_default(),
         state,
+    }
+}
+
+/// How a run is by what is known of its object here, if that is enough to tell.
+fn judge(uid: &str, shown: Option<&Shown>, at_work: bool) -> Option<State> {
+    let own = shown.filter(|shown| shown.uid == uid).map(|shown| shown.state);
+    match own {
+        Some(State::Running) => Some(State::Running),
+        _ if at_work => Some(State::Ending),
+        own => own,
     }
 }
 
@@ -146,11 +161,10 @@ impl RunRecords {
             let at_work = matches!(self.backup_operations.get(&uid), Some(Seen::Running { .. }));
             ("Backup", found.map(|b| shown(&*b, of_backup(&b))), at_work)
         };
-        match shown {
-            _ if at_work => Ok(State::Running),
-            Some(shown) if shown.uid == run.uid => Ok(shown.state),
+        match judge(&run.uid, shown.as_ref(), at_work) {
+            Some(state) => Ok(state),
             // The watches of two kinds do not go in step: ask.
-            _ => self.fresh_state(kind, run).await,
+            None => self.fresh_state(kind, run).await,
         }
     }
 
@@ -225,6 +239,8 @@ impl Reconciler for RunRecords {
         let record = Record::read(&self.ports, (*seen).clone());
         match state {
             State::Running => return Ok(Next::Resync),
+            // Nothing of its object will tell of the end.
+            State::Ending => return Ok(Next::In(ENDING)),
             // Such an end is recorded after everything else was put in order.
             State::Ended if !ledger::is_in_bucket(&record) => {}
             State::Ended | State::Failed | State::Gone => self.put_in_order(&run, &record, state).await?,
@@ -245,6 +261,32 @@ impl Reconciler for RunRecords {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_whose_object_is_gone_is_looked_at_again_until_its_operation_has_ended() {
+        let own = |state| {
+            Some(Shown {
+                uid: "u".to_owned(),
+                state,
+            })
+        };
+        let another = Some(Shown {
+            uid: "v".to_owned(),
+            state: State::Running,
+        });
+        for (shown, at_work, state) in [
+            (own(State::Running), true, Some(State::Running)),
+            (own(State::Running), false, Some(State::Running)),
+            (own(State::Failed), true, Some(State::Ending)),
+            (own(State::Failed), false, Some(State::Failed)),
+            (another.clone(), true, Some(State::Ending)),
+            (another, false, None),
+            (None, true, Some(State::Ending)),
+            (None, false, None),
+        ] {
+            assert_eq!(judge("u", shown.as_ref(), at_work), state, "{shown:?} {at_work}");
+        }
+    }
 
     #[test]
     fn a_run_goes_on_until_its_end_is_recorded() {
