@@ -38,6 +38,8 @@ pub(super) struct Collector {
     /// The first member of each group of claims.
     groups: HashMap<Key, u32>,
     together: Vec<(u32, u32)>,
+    /// Pods with hooks, by their places in ascending order.
+    hooked: Vec<u32>,
     /// Places in the order in which they are to be saved.
     order: Vec<u32>,
     /// Where the current type begins.
@@ -51,6 +53,8 @@ pub(super) struct Related {
     pub(super) with: Vec<Key>,
     /// The group whose members must be saved together.
     pub(super) group: Option<Key>,
+    /// Whether hooks may run around it.
+    pub(super) hooked: bool,
 }
 
 /// The objects put aside, in blocks.
@@ -60,6 +64,7 @@ pub(super) struct Aside {
     entries: Vec<Entry>,
     types: Vec<Arc<Type>>,
     by_key: Vec<u32>,
+    hooked: Vec<u32>,
     pub(super) blocks: Blocks,
 }
 
@@ -83,6 +88,7 @@ impl Collector {
             links: Vec::new(),
             groups: HashMap::new(),
             together: Vec::new(),
+            hooked: Vec::new(),
             order: Vec::new(),
             type_start: 0,
         })
@@ -111,6 +117,9 @@ impl Collector {
         });
         self.end += json.len() as u64;
         self.links.extend(related.with.into_iter().map(|key| (place, key)));
+        if related.hooked {
+            self.hooked.push(place);
+        }
         if let Some(group) = related.group {
             let first = *self.groups.entry(group).or_insert(place);
             self.together.push((first, place));
@@ -159,6 +168,7 @@ impl Collector {
             entries: self.entries,
             types: self.types,
             by_key,
+            hooked: self.hooked,
         })
     }
 }
@@ -179,6 +189,11 @@ impl Aside {
     /// How many there are; one that came twice counts twice.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether hooks may run around the object at a place.
+    pub(super) fn is_hooked(&self, place: u32) -> bool {
+        self.hooked.binary_search(&place).is_ok()
     }
 
     /// The type of the object at a place, and its key.

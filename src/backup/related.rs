@@ -11,6 +11,7 @@ use super::facts::{ClaimFacts, PodFacts};
 use super::types::Role;
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::RawObject;
+use crate::hook;
 
 /// What ties an object to others. `group_label`: the label whose value groups claims (`spec.volumeGroupSnapshotLabelKey`).
 ///
@@ -28,6 +29,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .map(|name| Key::new(&claims, namespace, name))
                     .collect(),
                 group: None,
+                hooked: hook::asked(pod.annotations()),
             }
         }
         Role::Claim => {
@@ -41,6 +43,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .into_iter()
                     .collect(),
                 group: group.map(|value| Key::new(&claims, namespace, value)),
+                hooked: false,
             }
         }
         Role::Volume | Role::Namespace | Role::Definition | Role::Other => Related::default(),

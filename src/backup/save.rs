@@ -173,7 +173,10 @@ impl Run<'_> {
                     return Ok(Outcome::Failed);
                 }
             };
-            self.save(type_, object, must).await
+            match type_.role {
+                Role::Pod => self.save_pod(type_, object, must).await,
+                _ => self.save(type_, object, must).await,
+            }
         })
     }
 

@@ -2,33 +2,15 @@
 
 use std::collections::BTreeMap;
 
-/// Annotations that ask for a command around the backup of a pod.
-const HOOKS: [&str; 3] = [
-    "pre.hook.backup.velero.io/command",
-    "hook.backup.velero.io/command",
-    "post.hook.backup.velero.io/command",
-];
-
 /// The annotation that asks for the files of volumes, by their names in the pod.
 const VOLUMES: &str = "backup.velero.io/backup-volumes";
 
 /// The warning for a pod with these annotations, if it asks for anything.
 pub(super) fn asked_of_pod(annotations: &BTreeMap<String, String>) -> Option<String> {
-    let hooks = HOOKS
-        .into_iter()
-        .filter(|key| annotations.contains_key(*key))
-        .map(|key| format!("a hook ({key})"));
-    let volumes = annotations
-        .get(VOLUMES)
-        .filter(|names| !names.is_empty())
-        .map(|names| format!("the data of volumes {names} ({VOLUMES})"));
-    let asked: Vec<String> = hooks.chain(volumes).collect();
-    (!asked.is_empty()).then(|| {
-        format!(
-            "The pod's annotations ask for what this release does not do yet: {}; only the object was saved",
-            asked.join(", ")
-        )
-    })
+    let volumes = annotations.get(VOLUMES).filter(|names| !names.is_empty())?;
+    Some(format!(
+        "The pod's annotations ask for what this release does not do yet: the data of volumes {volumes} ({VOLUMES}); only the object was saved"
+    ))
 }
 
 #[cfg(test)]
@@ -43,26 +25,9 @@ mod tests {
                 .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                 .collect()
         };
-        assert_eq!(
-            asked_of_pod(&annotations(&[
-                ("a", "b"),
-                ("pre.hook.backup.velero.io/container", "c")
-            ])),
-            None
-        );
+        assert_eq!(asked_of_pod(&annotations(&[("a", "b")])), None);
         assert_eq!(asked_of_pod(&annotations(&[(VOLUMES, "")])), None);
-        let warning = asked_of_pod(&annotations(&[
-            (HOOKS[0], "[\"true\"]"),
-            (HOOKS[2], "true"),
-            (VOLUMES, "data,logs"),
-        ]))
-        .unwrap();
-        for asked in [
-            "pre.hook.backup.velero.io/command",
-            "post.hook.backup.velero.io/command",
-            "data,logs",
-        ] {
-            assert!(warning.contains(asked), "{warning}");
-        }
+        let warning = asked_of_pod(&annotations(&[(VOLUMES, "data,logs")])).unwrap();
+        assert!(warning.contains("data,logs"), "{warning}");
     }
 }

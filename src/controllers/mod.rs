@@ -6,6 +6,7 @@ pub mod backup;
 pub mod backup_storage_location;
 pub mod backup_sync;
 pub mod download_request;
+pub mod freeze;
 pub mod location;
 pub mod ports;
 pub mod record;

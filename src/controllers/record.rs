@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 
 use crate::runtime::Kind;
 use crate::runtime::lease::NotLeading;
@@ -62,37 +62,55 @@ impl Record {
         let kind = K::kind(&()).into_owned();
         let meta = owner.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        let name = format!("velero-run-{uid}");
+        let labels = BTreeMap::from([(LABEL.to_owned(), kind.to_lowercase())]);
+        let owner = OwnerReference {
+            api_version: K::api_version(&()).into_owned(),
+            kind,
+            name: meta.name.clone().unwrap_or_default(),
+            uid: uid.clone(),
+            ..OwnerReference::default()
+        };
+        Self::read(ports, format!("velero-run-{uid}"), labels, vec![owner]).await
+    }
+
+    /// As [`Record::open`], for what must be known of a run although its object may be gone.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn open_ownerless(
+        ports: &Ports,
+        name: String,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Self, RecordError> {
+        Self::read(ports, name, labels, Vec::new()).await
+    }
+
+    async fn read(
+        ports: &Ports,
+        name: String,
+        labels: BTreeMap<String, String>,
+        owners: Vec<OwnerReference>,
+    ) -> Result<Self, RecordError> {
         let api: Api<ConfigMap> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
         let found = api.get_opt(&name).await.map_err(|source| RecordError::Api {
             attempt: "reading",
             name: name.clone(),
             source,
         })?;
-        if let Some(found) = found {
-            return Ok(Self {
-                api,
-                meta: found.metadata,
-                parts: found.binary_data.unwrap_or_default(),
-            });
-        }
-        let meta = ObjectMeta {
-            name: Some(name),
-            namespace: Some(ports.namespace.clone()),
-            labels: Some(BTreeMap::from([(LABEL.to_owned(), kind.to_lowercase())])),
-            owner_references: Some(vec![OwnerReference {
-                api_version: K::api_version(&()).into_owned(),
-                kind,
-                name: meta.name.clone().unwrap_or_default(),
-                uid,
-                ..OwnerReference::default()
-            }]),
-            ..ObjectMeta::default()
-        };
+        let (version, parts) = found.map_or((None, None), |found| {
+            (found.metadata.resource_version, found.binary_data)
+        });
         Ok(Self {
             api,
-            meta,
-            parts: BTreeMap::new(),
+            meta: ObjectMeta {
+                name: Some(name),
+                namespace: Some(ports.namespace.clone()),
+                labels: Some(labels),
+                owner_references: (!owners.is_empty()).then_some(owners),
+                resource_version: version,
+                ..ObjectMeta::default()
+            },
+            parts: parts.unwrap_or_default(),
         })
     }
 
@@ -115,10 +133,7 @@ impl Record {
         parts.insert(part.to_owned(), ByteString(content));
         let name = self.meta.name.clone().unwrap_or_default();
         let map = ConfigMap {
-            metadata: ObjectMeta {
-                managed_fields: None,
-                ..self.meta.clone()
-            },
+            metadata: self.meta.clone(),
             binary_data: Some(parts.clone()),
             ..ConfigMap::default()
         };
@@ -130,7 +145,7 @@ impl Record {
         };
         match written {
             Ok(map) => {
-                self.meta = map.metadata;
+                self.meta.resource_version = map.metadata.resource_version;
                 self.parts = parts;
                 Ok(())
             }
@@ -150,14 +165,34 @@ impl Record {
     /// # Errors
     /// See [`RecordError`].
     pub async fn remove(self, ports: &Ports) -> Result<(), RecordError> {
-        let name = self.meta.name.unwrap_or_default();
-        match ports
-            .gate
-            .write(self.api.delete(&name, &DeleteParams::default()))
-            .await?
-        {
+        self.delete(ports, &DeleteParams::default()).await
+    }
+
+    /// Removes the record for now; the next [`Record::save`] begins it anew. One that is gone is success.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn clear(&mut self, ports: &Ports) -> Result<(), RecordError> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let as_written = Preconditions {
+            resource_version: self.meta.resource_version.clone(),
+            uid: None,
+        };
+        self.delete(ports, &DeleteParams::default().preconditions(as_written))
+            .await?;
+        self.meta.resource_version = None;
+        self.parts.clear();
+        Ok(())
+    }
+
+    async fn delete(&self, ports: &Ports, params: &DeleteParams) -> Result<(), RecordError> {
+        let name = self.meta.name.clone().unwrap_or_default();
+        match ports.gate.write(self.api.delete(&name, params)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_conflict() => Err(RecordError::Taken { name }),
             Err(source) => Err(RecordError::Api {
                 attempt: "removing",
                 name,

@@ -1,3 +1,5 @@
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -17,8 +19,10 @@ use crate::backup::item::{Item, ItemRef};
 use crate::backup::progress::Snapshot;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
+use crate::hook::{Runner, Tally};
 use crate::telemetry::logrus::{Format, Level};
 use crate::testing::fake_api::{FakeApi, Fault};
+use crate::testing::fake_pods::FakePods;
 
 /// Keeps the archive's bytes.
 #[derive(Default)]
@@ -141,17 +145,32 @@ async fn backup<S: ArchiveSink>(
     sink: &mut S,
     cancel: &CancellationToken,
 ) -> (Result<Report, Fatal>, RunLog, Snapshot) {
+    let (outcome, log, progress, _) = backup_of(api, &FakePods::new(), spec, actions, sink, cancel).await;
+    (outcome, log, progress)
+}
+
+/// As [`backup`], of an API server whose pods run commands.
+async fn backup_of<S: ArchiveSink>(
+    api: &FakeApi,
+    pods: &FakePods,
+    spec: BackupSpec,
+    actions: Vec<Arc<dyn BackupItemAction>>,
+    sink: &mut S,
+    cancel: &CancellationToken,
+) -> (Result<Report, Fatal>, RunLog, Snapshot, Tally) {
     let cluster = Cluster::from_client(api.client());
     let discovery = Discovery::read(&cluster).await.unwrap();
     api.forget_seen();
     let scratch = tempfile::tempdir().unwrap();
     let log = run_log();
     let (progress, seen) = Progress::new();
+    let hooks = Runner::new(Arc::new(pods.clone()), pods.journal(), log.clone(), Vec::new());
     let deps = Deps {
         cluster: &cluster,
         discovery: &discovery,
         scratch: scratch.path(),
         log: &log,
+        hooks: &hooks,
         now: "2026-11-24T01:02:03Z".parse().unwrap(),
         actions,
     };
@@ -164,7 +183,7 @@ async fn backup<S: ArchiveSink>(
         "nothing stays behind in scratch"
     );
     let seen = *seen.borrow();
-    (outcome, log, seen)
+    (outcome, log, seen, hooks.tally())
 }
 
 /// Controllers run it on a runtime of many threads.
@@ -173,8 +192,18 @@ fn is_send<T: Send>(future: T) -> T {
 }
 
 async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
+    backed_up_of(api, &FakePods::new(), spec, actions).await.0
+}
+
+async fn backed_up_of(
+    api: &FakeApi,
+    pods: &FakePods,
+    spec: BackupSpec,
+    actions: Vec<Arc<dyn BackupItemAction>>,
+) -> (Ran, Tally) {
     let mut kept = Kept::default();
-    let (outcome, log, progress) = backup(api, spec, actions, &mut kept, &CancellationToken::new()).await;
+    let (outcome, log, progress, tally) =
+        backup_of(api, pods, spec, actions, &mut kept, &CancellationToken::new()).await;
     let report = outcome.unwrap();
     assert_eq!(report.archive_bytes, kept.0.len() as u64);
     let mut members = Members::default();
@@ -194,7 +223,7 @@ async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn Ba
     assert_eq!(report.saved, members.plain.len() as u64);
     assert_eq!((progress.saved, progress.complete), (report.saved, true));
     assert!(progress.expected >= progress.saved);
-    Ran {
+    let ran = Ran {
         report,
         objects: members
             .plain
@@ -205,7 +234,8 @@ async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn Ba
         log,
         progress,
         resource_list: serde_json::from_str(&list).unwrap(),
-    }
+    };
+    (ran, tally)
 }
 
 async fn backed_up(api: &FakeApi, spec: BackupSpec) -> Ran {
@@ -458,13 +488,13 @@ async fn volumes_whose_data_is_not_saved_are_reported() {
 }
 
 #[tokio::test]
-async fn a_pod_that_asks_for_hooks_gets_a_warning() {
+async fn a_pod_that_asks_for_the_data_of_volumes_gets_a_warning() {
     let api = shop();
-    let hook = json!({"metadata": {"annotations": {"pre.hook.backup.velero.io/command": "sync"}}});
-    api.insert(object("v1", "Pod", Some("shop"), "frozen", hook));
+    let asks = json!({"metadata": {"annotations": {"backup.velero.io/backup-volumes": "data"}}});
+    api.insert(object("v1", "Pod", Some("shop"), "asking", asks));
     let ran = backed_up(&api, of_shop()).await;
     assert_eq!(ran.warnings().len(), 1);
-    assert!(ran.warnings()[0].starts_with(" resource: /pods name: /frozen message: /The pod's annotations"));
+    assert!(ran.warnings()[0].starts_with(" resource: /pods name: /asking message: /The pod's annotations"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::PostParams;
 
@@ -26,6 +26,8 @@ use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::{DownloadRequests, Finder};
+use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::freeze::{self, Claims, PodExec};
 use crate::controllers::ports::{Ports, Settings};
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::served::{self, Served};
@@ -46,6 +48,9 @@ const LEASE: &str = "velero-server";
 
 /// The Secret whose key signs artifact tokens.
 const TOKEN_SECRET: &str = "velero-artifact-tokens";
+
+/// Runs at once whose freezes are ended.
+const THAW_WORKERS: usize = 4;
 
 /// Passes at once of controllers whose passes talk to a bucket.
 const BUCKET_WORKERS: usize = 4;
@@ -136,7 +141,9 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         ));
     let ports = Arc::new(Ports {
         cluster,
+        exec: Arc::new(PodExec::new(engine.clone(), manager.gate())),
         engine,
+        freezes: Claims::default(),
         gate: manager.gate(),
         reporter: manager.reporter(),
         clock: Arc::new(System),
@@ -157,7 +164,10 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let locations: SharedWatch<BackupStorageLocation> =
         manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
     let downloads: SharedWatch<DownloadRequest> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
-    let statuses: SharedWatch<ServerStatusRequest> = manager.watch(Watch::of(Api::namespaced(client, &namespace)));
+    let statuses: SharedWatch<ServerStatusRequest> =
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let freezes: SharedWatch<ConfigMap> =
+        manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(freeze::LABEL));
 
     let running = Running::default();
     let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups);
@@ -169,6 +179,8 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         namespace: namespace.clone(),
     };
 
+    // Whatever this server may do: an application that an earlier one left frozen is thawed.
+    manager.control(Controller::new(OpenFreezes::new(ports.clone()), &freezes).workers(THAW_WORKERS));
     // A location that becomes the default, or ceases to be, concerns all of them.
     let all_locations = locations.clone();
     manager.control(

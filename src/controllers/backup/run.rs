@@ -1,5 +1,6 @@
 //! One backup from InProgress to its end, as a supervised operation. It may die after any line: the successor aborts the
-//! recorded uploads, looks whether the backup was sealed, and otherwise collects afresh (decision 14).
+//! thaws what was frozen, aborts the recorded uploads, looks whether the backup was sealed, and otherwise collects afresh
+//! (decision 14).
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupSt
 use crate::api::{go_json, time};
 use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::{Discovery, DiscoveryError};
+use crate::hook::Runner;
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
 use crate::store::layout::BackupFile;
@@ -17,6 +19,7 @@ use crate::telemetry::run_log::RunLog;
 use super::super::artifact::file::Artifact;
 use super::super::artifact::json_gz;
 use super::super::artifact::serve::Running;
+use super::super::freeze::FreezeRecord;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
@@ -103,7 +106,7 @@ impl Job {
         self.backup.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Carries the backup out. Cancelling it closes the upload and leaves the object InProgress.
+    /// Carries the backup out. Cancelling it thaws what is frozen, closes the upload and leaves the object InProgress.
     pub async fn run(self, handle: Handle<BackupProgress>) -> Ended {
         let log = match self.log() {
             Ok(log) => log,
@@ -112,11 +115,36 @@ impl Job {
         let _readable = self
             .running
             .add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
-        match self.attempt(&log, &handle).await {
+        let _freezes = self.ports.freezes.claim(self.uid()).await;
+        let hooks = match self.hooks(&log).await {
+            Ok(hooks) => hooks,
+            Err(error) => return Ended::Again(error.to_string()),
+        };
+        // Before anything else: the applications stand still since the run broke off.
+        for left in hooks.settle().await {
+            log.warn(format!("{left}; the backup goes on meanwhile"));
+        }
+        match self.attempt(&log, &handle, &hooks).await {
             Ok(ended) => ended,
             Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
-            Err(error) => self.failed(&log, &error).await,
+            Err(error) => self.failed(&log, &error, &hooks).await,
         }
+    }
+
+    async fn hooks(&self, log: &RunLog) -> Result<Runner, RecordError> {
+        let (record, left) = FreezeRecord::open(&self.ports, self.uid()).await?;
+        if !left.is_empty() {
+            log.info(format!(
+                "An earlier run of this backup left {} pod(s) frozen",
+                left.len()
+            ));
+        }
+        Ok(Runner::new(
+            self.ports.exec.clone(),
+            Box::new(record),
+            log.clone(),
+            left,
+        ))
     }
 
     fn log(&self) -> io::Result<RunLog> {
@@ -131,7 +159,7 @@ impl Job {
         ))
     }
 
-    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>) -> Result<Ended, Broken> {
+    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>, hooks: &Runner) -> Result<Ended, Broken> {
         let record = Record::open(&self.ports, &*self.backup).await?;
         let store = location::open(&self.ports, &self.location).await?;
         let mut uploads = Uploads::new(&self.ports, record);
@@ -150,7 +178,7 @@ impl Job {
         uploads.take_over(&store).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
-        let report = match self.make(log, handle, &mut upload).await {
+        let report = match self.make(log, handle, hooks, &mut upload).await {
             Ok(report) => report,
             Err(error) => {
                 if let Err(left) = upload.abort().await {
@@ -160,7 +188,7 @@ impl Job {
             }
         };
         let archive = upload.finish().await?;
-        let status = self.status(log, &report);
+        let status = self.status(log, &report, hooks);
         self.put_files(&store, &mut uploads, log, report).await?;
 
         let found = archive_size(&store, self.name()).await?;
@@ -176,7 +204,13 @@ impl Job {
     }
 
     /// Runs the engine into the upload, passing its progress on.
-    async fn make(&self, log: &RunLog, handle: &Handle<BackupProgress>, upload: &mut Upload) -> Result<Report, Broken> {
+    async fn make(
+        &self,
+        log: &RunLog,
+        handle: &Handle<BackupProgress>,
+        hooks: &Runner,
+        upload: &mut Upload,
+    ) -> Result<Report, Broken> {
         let discovery = Discovery::read(&self.ports.engine).await?;
         let (progress, mut seen) = Progress::new();
         let watcher = {
@@ -201,6 +235,7 @@ impl Job {
             discovery: &discovery,
             scratch: &self.ports.scratch,
             log,
+            hooks,
             now: self.ports.clock.now(),
             actions: Vec::new(),
         };
@@ -208,6 +243,10 @@ impl Job {
         // Without its sender the watcher reads the last value and ends.
         drop(progress);
         let _ = watcher.await;
+        // However it ended: nothing stays frozen.
+        for left in hooks.settle().await {
+            log.error(left.to_string());
+        }
         Ok(report?)
     }
 
@@ -225,7 +264,7 @@ impl Job {
         }
     }
 
-    fn status(&self, log: &RunLog, report: &Report) -> BackupStatus {
+    fn status(&self, log: &RunLog, report: &Report, hooks: &Runner) -> BackupStatus {
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
         status.phase = Some(if errors > 0 {
@@ -237,7 +276,7 @@ impl Job {
         status.errors = signed(errors);
         status.progress = Some(shown(report.saved, report.saved));
         status.completion_timestamp = Some(time(self.ports.clock.now()));
-        status.hook_status.get_or_insert_default();
+        status.hook_status = Some(hooks.tally().into());
         status
     }
 
@@ -286,7 +325,7 @@ impl Job {
 
     /// A run that is over without a backup. Its log and results go to the bucket if that can be written; the seal does not.
     /// What lies under a name that is another's stays untouched.
-    async fn failed(&self, log: &RunLog, error: &Broken) -> Ended {
+    async fn failed(&self, log: &RunLog, error: &Broken, hooks: &Runner) -> Ended {
         log.error(format!("backup failed: {error}"));
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
@@ -294,6 +333,7 @@ impl Job {
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.failure_reason = error.to_string();
+        status.hook_status = Some(hooks.tally().into());
         status.completion_timestamp = Some(time(self.ports.clock.now()));
         if let Err(lost) = self.put_failure(log, matches!(error, Broken::NameTaken { .. })).await {
             tracing::warn!(backup = self.name(), error = %lost, "the log of the failed backup could not be stored");
@@ -340,3 +380,6 @@ fn shown(saved: u64, expected: u64) -> BackupProgress {
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;
