@@ -193,7 +193,12 @@ impl Runner {
         })
     }
 
-    async fn freeze_pod(&self, mut pod: PodHooks, freeze: Option<u64>, recorded: &Result<(), JournalError>) -> Frozen {
+    async fn freeze_pod(
+        &self,
+        mut pod: PodHooks,
+        mut freeze: Option<u64>,
+        recorded: &Result<(), JournalError>,
+    ) -> Frozen {
         for warning in &pod.warnings {
             self.about(Level::Warning, &pod.namespace, &pod.name)
                 .msg(format!("Hook of the pod: {warning}"));
@@ -239,7 +244,7 @@ impl Runner {
                 .msg("A pre hook failed when the pod may have been frozen already: its post hooks are run");
             self.thaw_pod(&pod, freeze).await;
         } else if refused || pod.post.is_empty() {
-            self.close(freeze).await;
+            self.close(freeze.take()).await;
         }
         Frozen { pod, refused, freeze }
     }

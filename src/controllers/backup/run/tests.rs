@@ -114,6 +114,7 @@ impl World {
             pod("b", "freeze"),
         ]);
         let files = TempDir::new().unwrap();
+        std::fs::create_dir(files.path().join("bucket")).unwrap();
         let mut location = (*available("default")).clone();
         location.spec = from_value(json!({
             "provider": "velero.io/fs", "config": {"fspath": files.path()}, "objectStorage": {"bucket": "bucket"}}))
@@ -357,9 +358,13 @@ fn a_backup_that_is_told_to_stop_thaws_and_stays_in_progress() {
     let until = |event: &'static str| {
         let pods = world.pods.clone();
         async move {
-            while !pods.events().contains(&event.to_owned()) {
-                tokio::task::yield_now().await;
-            }
+            let came = async {
+                while !pods.events().contains(&event.to_owned()) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let came = tokio::time::timeout(std::time::Duration::from_secs(60), came).await;
+            came.unwrap_or_else(|_| panic!("{event} did not come"));
         }
     };
     let ended = live_with(&world, &Death::never(), |cancel| async move {
