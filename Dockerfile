@@ -1,6 +1,6 @@
-# The image of the server and its helper: static binaries and nothing else. `make image` puts them into the context.
+# The image of the server: one static binary and what it needs of a system. `make image` puts them into the context.
 FROM scratch
-COPY velero velero-restore-helper /
+COPY velero /
 # A scratch image has no roots of trust; object stores are reached through TLS.
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 USER 65532:65532

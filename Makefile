@@ -18,6 +18,17 @@ include tests/cluster/cluster.mk
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
+# What the image is built from. Tests use what they have compiled anyway (PROFILE=dev), everybody else the release.
+PROFILE ?= release
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+IMAGE ?= velero-rs:v$(VERSION)
+IMAGE_DIR ?= $(CARGO_TARGET)/image
+IMAGE_FILE ?= $(IMAGE_DIR)/velero-rs.tar
+
+CARGO_TARGET = $(or $(CARGO_TARGET_DIR),target)
+# Cargo's directory of the profile `dev` is `debug`.
+BINARIES ?= $(CARGO_TARGET)/$(CARGO_BUILD_TARGET)/$(patsubst dev,debug,$(PROFILE))
+
 ## --- build -----------------------------------------------------------------------------------------------------------
 
 .PHONY: build
@@ -25,18 +36,44 @@ build: ## build the binaries (dev profile)
 	cargo build --workspace
 
 .PHONY: release
-release: ## build the static release binaries for the image
-	cargo build --release --bins
+release: ## build the static release binary for the image
+	cargo build --release --bin velero
+
+.PHONY: image
+image: ## build the image (as a docker-archive): make image IMAGE=name:tag PROFILE=release
+	cargo build --profile $(PROFILE) --bin velero
+	@$(MAKE) --no-print-directory image-context
+	@$(LAUNCHER) image build --file Dockerfile --context $(IMAGE_DIR)/context --tag $(IMAGE) --output $(IMAGE_FILE)
+	@du -h $(IMAGE_FILE) | awk '{ print "its size is " $$1 "B" }'
+
+# The roots of trust are those of the distribution's package, never those of this machine, which may have others of its
+# owner's.
+AUTHORITIES := /usr/share/ca-certificates/mozilla
+
+.PHONY: image-context
+image-context: # what the Dockerfile copies
+	@ls $(AUTHORITIES)/*.crt >/dev/null 2>&1 || { echo "$(AUTHORITIES) has no certificates: install the package ca-certificates" >&2; exit 1; }
+	@rm -rf $(IMAGE_DIR)/context && mkdir -p $(IMAGE_DIR)/context
+	@install -m 755 $(BINARIES)/velero $(IMAGE_DIR)/context
+	@cat $(AUTHORITIES)/*.crt > $(IMAGE_DIR)/context/ca-certificates.crt
+
+.PHONY: image-facts
+image-facts: # its name, its file, the program inside
+	@echo $(IMAGE) $(IMAGE_FILE) $(BINARIES)/velero
+
+.PHONY: demo
+demo: ## back up a shop on a real node, delete it, restore it (Debian 12, root; the first build takes minutes)
+	@demo/run
 
 ## --- generated text --------------------------------------------------------------------------------------------------
 
-.PHONY: crds
-crds: ## write manifests/crds from the Rust types
-	cargo run --quiet -p crd-gen -- manifests/crds
+.PHONY: manifests
+manifests: ## write manifests/ from the Rust code
+	cargo run --quiet -p crd-gen -- manifests
 
 .PHONY: verify
 verify: ## fail if anything generated differs from what the code says
-	cargo run --quiet -p crd-gen -- --check manifests/crds
+	cargo run --quiet -p crd-gen -- --check manifests
 
 ## --- checks ----------------------------------------------------------------------------------------------------------
 

@@ -92,14 +92,14 @@ fn what_the_definitions_of_1_6_3_accept_is_accepted() {
 fn the_committed_manifests_are_those_of_the_types() {
     let directory = root().join("manifests/crds");
     let ours: BTreeSet<String> = DEFINITIONS.iter().map(Definition::file_name).collect();
-    assert_eq!(file_names("manifests/crds"), ours, "run `make crds`");
+    assert_eq!(file_names("manifests/crds"), ours, "run `make manifests`");
     for definition in DEFINITIONS {
         let text = fs::read_to_string(directory.join(definition.file_name())).unwrap();
         let committed: Value = yaml::from_str(&text).unwrap();
         assert_eq!(
             committed,
             serde_json::to_value(definition.crd()).unwrap(),
-            "{}: run `make crds`",
+            "{}: run `make manifests`",
             definition.kind
         );
     }

@@ -1,17 +1,23 @@
-//! Writes the custom resource definitions of `velero::api` to a directory, or checks that they are there.
+//! Writes what `manifests/` holds: the custom resource definitions of `velero::api`, and an installation as `velero install`
+//! makes it. Or checks that it is there.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs, io};
 
 use anyhow::{Context as _, Result, bail};
 use velero::api::schema::DEFINITIONS;
+use velero::cli::install::manifests;
 use velero::cluster::yaml;
 
 const USAGE: &str = "usage: crd-gen [--check] [DIRECTORY]
 
-Writes one file for each kind to DIRECTORY (manifests/crds when not given).
+Writes the files of manifests/ to DIRECTORY (manifests when not given): one for each kind below crds, and an installation.
 With --check nothing is written: names the files that are missing, different or left over, and ends with 1 if there are any.";
+
+/// The directory of the definitions; upstream's documentation applies it alone.
+const DEFINITIONS_DIRECTORY: &str = "crds";
 
 fn main() -> Result<ExitCode> {
     let mut check = false;
@@ -23,7 +29,7 @@ fn main() -> Result<ExitCode> {
             _ => bail!("{USAGE}"),
         }
     }
-    let directory = directory.unwrap_or_else(|| PathBuf::from("manifests/crds"));
+    let directory = directory.unwrap_or_else(|| PathBuf::from("manifests"));
     let files = files()?;
     if !check {
         return write(&directory, &files).map(|()| ExitCode::SUCCESS);
@@ -37,24 +43,27 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-/// A file's name and its text.
+/// A file's path below the directory and its text.
 type File = (String, String);
 
 fn files() -> Result<Vec<File>> {
-    DEFINITIONS
-        .iter()
-        .map(|definition| {
-            let text = yaml::to_string(&definition.crd())
-                .with_context(|| format!("write the definition of `{}`", definition.kind))?;
-            Ok((definition.file_name(), format!("---\n{text}")))
-        })
-        .collect()
+    let definitions = DEFINITIONS.iter().map(|definition| {
+        let text = yaml::to_string(&definition.crd())
+            .with_context(|| format!("write the definition of `{}`", definition.kind))?;
+        let path = format!("{DEFINITIONS_DIRECTORY}/{}", definition.file_name());
+        Ok((path, format!("---\n{text}")))
+    });
+    let mut files = definitions.collect::<Result<Vec<_>>>()?;
+    files.extend(manifests().context("write an installation")?);
+    Ok(files)
 }
 
 fn write(directory: &Path, files: &[File]) -> Result<()> {
-    fs::create_dir_all(directory).with_context(|| format!("create directory `{}`", directory.display()))?;
     for (name, text) in files {
         let path = directory.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("create directory `{}`", parent.display()))?;
+        }
         fs::write(&path, text).with_context(|| format!("write `{}`", path.display()))?;
     }
     Ok(())
@@ -78,22 +87,23 @@ fn differences(directory: &Path, files: &[File]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Files of kinds that are no more; `kubectl apply` of the directory would still create them.
+/// Files that are written no more; `kubectl apply` of the directory would still create what they hold.
 fn left_over(directory: &Path, files: &[File]) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("list directory `{}`", directory.display()))?,
-    };
+    let ours: BTreeSet<PathBuf> = files.iter().map(|(name, _)| directory.join(name)).collect();
+    let directories: BTreeSet<&Path> = ours.iter().filter_map(|path| path.parent()).collect();
     let mut wrong = Vec::new();
-    for entry in entries {
-        let path = entry
-            .with_context(|| format!("list directory `{}`", directory.display()))?
-            .path();
-        let ours = path
-            .file_name()
-            .is_some_and(|name| files.iter().any(|(file, _)| name == file.as_str()));
-        if !ours {
-            wrong.push(format!("{}: left over", path.display()));
+    for &inside in &directories {
+        let entries = match fs::read_dir(inside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.with_context(|| format!("list directory `{}`", inside.display()))?,
+        };
+        for entry in entries {
+            let path = entry
+                .with_context(|| format!("list directory `{}`", inside.display()))?
+                .path();
+            if !ours.contains(&path) && !directories.contains(path.as_path()) {
+                wrong.push(format!("{}: left over", path.display()));
+            }
         }
     }
     wrong.sort();
@@ -106,7 +116,7 @@ fn report(wrong: &[String]) {
         eprintln!("{line}");
     }
     if !wrong.is_empty() {
-        eprintln!("run `make crds` and commit what it writes");
+        eprintln!("run `make manifests` and commit what it writes");
     }
 }
 
@@ -116,7 +126,7 @@ mod tests {
 
     fn sample() -> Vec<File> {
         vec![
-            ("a.yaml".to_owned(), "a: 1\n".to_owned()),
+            ("crds/a.yaml".to_owned(), "a: 1\n".to_owned()),
             ("b.yaml".to_owned(), "b: 2\n".to_owned()),
         ]
     }
@@ -124,7 +134,7 @@ mod tests {
     #[test]
     fn what_was_written_is_in_order() {
         let directory = tempfile::tempdir().unwrap();
-        let below = directory.path().join("manifests/crds");
+        let below = directory.path().join("manifests");
         write(&below, &sample()).unwrap();
         assert_eq!(differences(&below, &sample()).unwrap(), Vec::<String>::new());
     }
@@ -132,14 +142,22 @@ mod tests {
     #[test]
     fn missing_different_and_left_over_files_are_named() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("a.yaml"), "a: 2\n").unwrap();
-        fs::write(directory.path().join("c.yaml"), "").unwrap();
+        fs::create_dir(directory.path().join("crds")).unwrap();
+        fs::write(directory.path().join("crds/a.yaml"), "a: 2\n").unwrap();
+        fs::write(directory.path().join("crds/c.yaml"), "").unwrap();
+        fs::write(directory.path().join("d.yaml"), "").unwrap();
         let named: Vec<String> = differences(directory.path(), &sample())
             .unwrap()
             .iter()
             .filter_map(|line| line.rsplit_once('/').map(|(_, name)| name.to_owned()))
             .collect();
-        assert_eq!(named, ["a.yaml: differs", "b.yaml: missing", "c.yaml: left over"]);
+        let want = [
+            "a.yaml: differs",
+            "b.yaml: missing",
+            "c.yaml: left over",
+            "d.yaml: left over",
+        ];
+        assert_eq!(named, want);
     }
 
     #[test]

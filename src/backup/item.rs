@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::api::go_json;
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::{Head, RawObject};
 
@@ -81,10 +82,10 @@ impl Item {
         self.edited.is_some()
     }
 
-    /// Compact JSON of the object as it is now.
+    /// Compact JSON of the object as it is now, with the escapes that the API server writes too.
     pub(super) fn json(&self) -> Result<Bytes, serde_json::Error> {
         match &self.edited {
-            Some(value) => Ok(serde_json::to_vec(value)?.into()),
+            Some(value) => Ok(go_json::to_vec(value)?.into()),
             None => Ok(self.source.json.clone()),
         }
     }

@@ -3,6 +3,7 @@
 //! The order matters: objects with finalizers while their controllers still run, then the namespace, then what is
 //! cluster-wide; the definitions last, and only if no other installation uses them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -22,6 +23,7 @@ use super::flag::go_bool;
 use super::install::{COMPONENT, binding_name};
 use super::objects::{Kind, Objects, RequestError};
 use super::terminal;
+use crate::api::schema::{DEFINITIONS, Definition};
 use crate::api::v1::Restore;
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
@@ -188,10 +190,28 @@ impl Installed<'_> {
         }
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
-        let deleted = definitions.delete_collection(&DeleteParams::default(), &ours).await;
-        deleted
-            .map(drop)
-            .map_err(|error| RequestError::of(error, "customresourcedefinitions").into())
+        let failed = |error| RequestError::of(error, "customresourcedefinitions");
+        // By label those of any release, by name those that were applied from files, which have no label.
+        let labelled = definitions.list_metadata(&ours).await.map_err(failed)?;
+        let mut names: BTreeSet<String> = labelled.items.iter().map(ResourceExt::name_any).collect();
+        names.extend(DEFINITIONS.iter().map(Definition::name));
+        for name in &names {
+            match definitions.delete(name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                deleted => drop(deleted.map_err(failed)?),
+            }
+        }
+        // Until they are gone an installation would take them for its own, and lose them.
+        terminal::say("Waiting for the custom resource definitions to be deleted")?;
+        for name in &names {
+            let gone = until_gone(definitions.clone(), name, DISAPPEARANCE).await?;
+            anyhow::ensure!(
+                gone,
+                "custom resource definition {name:?} is still there after {} s: `kubectl get crd {name} -o yaml` says what holds it",
+                DISAPPEARANCE.as_secs()
+            );
+        }
+        Ok(())
     }
 
     /// The other namespaces with a Velero server.
@@ -243,6 +263,7 @@ where
 {
     let mut changes = watcher::watch_object(api, name).default_backoff().boxed();
     let mut seconds = interval(Duration::from_secs(1));
+    seconds.tick().await;
     let deadline = Instant::now() + timeout;
     loop {
         tokio::select! {

@@ -107,7 +107,10 @@ async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::R
         tokio::select! {
             _ = seconds.tick() => ticker.tick(latest.as_ref())?,
             change = changes.next() => match change {
-                Some(Ok(Some(run))) if run.is_over() => return Ok(run),
+                Some(Ok(Some(run))) if run.is_over() => {
+                    ticker.end(&run)?;
+                    return Ok(run);
+                }
                 Some(Ok(Some(run))) => latest = Some(run),
                 Some(Ok(None)) => {
                     anyhow::bail!("{} {name:?} was deleted before it was over", R::NOUN.to_lowercase())
@@ -134,6 +137,14 @@ impl Ticker {
                 terminal::print(&format!("\r{}   ", progress_line(done, total, rate)))
             }
             _ => terminal::print("."),
+        }
+    }
+
+    /// Whoever watches is left with the last count, not with that of a second ago.
+    fn end<R: Run>(&mut self, run: &R) -> std::io::Result<()> {
+        match run.progress() {
+            Some((done, total)) if self.watched => terminal::print(&format!("\r{done}/{total} items{:12}", "")),
+            _ => Ok(()),
         }
     }
 }

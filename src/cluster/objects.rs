@@ -8,6 +8,7 @@ use super::discovery::Resource;
 use super::raw::RawObject;
 use super::request::Request;
 use super::{ApiError, Cluster};
+use crate::api::go_json;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -102,6 +103,14 @@ async fn fetch(cluster: &Cluster, request: &Request) -> Result<Option<Bytes>, Ap
     }
 }
 
+/// An object's bytes for a write, with the escapes that Go writes. A field that holds any JSON (`data` of a
+/// ControllerRevision) is stored as the bytes that were sent. What Go clients send back is escaped, and compared as bytes:
+/// without the escapes a StatefulSet whose template has a `>` could not take over its restored revision, and stood still.
+pub fn body(object: &Value) -> Bytes {
+    // A value is JSON; if it were not, its plain text would be.
+    go_json::to_vec(object).map_or_else(|_| Bytes::from(object.to_string()), Bytes::from)
+}
+
 /// Creates an object; gives what the server stored. An answer that was lost may have been a success.
 pub async fn create(
     cluster: &Cluster,
@@ -183,7 +192,7 @@ async fn patch_at(
     patch: &Value,
     options: WriteOptions,
 ) -> Result<Value, ApiError> {
-    let body = Bytes::from(patch.to_string());
+    let body = body(patch);
     let request = Request::new(Method::PATCH, path + options.query(), attempt).with_body(MERGE_PATCH, body);
     let answer = request.send(cluster).await?;
     serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
@@ -253,4 +262,18 @@ pub async fn delete(
     )
     .with_body(JSON, Bytes::from(body.to_string()));
     Ok(fetch(cluster, &request).await?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_has_the_escapes_of_go_since_free_form_fields_are_compared_as_bytes() {
+        let revision = json!({"data": {"command": ["echo started >> /data/log && exec sleep"]}});
+        assert_eq!(
+            body(&revision),
+            r#"{"data":{"command":["echo started \u003e\u003e /data/log \u0026\u0026 exec sleep"]}}"#
+        );
+    }
 }

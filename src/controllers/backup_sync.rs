@@ -1,6 +1,7 @@
 //! backup-sync: backups that lie in a bucket and are not in the cluster become objects of it (spec backup 17). Sealed ones
 //! come in; nothing is removed here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::runtime::{Class, Classify, Kind, Next, ObjectRef, Reconciler, SharedW
 use crate::store::layout::{BACKUPS, BackupFile};
 use crate::store::{Store, StoreError};
 
+use super::artifact::json_gz;
 use super::backup_storage_location::period;
 use super::location::{self, LocationError};
 use super::ports::Ports;
@@ -34,6 +36,9 @@ const MAX_METADATA: u64 = 16 << 20;
 
 /// On a synced backup: the uid it had where it was made. A backup that wrote nothing must not delete another's files.
 pub const ORIGIN_UID: &str = "velero.io/origin-uid";
+
+/// On a synced backup whose pod volume backups are still to be brought in: who died in between is gone on for.
+pub const SYNC_INCOMPLETE: &str = "velero.io/sync-incomplete";
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -102,19 +107,18 @@ impl Reconciler for Sync {
                 return Ok(Next::At(next));
             }
         }
+        let location = seen.metadata.name.clone().unwrap_or_default();
         let store = location::open(&self.ports, &seen).await?;
         let mut missing: Vec<String> = store
             .list_prefixes(BACKUPS)
             .await?
             .iter()
             .filter_map(|prefix| prefix.strip_prefix(BACKUPS)?.strip_suffix('/').map(str::to_owned))
-            .filter(|name| {
-                self.backups
-                    .get(&ObjectRef::new(name).within(&self.ports.namespace))
-                    .is_none()
+            .filter(|name| match self.known(name) {
+                None => true,
+                Some(backup) => is_incomplete(&backup, &location),
             })
             .collect();
-        let location = seen.metadata.name.clone().unwrap_or_default();
         // What is skipped stays missing: a fixed order would let the first ones keep the others out.
         let start = usize::try_from(now.as_second().unsigned_abs()).unwrap_or(0) % missing.len().max(1);
         missing.rotate_left(start);
@@ -165,14 +169,21 @@ impl Reconciler for Sync {
 }
 
 impl Sync {
+    fn known(&self, name: &str) -> Option<Arc<Backup>> {
+        self.backups.get(&ObjectRef::new(name).within(&self.ports.namespace))
+    }
+
     async fn bring(&self, store: &Store, location: &str, name: &str, now: Timestamp) -> Result<Brought, String> {
-        let text = match store.get(&BackupFile::Metadata.key(name), MAX_METADATA).await {
+        let key = BackupFile::Metadata.key(name);
+        let text = match store.get(&key, MAX_METADATA).await {
             Ok(text) => text,
             // No metadata: the backup is not there yet, or never will be.
             Err(error) if error.is_not_found() => return Ok(Brought::Skipped(None)),
             Err(error) => return Err(error.to_string()),
         };
-        let stored: Backup = serde_json::from_slice(&text).map_err(|e| format!("reading its metadata failed: {e}"))?;
+        let stored: Backup =
+            serde_json::from_slice(&text).map_err(|e| format!("`{key}` is no Backup: {e}; check who wrote it"))?;
+        let volumes = volumes(store, name).await?;
         let schedules = self.schedules.list();
         let owner = |owner: &OwnerReference| {
             owner.kind != "Schedule"
@@ -180,30 +191,34 @@ impl Sync {
                     s.metadata.name.as_ref() == Some(&owner.name) && s.metadata.uid.as_ref() == Some(&owner.uid)
                 })
         };
-        let backup = match incoming(stored, name, &self.ports.namespace, location, now, &owner) {
+        let mut backup = match incoming(stored, name, &self.ports.namespace, location, now, &owner) {
             Ok(backup) => backup,
             Err(reason) => return Ok(Brought::Skipped(reason)),
         };
-        let Some(created) = self.create(&backup).await? else {
-            return Ok(Brought::Skipped(None));
+        if !volumes.is_empty() {
+            annotations(&mut backup).insert(SYNC_INCOMPLETE.to_owned(), "podvolumebackups".to_owned());
+        }
+        let created = match self.known(name) {
+            Some(known) => (*known).clone(),
+            None => match self.create(&backup).await? {
+                Some(created) => created,
+                None => return Ok(Brought::Skipped(None)),
+            },
         };
-        self.bring_volumes(store, location, &created).await?;
+        self.bring_volumes(location, &created, volumes).await?;
         Ok(Brought::In)
     }
 
     /// The PodVolumeBackups of a backup, owned by its new object.
-    async fn bring_volumes(&self, store: &Store, location: &str, backup: &Backup) -> Result<(), String> {
+    async fn bring_volumes(
+        &self,
+        location: &str,
+        backup: &Backup,
+        volumes: Vec<PodVolumeBackup>,
+    ) -> Result<(), String> {
         let name = backup.metadata.name.clone().unwrap_or_default();
-        let key = BackupFile::PodVolumeBackups.key(&name);
-        let packed = match store.get(&key, MAX_METADATA).await {
-            Ok(packed) => packed,
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        };
-        let volumes: Option<Vec<PodVolumeBackup>> = super::artifact::json_gz::read(&packed, MAX_METADATA)
-            .map_err(|e| format!("reading `{key}` failed: {e}"))?;
         let uid = backup.metadata.uid.clone().unwrap_or_default();
-        for mut volume in volumes.into_iter().flatten() {
+        for mut volume in volumes {
             let meta = &mut volume.metadata;
             meta.namespace = Some(self.ports.namespace.clone());
             meta.resource_version = None;
@@ -219,6 +234,11 @@ impl Sync {
             }
             location.clone_into(&mut volume.spec.backup_storage_location);
             self.create(&volume).await?;
+        }
+        let mut complete = backup.clone();
+        if annotations(&mut complete).remove(SYNC_INCOMPLETE).is_some() {
+            // A conflict is no loss: the next pass finds the mark still there.
+            self.ports.write(backup, &complete).await.map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -242,6 +262,34 @@ impl Sync {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+fn annotations(backup: &mut Backup) -> &mut BTreeMap<String, String> {
+    backup.metadata.annotations.get_or_insert_default()
+}
+
+/// Whether a backup was brought in from this location and not all that belongs to it.
+fn is_incomplete(backup: &Backup, location: &str) -> bool {
+    let is_marked = |noted: &BTreeMap<String, String>| noted.contains_key(SYNC_INCOMPLETE);
+    backup.spec.storage_location == location && backup.metadata.annotations.as_ref().is_some_and(is_marked)
+}
+
+/// What a backup in the bucket says about its pod volumes.
+async fn volumes(store: &Store, backup: &str) -> Result<Vec<PodVolumeBackup>, String> {
+    let key = BackupFile::PodVolumeBackups.key(backup);
+    let packed = match store.get(&key, MAX_METADATA).await {
+        Ok(packed) => packed,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let volumes = json_gz::read::<Option<Vec<PodVolumeBackup>>>(&packed, MAX_METADATA);
+    // The rest of the backup is good without it.
+    Ok(volumes
+        .unwrap_or_else(|error| {
+            tracing::warn!(backup, key, %error, "a file of the bucket cannot be read: check who wrote it");
+            None
+        })
+        .unwrap_or_default())
 }
 
 /// The object for a backup found in the bucket, or why there is to be none (with a reason if somebody should look).

@@ -60,7 +60,7 @@ impl LocationError {
     }
 }
 
-/// Opens the store of a location; nothing is written.
+/// Opens the store of a location; nothing is written, and later only while we lead.
 ///
 /// # Errors
 /// See [`LocationError`].
@@ -103,7 +103,7 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         ca_cert,
         credentials: credentials.map(Secret::new),
     };
-    Ok(store::open(&config).await?)
+    Ok(store::open(&config).await?.gated(ports.gate.clone()))
 }
 
 async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8>, LocationError> {

@@ -7,15 +7,19 @@ pub mod backup_storage_location;
 pub mod backup_sync;
 pub mod download_request;
 pub mod freeze;
+pub mod gated;
 pub mod location;
 pub mod ports;
 pub mod record;
 pub mod restore;
 pub mod results;
+pub mod run_records;
 pub mod served;
 pub mod server_status_request;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod uploads;
 pub mod version;
 pub mod write;

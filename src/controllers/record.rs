@@ -1,11 +1,12 @@
-//! Run records: what a successor must know of a run that died, in a ConfigMap owned by the run's object (decisions 14
-//! and 16). It is written before the effect it tells of, and goes with its owner.
+//! Run records: what a successor must know of a run that died, in a ConfigMap (decisions 14 and 16). It is written before
+//! the effect it tells of, and outlives the run's object until [`run_records`](super::run_records) has put in order what the
+//! run left behind: an owner reference would let the garbage collector take the only trace of it.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
@@ -14,8 +15,13 @@ use crate::runtime::lease::NotLeading;
 
 use super::ports::Ports;
 
-/// The label of every run record; its value is the kind of the owner.
-const LABEL: &str = "velero.io/run-record";
+/// The label of every run record; its value is the kind of the run's object in lower case.
+pub const LABEL: &str = "velero.io/run-record";
+
+/// Annotations: which object's run it is, and where the run's files go.
+const RUN_NAME: &str = "velero.io/run-name";
+const RUN_UID: &str = "velero.io/run-uid";
+const RUN_LOCATION: &str = "velero.io/run-location";
 
 /// A ConfigMap holds at most 1 MiB in all; metadata wants some of it.
 pub const MAX_BYTES: usize = 1_000_000;
@@ -45,7 +51,43 @@ pub enum RecordError {
     },
 }
 
+/// Whose run a record is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOf {
+    /// The kind of its object, in lower case.
+    pub kind: String,
+    /// The object's name.
+    pub name: String,
+    /// The object's uid.
+    pub uid: String,
+    /// The name of the location with the run's files.
+    pub location: String,
+}
+
+impl RunOf {
+    /// What a record says about itself; nothing if it is none of ours.
+    pub fn read(map: &ConfigMap) -> Option<Self> {
+        let annotation = |key: &str| map.metadata.annotations.as_ref()?.get(key).cloned();
+        Some(Self {
+            kind: map.metadata.labels.as_ref()?.get(LABEL)?.clone(),
+            name: annotation(RUN_NAME)?,
+            uid: annotation(RUN_UID)?,
+            location: annotation(RUN_LOCATION)?,
+        })
+    }
+}
+
+/// The name of the record of a run of the object with this uid.
+pub fn record_name(uid: &str) -> String {
+    format!("velero-run-{uid}")
+}
+
+fn api(ports: &Ports) -> Api<ConfigMap> {
+    Api::namespaced(ports.cluster.client().clone(), &ports.namespace)
+}
+
 /// The record of one run. Writes are guarded: a server that lost the run to another finds out at its next write.
+#[derive(Clone)]
 pub struct Record {
     api: Api<ConfigMap>,
     meta: ObjectMeta,
@@ -58,60 +100,90 @@ impl Record {
     ///
     /// # Errors
     /// See [`RecordError`].
-    pub async fn open<K: Kind>(ports: &Ports, owner: &K) -> Result<Self, RecordError> {
-        let kind = K::kind(&()).into_owned();
+    pub async fn open<K: Kind>(ports: &Ports, owner: &K, location: &str) -> Result<Self, RecordError> {
         let meta = owner.meta();
         let uid = meta.uid.clone().unwrap_or_default();
-        let labels = BTreeMap::from([(LABEL.to_owned(), kind.to_lowercase())]);
-        let owner = OwnerReference {
-            api_version: K::api_version(&()).into_owned(),
-            kind,
-            name: meta.name.clone().unwrap_or_default(),
-            uid: uid.clone(),
-            ..OwnerReference::default()
-        };
-        Self::read(ports, format!("velero-run-{uid}"), labels, vec![owner]).await
-    }
-
-    /// As [`Record::open`], for what must be known of a run although its object may be gone.
-    ///
-    /// # Errors
-    /// See [`RecordError`].
-    pub async fn open_ownerless(
-        ports: &Ports,
-        name: String,
-        labels: BTreeMap<String, String>,
-    ) -> Result<Self, RecordError> {
-        Self::read(ports, name, labels, Vec::new()).await
-    }
-
-    async fn read(
-        ports: &Ports,
-        name: String,
-        labels: BTreeMap<String, String>,
-        owners: Vec<OwnerReference>,
-    ) -> Result<Self, RecordError> {
-        let api: Api<ConfigMap> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
+        let name = record_name(&uid);
+        let api = api(ports);
         let found = api.get_opt(&name).await.map_err(|source| RecordError::Api {
             attempt: "reading",
             name: name.clone(),
             source,
         })?;
-        let (version, parts) = found.map_or((None, None), |found| {
-            (found.metadata.resource_version, found.binary_data)
-        });
+        if let Some(found) = found {
+            return Ok(Self::read(ports, found));
+        }
+        let meta = ObjectMeta {
+            name: Some(name),
+            namespace: Some(ports.namespace.clone()),
+            labels: Some([(LABEL.to_owned(), K::kind(&()).to_lowercase())].into()),
+            annotations: Some(BTreeMap::from([
+                (RUN_NAME.to_owned(), meta.name.clone().unwrap_or_default()),
+                (RUN_UID.to_owned(), uid),
+                (RUN_LOCATION.to_owned(), location.to_owned()),
+            ])),
+            ..ObjectMeta::default()
+        };
+        Ok(Self {
+            api,
+            meta,
+            parts: BTreeMap::new(),
+        })
+    }
+
+    /// Reads a record of something else than the course of a run, or begins one in memory if there is none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn open_named(
+        ports: &Ports,
+        name: String,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Self, RecordError> {
+        let api = api(ports);
+        let found = api.get_opt(&name).await.map_err(|source| RecordError::Api {
+            attempt: "reading",
+            name: name.clone(),
+            source,
+        })?;
+        if let Some(found) = found {
+            return Ok(Self::read(ports, found));
+        }
         Ok(Self {
             api,
             meta: ObjectMeta {
                 name: Some(name),
                 namespace: Some(ports.namespace.clone()),
                 labels: Some(labels),
-                owner_references: (!owners.is_empty()).then_some(owners),
-                resource_version: version,
                 ..ObjectMeta::default()
             },
-            parts: parts.unwrap_or_default(),
+            parts: BTreeMap::new(),
         })
+    }
+
+    /// A record as it was seen in the cluster.
+    pub fn read(ports: &Ports, found: ConfigMap) -> Self {
+        Self {
+            api: api(ports),
+            meta: found.metadata,
+            parts: found.binary_data.unwrap_or_default(),
+        }
+    }
+
+    /// Whether a run of the object with this uid has a record here, as the API server says now.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn fresh_exists(ports: &Ports, uid: &str) -> Result<bool, RecordError> {
+        let name = record_name(uid);
+        match api(ports).get_metadata_opt(&name).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(source) => Err(RecordError::Api {
+                attempt: "reading",
+                name,
+                source,
+            }),
+        }
     }
 
     /// What a predecessor (or this run) wrote last under this name; `None` for a run that begins.
@@ -119,7 +191,7 @@ impl Record {
         self.parts.get(part).map(|bytes| bytes.0.as_slice())
     }
 
-    /// Whether there is anything to remove.
+    /// Whether it was ever written.
     pub fn exists(&self) -> bool {
         self.meta.resource_version.is_some()
     }
@@ -133,7 +205,10 @@ impl Record {
         parts.insert(part.to_owned(), ByteString(content));
         let name = self.meta.name.clone().unwrap_or_default();
         let map = ConfigMap {
-            metadata: self.meta.clone(),
+            metadata: ObjectMeta {
+                managed_fields: None,
+                ..self.meta.clone()
+            },
             binary_data: Some(parts.clone()),
             ..ConfigMap::default()
         };
@@ -145,7 +220,7 @@ impl Record {
         };
         match written {
             Ok(map) => {
-                self.meta.resource_version = map.metadata.resource_version;
+                self.meta = map.metadata;
                 self.parts = parts;
                 Ok(())
             }
@@ -160,14 +235,6 @@ impl Record {
         }
     }
 
-    /// Removes the record of a run that has ended. One that is gone is success.
-    ///
-    /// # Errors
-    /// See [`RecordError`].
-    pub async fn remove(self, ports: &Ports) -> Result<(), RecordError> {
-        self.delete(ports, &DeleteParams::default()).await
-    }
-
     /// Removes the record for now; the next [`Record::save`] begins it anew. One that is gone is success.
     ///
     /// # Errors
@@ -176,23 +243,34 @@ impl Record {
         if !self.exists() {
             return Ok(());
         }
-        let as_written = Preconditions {
-            resource_version: self.meta.resource_version.clone(),
-            uid: None,
+        self.clone().remove(ports).await?;
+        self.meta = ObjectMeta {
+            name: self.meta.name.take(),
+            namespace: self.meta.namespace.take(),
+            labels: self.meta.labels.take(),
+            annotations: self.meta.annotations.take(),
+            ..ObjectMeta::default()
         };
-        self.delete(ports, &DeleteParams::default().preconditions(as_written))
-            .await?;
-        self.meta.resource_version = None;
         self.parts.clear();
         Ok(())
     }
 
-    async fn delete(&self, ports: &Ports, params: &DeleteParams) -> Result<(), RecordError> {
-        let name = self.meta.name.clone().unwrap_or_default();
-        match ports.gate.write(self.api.delete(&name, params)).await? {
+    /// Removes the record of a run that has ended. One that is gone is success.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn remove(self, ports: &Ports) -> Result<(), RecordError> {
+        let name = self.meta.name.unwrap_or_default();
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: self.meta.uid,
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        match ports.gate.write(self.api.delete(&name, &params)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_conflict() => Err(RecordError::Taken { name }),
             Err(source) => Err(RecordError::Api {
                 attempt: "removing",
                 name,

@@ -1,5 +1,7 @@
 //! What tests of the controllers' decisions begin from.
 
+pub(super) mod world;
+
 use std::sync::Arc;
 use std::time::Duration;
 

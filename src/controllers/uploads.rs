@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 
 use bytes::BytesMut;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
@@ -50,6 +51,7 @@ pub struct Uploads<'a> {
     ports: &'a Ports,
     record: Record,
     notes: Notes,
+    begun_before: bool,
 }
 
 impl<'a> Uploads<'a> {
@@ -59,7 +61,12 @@ impl<'a> Uploads<'a> {
             .part(PART)
             .and_then(|bytes| serde_json::from_slice(bytes).ok())
             .unwrap_or_default();
-        Self { ports, record, notes }
+        Self {
+            ports,
+            begun_before: record.exists(),
+            record,
+            notes,
+        }
     }
 
     /// How often the run was begun before.
@@ -67,17 +74,57 @@ impl<'a> Uploads<'a> {
         self.notes.attempts
     }
 
-    /// Aborts what a predecessor had begun, so that nothing of it stays in the bucket, and counts this attempt.
+    /// Takes the run over, whether a predecessor began it or not: aborts what one has written down, and writes this attempt down,
+    /// so that whoever comes next knows of it.
     ///
     /// # Errors
     /// See [`UploadError`]. May be repeated.
     pub async fn take_over(&mut self, store: &Store) -> Result<(), UploadError> {
+        self.abort(store).await?;
+        self.notes.uploads.clear();
+        self.notes.attempts += 1;
+        self.save().await
+    }
+
+    /// Aborts what is written down.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. May be repeated.
+    pub async fn abort(&self, store: &Store) -> Result<(), StoreError> {
         for (key, id) in &self.notes.uploads {
             store.abort_upload(key, id).await?;
         }
-        self.notes.uploads.clear();
-        self.notes.attempts += 1;
         Ok(())
+    }
+
+    /// Aborts what a predecessor, if there was one, had begun below `dir` when it died before it could write it down. Only where
+    /// nobody else writes.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. May be repeated.
+    pub async fn sweep(&self, store: &Store, dir: &str) -> Result<(), StoreError> {
+        if !self.begun_before {
+            return Ok(());
+        }
+        match store.sweep(dir, Timestamp::MAX).await {
+            Ok(0) => Ok(()),
+            Ok(count) => {
+                tracing::info!(dir, count, "aborted uploads that a predecessor had left");
+                Ok(())
+            }
+            Err(error) if error.is_transient() => Err(error),
+            // The right to list uploads is not among those that Velero's users are told to grant, and not every imitation of S3
+            // can. What is left costs money and does no harm.
+            Err(error) => {
+                tracing::debug!(dir, %error, "looking for uploads that a predecessor left failed");
+                Ok(())
+            }
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), UploadError> {
+        let content = serde_json::to_vec(&self.notes).map_err(io::Error::other)?;
+        Ok(self.record.save(self.ports, PART, content).await?)
     }
 
     /// Begins an upload that is written down before its first part.
@@ -87,11 +134,10 @@ impl<'a> Uploads<'a> {
     pub async fn begin(&mut self, store: &Store, key: &str) -> Result<Upload, UploadError> {
         let upload = store.upload(key).await?;
         self.notes.uploads.push((key.to_owned(), upload.id().to_owned()));
-        let content = serde_json::to_vec(&self.notes).map_err(io::Error::other)?;
-        if let Err(error) = self.record.save(self.ports, PART, content).await {
-            // Nobody would know of it.
+        if let Err(error) = self.save().await {
+            // Whoever has the run now may not find it.
             upload.abort().await?;
-            return Err(error.into());
+            return Err(error);
         }
         Ok(upload)
     }
@@ -119,15 +165,13 @@ impl<'a> Uploads<'a> {
         Ok(())
     }
 
-    /// The run has ended: the record goes.
-    ///
-    /// # Errors
-    /// See [`RecordError`].
-    pub async fn close(self) -> Result<(), RecordError> {
-        if self.record.exists() {
-            self.record.remove(self.ports).await
-        } else {
-            Ok(())
-        }
+    /// The record, for who keeps other things in it.
+    pub fn into_record(self) -> Record {
+        self.record
+    }
+
+    /// The record, for another part of it.
+    pub fn record(&mut self) -> &mut Record {
+        &mut self.record
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::actions::{ActionError, Actions, Restoration, RestoreItemAction};
 use super::calls::Calls;
 use super::flights::Flights;
-use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, State};
+use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, SinkError, State};
 use super::names::Names;
 use super::namespaces::Namespaces;
 use super::object::existing::Policy;
@@ -78,6 +78,9 @@ pub enum Fatal {
     /// The API server did not tell what it serves. Nothing was restored; may be tried again.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// The first record of the run could not be kept. Nothing was restored; may be tried again.
+    #[error(transparent)]
+    Unkept(SinkError),
     /// It was cancelled; it can be resumed with the ledger.
     #[error("the restore was interrupted")]
     Cancelled,
@@ -156,6 +159,7 @@ pub async fn run(
     }
     let discovery = Discovery::read(deps.cluster()).await?;
     let run = Run::new(request, deps, discovery, ledger, on_progress)?;
+    run.begin().await?;
     let ended = tokio::select! {
         () = cancel.cancelled() => Err(Fatal::Cancelled),
         result = run.go() => Ok(result),
@@ -254,7 +258,6 @@ impl<'a> Run<'a> {
             self.request.namespace,
             self.restoration.backup
         ));
-        self.say_what_is_odd();
         self.tell_progress();
         for wave in self.plan.waves() {
             self.announce(wave);
@@ -265,11 +268,21 @@ impl<'a> Run<'a> {
         self.drain().await;
     }
 
-    /// What is to be said before the first item: once in the life of a restore.
-    fn say_what_is_odd(&self) {
+    /// Once in the life of a restore: says what is odd, and keeps the ledger before the first effect. Whoever finds it there knows
+    /// that what carries our label may be ours.
+    async fn begin(&self) -> Result<(), Fatal> {
         if self.ledger().is_resumed() {
-            return;
+            return Ok(());
         }
+        self.say_what_is_odd();
+        self.tally().unkept = false;
+        let record = self.ledger().encode();
+        let record = record.map_err(|error| Fatal::Unkept(SinkError(error.to_string())))?;
+        self.deps.sink.keep(record).await.map_err(Fatal::Unkept)
+    }
+
+    /// What is to be said before the first item.
+    fn say_what_is_odd(&self) {
         let summary = self.request.archive.summary();
         if !summary.has_resources {
             self.say(

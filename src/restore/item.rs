@@ -27,6 +27,7 @@ use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::ItemRef;
 use crate::cluster::ApiError;
 use crate::cluster::discovery::{GroupResource, Resource};
+use crate::cluster::objects;
 
 const VOLUMES: &str = "persistentvolumes";
 const CLAIMS: &str = "persistentvolumeclaims";
@@ -254,7 +255,7 @@ impl Run<'_> {
             .preferred_version(&GroupResource::new("", NAMESPACES))
             .ok_or(None)?;
         let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
-        match self.calls.create(resource, None, Bytes::from(wanted.to_string())).await {
+        match self.calls.create(resource, None, objects::body(&wanted)).await {
             Ok(_) => {
                 self.ledger().created_namespace(target);
                 return Ok(());
@@ -263,7 +264,13 @@ impl Run<'_> {
             Err(error) => return Err(undecided(error)),
         }
         match self.calls.get(resource, None, target).await.map_err(undecided)? {
-            Some(live) if namespaces::can_take_objects(&live) => Ok(()),
+            Some(live) if namespaces::can_take_objects(&live) => {
+                // It carries no label of ours, so its age has to tell whether an earlier life made it.
+                if self.ledger().is_resumed() && existing::is_not_older(&live, &self.started) {
+                    self.ledger().created_namespace(target);
+                }
+                Ok(())
+            }
             _ => Err(None),
         }
     }
@@ -559,7 +566,7 @@ impl Run<'_> {
         wanted: Wanted,
         told: &mut Told,
     ) -> Result<State, Hold> {
-        let body = Bytes::from(wanted.item.to_string());
+        let body = objects::body(&wanted.item);
         match unless_passing(self.calls.create(&wanted.resource, subject.target, body).await)? {
             Ok(created) => self.created(subject, &wanted, created, told).await,
             Err(error) => self.not_created(subject, world, wanted, error, told).await,
@@ -768,7 +775,7 @@ impl Run<'_> {
         let mut object = created;
         for tries in 1..=STATUS_TRIES {
             object["status"] = status.clone();
-            let body = Bytes::from(object.to_string());
+            let body = objects::body(&object);
             let error = match self
                 .calls
                 .update_status(&wanted.resource, subject.target, &name, body)

@@ -25,7 +25,7 @@ pub struct Request {
     pub uid: String,
     /// Its spec, completed by validation (`backupName` set, non-restorable types excluded).
     pub spec: RestoreSpec,
-    /// `status.startTimestamp`: what carries our label and is younger was made by this restore.
+    /// When the Restore was created: what carries our label and is not older was made by this restore.
     pub started: Timestamp,
     /// The backup's archive.
     pub archive: Arc<Spool>,

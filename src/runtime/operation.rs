@@ -273,6 +273,13 @@ where
         self
     }
 
+    /// Returns when none runs; for tests of reconcilers.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn idle(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.inner.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
     /// How many run, those that were told to end included.
     pub fn running(&self) -> usize {
         *self.inner.running.borrow()

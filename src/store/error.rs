@@ -20,6 +20,8 @@ pub enum Class {
     TooLarge,
     /// The location's configuration or a key cannot work.
     Invalid,
+    /// Not tried or broken off: this process does not lead, and whoever does goes on.
+    Lost,
     /// None of these.
     Other,
 }
@@ -32,7 +34,7 @@ impl Class {
             Self::Unavailable => Some("check that the store is up and can be reached from the server"),
             Self::ReadOnly => Some("check how the volume is mounted"),
             Self::Full => Some("check the store's free space and quota"),
-            Self::NotFound | Self::TooLarge | Self::Invalid | Self::Other => None,
+            Self::NotFound | Self::TooLarge | Self::Invalid | Self::Lost | Self::Other => None,
         }
     }
 }
@@ -105,7 +107,7 @@ impl StoreError {
 
     /// Whether trying again later may help without anybody doing anything.
     pub fn is_transient(&self) -> bool {
-        self.class() == Class::Unavailable
+        matches!(self.class(), Class::Unavailable | Class::Lost)
     }
 }
 
@@ -120,7 +122,7 @@ impl From<StoreError> for io::Error {
             Class::Full => io::ErrorKind::StorageFull,
             Class::TooLarge => io::ErrorKind::FileTooLarge,
             Class::Invalid => io::ErrorKind::InvalidInput,
-            Class::Other => io::ErrorKind::Other,
+            Class::Lost | Class::Other => io::ErrorKind::Other,
         };
         Self::new(kind, error)
     }

@@ -119,6 +119,11 @@ impl RestoreFile {
     }
 }
 
+/// `backups/<backup>/velero-claim.json`: who makes this backup, as long as it is being made; not by upstream.
+pub fn backup_claim(backup: &str) -> String {
+    format!("{BACKUPS}{backup}/velero-claim.json")
+}
+
 /// `backups/<backup>/`: all of a backup's files.
 pub fn backup_dir(backup: &str) -> String {
     format!("{BACKUPS}{backup}/")

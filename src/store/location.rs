@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::error::{Class, Failure};
+use super::gated::Gated;
 use super::provider::{Depth, Entry, Outcome, Part, PartTag, Pieces, Provider};
 use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, Upload, key};
+use crate::runtime::lease::WriteGate;
 
 #[cfg(test)]
 mod tests;
@@ -253,8 +255,8 @@ impl Store {
 
     /// Aborts every unfinished upload of a key below `prefix` (empty, or ending with `/`) that began before `before`, and returns how many there were.
     ///
-    /// Leftovers of which the key is not known any more are taken too. `before` must leave room for the clocks' difference and for uploads of other
-    /// processes.
+    /// With an empty prefix leftovers of which the key is not known any more are taken too: they may be anybody's, so `before` must then leave room
+    /// for the clocks' difference and for what other processes are just writing.
     pub async fn sweep(&self, prefix: &str, before: Timestamp) -> Result<u64> {
         let sweep = async {
             key::check_prefix(prefix)?;
@@ -262,7 +264,10 @@ impl Store {
                 within(deadline::CALL, self.provider.abort_upload(&upload.key, &upload.id)).await
             };
             timed(self.provider.uploads(&self.full_key(prefix)))
-                .try_filter(|upload| std::future::ready(upload.began < before))
+                .try_filter(|upload| {
+                    let concerned = prefix.is_empty() || !upload.key.is_empty();
+                    std::future::ready(concerned && upload.began < before)
+                })
                 .map_ok(abort)
                 .try_buffer_unordered(PARALLEL)
                 .try_fold(0, |count, ()| std::future::ready(Ok(count + 1)))
@@ -271,6 +276,15 @@ impl Store {
         sweep
             .await
             .map_err(|failure| self.failed("abort unfinished uploads of", prefix, failure))
+    }
+
+    /// The same store, written to only while this gate is open; reading is not affected.
+    #[must_use]
+    pub fn gated(self, gate: WriteGate) -> Self {
+        Self {
+            provider: Arc::new(Gated::new(self.provider, gate)),
+            place: self.place,
+        }
     }
 
     pub(super) fn provider(&self) -> &dyn Provider {

@@ -7,6 +7,7 @@
 //!   upload      Upload: streaming in bounded memory, abortable after a crash
 //!   validate    whether a location can be used, and whether it is still the same
 //!   provider    what a kind of store has to do
+//!   gated       writes only while we lead
 //!   filesystem  velero.io/fs
 //!   s3          velero.io/aws; the only home of object_store
 //! ```
@@ -15,6 +16,7 @@ pub mod config;
 pub mod error;
 #[cfg(unix)]
 mod filesystem;
+mod gated;
 mod key;
 pub mod layout;
 mod location;

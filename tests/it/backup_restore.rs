@@ -47,6 +47,15 @@ fn the_shop_is_backed_up_deleted_and_restored() {
         "deployment/web",
         "--timeout=30s",
     ]);
+    // A volume comes along once its claim is bound.
+    plane.kubectl(&[
+        "wait",
+        "--for=jsonpath={.status.phase}=Bound",
+        "-n",
+        "shop",
+        "persistentvolumeclaim/data",
+        "--timeout=60s",
+    ]);
 
     server.velero(&["backup", "create", "first", "--include-namespaces", "shop", "--wait"]);
     let backup = server.ended("backup", "first");

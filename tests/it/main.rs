@@ -8,5 +8,12 @@
 )]
 
 mod backup_restore;
+mod disaster;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "it also serves the tests of bad input, which come from another branch; goes when they are here"
+)]
 mod harness;
+mod leadership;
 mod survival;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::Api;
 use serde_json::Value;
 
@@ -49,6 +49,9 @@ pub enum Refused {
     /// Half of what a host path needs.
     #[error("--filesystem-host-path and --node need one another")]
     HalfHostPath,
+    /// A node that the cluster has not.
+    #[error("--node: the cluster has no node {0:?}; `kubectl get nodes` names those it has")]
+    NoSuchNode(String),
     /// The node agent does not exist yet.
     #[error(
         "--use-node-agent: this release has no node agent yet, so the data of volumes is not backed up; leave the flag out to back up and restore Kubernetes objects"
@@ -168,6 +171,20 @@ impl Install {
             holds_json.with_context(|| format!("{flag} specified ConfigMap {name} is invalid"))?;
         }
         Ok(())
+    }
+
+    /// Looks whether the node of `--node` is there: its pod would wait for it for ever.
+    pub(super) async fn check_node(&self, context: &Context) -> anyhow::Result<()> {
+        let Some(name) = self.location.node.as_deref().filter(|name| !name.is_empty()) else {
+            return Ok(());
+        };
+        let nodes: Api<Node> = Api::all(context.client().await?);
+        match nodes.get_metadata_opt(name).await {
+            Ok(None) => Err(Refused::NoSuchNode(name.to_owned()).into()),
+            // Whoever may install need not be allowed to look at nodes.
+            Ok(Some(_)) | Err(kube::Error::Api(_)) => Ok(()),
+            Err(error) => Err(RequestError::of(error, "nodes").into()),
+        }
     }
 
     fn check_durations(&self) -> Result<(), Refused> {

@@ -1,4 +1,5 @@
-//! The node agent's DaemonSet (spec server-cli 10.5). Made already as upstream's, and installed once there is a node agent.
+//! The node agent's DaemonSet (spec server-cli 10.5). Made already as upstream's; `velero install` refuses to install it and
+//! `manifests/` has none until there is a node agent.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::deployment::{
-    credential_variables, credentials_mount, credentials_volume, empty_dir, field, mount, not_on_windows, port,
-    requirements, variable,
+    affinity, credential_variables, credentials_mount, credentials_volume, empty_dir, field, mount, port, requirements,
+    variable,
 };
 use super::image::pull_policy;
 use super::objects::{labels, metadata};
@@ -55,7 +56,7 @@ fn pod(options: &InstallOptions, agent: &NodeAgentOptions) -> PodSpec {
     volumes.extend(credentials_volume(options));
     PodSpec {
         service_account_name: Some(options.service_account().to_owned()),
-        affinity: Some(not_on_windows()),
+        affinity: Some(affinity(None)),
         priority_class_name: agent.priority_class.clone(),
         security_context: Some(PodSecurityContext {
             run_as_user: Some(0),

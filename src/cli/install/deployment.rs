@@ -1,13 +1,14 @@
 //! The server's Deployment (spec server-cli 10.4; decisions 8, 23, 24).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
+    Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
     HostPathVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
     PersistentVolumeClaimVolumeSource, PodOS, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SecretVolumeSource, Volume as PodVolume, VolumeMount,
+    ResourceRequirements, SecretVolumeSource, SecurityContext, Volume as PodVolume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -16,9 +17,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::image::pull_policy;
 use super::objects::{CREDENTIALS, labels, metadata};
 use super::options::{ARTIFACTS_PORT, InstallOptions, METRICS_PORT, Resources, Volume};
+use crate::runtime;
 
 /// The user and group of our image.
 const IMAGE_USER: i64 = 65532;
+/// How long after the server's own grace period the kubelet kills it: what it does last must not be cut off.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 /// The volume of a filesystem location.
 const STORE: &str = "store";
 
@@ -80,9 +84,7 @@ fn pod(options: &InstallOptions) -> PodSpec {
     volumes.extend(credentials_volume(options));
     volumes.extend(options.volume.as_ref().map(store_volume));
     let node = match &options.volume {
-        Some(Volume::HostPath { node, .. }) => {
-            Some(BTreeMap::from([("kubernetes.io/hostname".to_owned(), node.clone())]))
-        }
+        Some(Volume::HostPath { node, .. }) => Some(node.as_str()),
         _ => None,
     };
     PodSpec {
@@ -91,8 +93,8 @@ fn pod(options: &InstallOptions) -> PodSpec {
         os: Some(PodOS {
             name: "linux".to_owned(),
         }),
-        affinity: Some(not_on_windows()),
-        node_selector: node,
+        affinity: Some(affinity(node)),
+        termination_grace_period_seconds: i64::try_from((runtime::manager::GRACE + LAST_WORDS).as_secs()).ok(),
         priority_class_name: options.priority_class.clone(),
         security_context: options.volume.as_ref().map(owner),
         containers: vec![container(options)],
@@ -149,13 +151,17 @@ fn container(options: &InstallOptions) -> Container {
         resources: requirements(options.resources),
         liveness_probe: Some(Probe {
             period_seconds: Some(10),
+            timeout_seconds: Some(5),
             failure_threshold: Some(6),
             ..probe("/healthz")
         }),
+        // Asked so often, the server is seen to be ready at once after its start.
         readiness_probe: Some(Probe {
-            period_seconds: Some(5),
+            period_seconds: Some(1),
+            timeout_seconds: Some(5),
             ..probe("/readyz")
         }),
+        security_context: Some(confinement(options.volume.as_ref())),
         volume_mounts: Some(mounts),
         ..Container::default()
     }
@@ -194,8 +200,30 @@ fn store_volume(volume: &Volume) -> PodVolume {
     store
 }
 
-/// Affinity to nodes that do not run Windows, where the image does not run.
-pub(super) fn not_on_windows() -> Affinity {
+/// What the server's container may do, which is little: it talks to the API server and to a store.
+fn confinement(volume: Option<&Volume>) -> SecurityContext {
+    let on_host = matches!(volume, Some(Volume::HostPath { .. }));
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            // Root without it cannot write to a directory that somebody else made.
+            add: on_host.then(|| vec!["DAC_OVERRIDE".to_owned()]),
+        }),
+        read_only_root_filesystem: Some(true),
+        run_as_non_root: (!on_host).then_some(true),
+        ..SecurityContext::default()
+    }
+}
+
+/// Affinity to nodes that do not run Windows, where the image does not run, and to the node with this name.
+pub(super) fn affinity(node: Option<&str>) -> Affinity {
+    let named = node.map(|node| NodeSelectorRequirement {
+        // The node's label `kubernetes.io/hostname` may have another value.
+        key: "metadata.name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(vec![node.to_owned()]),
+    });
     let requirement = NodeSelectorRequirement {
         key: "kubernetes.io/os".to_owned(),
         operator: "NotIn".to_owned(),
@@ -206,7 +234,7 @@ pub(super) fn not_on_windows() -> Affinity {
             required_during_scheduling_ignored_during_execution: Some(NodeSelector {
                 node_selector_terms: vec![NodeSelectorTerm {
                     match_expressions: Some(vec![requirement]),
-                    ..NodeSelectorTerm::default()
+                    match_fields: named.map(|named| vec![named]),
                 }],
             }),
             ..NodeAffinity::default()

@@ -8,15 +8,40 @@ use crate::cli::output::{PrintError, tree::Tree, yaml};
 
 /// The image named in the files; whoever applies them puts their own in its place.
 const IMAGE: &str = concat!("velero-rs:v", env!("CARGO_PKG_VERSION"));
+/// What every file begins with.
+const HEAD: &str = "# Written by `make manifests`: what `velero install --filesystem-claim velero-backups` creates.\n";
 /// The claim that the files store backups on.
 const CLAIM: &str = "velero-backups";
 
-/// Which objects go into which file, in the order in which to apply them.
-const FILES: [(&str, &[&str]); 4] = [
-    ("00-namespace.yaml", &["Namespace"]),
-    ("10-rbac.yaml", &["ServiceAccount", "ClusterRoleBinding"]),
-    ("20-backup-storage-location.yaml", &["BackupStorageLocation"]),
-    ("30-velero.yaml", &["Service", "Deployment"]),
+/// A file: its name, which objects it has, and what whoever applies it has to know.
+struct File {
+    name: &'static str,
+    kinds: &'static [&'static str],
+    note: &'static str,
+}
+
+/// In the order in which to apply them, which is that of their names; the definitions in `crds/` come before.
+const FILES: [File; 4] = [
+    File {
+        name: "00-namespace.yaml",
+        kinds: &["Namespace"],
+        note: "",
+    },
+    File {
+        name: "10-rbac.yaml",
+        kinds: &["ServiceAccount", "ClusterRoleBinding"],
+        note: "",
+    },
+    File {
+        name: "20-backup-storage-location.yaml",
+        kinds: &["BackupStorageLocation"],
+        note: "# Backups go to the volume that 30-velero.yaml mounts. For a bucket see `velero install --help`.\n",
+    },
+    File {
+        name: "30-velero.yaml",
+        kinds: &["Service", "Deployment"],
+        note: "# Needs the name of your image in place of the one below, and a PersistentVolumeClaim `velero-backups` in the same\n# namespace.\n",
+    },
 ];
 
 /// The files by name, with their text. The same at every call.
@@ -27,7 +52,12 @@ pub fn manifests() -> Result<Vec<(String, String)>, PrintError> {
     let objects = resources(&example())?;
     FILES
         .iter()
-        .map(|(file, kinds)| Ok(((*file).to_owned(), text(&objects, kinds)?)))
+        .map(|file| {
+            Ok((
+                file.name.to_owned(),
+                format!("{HEAD}{}---\n{}", file.note, text(&objects, file.kinds)?),
+            ))
+        })
         .collect()
 }
 
@@ -52,9 +82,20 @@ fn text(objects: &[Value], kinds: &[&str]) -> Result<String, PrintError> {
         .iter()
         .flat_map(|kind| objects.iter().filter(move |object| object["kind"] == *kind));
     let documents = chosen
-        .map(|object| Ok(yaml::render(&Tree::of(object)?)))
+        .map(|object| Ok(yaml::render(&Tree::of(&without_nulls(object.clone()))?)))
         .collect::<Result<Vec<_>, PrintError>>()?;
     Ok(documents.join("---\n"))
+}
+
+/// The Go release prints `creationTimestamp: null`, which means nothing.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(fields) = value.as_object_mut() {
+        fields.retain(|_, field| !field.is_null());
+        for field in fields.values_mut() {
+            *field = without_nulls(field.take());
+        }
+    }
+    value
 }
 
 #[cfg(test)]

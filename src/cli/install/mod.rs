@@ -49,6 +49,7 @@ impl Install {
             self.warnings().iter().for_each(|warning| terminal::complain(warning));
             if !self.dry_run {
                 self.check_configmaps(context).await?;
+                self.check_node(context).await?;
             }
             objects::objects(&options)?
         };

@@ -1,42 +1,100 @@
 //! Waiting for the server after an installation.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
+
+use crate::cli::terminal;
 
 /// How long the Deployment may take.
 const TIMEOUT: Duration = Duration::from_mins(3);
+/// The label of the server's pods.
+const PODS: &str = "deploy=velero";
 
-/// Waits until the server's Deployment has all its pods ready, at most three minutes.
+/// Waits until the server's Deployment has all its pods ready, at most three minutes. What keeps a pod from it is said at
+/// once: it may pass, but most often it is for the user to mend.
 pub(super) async fn deployment_is_available(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let mut changes = watcher::watch_object(api, "velero").default_backoff().boxed();
-    let mut latest = None;
-    let available = async {
-        while let Some(change) = changes.next().await {
-            // A watch that fails is begun anew by its backoff.
-            if let Ok(Some(deployment)) = change {
-                if is_available(&deployment) {
-                    return Ok(());
-                }
-                latest = Some(deployment);
-            }
-        }
-        bail!("the watch of the deployment ended")
-    };
-    match tokio::time::timeout(TIMEOUT, available).await {
+    let mut waiting = Waiting::default();
+    match tokio::time::timeout(TIMEOUT, waiting.watch(client, namespace)).await {
         Ok(result) => result,
         Err(_) => bail!(
-            "the deployment was not ready within {} s: {}; look at `kubectl describe pods -n {namespace} -l deploy=velero`",
+            "the deployment was not ready within {} s: {}; look at `kubectl describe pods -n {namespace} -l {PODS}`",
             TIMEOUT.as_secs(),
-            latest.as_ref().map_or_else(|| "it does not exist".to_owned(), why_not)
+            waiting.why()
         ),
     }
     .context("error waiting for deployment to be ready")
+}
+
+/// What was seen last.
+#[derive(Default)]
+struct Waiting {
+    deployment: Option<Deployment>,
+    /// What keeps pods from being ready, by their names.
+    troubles: BTreeMap<String, String>,
+}
+
+impl Waiting {
+    async fn watch(&mut self, client: &Client, namespace: &str) -> anyhow::Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let mut changes = watcher::watch_object(deployments, "velero").default_backoff().boxed();
+        let ours = watcher::Config::default().labels(PODS);
+        let mut pods = watcher::watcher(pods, ours).default_backoff().boxed();
+        loop {
+            // A watch that fails is begun anew by its backoff.
+            tokio::select! {
+                change = changes.next() => match change {
+                    Some(Ok(Some(deployment))) if is_available(&deployment) => return Ok(()),
+                    Some(Ok(latest)) => self.deployment = latest,
+                    Some(Err(_)) => {}
+                    None => bail!("the watch of the deployment ended"),
+                },
+                event = pods.next() => match event {
+                    Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => self.see(&pod)?,
+                    Some(Ok(Event::Delete(pod))) => drop(self.troubles.remove(&pod.name_any())),
+                    Some(Ok(Event::Init | Event::InitDone) | Err(_)) => {}
+                    None => bail!("the watch of the pods ended"),
+                },
+            }
+        }
+    }
+
+    fn see(&mut self, pod: &Pod) -> std::io::Result<()> {
+        let name = pod.name_any();
+        match trouble(pod) {
+            None => drop(self.troubles.remove(&name)),
+            Some(trouble) => {
+                let said = self.troubles.insert(name.clone(), trouble.clone());
+                if said.as_ref() != Some(&trouble) {
+                    return terminal::say(&format!("Pod {name}: {trouble}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn why(&self) -> String {
+        let troubles: Vec<String> = self
+            .troubles
+            .iter()
+            .map(|(pod, trouble)| format!("pod {pod:?}: {trouble}"))
+            .collect();
+        if troubles.is_empty() {
+            self.deployment
+                .as_ref()
+                .map_or_else(|| "it does not exist".to_owned(), why_not)
+        } else {
+            troubles.join("; ")
+        }
+    }
 }
 
 /// All pods are of the newest template, and ready: the readiness probe answers only when the server works.
@@ -67,13 +125,55 @@ fn why_not(deployment: &Deployment) -> String {
     }
 }
 
+/// What keeps a pod from running, in the words of the scheduler or the kubelet.
+fn trouble(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    if pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let unscheduled = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    if let Some(condition) = unscheduled {
+        return Some(said(condition.reason.as_deref(), condition.message.as_deref()));
+    }
+    let containers = [&status.init_container_statuses, &status.container_statuses];
+    containers.into_iter().flatten().flatten().find_map(held_back)
+}
+
+fn held_back(container: &ContainerStatus) -> Option<String> {
+    /// What every container goes through.
+    const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    if ON_THE_WAY.contains(&reason) {
+        return None;
+    }
+    let mut text = said(waiting.reason.as_deref(), waiting.message.as_deref());
+    let last = container
+        .last_state
+        .as_ref()
+        .and_then(|state| state.terminated.as_ref());
+    if let Some(last) = last {
+        text = format!("{text} (it ended with exit code {})", last.exit_code);
+    }
+    Some(text)
+}
+
+fn said(reason: Option<&str>, message: Option<&str>) -> String {
+    let parts = [reason, message].into_iter().flatten().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(": ")
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn deployment(status: &serde_json::Value) -> Deployment {
+    fn deployment(status: &Value) -> Deployment {
         serde_json::from_value(json!({
             "metadata": {"name": "velero", "generation": 2},
             "spec": {"replicas": 1, "selector": {}, "template": {}},
@@ -116,5 +216,51 @@ mod tests {
         ]}));
         assert_eq!(why_not(&waiting), "no minimum availability");
         assert_eq!(why_not(&deployment(&json!({}))), "its pods are not ready");
+    }
+
+    fn pod(status: &Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "velero-1"}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_running_is_said_in_the_clusters_words() {
+        let cases = [
+            (json!({}), None),
+            (
+                json!({"conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"},
+                ]}),
+                Some("Unschedulable: 0/1 nodes are available"),
+            ),
+            (
+                json!({"containerStatuses": [container(&json!({"waiting": {"reason": "ContainerCreating"}}))]}),
+                None,
+            ),
+            (
+                json!({"containerStatuses": [container(&json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}}))]}),
+                Some("ErrImagePull: not found"),
+            ),
+            (json!({"containerStatuses": [container(&json!({"running": {}}))]}), None),
+        ];
+        for (status, want) in cases {
+            assert_eq!(trouble(&pod(&status)).as_deref(), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_ends_again_and_again_shows_its_exit_code() {
+        let mut crashing = container(&json!({"waiting": {"reason": "CrashLoopBackOff"}}));
+        crashing["lastState"] = json!({"terminated": {"exitCode": 1}});
+        let crashing = pod(&json!({"containerStatuses": [crashing]}));
+        assert_eq!(
+            trouble(&crashing).as_deref(),
+            Some("CrashLoopBackOff (it ended with exit code 1)")
+        );
+    }
+
+    fn container(state: &Value) -> Value {
+        json!({
+            "name": "velero", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+        })
     }
 }

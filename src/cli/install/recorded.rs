@@ -49,6 +49,14 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "+ Deployment/velero spec.template.spec.containers[0].readinessProbe",
         "the Service leads to servers that can answer",
     ),
+    (
+        "+ Deployment/velero spec.template.spec.containers[0].securityContext",
+        "no more rights on the node than the server uses",
+    ),
+    (
+        "+ Deployment/velero spec.template.spec.terminationGracePeriodSeconds",
+        "longer than the server's own grace period",
+    ),
 ];
 
 /// The flags of the recording: aws with a bucket, a secret and the node agent.
@@ -210,7 +218,15 @@ fn a_filesystem_location_brings_its_volume_and_one_server_at_a_time() {
     let spec = &objects["Deployment/velero"]["spec"];
     assert_eq!(spec["strategy"], json!({"type": "Recreate"}));
     let pod = &spec["template"]["spec"];
-    assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/hostname": "n"}));
+    let nodes = &pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    assert_eq!(
+        nodes["nodeSelectorTerms"][0]["matchFields"],
+        json!([{"key": "metadata.name", "operator": "In", "values": ["n"]}])
+    );
+    assert_eq!(
+        pod["containers"][0]["securityContext"]["capabilities"],
+        json!({"add": ["DAC_OVERRIDE"], "drop": ["ALL"]})
+    );
     assert_eq!(pod["securityContext"], json!({"runAsUser": 0}));
     let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
     assert!(mounts.contains(&json!({"mountPath": "/var/lib/velero", "name": "store"})));

@@ -200,6 +200,8 @@ impl Unused {
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
+        // What every installation says, and what is meant anyway (decision 26).
+        .filter(|given| *given != ("uploader-type", "kopia"))
         .collect()
     }
 }
@@ -291,7 +293,7 @@ mod tests {
             "--restic-timeout=1h",
             "--default-volumes-to-restic",
             "--uploader-type",
-            "kopia",
+            "restic",
             "--client-qps=20",
             "--metrics-address=:9999",
             "--disable-informer-cache",
@@ -302,10 +304,15 @@ mod tests {
             args.unused.given(),
             [
                 ("fs-backup-timeout", "1h"),
-                ("uploader-type", "kopia"),
+                ("uploader-type", "restic"),
                 ("disable-informer-cache", "true")
             ]
         );
+    }
+
+    #[test]
+    fn what_every_installation_says_is_no_warning() {
+        assert_eq!(parse(&["--uploader-type=kopia"]).unused.given(), []);
     }
 
     #[test]

@@ -28,8 +28,11 @@ use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::{DownloadRequests, Finder};
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::freeze::{self, Claims, PodExec};
+use crate::controllers::gated::gated;
 use crate::controllers::ports::{Ports, Settings};
+use crate::controllers::record;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::run_records::RunRecords;
 use crate::controllers::served::{self, Served};
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::version;
@@ -139,12 +142,13 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             LEASE,
             &args.identity.clone().unwrap_or_else(identity),
         ));
+    let gate = manager.gate();
     let ports = Arc::new(Ports {
         cluster,
-        exec: Arc::new(PodExec::new(engine.clone(), manager.gate())),
-        engine,
+        exec: Arc::new(PodExec::new(engine.clone(), gate.clone())),
+        engine: gated(&engine, gate.clone()),
         freezes: Claims::default(),
-        gate: manager.gate(),
+        gate,
         reporter: manager.reporter(),
         clock: Arc::new(System),
         namespace: namespace.clone(),
@@ -166,6 +170,8 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let downloads: SharedWatch<DownloadRequest> = manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
     let statuses: SharedWatch<ServerStatusRequest> =
         manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
+    let records: SharedWatch<ConfigMap> =
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)).labels(record::LABEL));
     let freezes: SharedWatch<ConfigMap> =
         manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(freeze::LABEL));
 
@@ -221,12 +227,30 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             restore_operations.clone(),
             running.clone(),
         );
+        let deleted = restores.clone();
         manager.control(
             Controller::new(reconciler, &restores)
                 .workers(BUCKET_WORKERS)
-                .operations(&restore_operations),
+                .operations(&restore_operations)
+                // Some wait for a location that can be used, to remove their files.
+                .on(&locations, move |_: &BackupStorageLocation| {
+                    refs(&deleted.list_where(|r| r.metadata.deletion_timestamp.is_some()))
+                }),
         );
     }
+    let tidier = RunRecords::new(
+        ports.clone(),
+        backups.clone(),
+        restores.clone(),
+        locations.clone(),
+        (backup_operations.clone(), restore_operations.clone()),
+    );
+    manager.control(
+        Controller::new(tidier, &records)
+            .workers(BUCKET_WORKERS)
+            .on(&backups, RunRecords::of::<Backup>)
+            .on(&restores, RunRecords::of::<Restore>),
+    );
     if enabled(Sync::NAME) {
         manager.control(
             Controller::new(Sync::new(ports.clone(), backups.clone(), schedules.clone()), &locations)

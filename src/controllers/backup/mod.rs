@@ -9,6 +9,7 @@
 //! `WaitingForPluginOperations*`, `Finalizing*` and `Deleting` come with the operations, plugins and deletion; this server
 //! never writes them, and leaves an object alone that another release left in one.
 
+pub mod claim;
 pub mod prepare;
 pub mod queue;
 pub mod reconcile;

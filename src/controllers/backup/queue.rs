@@ -107,6 +107,8 @@ fn step(seen: &Backup, all: &[Arc<Backup>], places: usize) -> Step {
     let running = all
         .iter()
         .filter(|b| matches!(b.status.phase(), BackupPhase::ReadyToStart | BackupPhase::InProgress))
+        // One that is being deleted is told to stop, and does not go on.
+        .filter(|b| b.metadata.deletion_timestamp.is_none())
         .count();
     let before = all.iter().filter(|b| waits(b) && order(b) < order(seen)).count();
     if before < places.saturating_sub(running) {
@@ -161,9 +163,11 @@ mod tests {
 
     #[test]
     fn a_backup_that_is_being_deleted_waits_for_nothing_and_holds_no_place() {
-        let mut gone = (*backup("a", 1, "Queued")).clone();
-        gone.metadata.deletion_timestamp = Some(time(jiff::Timestamp::UNIX_EPOCH));
-        let all = [Arc::new(gone), backup("b", 2, "Queued")];
-        assert_eq!(steps(&all, 1), [Step::Leave, Step::Start]);
+        for phase in ["Queued", "ReadyToStart", "InProgress"] {
+            let mut gone = (*backup("a", 1, phase)).clone();
+            gone.metadata.deletion_timestamp = Some(time(jiff::Timestamp::UNIX_EPOCH));
+            let all = [Arc::new(gone), backup("b", 2, "Queued")];
+            assert_eq!(steps(&all, 1), [Step::Leave, Step::Start], "{phase}");
+        }
     }
 }

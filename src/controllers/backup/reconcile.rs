@@ -220,6 +220,13 @@ impl Reconciler for Backups {
     const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
+        if seen.metadata.deletion_timestamp.is_some() {
+            // Somebody's finalizer keeps it; what it left is put in order when it is gone.
+            let uid = uid_of(&*seen);
+            self.operations.cancel(&uid);
+            self.operations.acknowledge(&uid);
+            return Ok(Next::Resync);
+        }
         match seen.status.phase() {
             BackupPhase::ReadyToStart => self.prepare(&seen).await,
             BackupPhase::InProgress => self.carry(&seen).await,

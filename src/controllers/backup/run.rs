@@ -1,6 +1,9 @@
-//! One backup from InProgress to its end, as a supervised operation. It may die after any line: the successor aborts the
-//! thaws what was frozen, aborts the recorded uploads, looks whether the backup was sealed, and otherwise collects afresh
-//! (decision 14).
+//! One backup from InProgress to its end, as a supervised operation. It may die after any line: the successor aborts what
+//! was half sent, looks whether the backup was sealed, and otherwise collects afresh (decision 14).
+//!
+//! ```text
+//!   thaw -> run record -> claim -> archive -> other files -> seal -> claim released -> final status      the record goes after it
+//! ```
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +15,8 @@ use crate::cluster::discovery::{Discovery, DiscoveryError};
 use crate::hook::Runner;
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
-use crate::store::layout::BackupFile;
-use crate::store::{PutOutcome, Store, StoreError, Upload};
+use crate::store::layout::{BackupFile, backup_dir};
+use crate::store::{ObjectInfo, PutOutcome, Store, StoreError, Upload};
 use crate::telemetry::run_log::RunLog;
 
 use super::super::artifact::file::Artifact;
@@ -25,6 +28,7 @@ use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
 use super::super::results;
 use super::super::uploads::{UploadError, Uploads};
+use super::claim::{self, Claim, ClaimError};
 
 /// A sealed metadata file is at most this large.
 const MAX_METADATA: u64 = 16 << 20;
@@ -60,10 +64,23 @@ enum Broken {
         "backup already exists in object storage: `{key}` is there already; use another name, or delete the backup that holds it"
     )]
     NameTaken { key: String },
+    #[error("{0}")]
+    NameHeld(ClaimError),
+    #[error("what an earlier backup of this name left in object storage is still being put in order (run `{uid}`)")]
+    LeftoversInTheWay { uid: String },
     #[error(
-        "the archive in object storage has {found} bytes where {written} were written; check who else writes to the bucket"
+        "the archive in object storage is not as it was written ({written} bytes then, {found} now); check who else writes to the bucket"
     )]
     NotAsWritten { written: u64, found: u64 },
+}
+
+impl From<ClaimError> for Broken {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Store(error) => Self::Store(error),
+            held @ ClaimError::Held { .. } => Self::NameHeld(held),
+        }
+    }
 }
 
 impl Broken {
@@ -75,11 +92,13 @@ impl Broken {
             Self::Record(_)
             | Self::Upload(UploadError::Record(_))
             | Self::Discovery(_)
+            | Self::LeftoversInTheWay { .. }
             | Self::Engine(Fatal::Cancelled) => true,
             Self::Engine(_)
             | Self::Upload(UploadError::Scratch(_))
             | Self::Scratch(_)
             | Self::NameTaken { .. }
+            | Self::NameHeld(_)
             | Self::NotAsWritten { .. } => false,
         }
     }
@@ -104,6 +123,10 @@ impl Job {
 
     fn uid(&self) -> &str {
         self.backup.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    fn location_name(&self) -> &str {
+        self.location.metadata.name.as_deref().unwrap_or_default()
     }
 
     /// Carries the backup out. Cancelling it thaws what is frozen, closes the upload and leaves the object InProgress.
@@ -160,15 +183,9 @@ impl Job {
     }
 
     async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>, hooks: &Runner) -> Result<Ended, Broken> {
-        let record = Record::open(&self.ports, &*self.backup).await?;
+        let record = Record::open(&self.ports, &*self.backup, self.location_name()).await?;
         let store = location::open(&self.ports, &self.location).await?;
         let mut uploads = Uploads::new(&self.ports, record);
-        if let Some(sealed) = self.sealed(&store).await? {
-            uploads.take_over(&store).await?;
-            uploads.close().await?;
-            let size = archive_size(&store, self.name()).await?;
-            return Ok(Ended::Final(Box::new(sealed.status), size));
-        }
         if uploads.attempts() > 0 {
             log.info(format!(
                 "Backup was resumed: begun {} time(s) before, it did not end",
@@ -176,6 +193,12 @@ impl Job {
             ));
         }
         uploads.take_over(&store).await?;
+        let sealed = self.claim(&store).await?;
+        // The name is ours now, so everything below it is.
+        uploads.sweep(&store, &backup_dir(self.name())).await?;
+        if let Some(sealed) = sealed {
+            return self.finished(&store, sealed.status).await;
+        }
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
         let report = match self.make(log, handle, hooks, &mut upload).await {
@@ -191,16 +214,61 @@ impl Job {
         let status = self.status(log, &report, hooks);
         self.put_files(&store, &mut uploads, log, report).await?;
 
-        let found = archive_size(&store, self.name()).await?;
-        if found != archive.size {
+        let found = archive_of(&store, self.name()).await?;
+        let is_as_written = found
+            .as_ref()
+            .is_some_and(|found| found.size == archive.size && found.etag == archive.etag);
+        if !is_as_written {
             return Err(Broken::NotAsWritten {
                 written: archive.size,
-                found,
+                found: found.map_or(0, |found| found.size),
             });
         }
-        self.seal(&store, &status).await?;
-        uploads.close().await?;
-        Ok(Ended::Final(Box::new(status), found))
+        let status = self.seal(&store, status).await?;
+        self.finished(&store, status).await
+    }
+
+    /// Makes the name ours, unless it is already sealed; gives what was sealed if that was by us.
+    async fn claim(&self, store: &Store) -> Result<Option<Backup>, Broken> {
+        if let Some(sealed) = self.sealed(store).await? {
+            return Ok(Some(sealed));
+        }
+        let claim = Claim {
+            uid: self.uid().to_owned(),
+            began: self.ports.clock.now().to_string(),
+        };
+        match claim::take(store, self.name(), &claim).await {
+            Ok(()) => {}
+            // A deleted backup of this cluster's, whose leftovers are on their way out.
+            Err(ClaimError::Held { claim, .. }) if Record::fresh_exists(&self.ports, &claim.uid).await? => {
+                return Err(Broken::LeftoversInTheWay { uid: claim.uid });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // Whoever had the name may have sealed it between our looking and our claiming.
+        let sealed = self.sealed(store).await;
+        if matches!(sealed, Err(Broken::NameTaken { .. })) {
+            claim::release(store, self.name()).await?;
+        }
+        sealed
+    }
+
+    /// Nothing may make a sealed backup fail any more.
+    async fn finished(&self, store: &Store, status: BackupStatus) -> Result<Ended, Broken> {
+        match claim::release(store, self.name()).await {
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // The seal says more than the claim.
+            Err(error) => {
+                tracing::warn!(backup = self.name(), %error, "the claim of the finished backup was not removed");
+            }
+            Ok(()) => {}
+        }
+        // For the metrics only.
+        let archive = archive_of(store, self.name()).await.ok().flatten();
+        Ok(Ended::Final(
+            Box::new(status),
+            archive.map_or(0, |archive| archive.size),
+        ))
     }
 
     /// Runs the engine into the upload, passing its progress on.
@@ -308,8 +376,8 @@ impl Job {
         Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
     }
 
-    /// Publishes the backup: from here on it exists for every cluster that reads the bucket.
-    async fn seal(&self, store: &Store, status: &BackupStatus) -> Result<(), Broken> {
+    /// Publishes the backup: from here on it exists for every cluster that reads the bucket. Gives the status it has there.
+    async fn seal(&self, store: &Store, status: BackupStatus) -> Result<BackupStatus, Broken> {
         let mut sealed = (*self.backup).clone();
         sealed.status = status.clone();
         let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
@@ -317,14 +385,13 @@ impl Job {
             .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
             .await?
         {
-            PutOutcome::Created => Ok(()),
+            PutOutcome::Created => Ok(status),
             // Ours, by a request whose answer was lost; or somebody else's.
-            PutOutcome::Exists => self.sealed(store).await.map(|_| ()),
+            PutOutcome::Exists => Ok(self.sealed(store).await?.map_or(status, |sealed| sealed.status)),
         }
     }
 
     /// A run that is over without a backup. Its log and results go to the bucket if that can be written; the seal does not.
-    /// What lies under a name that is another's stays untouched.
     async fn failed(&self, log: &RunLog, error: &Broken, hooks: &Runner) -> Ended {
         log.error(format!("backup failed: {error}"));
         let (warnings, errors) = log.counts();
@@ -335,39 +402,39 @@ impl Job {
         status.failure_reason = error.to_string();
         status.hook_status = Some(hooks.tally().into());
         status.completion_timestamp = Some(time(self.ports.clock.now()));
-        if let Err(lost) = self.put_failure(log, matches!(error, Broken::NameTaken { .. })).await {
+        if let Err(lost) = self.put_failure(log).await {
             tracing::warn!(backup = self.name(), error = %lost, "the log of the failed backup could not be stored");
         }
         Ended::Final(Box::new(status), 0)
     }
 
-    async fn put_failure(&self, log: &RunLog, name_taken: bool) -> Result<(), Broken> {
-        let record = Record::open(&self.ports, &*self.backup).await?;
-        let mut uploads = Uploads::new(&self.ports, record);
-        if !name_taken {
-            let store = location::open(&self.ports, &self.location).await?;
-            uploads.take_over(&store).await?;
-            // An archive that was finished but could not be followed by the rest is of no use to anybody.
-            store.delete(&BackupFile::Contents.key(self.name())).await?;
-            store
-                .put(
-                    &BackupFile::Results.key(self.name()),
-                    json_gz::write(&results::of_log(log))?,
-                )
-                .await?;
-            uploads
-                .put_file(&store, &BackupFile::Log.key(self.name()), log.finish()?)
-                .await?;
+    /// Only what was claimed is touched, and never what is sealed: anything else under this name is another's.
+    async fn put_failure(&self, log: &RunLog) -> Result<(), Broken> {
+        let (name, store) = (self.name(), location::open(&self.ports, &self.location).await?);
+        let ours = claim::holder(&store, name)
+            .await?
+            .is_some_and(|claim| claim.uid == self.uid());
+        if !ours || self.sealed(&store).await?.is_some() {
+            return Ok(());
         }
-        Ok(uploads.close().await?)
+        let record = Record::open(&self.ports, &*self.backup, self.location_name()).await?;
+        let mut uploads = Uploads::new(&self.ports, record);
+        uploads.take_over(&store).await?;
+        uploads.sweep(&store, &backup_dir(name)).await?;
+        // An archive that was finished but could not be followed by the rest is of no use to anybody.
+        store.delete(&BackupFile::Contents.key(name)).await?;
+        store
+            .put(&BackupFile::Results.key(name), json_gz::write(&results::of_log(log))?)
+            .await?;
+        uploads
+            .put_file(&store, &BackupFile::Log.key(name), log.finish()?)
+            .await?;
+        Ok(claim::release(&store, name).await?)
     }
 }
 
-async fn archive_size(store: &Store, name: &str) -> Result<u64, StoreError> {
-    Ok(store
-        .head(&BackupFile::Contents.key(name))
-        .await?
-        .map_or(0, |info| info.size))
+async fn archive_of(store: &Store, name: &str) -> Result<Option<ObjectInfo>, StoreError> {
+    store.head(&BackupFile::Contents.key(name)).await
 }
 
 fn shown(saved: u64, expected: u64) -> BackupProgress {

@@ -46,7 +46,7 @@ impl FreezeRecord {
 
     async fn read(ports: &Ports, uid: &str) -> Result<Record, RecordError> {
         let labels = BTreeMap::from([(LABEL.to_owned(), uid.to_owned())]);
-        Record::open_ownerless(ports, format!("velero-freezes-{uid}"), labels).await
+        Record::open_named(ports, format!("velero-freezes-{uid}"), labels).await
     }
 
     async fn write(&mut self, open: &[Freeze], content: &[u8]) -> Result<(), RecordError> {

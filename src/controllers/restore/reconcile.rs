@@ -46,7 +46,7 @@ pub enum Error {
     LocationUnusable(#[from] LocationError),
     /// The location with the files of a deleted restore is not available.
     #[error(
-        "the restore's files cannot be removed while storage location `{0}` is unavailable; check `velero backup-location get`"
+        "the restore's files cannot be removed while storage location `{0}` is unavailable, and it stays until they are; check `velero backup-location get`, or delete the location if it is gone for good: then the restore goes, and its files stay in the bucket"
     )]
     LocationUnavailable(String),
 }

@@ -29,8 +29,14 @@ pub struct Keeper<'a> {
     record: Mutex<Record>,
 }
 
-fn key(restore: &str) -> String {
+/// Where a ledger is that is too large for a ConfigMap, as long as the restore runs.
+pub fn bucket_key(restore: &str) -> String {
     format!("{}restore-{restore}-run-record", layout::restore_dir(restore))
+}
+
+/// Whether a record says that its ledger lies in the bucket.
+pub fn is_in_bucket(record: &Record) -> bool {
+    record.part(PART) == Some(IN_BUCKET)
 }
 
 impl<'a> Keeper<'a> {
@@ -51,7 +57,7 @@ impl<'a> Keeper<'a> {
     pub async fn kept(&self) -> Result<Option<Bytes>, StoreError> {
         let record = self.record.lock().await;
         match record.part(PART) {
-            Some(part) if part == IN_BUCKET => match self.store.get(&key(self.restore), MAX_LEDGER).await {
+            Some(part) if part == IN_BUCKET => match self.store.get(&bucket_key(self.restore), MAX_LEDGER).await {
                 Ok(ledger) => Ok(Some(ledger)),
                 Err(error) if error.is_not_found() => Ok(None),
                 Err(error) => Err(error),
@@ -60,16 +66,9 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Gives the record back once the ledger is of no more use.
-    ///
-    /// # Errors
-    /// The ledger lies in the bucket and could not be removed from there.
-    pub async fn into_record(self) -> Result<Record, StoreError> {
-        let record = self.record.into_inner();
-        if record.part(PART) == Some(IN_BUCKET) {
-            self.store.delete(&key(self.restore)).await?;
-        }
-        Ok(record)
+    /// Gives the record back. A ledger in the bucket stays until the end of the restore is recorded.
+    pub fn into_record(self) -> Record {
+        self.record.into_inner()
     }
 }
 
@@ -82,10 +81,10 @@ impl LedgerSink for Keeper<'_> {
                 ledger.to_vec()
             } else {
                 self.store
-                    .put(&key(self.restore), ledger)
+                    .put(&bucket_key(self.restore), ledger)
                     .await
                     .map_err(|e| failed(&e))?;
-                if record.part(PART) == Some(IN_BUCKET) {
+                if is_in_bucket(&record) {
                     return Ok(());
                 }
                 IN_BUCKET.to_vec()

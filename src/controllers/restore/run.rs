@@ -1,5 +1,9 @@
 //! One restore from InProgress to its end, as a supervised operation. It may die after any line: the successor goes on
 //! from the ledger, and what was created after its last flush is recognised as ours (decision 16).
+//!
+//! ```text
+//!   run record -> archive -> empty ledger kept -> items, ledger kept -> files -> end recorded -> final status      the record goes after it
+//! ```
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use crate::restore::progress::Progress;
 use crate::restore::report::Report;
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
-use crate::store::layout::{BackupFile, RestoreFile};
+use crate::store::layout::{self, BackupFile, RestoreFile};
 use crate::store::{Store, StoreError};
 use crate::telemetry::run_log::RunLog;
 
@@ -29,6 +33,9 @@ use super::super::uploads::{UploadError, Uploads};
 use super::download::{self, DownloadError};
 use super::record::Keeper;
 use super::volumes::{self, VolumesError};
+
+/// Where the final status stands in the run record, from when the restore's files are in the bucket.
+const ENDED: &str = "ended";
 
 /// How a run ended, for the pass that records it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +77,7 @@ impl Broken {
             | Self::Download(DownloadError::Store(error))
             | Self::Volumes(VolumesError::Store(error)) => error.is_transient(),
             Self::Record(_) | Self::Upload(UploadError::Record(_)) => true,
-            Self::Engine(fatal) => matches!(fatal, Fatal::Discovery(_) | Fatal::Cancelled),
+            Self::Engine(fatal) => matches!(fatal, Fatal::Discovery(_) | Fatal::Unkept(_) | Fatal::Cancelled),
             Self::Upload(UploadError::Scratch(_))
             | Self::Download(_)
             | Self::Volumes(VolumesError::Unreadable { .. })
@@ -128,11 +135,20 @@ impl Job {
     }
 
     async fn attempt(&self, log: &RunLog, handle: &Handle<RestoreProgress>) -> Result<Ended, Broken> {
-        let record = Record::open(&self.ports, &*self.restore).await?;
+        let record = self.record().await?;
+        if let Some(ended) = record.part(ENDED) {
+            // A predecessor came to the end and died before it could say so: its files and its word stand.
+            return Ok(Ended::Final(serde_json::from_slice(ended).map_err(io::Error::other)?));
+        }
         let store = location::open(&self.ports, &self.location).await?;
         log.info("starting restore");
-        let request = self.request(&store).await?;
-        let keeper = Keeper::new(&self.ports, &store, self.name(), record);
+        let mut uploads = Uploads::new(&self.ports, record);
+        uploads.take_over(&store).await?;
+        uploads.sweep(&store, &layout::restore_dir(self.name())).await?;
+        // An archive can take longer than the grace period.
+        let request = handle.cancelled().run_until_cancelled(self.request(&store)).await;
+        let request = request.unwrap_or(Err(Broken::Engine(Fatal::Cancelled)))?;
+        let keeper = Keeper::new(&self.ports, &store, self.name(), uploads.into_record());
         let ledger = match keeper.kept().await? {
             Some(kept) => match Ledger::resume(&kept, &request.archive) {
                 Ok(ledger) => {
@@ -149,12 +165,21 @@ impl Job {
             None => Ledger::new(&request.archive),
         };
         let report = self.make(log, handle, &request, ledger, &keeper).await?;
-        let status = self.status(&report);
-        let mut uploads = Uploads::new(&self.ports, keeper.into_record().await?);
-        uploads.take_over(&store).await?;
-        self.put_files(&store, &mut uploads, log, report).await?;
-        uploads.close().await?;
+        let mut status = self.status(&report);
+        let mut uploads = Uploads::new(&self.ports, keeper.into_record());
+        match self.put_files(&store, &mut uploads, log, report).await {
+            Ok(()) => {}
+            Err(error) if error.passes() => return Err(error),
+            Err(error) => unstored(&mut status, &error, self.location.is_read_only()),
+        }
+        let ended = serde_json::to_vec(&status).map_err(io::Error::other)?;
+        uploads.record().save(&self.ports, ENDED, ended).await?;
         Ok(Ended::Final(Box::new(status)))
+    }
+
+    async fn record(&self) -> Result<Record, RecordError> {
+        let location = self.location.metadata.name.as_deref().unwrap_or_default();
+        Record::open(&self.ports, &*self.restore, location).await
     }
 
     /// Fetches everything the engine needs of the backup.
@@ -168,12 +193,10 @@ impl Job {
         };
         let key = BackupFile::Contents.key(backup);
         let archive = download::spool(store, &key, &self.ports.scratch, options).await?;
-        let started = self
-            .restore
-            .status
-            .start_timestamp
-            .as_ref()
-            .map_or_else(|| self.ports.clock.now(), |t| t.0);
+        // By the API server's clock, as the times it is compared with.
+        let meta = &self.restore.metadata;
+        let created = meta.creation_timestamp.as_ref().map(|t| t.0);
+        let started = created.unwrap_or_else(|| self.ports.clock.now());
         Ok(Request {
             name: self.name().to_owned(),
             namespace: self.restore.metadata.namespace.clone().unwrap_or_default(),
@@ -267,10 +290,8 @@ impl Job {
     }
 
     async fn put_failure(&self, log: &RunLog) -> Result<(), Broken> {
-        let record = Record::open(&self.ports, &*self.restore).await?;
         let store = location::open(&self.ports, &self.location).await?;
-        let keeper = Keeper::new(&self.ports, &store, self.name(), record);
-        let mut uploads = Uploads::new(&self.ports, keeper.into_record().await?);
+        let mut uploads = Uploads::new(&self.ports, self.record().await?);
         uploads.take_over(&store).await?;
         let results = super::super::results::of_log(log);
         store
@@ -279,7 +300,19 @@ impl Job {
         uploads
             .put_file(&store, &RestoreFile::Log.key(self.name()), log.finish()?)
             .await?;
-        Ok(uploads.close().await?)
+        Ok(())
+    }
+}
+
+/// The objects are restored; their log and results could not be stored. That is said, and makes no failure of it: a bucket
+/// that only hands out is what a recovery often begins from. In a location that says so it is no more than a warning.
+fn unstored(status: &mut RestoreStatus, error: &Broken, read_only: bool) {
+    status.failure_reason = format!("the objects were restored, but not the log and the results stored: {error}");
+    if read_only {
+        status.warnings += 1;
+    } else {
+        status.errors += 1;
+        status.phase = Some(RestorePhase::PartiallyFailed);
     }
 }
 

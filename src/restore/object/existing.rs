@@ -100,7 +100,12 @@ pub fn differs_warning(kind: &str, name: &str) -> String {
 /// and is not older than the restore (decision 16). Both times are RFC 3339 in whole seconds and UTC, as the API server
 /// writes them, so their texts sort like the times.
 pub fn made_by_us(live: &Value, origin: &Origin, started: &str) -> bool {
-    origin.is_on(live) && metadata::field(live, "creationTimestamp").is_some_and(|created| created >= started)
+    origin.is_on(live) && is_not_older(live, started)
+}
+
+/// Whether an object was created when the restore had begun, or later.
+pub fn is_not_older(live: &Value, started: &str) -> bool {
+    metadata::field(live, "creationTimestamp").is_some_and(|created| created >= started)
 }
 
 #[cfg(test)]

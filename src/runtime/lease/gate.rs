@@ -14,6 +14,8 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug, Clone)]
 pub struct WriteGate {
     state: Arc<watch::Sender<State>>,
+    #[cfg(any(test, feature = "testing"))]
+    death: Option<Arc<super::death::Death>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,17 @@ impl WriteGate {
     pub fn open() -> Self {
         Self {
             state: Arc::new(watch::Sender::new(State::Open)),
+            #[cfg(any(test, feature = "testing"))]
+            death: None,
+        }
+    }
+
+    /// A gate that is open until its process dies; for tests of what a successor makes of what was written.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn until(death: &Arc<super::death::Death>) -> Self {
+        Self {
+            death: Some(death.clone()),
+            ..Self::open()
         }
     }
 
@@ -61,6 +74,8 @@ impl WriteGate {
     /// It was not started or was broken off; one that was broken off may have happened all the same.
     pub async fn write<F: Future>(&self, write: F) -> Result<F::Output, NotLeading> {
         self.check()?;
+        #[cfg(any(test, feature = "testing"))]
+        let write = super::death::around(self.death.as_deref(), write);
         tokio::select! {
             biased;
             done = write => Ok(done),

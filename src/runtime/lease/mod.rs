@@ -15,6 +15,8 @@
 //! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod death;
 mod election;
 mod elector;
 mod gate;

@@ -40,8 +40,8 @@ use super::task::{self, Group};
 use super::watch::{SharedWatch, Watch};
 use crate::telemetry::metrics::{MetricError, Registry};
 
-/// How long stopping may take.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long stopping may take, unless [`Manager::grace`] says otherwise. A pod's own grace period is to be longer.
+pub const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the first lists may take.
 const SYNC_LIMIT: Duration = Duration::from_mins(2);

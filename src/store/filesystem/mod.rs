@@ -262,7 +262,7 @@ impl Bucket {
     fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> Outcome<PutOutcome> {
         not_reserved(key)?;
         let top = self.dir()?;
-        staging::with_file(&top, bytes, |staged, file| {
+        staging::with_file(&top, key, bytes, |staged, file| {
             self.publish(&top, staged, file, key, only_new)
         })
     }

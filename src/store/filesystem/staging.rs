@@ -1,7 +1,7 @@
 //! Where files are until they are objects: `<bucket>/.velero-uploads/<id>`.
 //!
-//! An upload has a second file, `<id>.key`, that says what it was to become; it is made first, so that only a short-lived file of a `put` is ever
-//! without. One directory for all: what a crash leaves behind is found without walking the bucket, and makes no directory look like a backup.
+//! Each has a second file, `<id>.key`, that says what it was to become; it is made first, so that no file is ever without. One directory for all:
+//! what a crash leaves behind is found without walking the bucket, and makes no directory look like a backup.
 
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -24,12 +24,21 @@ const TRIES: usize = 8;
 /// Begins an upload.
 pub(super) fn begin(top: &Dir, key: &str) -> Outcome<String> {
     let id = new_id();
-    let made = in_dir(top, |dir| {
-        dir.new_file(&key_file(&id))?.write_all(key.as_bytes())?;
-        dir.new_file(&id)
-    });
+    let made = in_dir(top, |dir| stage(dir, &id, key));
     made.map_err(|error| failure(&error))?;
     Ok(id)
+}
+
+/// Makes the two files. A second attempt, after others have removed the directory, finds neither.
+fn stage(dir: &Dir, id: &str, key: &str) -> io::Result<std::fs::File> {
+    let made = dir
+        .new_file(&key_file(id))
+        .and_then(|mut file| file.write_all(key.as_bytes()))
+        .and_then(|()| dir.new_file(id));
+    if made.is_err() {
+        let _ = dir.remove_file(&key_file(id));
+    }
+    made
 }
 
 /// Writes a part at its place.
@@ -56,11 +65,16 @@ pub(super) fn publish_upload(top: &Dir, id: &str, publish: impl FnOnce(&Dir, &st
 }
 
 /// Writes a file and has it renamed by `publish`; removes it if that did not happen.
-pub(super) fn with_file<T>(top: &Dir, bytes: &[u8], publish: impl FnOnce(&Dir, &str) -> Outcome<T>) -> Outcome<T> {
+pub(super) fn with_file<T>(
+    top: &Dir,
+    key: &str,
+    bytes: &[u8],
+    publish: impl FnOnce(&Dir, &str) -> Outcome<T>,
+) -> Outcome<T> {
     let id = new_id();
     let mut staged = None;
     let made = in_dir(top, |dir| {
-        let file = dir.new_file(&id)?;
+        let file = stage(dir, &id, key)?;
         staged = Some(dir.again()?);
         Ok(file)
     });
@@ -78,6 +92,7 @@ pub(super) fn with_file<T>(top: &Dir, bytes: &[u8], publish: impl FnOnce(&Dir, &
     if let Some(dir) = staged {
         // Gone already if it was published.
         let _ = dir.remove_file(&id);
+        let _ = dir.remove_file(&key_file(&id));
     }
     remove_dir(top);
     outcome
@@ -98,7 +113,7 @@ pub(super) fn discard(top: &Dir, id: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Uploads of keys that begin with `prefix`, and files of which nobody knows what they were to become.
+/// Uploads and halves of puts whose keys begin with `prefix`, and files of which nobody knows what they were to become.
 pub(super) fn unfinished(top: &Dir, prefix: &str) -> Outcome<Vec<Unfinished>> {
     let dir = match top.child(DIR) {
         Ok(dir) => dir,
@@ -112,7 +127,7 @@ pub(super) fn unfinished(top: &Dir, prefix: &str) -> Outcome<Vec<Unfinished>> {
             continue;
         }
         let key = dir.file(&key_file(id)).and_then(io::read_to_string).unwrap_or_default();
-        // The key was written when the upload began, and the file of a `put` is written at once.
+        // The key was written when it began.
         let began = dir.stat(&key_file(id)).or_else(|_| dir.stat(id));
         if let Ok(info) = began
             && (key.is_empty() || key.starts_with(prefix))

@@ -109,16 +109,41 @@ func imageLoad(ctx context.Context, path, archive string) error {
 // imageBuild builds a Dockerfile without network, daemon or registry. RUN needs a base image, and there is none to be had
 // but scratch and what was built before, so Dockerfiles here copy.
 type imageBuild struct {
-	dockerfile, context, tag string
-	args                     []string
+	dockerfile, context, tag, output string
+	args                             []string
 }
 
-func (b *imageBuild) run(ctx context.Context, path string) error {
+// load builds the image and imports it into the node.
+func (b *imageBuild) load(ctx context.Context, path string) error {
 	dir, err := runningNode(path)
 	if err != nil {
 		return err
 	}
-	work, err := os.MkdirTemp(dir.path("images"), "build-")
+	err = b.build(ctx, dir.path("images"), func(archive string) error { return importImage(ctx, dir, archive) })
+	if err != nil {
+		return err
+	}
+	say("image %s is in the node; pods use it with imagePullPolicy IfNotPresent or Never", b.tag)
+	return nil
+}
+
+// write builds the image into a file, for which no node is needed.
+func (b *imageBuild) write(ctx context.Context) error {
+	setPath()
+	if err := installPackages(ctx, buildPackages); err != nil {
+		return err
+	}
+	// Built beside its place, so that it gets there whole or not at all.
+	err := b.build(ctx, filepath.Dir(b.output), func(archive string) error { return os.Rename(archive, b.output) })
+	if err != nil {
+		return err
+	}
+	say("image %s is in %s", b.tag, b.output)
+	return nil
+}
+
+func (b *imageBuild) build(ctx context.Context, parent string, use func(archive string) error) error {
+	work, err := os.MkdirTemp(parent, "build-")
 	if err != nil {
 		return fmt.Errorf("make directory to build in: %w", err)
 	}
@@ -133,11 +158,7 @@ func (b *imageBuild) run(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	if err := importImage(ctx, dir, archive); err != nil {
-		return err
-	}
-	say("image %s is in the node; pods use it with imagePullPolicy IfNotPresent or Never", b.tag)
-	return nil
+	return use(archive)
 }
 
 func (b *imageBuild) steps(work, policy, archive string) [][]string {

@@ -21,7 +21,7 @@ const usage = `usage: launcher COMMAND [flags]
   control-plane run|up|down  etcd and kube-apiserver on loopback, any number side by side
   s3 run|up|down           an S3 server
   image load FILE          import a docker-archive into the node
-  image build              build a Dockerfile with buildah and import it into the node
+  image build              build a Dockerfile with buildah and import it into the node, or write it to a file
 
 run stays in the foreground, prints one line of JSON when ready, and stops everything when its stdin closes.
 Each command takes --help.
@@ -103,12 +103,16 @@ func dispatch(ctx context.Context, args []string) error {
 		flags.StringVar(&build.dockerfile, "file", "Dockerfile", "the Dockerfile")
 		flags.StringVar(&build.context, "context", ".", "directory the Dockerfile copies from")
 		flags.StringVar(&build.tag, "tag", "", "name of the image, as pods write it")
+		flags.StringVar(&build.output, "output", "", "write the image to this file, as a docker-archive, and not into a node")
 		flags.Var((*list)(&build.args), "build-arg", "NAME=VALUE for the Dockerfile (repeatable)")
 		return parsed(flags, args[2:], func() error {
 			if build.tag == "" {
 				return usageError("image build needs --tag")
 			}
-			return build.run(ctx, *dir)
+			if build.output != "" {
+				return build.write(ctx)
+			}
+			return build.load(ctx, *dir)
 		})
 	}
 	return usageError(fmt.Sprintf("unknown command %q", strings.Join(args, " ")))

@@ -57,7 +57,7 @@ func nodeUp(ctx context.Context, path string) error {
 	if err := os.RemoveAll(dir.path("logs")); err != nil {
 		return err
 	}
-	if err := installPackages(ctx); err != nil {
+	if err := installPackages(ctx, nodePackages); err != nil {
 		return err
 	}
 	if err := refuseOtherNode(ctx); err != nil {

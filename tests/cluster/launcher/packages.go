@@ -12,7 +12,7 @@ import (
 // debianPackage is a package of the distribution, known to be installed by one of its files.
 type debianPackage struct{ name, file string }
 
-// nodePackages are what a node needs; restic is there to hold our repositories against the real one.
+// nodePackages are what a node and the images on it need; restic is there to hold our repositories against the real one.
 var nodePackages = []debianPackage{
 	{"containerd", "/usr/bin/containerd"},
 	{"runc", "/usr/sbin/runc"},
@@ -26,7 +26,11 @@ var nodePackages = []debianPackage{
 	{"buildah", "/usr/bin/buildah"},
 	{"restic", "/usr/bin/restic"},
 	{"busybox-static", "/usr/share/doc/busybox-static"},
+	{"ca-certificates", "/usr/share/ca-certificates/mozilla"},
 }
+
+// buildPackages are what building an image needs.
+var buildPackages = []debianPackage{{"buildah", "/usr/bin/buildah"}}
 
 const cniPlugins = "/usr/lib/cni"
 
@@ -42,8 +46,8 @@ func missingPackages(packages []debianPackage, exists func(string) bool) []strin
 	return missing
 }
 
-func installPackages(ctx context.Context) error {
-	missing := missingPackages(nodePackages, func(path string) bool {
+func installPackages(ctx context.Context, packages []debianPackage) error {
+	missing := missingPackages(packages, func(path string) bool {
 		_, err := os.Stat(path)
 		return err == nil
 	})

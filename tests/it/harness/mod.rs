@@ -1,12 +1,16 @@
 //! What the tests stand on: control planes, servers, and waiting for conditions.
 
 mod plane;
+mod proxy;
+mod s3;
 mod server;
 
 pub use plane::Plane;
-pub use server::Server;
+pub use proxy::{Fault, Proxy};
+pub use s3::S3;
+pub use server::{Server, phase};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,13 +25,19 @@ pub fn data(path: &str) -> PathBuf {
 
 /// Waits until `look` gives something, or fails with what was waited for.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    within(SOON, what, look)
+}
+
+/// The same with another patience.
+#[track_caller]
+pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < SOON, "waited {SOON:?} in vain for: {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -37,4 +47,24 @@ pub fn text(object: &Value, pointer: &str) -> String {
     object
         .pointer(pointer)
         .map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+}
+
+/// Everything below a directory that is a file, by its path inside.
+pub fn files(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory)
+            .expect("a directory")
+            .map(|entry| entry.expect("an entry").path())
+        {
+            if entry.is_dir() {
+                open.push(entry);
+            } else {
+                found.push(entry.strip_prefix(root).expect("inside").to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }

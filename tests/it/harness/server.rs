@@ -1,13 +1,20 @@
 //! `velero server` on this machine against a control plane, with a Velero namespace and a bucket of its own.
 
+mod process;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Plane, eventually, text};
+use super::{Plane, eventually, text, within};
+
+/// Phases that a backup or a restore does not leave.
+const FINAL: [&str; 4] = ["Completed", "PartiallyFailed", "Failed", "FailedValidation"];
 
 /// A Velero installation of a test.
 pub struct Server<'a> {
@@ -17,6 +24,12 @@ pub struct Server<'a> {
     pub namespace: String,
     child: Option<Child>,
     directory: PathBuf,
+    /// Further flags of the next start.
+    pub flags: Vec<String>,
+    /// Who it is in the leader election.
+    identity: String,
+    /// Where it serves artifacts.
+    artifacts: String,
     starts: u32,
     /// Removed with it, unless another installation reads the same bucket.
     owned: Option<tempfile::TempDir>,
@@ -25,19 +38,32 @@ pub struct Server<'a> {
 impl<'a> Server<'a> {
     /// Makes a namespace and a location named `default` on a bucket of its own, and starts the server.
     pub fn start(plane: &'a Plane, namespace: &str) -> Self {
+        Self::owning(|directory| Self::on_bucket(plane, namespace, directory))
+    }
+
+    /// The same with further flags.
+    pub fn start_with(plane: &'a Plane, namespace: &str, flags: &[&str]) -> Self {
+        Self::owning(|directory| Self::on_bucket_with(plane, namespace, directory, flags))
+    }
+
+    fn owning(start: impl FnOnce(&Path) -> Self) -> Self {
         let owned = tempfile::Builder::new()
             .prefix("velero")
             .tempdir()
             .expect("a directory");
-        let directory = owned.path().to_owned();
-        let mut server = Self::on_bucket(plane, namespace, &directory);
+        let mut server = start(owned.path());
         server.owned = Some(owned);
         server
     }
 
     /// The same on a bucket that is there already.
     pub fn on_bucket(plane: &'a Plane, namespace: &str, directory: &Path) -> Self {
+        Self::on_bucket_with(plane, namespace, directory, &[])
+    }
+
+    fn on_bucket_with(plane: &'a Plane, namespace: &str, directory: &Path, flags: &[&str]) -> Self {
         let mut server = Self::stopped(plane, namespace, directory);
+        server.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         server.plane.apply(&format!(
             "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
              apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
@@ -57,6 +83,9 @@ impl<'a> Server<'a> {
             namespace: namespace.to_owned(),
             child: None,
             directory: directory.to_owned(),
+            flags: Vec::new(),
+            identity: namespace.to_owned(),
+            artifacts: String::new(),
             starts: 0,
             owned: None,
         }
@@ -65,6 +94,7 @@ impl<'a> Server<'a> {
     /// Starts the process; `restart` after a kill.
     pub fn begin(&mut self) {
         self.starts += 1;
+        self.artifacts = free_address();
         let log = File::create(self.log_path()).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_velero"))
             .arg("server")
@@ -72,15 +102,16 @@ impl<'a> Server<'a> {
             .arg(self.plane.kubeconfig())
             .args(["--namespace", &self.namespace, "--log-level", "debug"])
             // As a container that is restarted in its pod: its own lease is taken back at once.
-            .args(["--identity", &self.namespace])
+            .args(["--identity", &self.identity])
             .args([
                 "--metrics-address",
                 &free_address(),
                 "--artifact-address",
-                &free_address(),
+                &self.artifacts,
             ])
             .arg("--scratch-dir")
             .arg(self.directory.join("scratch"))
+            .args(&self.flags)
             .stdout(log.try_clone().expect("a handle"))
             .stderr(log)
             .stdin(Stdio::null())
@@ -96,6 +127,38 @@ impl<'a> Server<'a> {
     /// What the server has said since its last start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Everything the server has said, over all of its starts.
+    pub fn logs(&self) -> String {
+        let logs = (1..=self.starts).map(|start| self.directory.join(format!("server-{start}.log")));
+        logs.filter_map(|log| std::fs::read_to_string(log).ok()).collect()
+    }
+
+    /// Fails if the server has ever panicked, and if it has said any of these secrets anywhere.
+    #[track_caller]
+    pub fn was_well(&self, secrets: &[&str]) {
+        let logs = self.logs();
+        let panic = logs.lines().find(|line| line.contains("panicked"));
+        assert_eq!(panic, None, "the server panicked");
+        if secrets.is_empty() {
+            return;
+        }
+        let kinds =
+            "backups.velero.io,restores.velero.io,backupstoragelocations.velero.io,downloadrequests.velero.io,events";
+        let objects = self.plane.kubectl(&[
+            "get",
+            kinds,
+            "-n",
+            &self.namespace,
+            "-o",
+            "json",
+            "--show-managed-fields",
+        ]);
+        for secret in secrets {
+            assert!(!logs.contains(secret), "a secret is in the server's log");
+            assert!(!objects.contains(secret), "a secret is in a status or an event");
+        }
     }
 
     /// Kills it as a crash would.
@@ -160,16 +223,50 @@ impl<'a> Server<'a> {
             &format!("the end of {kind} {name}\n--- server ---\n{}", tail(&self.log())),
             || {
                 let object = self.object(kind, name);
-                let phase = text(&object, "/status/phase");
-                let ended = ["Completed", "PartiallyFailed", "Failed", "FailedValidation"].contains(&phase.as_str());
+                let phase = phase(&object);
+                let ended = FINAL.contains(&phase.as_str());
                 *last.borrow_mut() = phase;
                 ended.then_some(object)
             },
         )
     }
 
+    /// Every object of a kind of Velero's, by name.
     #[track_caller]
-    fn until_available(&self, location: &str) {
+    pub fn objects(&self, kind: &str) -> BTreeMap<String, Value> {
+        let objects = self.plane.list(&self.namespace, &format!("{kind}.velero.io"));
+        objects
+            .into_iter()
+            .map(|object| (text(&object, "/metadata/name"), object))
+            .collect()
+    }
+
+    /// Waits until all of these have a phase that is final, and gives them by name.
+    #[track_caller]
+    pub fn all_ended(&self, kind: &str, names: &[&str], limit: Duration) -> BTreeMap<String, Value> {
+        within(limit, &format!("the ends of {kind} {names:?}"), || {
+            let objects = self.objects(kind);
+            let ended = |name: &&&str| {
+                objects
+                    .get(**name)
+                    .is_some_and(|object| FINAL.contains(&&*phase(object)))
+            };
+            (names.iter().filter(ended).count() == names.len()).then_some(objects)
+        })
+    }
+
+    /// Waits until a location is judged, and gives its message.
+    #[track_caller]
+    pub fn unavailable(&self, location: &str) -> String {
+        eventually(&format!("location {location} to be unavailable"), || {
+            let location = self.object("backupstoragelocation", location);
+            (text(&location, "/status/phase") == "Unavailable").then(|| text(&location, "/status/message"))
+        })
+    }
+
+    /// Waits until a location can be used.
+    #[track_caller]
+    pub fn until_available(&self, location: &str) {
         eventually(&format!("location {location} to be available"), || {
             let phase = text(&self.object("backupstoragelocation", location), "/status/phase");
             assert_ne!(
@@ -191,6 +288,11 @@ impl Drop for Server<'_> {
         }
         drop(self.owned.take());
     }
+}
+
+/// The phase of a backup, restore or location.
+pub fn phase(object: &Value) -> String {
+    text(object, "/status/phase")
 }
 
 fn tail(text: &str) -> String {

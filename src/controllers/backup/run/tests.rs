@@ -257,7 +257,7 @@ fn undisturbed() -> (usize, BackupStatus) {
 /// A world for each step at which a backup may die, after it has.
 fn deaths() -> impl Iterator<Item = (String, World)> {
     let (steps, _) = undisturbed();
-    assert!(steps > 20, "the commands and what is written down: {steps}");
+    assert!(steps >= 16, "the commands and what is written down: {steps}");
     (0..steps).map(|step| {
         let world = World::new();
         assert_eq!(live(&world, &Death::at(step)), None, "died at step {step}");
@@ -291,7 +291,7 @@ fn whenever_a_backup_dies_the_next_process_thaws_first_and_comes_to_the_same_end
         }
         left_frozen += usize::from(!frozen.is_empty());
     }
-    assert!(left_frozen > 8, "{left_frozen}");
+    assert!(left_frozen > 4, "{left_frozen}");
 }
 
 #[test]

@@ -1,0 +1,377 @@
+//! A cluster and a bucket in this process, and server processes over them that can die at any write.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::{Value, json};
+
+use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, RestorePhase};
+use crate::archive::layout::Member;
+use crate::archive::reader::{self, Limits, Sink};
+use crate::cluster::discovery::Discovery;
+use crate::cluster::status::Conditions;
+use crate::cluster::{Cluster, objects};
+use crate::controllers::artifact::serve::Running;
+use crate::controllers::backup::queue::Queue;
+use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::freeze::Claims;
+use crate::controllers::gated::gated;
+use crate::controllers::ports::Ports;
+use crate::controllers::record::LABEL;
+use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::run_records::RunRecords;
+use crate::controllers::served::{REQUIRED, Served};
+use crate::runtime::clock::Manual;
+use crate::runtime::lease::WriteGate;
+use crate::runtime::lease::death::{Death, Dies};
+use crate::runtime::task::Group;
+use crate::runtime::{Kind, Manager, Reconciler, SharedWatch, uid_of};
+use crate::store::layout::BackupFile;
+use crate::telemetry::metrics::Registry;
+use crate::telemetry::velero::VeleroMetrics;
+use crate::testing::fake_api::{FakeApi, FakeKind};
+use crate::testing::fake_pods::FakePods;
+
+use super::settings;
+
+/// Passes over everything before a test gives up.
+const PASSES: usize = 50;
+
+/// A cluster with Velero's kinds and one location on a bucket of files.
+pub(in crate::controllers) struct World {
+    pub(in crate::controllers) api: FakeApi,
+    pub(in crate::controllers) clock: Manual,
+    directory: Arc<tempfile::TempDir>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::controllers) enum End {
+    /// Everything is done.
+    Settled,
+    Died,
+}
+
+impl World {
+    /// With a bucket of its own.
+    pub(in crate::controllers) fn new() -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        fs::create_dir_all(directory.path().join("store/velero")).unwrap();
+        Self::on(&directory)
+    }
+
+    /// Another cluster on the same bucket.
+    pub(in crate::controllers) fn neighbour(&self) -> Self {
+        Self::on(&self.directory)
+    }
+
+    fn on(directory: &Arc<tempfile::TempDir>) -> Self {
+        let api = FakeApi::new();
+        for (version, kind) in REQUIRED {
+            let plural = match kind {
+                "BackupRepository" => "backuprepositories".to_owned(),
+                kind => format!("{}s", kind.to_lowercase()),
+            };
+            api.serve(FakeKind::new(&format!("velero.io/{version}"), &plural, kind, true).without_status());
+        }
+        api.insert(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "velero"}}));
+        api.insert(json!({
+            "apiVersion": "velero.io/v1", "kind": "BackupStorageLocation",
+            "metadata": {"name": "default", "namespace": "velero"},
+            "spec": {
+                "provider": "velero.io/fs", "default": true, "objectStorage": {"bucket": "velero"},
+                "config": {"fspath": directory.path().join("store")},
+            },
+            "status": {"phase": "Available"},
+        }));
+        Self {
+            api,
+            clock: Manual::new("2030-01-01T00:00:10Z".parse().unwrap()),
+            directory: Arc::clone(directory),
+        }
+    }
+
+    /// Puts an object of Velero's there, as a user would.
+    pub(in crate::controllers) fn ask(&self, kind: &str, name: &str, spec: Value) {
+        let metadata = json!({"name": name, "namespace": "velero"});
+        let mut object = json!({"apiVersion": "velero.io/v1", "kind": kind, "metadata": metadata});
+        object["spec"] = spec;
+        self.api.insert(object);
+    }
+
+    pub(in crate::controllers) fn object(&self, kind: &str, name: &str) -> Value {
+        self.api
+            .get("velero.io/v1", kind, Some("velero"), name)
+            .unwrap_or_else(|| panic!("there is no {kind} {name}"))
+    }
+
+    /// Deletes an object as a user would: one with finalizers stays until they are gone.
+    pub(in crate::controllers) async fn delete(&self, kind: &str, name: &str) {
+        let cluster = Cluster::from_client(self.api.client());
+        let discovery = Discovery::read(&cluster).await.unwrap();
+        let resource = discovery.by_kind("velero.io/v1", kind).unwrap();
+        let options = objects::DeleteOptions::default();
+        objects::delete(&cluster, resource, Some("velero"), name, &options)
+            .await
+            .unwrap();
+    }
+
+    /// Whether an object is there.
+    pub(in crate::controllers) fn has(&self, kind: &str, name: &str) -> bool {
+        self.api.get("velero.io/v1", kind, Some("velero"), name).is_some()
+    }
+
+    pub(in crate::controllers) fn phase(&self, kind: &str, name: &str) -> String {
+        let object = self.object(kind, name);
+        object["status"]["phase"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn objects<K: Kind>(&self) -> Vec<K> {
+        let objects = self.api.all(&K::api_version(&()), &K::kind(&()));
+        objects
+            .into_iter()
+            .map(|o| serde_json::from_value(o).unwrap())
+            .collect()
+    }
+
+    /// What is there now, as a watch shows it.
+    pub(in crate::controllers) fn watch<K: Kind>(&self) -> SharedWatch<K> {
+        SharedWatch::fixed(self.objects())
+    }
+
+    /// Run records there are.
+    pub(in crate::controllers) fn records(&self) -> Vec<ConfigMap> {
+        let is_record = |map: &ConfigMap| map.metadata.labels.as_ref().is_some_and(|l| l.contains_key(LABEL));
+        let mut maps = self.objects();
+        maps.retain(is_record);
+        maps
+    }
+
+    pub(in crate::controllers) fn bucket(&self) -> PathBuf {
+        self.directory.path().join("store/velero")
+    }
+
+    /// Every file of the bucket, the store's own included.
+    pub(in crate::controllers) fn files(&self) -> Vec<String> {
+        fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    walk(&entry, found);
+                } else {
+                    found.push(entry);
+                }
+            }
+        }
+        let (root, mut found) = (self.bucket(), Vec::new());
+        walk(&root, &mut found);
+        let relative = |path: PathBuf| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let mut files: Vec<_> = found.into_iter().map(relative).collect();
+        files.sort();
+        files
+    }
+
+    /// A gzipped JSON file of the bucket.
+    pub(in crate::controllers) fn json(&self, key: &str) -> Value {
+        let file = File::open(self.bucket().join(key)).unwrap_or_else(|error| panic!("{key}: {error}"));
+        serde_json::from_reader(MultiGzDecoder::new(file)).unwrap()
+    }
+
+    /// The members of a backup's archive with their contents. The reader refuses an archive that has one twice.
+    pub(in crate::controllers) fn members(&self, backup: &str) -> BTreeMap<String, Vec<u8>> {
+        let file = File::open(self.bucket().join(BackupFile::Contents.key(backup))).unwrap();
+        let mut members = Members::default();
+        reader::read(file, &Limits::default(), &mut members).unwrap();
+        members.0
+    }
+
+    /// Runs a server until everything is done, or it dies.
+    pub(in crate::controllers) async fn serve(&self, dies: Dies) -> End {
+        let process = Process::start(self, dies).await;
+        let end = tokio::select! {
+            biased;
+            () = process.death.come() => End::Died,
+            () = process.settle(self) => End::Settled,
+        };
+        process.kill().await;
+        end
+    }
+
+    /// How many writes an undisturbed server makes until everything is done.
+    pub(in crate::controllers) async fn serve_and_count(&self) -> usize {
+        let process = Process::start(self, Dies::Never).await;
+        process.settle(self).await;
+        let writes = process.death.writes();
+        process.kill().await;
+        writes
+    }
+}
+
+/// A server's controllers of runs, their passes called one after another.
+pub(in crate::controllers) struct Process {
+    pub(in crate::controllers) ports: Arc<Ports>,
+    pub(in crate::controllers) death: Arc<Death>,
+    group: Group,
+    backups: BackupOperations,
+    restores: RestoreOperations,
+    running: Running,
+}
+
+impl Process {
+    pub(in crate::controllers) async fn start(world: &World, dies: Dies) -> Self {
+        let death = Death::new(dies);
+        let gate = WriteGate::until(&death);
+        let cluster = Cluster::from_client(world.api.client());
+        let registry = Registry::new();
+        let discovery = Discovery::read(&cluster).await.unwrap();
+        let scratch = world.directory.path().join("scratch");
+        fs::create_dir_all(&scratch).unwrap();
+        let ports = Ports {
+            engine: gated(&cluster, gate.clone()),
+            cluster,
+            exec: Arc::new(FakePods::new()),
+            freezes: Claims::default(),
+            gate,
+            reporter: Manager::new("velero", &registry).unwrap().reporter(),
+            clock: Arc::new(world.clock.clone()),
+            namespace: "velero".to_owned(),
+            scratch,
+            served: Served::find(&discovery, &|_| Conditions::Kept).unwrap(),
+            metrics: VeleroMetrics::new(&registry).unwrap(),
+            settings: settings(),
+        };
+        let group = Group::new();
+        Self {
+            ports: Arc::new(ports),
+            death,
+            backups: BackupOperations::at_most(1).open_in(&group),
+            restores: RestoreOperations::new().open_in(&group),
+            running: Running::default(),
+            group,
+        }
+    }
+
+    /// Passes over everything until nothing is left to do.
+    pub(in crate::controllers) async fn settle(&self, world: &World) {
+        let mut failed = String::new();
+        for _ in 0..PASSES {
+            if let Some(error) = self.pass(world).await {
+                failed = error;
+            }
+            self.backups.idle().await;
+            self.restores.idle().await;
+            if is_settled(world) {
+                return;
+            }
+        }
+        panic!(
+            "not settled after {PASSES} passes; the last error: {failed}\n{:#?}\n{:#?}",
+            world.objects::<Backup>(),
+            world.records()
+        );
+    }
+
+    /// One pass over everything; what the last failure said.
+    pub(in crate::controllers) async fn pass(&self, world: &World) -> Option<String> {
+        let (ports, mut failed) = (&self.ports, None);
+        let mut note = |result: Result<_, String>| failed = result.err().or_else(|| failed.take());
+        let locations: SharedWatch<BackupStorageLocation> = world.watch();
+        for backup in world.objects::<Backup>() {
+            let queue = Queue::new(ports.clone(), world.watch());
+            note(queue.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
+        }
+        for backup in world.objects::<Backup>() {
+            let backups = Backups::new(
+                ports.clone(),
+                locations.clone(),
+                self.backups.clone(),
+                self.running.clone(),
+            );
+            note(backups.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
+        }
+        for restore in world.objects::<Restore>() {
+            let restores = Restores::new(
+                ports.clone(),
+                world.watch(),
+                locations.clone(),
+                self.restores.clone(),
+                self.running.clone(),
+            );
+            note(restores.reconcile(Arc::new(restore)).await.map_err(|e| e.to_string()));
+        }
+        for record in world.records() {
+            let records = RunRecords::new(
+                ports.clone(),
+                world.watch(),
+                world.watch(),
+                locations.clone(),
+                (self.backups.clone(), self.restores.clone()),
+            );
+            note(records.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
+        }
+        failed
+    }
+
+    /// What its controller does when it sees that a Backup is gone.
+    pub(in crate::controllers) fn backup_gone(&self, uid: &str) {
+        self.backups.cancel(&uid.into());
+    }
+
+    /// Told to stop: operations are cancelled and come to their end.
+    pub(in crate::controllers) async fn stop(&self, world: &World) {
+        for backup in world.objects::<Backup>() {
+            self.backups.cancel(&uid_of(&backup));
+        }
+        for restore in world.objects::<Restore>() {
+            self.restores.cancel(&uid_of(&restore));
+        }
+        self.backups.idle().await;
+        self.restores.idle().await;
+    }
+
+    pub(in crate::controllers) async fn kill(self) {
+        self.group.abort();
+        self.group.empty().await;
+    }
+}
+
+fn is_settled(world: &World) -> bool {
+    let backups = world.objects::<Backup>();
+    let restores = world.objects::<Restore>();
+    let unfinished = backups.iter().any(|backup| {
+        matches!(
+            backup.status.phase(),
+            BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress
+        )
+    });
+    let under_way = restores
+        .iter()
+        .any(|restore| matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress));
+    !unfinished && !under_way && world.records().is_empty()
+}
+
+#[derive(Default)]
+struct Members(BTreeMap<String, Vec<u8>>);
+
+impl Sink for Members {
+    fn member(&mut self, _: Member<'_>, path: &str, content: &[u8]) -> io::Result<()> {
+        self.0.insert(path.to_owned(), content.to_vec());
+        Ok(())
+    }
+}
+
+/// What is left of objects when everything is taken away that another run gives them differently.
+pub(in crate::controllers) fn plain(objects: Vec<Value>) -> BTreeMap<String, Value> {
+    let strip = |mut object: Value| {
+        let name = format!("{}/{}", object["metadata"]["namespace"], object["metadata"]["name"]);
+        for field in ["uid", "resourceVersion", "generation"] {
+            object["metadata"][field] = Value::Null;
+        }
+        (name, object)
+    };
+    objects.into_iter().map(strip).collect()
+}

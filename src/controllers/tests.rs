@@ -1,0 +1,7 @@
+//! What the controllers come to together, over a cluster and a bucket in this process.
+
+mod backup_death;
+mod deletion;
+mod requests;
+mod restore_death;
+mod two_clusters;

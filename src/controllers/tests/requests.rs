@@ -1,0 +1,181 @@
+//! What people ask the server for by objects: their life from question to removal, and the tokens that come with an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use http::{Request, StatusCode};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::backup_death::shop;
+use crate::api::v1::{DownloadRequest, ServerStatusRequest};
+use crate::controllers::artifact::serve::{Endpoint, Running};
+use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
+use crate::controllers::download_request::{DownloadRequests, Finder, TOKEN};
+use crate::controllers::server_status_request::StatusRequests;
+use crate::controllers::testing::world::{Process, World};
+use crate::controllers::version;
+use crate::runtime::Reconciler;
+use crate::runtime::lease::death::Dies;
+
+fn key() -> Key {
+    Key::from_bytes(&[7; KEY_BYTES]).unwrap()
+}
+
+fn finder(world: &World) -> Finder {
+    Finder {
+        backups: world.watch(),
+        restores: world.watch(),
+        locations: world.watch(),
+        namespace: "velero".to_owned(),
+    }
+}
+
+fn ask(world: &World, name: &str, kind: &str, target: &str) {
+    world.ask(
+        "DownloadRequest",
+        name,
+        json!({"target": {"kind": kind, "name": target}}),
+    );
+}
+
+/// One pass for a download request.
+async fn answer(world: &World, process: &Process, name: &str) {
+    let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", name)).unwrap();
+    let requests = DownloadRequests::new(process.ports.clone(), finder(world), key());
+    requests.reconcile(Arc::new(request)).await.unwrap();
+}
+
+/// What the artifact endpoint says.
+async fn get(world: &World, process: &Process, path: &str, token: &str) -> (StatusCode, Vec<u8>) {
+    let endpoint = Endpoint {
+        ports: process.ports.clone(),
+        finder: finder(world),
+        key: key(),
+        running: Running::default(),
+    };
+    let request = Request::get(path).header(HEADER, token).body(Body::empty()).unwrap();
+    let response = endpoint.router().oneshot(request).await.unwrap();
+    let status = response.status();
+    (status, to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec())
+}
+
+fn token_of(request: &Value) -> String {
+    request["metadata"]["annotations"][TOKEN]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_download_request_is_answered_good_for_ten_minutes_and_then_gone() {
+    let world = shop();
+    world.serve(Dies::Never).await;
+    let process = Process::start(&world, Dies::Never).await;
+    ask(&world, "d", "BackupResults", "b");
+    answer(&world, &process, "d").await;
+    let request = world.object("DownloadRequest", "d");
+    assert_eq!(request["status"]["phase"], "Processed", "{request:#}");
+    assert_eq!(request["status"]["expiration"], "2030-01-01T00:10:10Z");
+    let token = token_of(&request);
+    let path = "/artifacts/BackupResults/b";
+    let (status, body) = get(&world, &process, path, &token).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        body,
+        std::fs::read(world.bucket().join("backups/b/b-results.gz")).unwrap()
+    );
+
+    world.clock.advance(Duration::from_secs(599));
+    answer(&world, &process, "d").await;
+    assert_eq!(world.object("DownloadRequest", "d"), request, "an answer stands");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(get(&world, &process, path, &token).await.0, StatusCode::FORBIDDEN);
+    answer(&world, &process, "d").await;
+    assert!(!world.has("DownloadRequest", "d"));
+}
+
+#[tokio::test]
+async fn a_download_request_for_what_is_not_there_waits_and_goes_when_its_time_is_over() {
+    let world = shop();
+    let process = Process::start(&world, Dies::Never).await;
+    world.ask("Restore", "orphan", json!({"backupName": "never"}));
+    for (name, kind, target) in [
+        ("unknown-kind", "BackupDreams", "b"),
+        ("no-backup", "BackupLog", "never"),
+        ("no-restore", "RestoreLog", "never"),
+        ("restore-of-no-backup", "RestoreLog", "orphan"),
+    ] {
+        ask(&world, name, kind, target);
+        answer(&world, &process, name).await;
+        let request = world.object("DownloadRequest", name);
+        assert_ne!(request["status"]["phase"], "Processed", "{request:#}");
+        assert_eq!(token_of(&request), "", "{name}");
+        assert_eq!(request["status"]["expiration"], "2030-01-01T00:10:10Z", "{name}");
+    }
+    // What comes later is answered later.
+    world.ask("Backup", "never", json!({"storageLocation": "default"}));
+    answer(&world, &process, "no-backup").await;
+    assert_eq!(
+        world.object("DownloadRequest", "no-backup")["status"]["phase"],
+        "Processed"
+    );
+    world.clock.advance(Duration::from_mins(10));
+    for name in ["unknown-kind", "no-backup", "no-restore", "restore-of-no-backup"] {
+        answer(&world, &process, name).await;
+        assert!(!world.has("DownloadRequest", name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_fit_learns_nothing() {
+    let world = shop();
+    world.serve(Dies::Never).await;
+    let process = Process::start(&world, Dies::Never).await;
+    let later = "2030-01-01T00:05:00Z".parse().unwrap();
+    let good = key().issue("BackupLog", "b", later);
+    let another_servers = Key::from_bytes(&[8; KEY_BYTES]).unwrap().issue("BackupLog", "b", later);
+    let another_kinds = key().issue("BackupResults", "b", later);
+    let another_backups = key().issue("BackupLog", "c", later);
+    let mut answers = Vec::new();
+    for name in ["b", "never"] {
+        for token in [&another_servers, &another_kinds, &another_backups] {
+            answers.push(get(&world, &process, &format!("/artifacts/BackupLog/{name}"), token).await);
+        }
+        answers.push(get(&world, &process, &format!("/artifacts/BackupDreams/{name}"), &good).await);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "there and not there look alike: {answers:?}");
+    assert_eq!(answers[0].0, StatusCode::FORBIDDEN);
+    for token in ["", "x", "1.x"] {
+        let (status, _) = get(&world, &process, "/artifacts/BackupLog/b", token).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{token}");
+    }
+    let (status, _) = get(&world, &process, "/artifacts/BackupLog/b", &good).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, _) = get(&world, &process, "/artifacts/BackupLog/../b", &good).await;
+    assert_ne!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_status_request_is_answered_with_our_version_and_goes_after_a_minute() {
+    let world = World::new();
+    let process = Process::start(&world, Dies::Never).await;
+    world.ask("ServerStatusRequest", "s", json!({}));
+    let pass = async || {
+        let request: ServerStatusRequest = serde_json::from_value(world.object("ServerStatusRequest", "s")).unwrap();
+        let requests = StatusRequests::new(process.ports.clone());
+        requests.reconcile(Arc::new(request)).await.unwrap();
+    };
+    pass().await;
+    let answered = world.object("ServerStatusRequest", "s");
+    assert_eq!(answered["status"]["phase"], "Processed");
+    assert_eq!(answered["status"]["serverVersion"], version::server());
+    world.clock.advance(Duration::from_secs(59));
+    pass().await;
+    assert_eq!(world.object("ServerStatusRequest", "s"), answered);
+    world.clock.advance(Duration::from_secs(1));
+    pass().await;
+    assert!(!world.has("ServerStatusRequest", "s"));
+}

@@ -1,0 +1,215 @@
+//! A Kubernetes node on this machine, shared by the tests of this binary, which take turns on it.
+
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde_json::Value;
+
+/// The image of the server on it, made of the binary that the tests were built with.
+pub const IMAGE: &str = "velero-rs:e2e";
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A running node. It goes when the last test that has it is over, and with the test process however that ends.
+pub struct Node {
+    /// Everything of it, and what tests put there.
+    directory: PathBuf,
+    kubeconfig: PathBuf,
+    /// Its name in the cluster.
+    pub name: String,
+    /// Takes the node down when its input ends.
+    guard: Child,
+}
+
+/// A test's turn: the node for itself.
+pub struct Turn {
+    /// Let go before the node.
+    _turn: MutexGuard<'static, ()>,
+    node: Arc<Node>,
+}
+
+impl std::ops::Deref for Turn {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+/// The node, for one test after the other.
+pub fn node() -> Turn {
+    static RUNNING: Mutex<Weak<Node>> = Mutex::new(Weak::new());
+    static TURN: Mutex<()> = Mutex::new(());
+    let node = {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = running.upgrade().unwrap_or_else(|| Arc::new(Node::up()));
+        *running = Arc::downgrade(&node);
+        node
+    };
+    Turn {
+        // A test that failed has had its turn all the same.
+        _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+        node,
+    }
+}
+
+fn launcher() -> PathBuf {
+    let programs = std::env::var("VELERO_TEST_BIN")
+        .expect("VELERO_TEST_BIN is not set: tests of the whole system are started by `make test`");
+    Path::new(&programs).join("launcher")
+}
+
+impl Node {
+    fn up() -> Self {
+        assert!(
+            cfg!(target_feature = "crt-static"),
+            "the image is made FROM scratch and the binary is not static: `make test` sets the flags for that"
+        );
+        let directory = tempfile::Builder::new()
+            .prefix("velero-e2e-")
+            .tempdir()
+            .expect("a directory")
+            .keep();
+        let guard = guard(&directory);
+        let mut node = Self {
+            kubeconfig: PathBuf::new(),
+            name: String::new(),
+            guard,
+            directory,
+        };
+        let run = node.directory.join("node");
+        let ready = succeed(Command::new(launcher()).args(["cluster", "up", "--dir"]).arg(&run));
+        let ready: Value = serde_json::from_str(&ready).expect("the launcher tells of the node");
+        node.kubeconfig = PathBuf::from(ready["kubeconfig"].as_str().expect("a kubeconfig"));
+        ready["node"].as_str().expect("a name").clone_into(&mut node.name);
+        node.build_image(&run);
+        node
+    }
+
+    fn build_image(&self, run: &Path) {
+        let binaries = Path::new(env!("CARGO_BIN_EXE_velero")).parent().expect("a directory");
+        succeed(
+            Command::new("make")
+                .args(["--no-print-directory", "-C", ROOT, "image-context"])
+                .arg(format!("BINARIES={}", binaries.display()))
+                .arg(format!("IMAGE_DIR={}", self.directory.display())),
+        );
+        succeed(
+            Command::new(launcher())
+                .args(["image", "build", "--tag", IMAGE, "--file"])
+                .arg(Path::new(ROOT).join("Dockerfile"))
+                .arg("--context")
+                .arg(self.directory.join("context"))
+                .arg("--dir")
+                .arg(run),
+        );
+    }
+
+    /// A directory of this machine with this name, for a volume.
+    pub fn volume(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Runs the command line as a user does from this machine; whether it succeeded, its output and what it complained of.
+    pub fn velero(&self, namespace: &str, arguments: &[&str]) -> (bool, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+            .args(arguments)
+            .args(["--namespace", namespace])
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.directory)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the command runs");
+        (output.status.success(), plain(&output.stdout), plain(&output.stderr))
+    }
+
+    /// Runs kubectl; its output, or the test fails with what it said.
+    #[track_caller]
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.try_kubectl(arguments, "")
+            .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
+    }
+
+    /// Runs kubectl with an input; its output, or what it said.
+    pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        let mut child = Command::new(launcher().with_file_name("node"))
+            .arg("kubectl")
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl starts");
+        let mut stdin = child.stdin.take().expect("its input");
+        stdin.write_all(input.as_bytes()).expect("it reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        if output.status.success() {
+            Ok(plain(&output.stdout))
+        } else {
+            Err(plain(&output.stderr))
+        }
+    }
+
+    /// Creates or changes what this YAML says.
+    #[track_caller]
+    pub fn apply(&self, yaml: &str) {
+        self.try_kubectl(&["apply", "-f", "-"], yaml)
+            .unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"));
+    }
+
+    /// The objects that these arguments of `kubectl get` lead to.
+    #[track_caller]
+    pub fn objects(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.kubectl(&[&["get", "-o", "json"], arguments].concat());
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        match found["items"].as_array() {
+            Some(items) => items.clone(),
+            None => vec![found],
+        }
+    }
+
+    /// One object, or nothing.
+    pub fn object(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
+        let text = self.kubectl(&["get", kind, name, "-o", "json", "--ignore-not-found", "-n", namespace]);
+        (!text.trim().is_empty()).then(|| serde_json::from_str(&text).expect("an object"))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// A process that outlives this one: when nobody holds its input any more it takes the node down, and removes the directory
+/// once nothing is mounted there. In a group of its own, so that an interrupt from the terminal is not for it.
+fn guard(directory: &Path) -> Child {
+    const SCRIPT: &str = r#"cat >/dev/null; "$0" cluster down --dir "$1/node" >/dev/null 2>&1 && rm -rf "$1""#;
+    Command::new("sh")
+        .args(["-c", SCRIPT])
+        .arg(launcher())
+        .arg(directory)
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("a guard starts")
+}
+
+/// The output of a command that has to succeed.
+#[track_caller]
+fn succeed(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("it starts");
+    assert!(output.status.success(), "{command:?}\n{}", plain(&output.stderr));
+    plain(&output.stdout)
+}
+
+fn plain(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

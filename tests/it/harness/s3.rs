@@ -1,0 +1,120 @@
+//! A real S3 server on this machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use velero::store::{self, Secret, StoreConfig};
+
+use super::files;
+
+/// A running S3 server; ends when it is dropped, and with the test process however that ends.
+pub struct S3 {
+    child: Child,
+    /// Where it is reached.
+    pub endpoint: String,
+    /// The one who may do everything.
+    pub access_key: String,
+    /// Must be in no log, event or status.
+    pub secret_key: String,
+    /// The authority of an `https` endpoint.
+    pub ca: Option<String>,
+    data: PathBuf,
+    /// Removed with it.
+    _directory: tempfile::TempDir,
+}
+
+impl S3 {
+    /// Starts one with the bucket `velero`; the arguments are the launcher's.
+    pub fn start(arguments: &[&str]) -> Self {
+        let programs = std::env::var("VELERO_TEST_BIN").expect("set by `make test`");
+        let directory = tempfile::Builder::new().prefix("s3-").tempdir().expect("a directory");
+        let mut child = Command::new(Path::new(&programs).join("launcher"))
+            .args(["s3", "run", "--dir"])
+            .arg(directory.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the launcher starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let ready: Value = serde_json::from_str(&line).expect("the S3 server starts");
+        let text = |key: &str| ready[key].as_str().map(str::to_owned);
+        Self {
+            child,
+            endpoint: text("endpoint").expect("an endpoint"),
+            access_key: text("access_key").expect("a key"),
+            secret_key: text("secret_key").expect("its secret"),
+            ca: text("ca_file").map(|file| std::fs::read_to_string(file).expect("its authority")),
+            data: text("data").expect("its data").into(),
+            _directory: directory,
+        }
+    }
+
+    /// A credentials file with this profile.
+    pub fn credentials(&self, profile: &str) -> String {
+        format!(
+            "[{profile}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            self.access_key, self.secret_key
+        )
+    }
+
+    /// The objects below a prefix of the bucket `velero`, by their keys after it.
+    pub fn objects(&self, prefix: &str) -> Vec<String> {
+        let directory = self.data.join("velero").join(prefix);
+        let found = if directory.exists() {
+            files(&directory)
+        } else {
+            Vec::new()
+        };
+        // The server's own directory for what is not yet an object.
+        found.into_iter().filter(|file| !file.starts_with(".sgwtmp")).collect()
+    }
+
+    /// The file of an object in the bucket `velero`.
+    pub fn file(&self, key: &str) -> PathBuf {
+        self.data.join("velero").join(key)
+    }
+
+    /// Whether there are parts of uploads that are neither finished nor aborted.
+    pub fn has_parts(&self) -> bool {
+        let directory = self.data.join("velero/.sgwtmp/multipart");
+        directory.exists() && !files(&directory).is_empty()
+    }
+
+    /// How many uploads of keys below this prefix are neither finished nor aborted; those there are, are aborted.
+    pub fn unfinished(&self, prefix: &str) -> u64 {
+        let config = StoreConfig {
+            provider: "velero.io/aws".to_owned(),
+            bucket: "velero".to_owned(),
+            prefix: prefix.to_owned(),
+            config: [
+                ("s3Url".to_owned(), self.endpoint.clone()),
+                ("s3ForcePathStyle".to_owned(), "true".to_owned()),
+            ]
+            .into(),
+            ca_cert: self.ca.clone().map(String::into_bytes),
+            credentials: Some(Secret::new(self.credentials("default"))),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let store = store::open(&config).await.expect("a store");
+            store.sweep("", jiff::Timestamp::MAX).await.expect("a list of uploads")
+        })
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        // Its end of input tells the launcher to stop what it started.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}

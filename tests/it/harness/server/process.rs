@@ -1,0 +1,123 @@
+//! The server as a process among others: signals, standbys, what it serves itself.
+
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Server;
+use crate::harness::{eventually, text, within};
+
+impl<'a> Server<'a> {
+    /// Another replica of the same installation, started, with a scratch directory of its own.
+    pub fn standby(&self) -> Server<'a> {
+        let directory = self.directory.join("standby");
+        std::fs::create_dir_all(directory.join("scratch")).expect("a scratch directory");
+        let mut standby = Server {
+            plane: self.plane,
+            namespace: self.namespace.clone(),
+            child: None,
+            directory,
+            flags: Vec::new(),
+            identity: format!("{}-standby", self.namespace),
+            artifacts: String::new(),
+            starts: 0,
+            owned: None,
+        };
+        standby.begin();
+        standby
+    }
+
+    /// Who it is in the leader election.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Sends its process a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().expect("kill");
+        assert!(sent.success(), "signal {name}");
+    }
+
+    /// How its process ended, if it has.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().expect("its status")
+    }
+
+    /// Tells it to stop, as Kubernetes does, and waits for its end.
+    #[track_caller]
+    pub fn stop(&mut self, grace: Duration) -> ExitStatus {
+        self.signal("TERM");
+        let status = within(grace, "the server to stop", || self.exited());
+        self.child = None;
+        status
+    }
+
+    /// The names of the installation's run records.
+    pub fn records(&self) -> Vec<String> {
+        let arguments = [
+            "get",
+            "configmaps",
+            "-n",
+            &self.namespace,
+            "-l",
+            "velero.io/run-record",
+            "-o",
+            "name",
+        ];
+        let names = self.plane.kubectl(&arguments);
+        names.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until no run has a record any more.
+    #[track_caller]
+    pub fn until_no_records(&self) {
+        eventually("run records to go", || self.records().is_empty().then_some(()));
+    }
+
+    /// Who leads, as the lease says; empty if nobody does.
+    pub fn leader(&self) -> String {
+        let lease = self.plane.get(&self.namespace, "lease", "velero-server");
+        lease.map_or_else(String::new, |lease| text(&lease, "/spec/holderIdentity"))
+    }
+
+    /// A token for a file of a run, by a DownloadRequest of this name.
+    #[track_caller]
+    pub fn token(&self, request: &str, kind: &str, name: &str) -> String {
+        let object = json!({
+            "apiVersion": "velero.io/v1", "kind": "DownloadRequest",
+            "metadata": {"name": request, "namespace": self.namespace}, "spec": {"target": {"kind": kind, "name": name}},
+        });
+        self.plane.apply(&object.to_string());
+        eventually(&format!("an answer to download request {request}"), || {
+            let request = self.object("downloadrequest", request);
+            let token = text(&request, "/metadata/annotations/velero.io~1artifact-token");
+            (!token.is_empty()).then_some(token)
+        })
+    }
+
+    /// What this very process serves of a run's file: the HTTP status and the bytes.
+    pub fn artifact(&self, kind: &str, name: &str, token: &str) -> (u16, Vec<u8>) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("https://{}/artifacts/{kind}/{name}", self.artifacts);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let client = reqwest::Client::builder()
+                .danger_accept_invalid_certs(true)
+                .build()
+                .expect("a client");
+            let answer = client
+                .get(url)
+                .header("X-Velero-Token", token)
+                .send()
+                .await
+                .expect("an answer");
+            let status = answer.status().as_u16();
+            (status, answer.bytes().await.expect("its body").to_vec())
+        })
+    }
+}
