@@ -167,9 +167,7 @@ mod tests {
     use super::*;
     use crate::select::includes::ResolvedType;
 
-    #[expect(clippy::needless_pass_by_value, reason = "`json!` in place reads better")]
-    fn written(resource: Value) -> BackupHooks {
-        let mut resource = resource;
+    fn written(mut resource: Value) -> BackupHooks {
         if resource.get("pre").is_none() {
             resource["pre"] = json!([{"exec": {"command": ["sync"]}}]);
         }

@@ -363,7 +363,7 @@ fn a_backup_that_is_told_to_stop_thaws_and_stays_in_progress() {
                     tokio::task::yield_now().await;
                 }
             };
-            let came = tokio::time::timeout(std::time::Duration::from_secs(60), came).await;
+            let came = tokio::time::timeout(std::time::Duration::from_mins(1), came).await;
             came.unwrap_or_else(|_| panic!("{event} did not come"));
         }
     };
