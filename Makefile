@@ -100,3 +100,7 @@ test: ## all tests: starts the control plane and the S3 server they need, and st
 .PHONY: test-long
 test-long: ## the sweeps and soaks that are too long for every change
 	tests/run --long
+
+.PHONY: bench
+bench: ## what a backup and a restore cost, as ratios to floors measured in the same run (minutes; see bench/main.rs)
+	bench/run

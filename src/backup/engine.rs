@@ -23,11 +23,12 @@ use super::selectors::{queries, selectors};
 use super::types::Types;
 use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
-use crate::cluster::discovery::GroupResource;
+use crate::cluster::discovery::{Discovery, GroupResource};
 use crate::hook::SpecHooks;
 use crate::select::backup::{PolicyLists, ResourceFilter, TypeLists};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
+use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
 /// Backs up what the request asks for: its archive goes to `sink`, the rest comes back in the report.
@@ -99,6 +100,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let users_filter = alive.users_filter(spec);
     let scope = Scope::choose(filter.includes_everything(), |name| filter.includes(name), &alive.names);
     announce_filters(spec, log);
+    announce_gaps(spec, discovery, log);
     alive.report(&filter, log);
 
     let resolve = |name: &str| {
@@ -194,7 +196,7 @@ async fn report(
         log.info(SkippedVolume::summary(&skipped));
     }
     let saved = progress.now().saved;
-    log.line(crate::telemetry::logrus::Level::Info)
+    log.line(Level::Info)
         .field("progress", "")
         .msg(format!("Backed up a total of {saved} items"));
     Ok(Report {
@@ -261,6 +263,18 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
             "Excluding {what}-scoped resources: {}",
             list(excluded, "<none>")
         ));
+    }
+}
+
+/// Tells what will not be in the backup though nobody excluded it.
+fn announce_gaps(spec: &BackupSpec, discovery: &Discovery, log: &RunLog) {
+    for (group, reason) in discovery.failed_groups() {
+        log.line(Level::Warning).field("error", reason).msg(format!(
+            "Nothing of API group {group} is in the backup, because the API server does not tell what it serves; check `kubectl get apiservices`"
+        ));
+    }
+    if spec.snapshot_volumes == Some(true) || !spec.volume_snapshot_locations.is_empty() {
+        log.warn("The spec asks for snapshots of volumes, which this release does not make yet: the data of volumes is not in the backup");
     }
 }
 

@@ -45,4 +45,4 @@ mod volumes;
 pub use engine::run;
 pub use progress::{Progress, Snapshot};
 pub use reader::Reader;
-pub use request::{ArchiveSink, Deps, Fatal, Report, Request};
+pub use request::{ArchiveSink, Deps, Fatal, Report, Request, unsupported};

@@ -89,6 +89,29 @@ pub struct Report {
     pub volumes: Vec<VolumeInfo>,
 }
 
+/// What a spec asks for and this release cannot do yet, each with the field that asks (decision 22). For validation.
+pub fn unsupported(spec: &BackupSpec) -> Vec<String> {
+    let data = "the data of volumes is not backed up yet";
+    let asked = [
+        (
+            spec.resource_policy.is_some(),
+            "resource policies (`spec.resourcePolicy`) are not supported yet".to_owned(),
+        ),
+        (
+            spec.default_volumes_to_fs_backup == Some(true) || spec.default_volumes_to_restic == Some(true),
+            format!("{data}: `spec.defaultVolumesToFsBackup` must not be true"),
+        ),
+        (
+            spec.snapshot_move_data == Some(true),
+            format!("{data}: `spec.snapshotMoveData` must not be true"),
+        ),
+    ];
+    asked
+        .into_iter()
+        .filter_map(|(asked, message)| asked.then_some(message))
+        .collect()
+}
+
 /// Why a run ended early. What went to the sink is no archive.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
@@ -121,5 +144,38 @@ pub enum Fatal {
 impl From<ListError> for Fatal {
     fn from(error: ListError) -> Self {
         Self::Namespaces(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_yet_is_named_by_its_field() {
+        let spec = |text: &str| serde_json::from_str::<BackupSpec>(text).unwrap();
+        let table = [
+            (
+                r#"{"hooks": {}, "snapshotMoveData": false, "defaultVolumesToFsBackup": false}"#,
+                vec![],
+            ),
+            (r#"{"hooks": {"resources": [{"name": "h"}]}}"#, vec![]),
+            (
+                r#"{"resourcePolicy": {"kind": "ConfigMap", "name": "p"}, "snapshotMoveData": true}"#,
+                vec!["spec.resourcePolicy", "spec.snapshotMoveData"],
+            ),
+            (
+                r#"{"defaultVolumesToRestic": true}"#,
+                vec!["spec.defaultVolumesToFsBackup"],
+            ),
+        ];
+        for (text, fields) in table {
+            let found = unsupported(&spec(text));
+            assert_eq!(found.len(), fields.len(), "{found:?}");
+            assert!(
+                found.iter().zip(&fields).all(|(found, field)| found.contains(field)),
+                "{found:?}"
+            );
+        }
     }
 }

@@ -130,7 +130,10 @@ impl Context {
 
     /// The server's connections; those for its work keep the limit together (decision 9).
     pub async fn connection(&self, limit: Option<RateLimit>) -> Result<server::Connection, ConnectError> {
-        let unlimited = self.options("velero-server");
+        let unlimited = Options {
+            uncompressed: true,
+            ..self.options("velero-server")
+        };
         let options = Options {
             limit,
             ..unlimited.clone()

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, PartialObjectMeta};
+use kube::api::{DeleteParams, ListParams, PartialObjectMeta, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
@@ -97,6 +97,7 @@ impl Installed<'_> {
         {
             return Ok(terminal::say(&missing)?);
         }
+        self.keep_backups().await.context("keep the volume with the backups")?;
         self.remove_finalized()
             .await
             .context("Fail to remove finalizer from restores")?;
@@ -115,6 +116,34 @@ impl Installed<'_> {
             );
         }
         Ok(terminal::say(&format!("Velero namespace {name:?} deleted"))?)
+    }
+
+    /// The claims that backups are stored on go with the namespace. Their volumes, and what is on them, must not: not even
+    /// `--force` says that backups may be lost.
+    async fn keep_backups(&self) -> anyhow::Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), self.namespace);
+        let deployment = deployments.get_opt("velero").await;
+        let Some(deployment) = deployment.map_err(|error| RequestError::of(error, "deployments.apps"))? else {
+            return Ok(());
+        };
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), self.namespace);
+        let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
+        for name in claims_of(&deployment) {
+            let claim = claims.get_opt(&name).await;
+            let claim = claim.map_err(|error| RequestError::of(error, "persistentvolumeclaims"))?;
+            let Some(volume) = claim.and_then(|claim| claim.spec?.volume_name) else {
+                continue;
+            };
+            let retain = json!({"spec": {"persistentVolumeReclaimPolicy": "Retain"}});
+            let kept = volumes
+                .patch(&volume, &PatchParams::default(), &Patch::Merge(&retain))
+                .await;
+            kept.map_err(|error| RequestError::of(error, "persistentvolumes"))?;
+            terminal::say(&format!(
+                "Volume {volume:?} of claim {name:?} stays with the backups on it: its reclaim policy is Retain now."
+            ))?;
+        }
+        Ok(())
     }
 
     /// Deletes what the server has to finalize. If it does not in time, it is stopped, or it would put the finalizers back,
@@ -227,6 +256,16 @@ impl Installed<'_> {
     }
 }
 
+/// The claims that a Deployment's pods mount.
+fn claims_of(deployment: &Deployment) -> Vec<String> {
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let volumes = pod.and_then(|pod| pod.volumes.as_deref()).unwrap_or_default();
+    volumes
+        .iter()
+        .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.clone()))
+        .collect()
+}
+
 /// The names of all objects of a kind; none where it is not served.
 async fn names<K: Kind>(objects: &Objects<K>) -> anyhow::Result<Vec<String>> {
     match objects.list(None).await {
@@ -275,5 +314,24 @@ where
                 terminal::print(".")?;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_claims_that_hold_backups_are_those_that_the_server_mounts() {
+        let deployment: Deployment = serde_json::from_value(json!({"spec": {"selector": {}, "template": {"spec": {
+            "containers": [],
+            "volumes": [
+                {"name": "scratch", "emptyDir": {}},
+                {"name": "store", "persistentVolumeClaim": {"claimName": "velero-backups"}},
+            ],
+        }}}}))
+        .unwrap();
+        assert_eq!(claims_of(&deployment), ["velero-backups"]);
+        assert!(claims_of(&Deployment::default()).is_empty());
     }
 }

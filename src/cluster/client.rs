@@ -40,6 +40,8 @@ pub struct Options {
     pub limit: Option<RateLimit>,
     /// Whether requests that fail in a way that passes are tried again here; engines decide for themselves.
     pub retry: bool,
+    /// Whether large answers are to come as they are. Beside the API server compressing a list takes it longer than sending it.
+    pub uncompressed: bool,
 }
 
 /// The API server cannot be found or the connection not be set up.
@@ -82,6 +84,7 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = load(options).await?;
         config.default_retry = false;
+        config.disable_compression |= options.uncompressed;
         if let Some(agent) = &options.user_agent {
             let agent = agent
                 .parse()

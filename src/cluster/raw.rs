@@ -59,11 +59,13 @@ pub struct RawError {
 }
 
 impl RawObject {
-    /// Reads the head of an object's JSON. The bytes are kept as they are.
+    /// Reads the head of an object's JSON. The bytes are kept as they are, without white space behind them: an API server
+    /// ends an answer with a newline, which is none of the object's.
     ///
     /// # Errors
     /// The bytes are no JSON object, or their metadata have another shape than the API's.
-    pub fn parse(json: Bytes) -> Result<Self, RawError> {
+    pub fn parse(mut json: Bytes) -> Result<Self, RawError> {
+        json.truncate(json.trim_ascii_end().len());
         let outline = Outline::read(&json)?;
         Ok(Self {
             head: outline.into_head(),
@@ -278,6 +280,12 @@ mod tests {
                 phase: Some("Terminating".into()),
             }
         );
+    }
+
+    #[test]
+    fn the_newline_that_ends_an_answer_is_not_the_object_s() {
+        let object = RawObject::parse(Bytes::from_static(b"{\"kind\":\"A\"}\n")).unwrap();
+        assert_eq!(object.json, "{\"kind\":\"A\"}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::store::layout::{BACKUPS, BackupFile};
 use crate::store::{Store, StoreError};
 
 use super::artifact::json_gz;
+use super::backup::reconcile::conditions;
 use super::backup_storage_location::period;
 use super::location::{self, LocationError};
 use super::ports::Ports;
@@ -317,6 +318,16 @@ fn incoming(
             _ => return Err(None),
         }
     }
+    // By now it is over, or somebody wrote what nobody seals: to run it here would be another backup under its name.
+    let phase = backup.status.phase();
+    if !phase.is_terminal() && *phase != BackupPhase::Deleting {
+        return Err(Some(format!(
+            "its metadata has the phase `{phase}`, which is not one of a backup that is over; check who wrote to the bucket"
+        )));
+    }
+    let over = backup.status.completion_timestamp.as_ref().map_or(now, |end| end.0);
+    backup.status.conditions.clear();
+    conditions(&mut backup.status, over);
     meta.namespace = Some(namespace.to_owned());
     meta.resource_version = None;
     meta.managed_fields = None;
@@ -342,6 +353,7 @@ fn incoming(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::condition;
 
     fn stored(phase: &str) -> Backup {
         let mut backup = Backup::new("elsewhere", "nightly");
@@ -384,6 +396,31 @@ mod tests {
             let backup = incoming(expired, "nightly", "v", "l", at(10), &|_| true).unwrap();
             assert_eq!(*backup.status.phase(), BackupPhase::PartiallyFailed);
         }
+    }
+
+    #[test]
+    fn metadata_of_a_backup_that_never_ended_makes_no_backup_here() {
+        let mut without = stored("New");
+        without.status.phase = None;
+        let unended = ["New", "Queued", "ReadyToStart", "InProgress"].map(stored);
+        for backup in unended.into_iter().chain([without]) {
+            let reason = incoming(backup, "nightly", "v", "l", at(0), &|_| true)
+                .unwrap_err()
+                .unwrap();
+            assert!(reason.contains("check who wrote to the bucket"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn conditions_come_from_the_phase_whatever_the_bucket_says() {
+        let mut found = stored("Completed");
+        found.status.completion_timestamp = Some(time(at(5)));
+        conditions(&mut found.status, at(3));
+        found.status.phase = Some(BackupPhase::PartiallyFailed);
+        let backup = incoming(found, "nightly", "v", "l", at(10), &|_| true).unwrap();
+        let completed = condition::find(&backup.status.conditions, "Completed").unwrap();
+        assert_eq!(completed.status.as_str(), "False");
+        assert_eq!(completed.last_transition_time, Some(time(at(5))));
     }
 
     #[test]

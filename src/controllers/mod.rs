@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod backup;
 pub mod backup_storage_location;
 pub mod backup_sync;
+pub mod broken_off;
 pub mod download_request;
 pub mod freeze;
 pub mod gated;

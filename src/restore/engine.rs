@@ -5,6 +5,7 @@
 //! restore, and takes it for its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -109,6 +110,8 @@ pub(super) struct Run<'a> {
     pub(super) calls: Calls,
     pub(super) flights: Flights<ItemRef>,
     pub(super) namespaces: Namespaces,
+    /// Whether the last object that was asked about was in the cluster already.
+    pub(super) asks_first: AtomicBool,
     world: RwLock<Arc<World>>,
     ledger: Mutex<Ledger>,
     parked: Mutex<Parked>,
@@ -235,6 +238,7 @@ impl<'a> Run<'a> {
             calls: Calls::new(deps.cluster.clone(), request.options.max_requests),
             flights: Flights::default(),
             namespaces: Namespaces::default(),
+            asks_first: AtomicBool::new(false),
             world: RwLock::new(Arc::new(World { discovery, actions })),
             ledger: Mutex::new(ledger),
             parked: Mutex::default(),

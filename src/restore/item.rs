@@ -3,6 +3,7 @@
 //! Every step here may be repeated: an item that is parked, or whose outcome was not kept before a crash, goes through all
 //! of them again.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -566,11 +567,35 @@ impl Run<'_> {
         wanted: Wanted,
         told: &mut Told,
     ) -> Result<State, Hold> {
+        if self.asks_first() {
+            let name = metadata::field(&wanted.item, "name").unwrap_or(subject.path.name);
+            match unless_passing(self.calls.get(&wanted.resource, subject.target, name).await)? {
+                Ok(Some(live)) => return self.found(subject, world, wanted, live, told).await,
+                Ok(None) => self.ask_first(false),
+                // the creation will say what is wrong
+                Err(_) => {}
+            }
+        }
         let body = objects::body(&wanted.item);
         match unless_passing(self.calls.create(&wanted.resource, subject.target, body).await)? {
             Ok(created) => self.created(subject, &wanted, created, told).await,
-            Err(error) => self.not_created(subject, world, wanted, error, told).await,
+            Err(error) => {
+                if error.is_already_exists() {
+                    self.ask_first(true);
+                }
+                self.not_created(subject, world, wanted, error, told).await
+            }
         }
+    }
+
+    /// Whether to look for an object before it is created. To read one costs the API server a fraction of refusing to create
+    /// it, so where one object was there already it is worth asking for the next ones, until one is not.
+    fn asks_first(&self) -> bool {
+        self.asks_first.load(Ordering::Relaxed)
+    }
+
+    fn ask_first(&self, ask: bool) {
+        self.asks_first.store(ask, Ordering::Relaxed);
     }
 
     /// An object of that name may be there, also if the server says something else: a service that has its ports already,
@@ -600,9 +625,7 @@ impl Run<'_> {
             Err(_) => None,
         };
         match live {
-            Some(live) if metadata::is_deleting(&live) => Err(Hold::Deletion),
-            Some(live) if self.is_ours(subject, &live) => self.created(subject, &wanted, live, told).await,
-            Some(live) => self.existing(subject, world, &wanted, live, told).await,
+            Some(live) => self.found(subject, world, wanted, live, told).await,
             // gone between the two calls
             None if error.is_already_exists() => Err(Hold::Error(Passing::Conflict, error.message)),
             None => {
@@ -613,6 +636,24 @@ impl Run<'_> {
                 Ok(State::Failed)
             }
         }
+    }
+
+    /// The object is in the cluster.
+    async fn found(
+        &self,
+        subject: &Subject<'_>,
+        world: &World,
+        wanted: Wanted,
+        live: Value,
+        told: &mut Told,
+    ) -> Result<State, Hold> {
+        if metadata::is_deleting(&live) {
+            return Err(Hold::Deletion);
+        }
+        if self.is_ours(subject, &live) {
+            return self.created(subject, &wanted, live, told).await;
+        }
+        self.existing(subject, world, &wanted, live, told).await
     }
 
     /// Whether an earlier try of this restore made the object.

@@ -71,6 +71,30 @@ impl Report {
     }
 }
 
+/// The lines with which a restore's log ends: each message of the results and what it is about, errors first (spec
+/// restore 4, step 12). As many as the results hold, which are bounded.
+pub fn recap(results: &Results) -> Vec<(Severity, String)> {
+    let mut lines = Vec::new();
+    for (severity, word, set) in [
+        (Severity::Error, "error", &results.errors),
+        (Severity::Warning, "warning", &results.warnings),
+    ] {
+        let mut add = |subject: &str, texts: &[String]| {
+            lines.extend(
+                texts
+                    .iter()
+                    .map(|text| (severity, format!("{subject} restore {word}: {text}"))),
+            );
+        };
+        add("Velero", &set.velero);
+        add("Cluster resource", &set.cluster);
+        for (namespace, texts) in &set.namespaces {
+            add(&format!("Namespace {namespace}, resource"), texts);
+        }
+    }
+    lines
+}
+
 struct Writer<'a> {
     report: Report,
     kinds: Kinds<'a>,
@@ -292,5 +316,24 @@ mod tests {
         );
         assert_eq!(report.messages, Count { errors: 2, warnings: 1 });
         assert_eq!(report.progress.restored, 3);
+    }
+
+    #[test]
+    fn the_recap_says_what_each_message_is_about() {
+        let mut results = Results::default();
+        results.warnings.add(Some("a"), "differs");
+        results.errors.add(Some("a"), "refused");
+        results.errors.add(Some(""), "odd");
+        results.errors.add(None, "velero's");
+        let lines: Vec<String> = recap(&results).into_iter().map(|(_, line)| line).collect();
+        assert_eq!(
+            lines,
+            [
+                "Velero restore error: velero's",
+                "Cluster resource restore error: odd",
+                "Namespace a, resource restore error: refused",
+                "Namespace a, resource restore warning: differs",
+            ]
+        );
     }
 }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use kube::runtime::events::EventType;
 
-use super::object::{Kind, ObjectRef, path_of};
+use super::object::{Kind, ObjectRef, Uid, path_of};
 use super::reconciler::Class;
 use crate::telemetry::metrics::IntCounter;
 
@@ -114,8 +114,26 @@ impl Reporter {
 
     /// Publishes an event about this object. Returns at once.
     pub fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
+        self.publish_about(object.object_ref(&()), notice);
+    }
+
+    /// Publishes an event about an object that nobody can read, and that no status can be written to.
+    pub(crate) fn unreadable<K: Kind>(&self, key: &ObjectRef<K>, uid: &Uid, error: &str) {
+        let about = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(key.name.clone()),
+            namespace: key.namespace.clone(),
+            uid: Some(uid.to_string()),
+            ..ObjectReference::default()
+        };
+        let note = format!("it cannot be read and is left alone: {error}; check it against the kind's schema");
+        self.publish_about(about, Notice::warning("Unreadable", "Reconcile", note));
+    }
+
+    fn publish_about(&self, about: ObjectReference, notice: Notice) {
         // A closed queue means that nobody publishes: so it was wanted, or we are stopping.
-        if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), object.object_ref(&())))
+        if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), about))
             && let Some(dropped) = &self.dropped
         {
             dropped.inc();
@@ -218,6 +236,19 @@ mod tests {
             reporter.publish(&ConfigMap::default(), Notice::normal("Seen", "Look", "again"));
         }
         assert!(registry.text().unwrap().contains("controller_events_dropped_total 2"));
+    }
+
+    #[test]
+    fn an_object_that_nobody_can_read_gets_an_event_by_its_identity() {
+        let (reporter, mut publisher, _) = reporter();
+        let key = ObjectRef::<ConfigMap>::new("odd").within("shop");
+        reporter.unreadable(&key, &Uid::from("u-1"), "invalid type: string, expected u32");
+        let (event, about) = publisher.events.try_recv().unwrap();
+        assert_eq!(
+            (about.kind.as_deref(), about.uid.as_deref()),
+            (Some("ConfigMap"), Some("u-1"))
+        );
+        assert!(event.note.unwrap().contains("expected u32"));
     }
 
     #[test]

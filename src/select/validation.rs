@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::backup::TypeLists;
+use super::glob::Glob;
 use super::includes::EVERYTHING;
-use super::labels::is_dns_label;
+use super::labels::{Selector, is_dns_label};
+use crate::api::LabelSelector;
 
 /// Messages about the resource lists of a backup, rows 8 and 9 of spec api 7.1.
 pub fn backup_resources(lists: TypeLists<'_>) -> Vec<String> {
@@ -19,15 +21,21 @@ pub fn backup_resources(lists: TypeLists<'_>) -> Vec<String> {
         );
     }
     if lists.is_old_style() {
-        let errors = plain_lists(lists.included, lists.excluded);
+        let mut errors = plain_lists(lists.included, lists.excluded);
+        errors.extend(patterns(lists.included, lists.excluded));
         messages.extend(prefixed("Invalid included/excluded resource lists", errors));
     } else {
-        let errors = scoped_lists(lists.included_cluster_scoped, lists.excluded_cluster_scoped);
+        let mut errors = scoped_lists(lists.included_cluster_scoped, lists.excluded_cluster_scoped);
+        errors.extend(patterns(lists.included_cluster_scoped, lists.excluded_cluster_scoped));
         messages.extend(prefixed(
             "Invalid cluster-scoped included/excluded resource lists",
             errors,
         ));
-        let errors = scoped_lists(lists.included_namespace_scoped, lists.excluded_namespace_scoped);
+        let mut errors = scoped_lists(lists.included_namespace_scoped, lists.excluded_namespace_scoped);
+        errors.extend(patterns(
+            lists.included_namespace_scoped,
+            lists.excluded_namespace_scoped,
+        ));
         messages.extend(prefixed(
             "Invalid namespace-scoped included/excluded resource lists",
             errors,
@@ -63,15 +71,36 @@ pub fn selectors(one: bool, any: bool, kind: &str) -> Option<String> {
 
 /// Messages about the lists of a restore, row 2 of spec api 7.2. Each pair: includes, excludes.
 pub fn restore_lists(resources: (&[String], &[String]), namespaces: (&[String], &[String])) -> Vec<String> {
-    let resources = prefixed(
-        "Invalid included/excluded resource lists",
-        plain_lists(resources.0, resources.1),
-    );
-    let namespaces = prefixed(
-        "Invalid included/excluded namespace lists",
-        plain_lists(namespaces.0, namespaces.1),
-    );
+    let errors = |(includes, excludes): (&[String], &[String])| {
+        let mut errors = plain_lists(includes, excludes);
+        errors.extend(patterns(includes, excludes));
+        errors
+    };
+    let resources = prefixed("Invalid included/excluded resource lists", errors(resources));
+    let namespaces = prefixed("Invalid included/excluded namespace lists", errors(namespaces));
     resources.chain(namespaces).collect()
+}
+
+/// Messages about label selectors that the API would refuse; upstream finds out when it is at work.
+pub fn label_selectors(one: Option<&LabelSelector>, any: &[LabelSelector]) -> Vec<String> {
+    let one = one.map(|selector| ("labelSelector".to_owned(), selector));
+    let any = any
+        .iter()
+        .enumerate()
+        .map(|(at, selector)| (format!("orLabelSelectors[{at}]"), selector));
+    one.into_iter()
+        .chain(any)
+        .filter_map(|(field, selector)| {
+            let error = Selector::new(&selector.into()).err()?;
+            Some(format!("invalid spec.{field}: {error}"))
+        })
+        .collect()
+}
+
+/// Entries that look like patterns and are none. One among the excludes would let in what it was to keep out.
+fn patterns<'a>(includes: &'a [String], excludes: &'a [String]) -> impl Iterator<Item = String> + use<'a> {
+    let all = includes.iter().chain(excludes);
+    all.filter_map(|entry| Glob::new(entry).err().map(|error| error.to_string()))
 }
 
 /// Rules for the lists of old filters, namespaces and restores.
@@ -332,6 +361,55 @@ mod tests {
             [
                 "Invalid included/excluded resource lists: excludes list cannot contain an item in the includes list: x",
                 "Invalid included/excluded namespace lists: excludes list cannot contain an item in the includes list: x",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_refused_wherever_it_stands() {
+        let (broken, none) = (owned(&["secr[ets"]), owned(&[]));
+        let text = "secr[ets` is no pattern: a bracket is not closed";
+        let old = TypeLists {
+            excluded: &broken,
+            ..TypeLists::default()
+        };
+        let cluster = TypeLists {
+            included_cluster_scoped: &broken,
+            ..TypeLists::default()
+        };
+        let namespaced = TypeLists {
+            excluded_namespace_scoped: &broken,
+            ..TypeLists::default()
+        };
+        for messages in [
+            backup_resources(old),
+            backup_resources(cluster),
+            backup_resources(namespaced),
+            restore_lists((&none, &broken), (&none, &none)),
+            restore_lists((&none, &none), (&broken, &none)),
+        ] {
+            assert!(messages.len() == 1 && messages[0].ends_with(text), "{messages:?}");
+        }
+    }
+
+    #[test]
+    fn a_selector_that_the_api_would_refuse_is_named_by_its_field() {
+        let selector = |operator: &str, values: &[&str]| LabelSelector {
+            match_expressions: vec![crate::api::LabelSelectorRequirement {
+                key: "app".to_owned(),
+                operator: operator.to_owned(),
+                values: owned(values),
+            }],
+            ..LabelSelector::default()
+        };
+        let good = selector("In", &["a"]);
+        assert_eq!(label_selectors(Some(&good), &[good.clone()]), Vec::<String>::new());
+        let messages = label_selectors(Some(&selector("Near", &["a"])), &[good, selector("Exists", &["a"])]);
+        assert_eq!(
+            messages,
+            [
+                "invalid spec.labelSelector: \"Near\" is not a valid label selector operator",
+                "invalid spec.orLabelSelectors[1]: label selector key \"app\": operator Exists takes no values",
             ]
         );
     }

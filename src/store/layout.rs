@@ -15,6 +15,10 @@ pub const RESTORES: &str = "restores/";
 /// Which store this is (decision 23); filesystem only.
 pub const STORE_ID: &str = "metadata/store-id";
 
+/// Longest name of a backup or a restore: a part of a key has 255 bytes at most, and the longest thing around a name is
+/// `-csi-volumesnapshotcontents.json.gz`.
+pub const LONGEST_NAME: usize = 220;
+
 /// A file of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BackupFile {
@@ -162,6 +166,18 @@ mod tests {
         let csi = ["classes", "contents", "s"]
             .map(|kind| format!("backups/golden1/golden1-csi-volumesnapshot{kind}.json.gz"));
         assert_eq!(not_recorded, csi, "releases before 1.18 wrote these");
+    }
+
+    #[test]
+    fn every_file_of_the_longest_name_has_a_key_that_can_be_used() {
+        let name = "n".repeat(LONGEST_NAME);
+        let backup = BackupFile::ALL.iter().map(|file| file.key(&name));
+        let restore = RestoreFile::ALL.iter().map(|file| file.key(&name));
+        let parts = backup.chain(restore).flat_map(|key| {
+            assert_eq!(crate::store::key::check(&key), Ok(()), "{key}");
+            key.split('/').map(str::len).collect::<Vec<_>>()
+        });
+        assert_eq!(parts.max(), Some(255), "a longer name would do as well");
     }
 
     #[test]

@@ -14,11 +14,18 @@ const METADATA: [&str; 6] = [
 ];
 const LABELS: [&str; 2] = ["velero.io/backup-name", "velero.io/restore-name"];
 
+/// How the controller keeps in mind that it has bound a claim.
+const ANNOTATIONS: [&str; 2] = [
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+];
+
 /// What has to be equal before and after: the object without what is given anew each time, as if it were in `namespace`.
 pub fn lasting(object: &Value, namespace: &str) -> Value {
     let mut object = object.clone();
     without(&mut object, "/metadata", &METADATA);
     without(&mut object, "/metadata/labels", &LABELS);
+    without(&mut object, "/metadata/annotations", &ANNOTATIONS);
     without(&mut object, "", &["status"]);
     if !object["metadata"]["namespace"].is_null() {
         object["metadata"]["namespace"] = json!(namespace);

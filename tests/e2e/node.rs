@@ -64,9 +64,14 @@ fn launcher() -> PathBuf {
 
 impl Node {
     fn up() -> Self {
-        assert!(
-            cfg!(target_feature = "crt-static"),
-            "the image is made FROM scratch and the binary is not static: `make test` sets the flags for that"
+        let linked = if cfg!(target_feature = "crt-static") {
+            "statically"
+        } else {
+            "dynamically"
+        };
+        assert_eq!(
+            linked, "statically",
+            "the image is made FROM scratch and the binary needs libraries: `make test` sets the flags for that"
         );
         let directory = tempfile::Builder::new()
             .prefix("velero-e2e-")

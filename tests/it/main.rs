@@ -8,12 +8,13 @@
 )]
 
 mod backup_restore;
+mod bad_input;
+mod bad_input_archive;
+mod bad_input_bucket;
+mod bad_input_cluster;
+mod compat;
 mod disaster;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "it also serves the tests of bad input, which come from another branch; goes when they are here"
-)]
 mod harness;
 mod leadership;
+mod s3;
 mod survival;

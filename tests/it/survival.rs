@@ -16,6 +16,9 @@ const MANY: usize = 5000;
 const FEW: usize = 1200;
 const LIMIT: Duration = Duration::from_mins(5);
 
+/// How many kubectls fill a namespace.
+const WRITERS: usize = 8;
+
 /// What a backup leaves in the bucket.
 const FILES: [&str; 9] = [
     "b-itemoperations.json.gz",
@@ -38,16 +41,27 @@ fn is_long() -> bool {
 
 /// A namespace with so many ConfigMaps.
 pub fn fill(plane: &Plane, namespace: &str, objects: usize) {
-    let mut yaml = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
-    for number in 0..objects {
-        let _ = write!(
-            yaml,
-            "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: {namespace}}}\ndata: {{n: \"{number}\"}}\n"
-        );
-    }
-    plane
-        .kubectl_with(&["create", "-f", "-"], &yaml)
-        .unwrap_or_else(|error| panic!("create: {error}"));
+    plane.apply(&format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
+    ));
+    // One kubectl makes one object after another.
+    let share = objects.div_ceil(WRITERS);
+    std::thread::scope(|scope| {
+        for first in (0..objects).step_by(share) {
+            scope.spawn(move || {
+                let mut yaml = String::new();
+                for number in first..(first + share).min(objects) {
+                    let _ = write!(
+                        yaml,
+                        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: {namespace}}}\ndata: {{n: \"{number}\"}}\n"
+                    );
+                }
+                plane
+                    .kubectl_with(&["create", "-f", "-"], &yaml)
+                    .unwrap_or_else(|error| panic!("create: {error}"));
+            });
+        }
+    });
 }
 
 /// Waits, looking as often as can be, until there is a file whose path begins like this.

@@ -522,6 +522,39 @@ proptest! {
     }
 
     #[test]
+    fn a_mutilated_archive_ends_with_a_summary_or_a_reason_and_hands_out_no_more_than_it_holds(
+        wounds in proptest::collection::vec((any::<prop::sample::Index>(), 0..700usize, 0..4u8, any::<u8>()), 1..6),
+        zipped in any::<bool>(),
+        resealed in any::<bool>(),
+    ) {
+        let mut bytes = small();
+        if !zipped {
+            let mut tar = Vec::new();
+            MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut tar).unwrap();
+            bytes = tar;
+        }
+        for (at, length, kind, value) in wounds {
+            let start = at.index(bytes.len() + 1);
+            let end = (start + length).min(bytes.len());
+            match kind {
+                0 => drop(bytes.drain(start..end)),
+                1 => bytes[start..end].fill(value),
+                2 => bytes.splice(start..start, vec![value; length]).for_each(drop),
+                _ => {
+                    let twice = bytes[start..end].to_vec();
+                    bytes.splice(start..start, twice).for_each(drop);
+                }
+            }
+        }
+        let archive = if zipped || !resealed { bytes.clone() } else { zip(&bytes) };
+        let limits = Limits { total: 1 << 20, ..Limits::default() };
+        if let Ok((summary, seen)) = read_within(&archive, &limits) {
+            let handed_out: usize = seen.0.iter().map(|(_, content)| content.len()).sum();
+            prop_assert!(handed_out <= 1 << 20 && summary.members == seen.0.len() as u64);
+        }
+    }
+
+    #[test]
     fn a_damaged_header_makes_no_panic(at in 0..512usize, value in any::<u8>(), fix in any::<bool>()) {
         let mut entry = raw(b'0', b"resources/pods/cluster/a.json", b"{}");
         entry[at] = value;

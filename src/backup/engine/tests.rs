@@ -869,3 +869,46 @@ async fn more_items_than_fit_on_a_page_or_in_the_log_are_all_saved() {
         .count();
     assert!(pages > 1, "{pages}");
 }
+
+#[tokio::test]
+async fn what_a_list_brings_twice_is_saved_and_counted_once() {
+    let api = FakeApi::new();
+    api.insert_all((0..1_200).map(|i| config_map("default", &format!("m-{i:04}"), json!({}))));
+    api.insert_all((0..1_200).map(|i| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": format!("p-{i:04}")}})
+    }));
+    // The view expires, and the server has no newer one to go on in: both lists, the one put aside and the streamed
+    // one, begin again after a page was handed out.
+    for path in ["/api/v1/pods", "/api/v1/configmaps"] {
+        api.fault(Fault::new(1, 410, "Expired", move |seen| {
+            seen.path == path && seen.param("continue").is_some()
+        }));
+    }
+    let ran = backed_up(&api, BackupSpec::default()).await;
+    assert_eq!(ran.report.saved, 2_401);
+    assert_eq!(ran.progress.expected, 2_401, "no more was ever expected than there is");
+    assert_eq!(ran.log_text().matches("The list lost its place").count(), 2);
+    assert_eq!(ran.errors(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_discovered_and_snapshots_that_are_not_made_are_warned_of() {
+    let api = FakeApi::new();
+    let stale = json!({"version": "v1", "freshness": "Stale", "resources": []});
+    api.fault(Fault {
+        body: json!({
+            "kind": "APIGroupDiscoveryList",
+            "items": [{"metadata": {"name": "metrics.example.com"}, "versions": [stale]}],
+        }),
+        ..Fault::new(1, 200, "", |seen| seen.path == "/apis")
+    });
+    let spec = BackupSpec {
+        snapshot_volumes: Some(true),
+        ..BackupSpec::default()
+    };
+    let ran = backed_up(&api, spec).await;
+    let warnings = ran.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("metrics.example.com"), "{warnings:?}");
+    assert!(warnings[1].contains("snapshots of volumes"), "{warnings:?}");
+}

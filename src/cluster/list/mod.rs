@@ -75,6 +75,17 @@ pub enum ListError {
     },
 }
 
+impl ListError {
+    /// Whether the same list may be read later without anybody doing anything.
+    pub fn can_pass(&self) -> bool {
+        match self {
+            Self::Api(error) => pager::can_pass(error, true),
+            Self::Restarts { .. } => true,
+            Self::NotAList { .. } => false,
+        }
+    }
+}
+
 impl ListRequest {
     /// All objects of a type.
     pub fn all(resource: Resource) -> Self {

@@ -336,7 +336,7 @@ fn broken(attempt: &str, why: &str) -> ApiError {
 }
 
 /// Whether it may help to try again. `continued`: whether it was about a page after the first, whose token can expire.
-fn can_pass(error: &ApiError, continued: bool) -> bool {
+pub(super) fn can_pass(error: &ApiError, continued: bool) -> bool {
     match error.class {
         Class::Transport | Class::Timeout => true,
         Class::Answered => error.code == 429 || error.code >= 500 || (error.code == 410 && continued),

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation};
 use crate::api::{GoDuration, annotations, labels, names, time};
+use crate::backup::unsupported;
 use crate::hook;
 use crate::runtime::clock::later;
 use crate::select::backup::TypeLists;
 use crate::select::validation;
+use crate::store::layout;
 
 use super::super::ports::Settings;
 
@@ -51,7 +53,8 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     let settings = facts.settings;
     let spec = &mut backup.spec;
     let status = &mut backup.status;
-    let mut errors = durations(seen);
+    let mut errors = Vec::from_iter(name_error(seen));
+    errors.extend(durations(seen));
 
     status.version = 1;
     FORMAT_VERSION.clone_into(&mut status.format_version);
@@ -144,6 +147,11 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
                 .to_owned(),
         );
     }
+    errors.extend(validation::label_selectors(
+        spec.label_selector.as_ref(),
+        &spec.or_label_selectors,
+    ));
+    errors.extend(unsupported(&seen.spec));
 
     errors.extend(hook::check(&seen.spec.hooks));
 
@@ -165,7 +173,19 @@ fn default_duration(field: &mut GoDuration, default: std::time::Duration) {
     }
 }
 
-/// Durations nobody can read: upstream cannot even decode such an object; here it is a validation error.
+/// A name that the files in object storage, which begin with it, cannot have.
+fn name_error(backup: &Backup) -> Option<String> {
+    let length = backup.metadata.name.as_deref().unwrap_or_default().len();
+    (length > layout::LONGEST_NAME).then(|| {
+        format!(
+            "the backup's name has {length} characters, but its files in object storage can begin with {} at most; use a shorter name",
+            layout::LONGEST_NAME
+        )
+    })
+}
+
+/// Durations nobody can read (upstream cannot even decode such an object), and negative ones: with such a ttl a backup
+/// would have expired before it was made.
 fn durations(backup: &Backup) -> Vec<String> {
     [
         ("ttl", &backup.spec.ttl),
@@ -173,7 +193,11 @@ fn durations(backup: &Backup) -> Vec<String> {
         ("itemOperationTimeout", &backup.spec.item_operation_timeout),
     ]
     .into_iter()
-    .filter_map(|(field, duration)| duration.value().err().map(|e| format!("invalid spec.{field}: {e}")))
+    .filter_map(|(field, duration)| match duration.value() {
+        Err(error) => Some(format!("invalid spec.{field}: {error}")),
+        Ok(value) if value.is_negative() => Some(format!("invalid spec.{field}: {duration} is negative")),
+        Ok(_) => None,
+    })
     .collect()
 }
 
@@ -330,6 +354,48 @@ mod tests {
             "{:?}",
             backup.status.validation_errors
         );
+    }
+
+    #[test]
+    fn what_could_only_fail_later_or_be_ignored_is_refused_at_once() {
+        let rows: [(&str, fn(&mut Backup), &str); 5] = [
+            (
+                "negative",
+                |b| b.spec.ttl = GoDuration::from_secs(-3600),
+                "invalid spec.ttl: -1h0m0s is negative",
+            ),
+            (
+                "selector",
+                |b| {
+                    b.spec.or_label_selectors = vec![crate::api::LabelSelector {
+                        match_labels: [("app".to_owned(), "not a value".to_owned())].into(),
+                        ..Default::default()
+                    }];
+                },
+                "invalid spec.orLabelSelectors[0]: label selector key \"app\": \"not a value\" is not a valid label value",
+            ),
+            (
+                "pattern",
+                |b| b.spec.excluded_resources = vec!["secr[ets".to_owned()],
+                "`secr[ets` is no pattern: a bracket is not closed",
+            ),
+            (
+                "long name",
+                |b| b.metadata.name = Some("b".repeat(253)),
+                "has 253 characters, but its files in object storage can begin with 220 at most",
+            ),
+            (
+                "not there yet",
+                |b| b.spec.snapshot_move_data = Some(true),
+                "`spec.snapshotMoveData` must not be true",
+            ),
+        ];
+        for (case, change, text) in rows {
+            let backup = prepared(change);
+            assert_eq!(*backup.status.phase(), BackupPhase::FailedValidation, "{case}");
+            let errors = &backup.status.validation_errors;
+            assert!(errors.len() == 1 && errors[0].contains(text), "{case}: {errors:?}");
+        }
     }
 
     #[test]

@@ -12,10 +12,11 @@ use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{labels, time};
 use crate::runtime::operation::{Outcome, Seen, Start};
-use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, uid_of};
+use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::Ended as Counted;
 
 use super::super::artifact::serve::Running;
+use super::super::broken_off::BrokenOff;
 use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};
 use super::prepare::{Facts, prepare};
@@ -23,6 +24,9 @@ use super::run::{Ended, Job};
 
 /// How long to wait before a run that broke off is begun again.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// How long a backup waits for a store that is away. It holds a place that others may want for stores that are not.
+const PATIENCE: Duration = Duration::from_hours(1);
 
 /// The operations of backups.
 pub type BackupOperations = Operations<Backup, Ended, BackupProgress>;
@@ -56,6 +60,7 @@ pub struct Backups {
     locations: SharedWatch<BackupStorageLocation>,
     operations: BackupOperations,
     running: Running,
+    broken_off: BrokenOff,
 }
 
 impl Backups {
@@ -71,6 +76,7 @@ impl Backups {
             locations,
             operations,
             running,
+            broken_off: BrokenOff::default(),
         }
     }
 
@@ -118,7 +124,13 @@ impl Backups {
     async fn carry(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
         let uid = uid_of(&**seen);
         match self.operations.get(&uid) {
-            None => self.start(seen),
+            None => match self.broken_off.wait(&uid) {
+                Some(wait) => Ok(Next::In(wait)),
+                None => match self.start(seen) {
+                    Err(gone @ Error::LocationGone(_)) => self.away(seen, &gone.to_string()).await,
+                    started => started,
+                },
+            },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
             Some(Seen::Running {
                 progress: Some(progress),
@@ -138,11 +150,14 @@ impl Backups {
                     self.operations.acknowledge(&uid);
                     Ok(Next::Resync)
                 }
+                Outcome::Returned(Ended::StoreAway(reason)) => self.away(seen, reason).await,
                 Outcome::Returned(Ended::Again(reason)) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(reason.clone()))
                 }
                 Outcome::Panicked(message) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
                 }
@@ -173,6 +188,26 @@ impl Backups {
             Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
             Start::Closed => Ok(Next::In(AGAIN)),
         }
+    }
+
+    /// Its store cannot be used: it is begun again later, and failed when that has no use any more.
+    async fn away(&self, seen: &Backup, reason: &str) -> Result<Next, Error> {
+        let uid = uid_of(seen);
+        if self.broken_off.once_more(&uid) <= PATIENCE {
+            self.operations.acknowledge(&uid);
+            return Err(Error::BrokeOff(reason.to_owned()));
+        }
+        let given_up = BackupStatus {
+            phase: Some(BackupPhase::Failed),
+            failure_reason: format!("the object store was tried for an hour in vain: {reason}"),
+            completion_timestamp: Some(time(self.ports.clock.now())),
+            ..seen.status.clone()
+        };
+        if !self.record(seen, &given_up, 0).await? {
+            return Ok(Next::In(Duration::from_secs(1)));
+        }
+        self.operations.acknowledge(&uid);
+        Ok(Next::Resync)
     }
 
     /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
@@ -232,10 +267,15 @@ impl Reconciler for Backups {
             BackupPhase::InProgress => self.carry(&seen).await,
             _ => {
                 // Its end is recorded; an outcome that came later (from a write whose answer was lost) is of no more use.
+                self.broken_off.forget(&uid_of(&*seen));
                 self.operations.acknowledge(&uid_of(&*seen));
                 Ok(Next::Resync)
             }
         }
+    }
+
+    fn gone(&self, _key: &ObjectRef<Backup>, uid: &Uid) {
+        self.broken_off.forget(uid);
     }
 }
 
@@ -258,7 +298,7 @@ fn schedule_of(backup: &Backup) -> &str {
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
+pub(in super::super) fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
     let now = time(now);
     let phase = status.phase().to_string();
     let (validated, done) = match status.phase() {

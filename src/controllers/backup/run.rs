@@ -41,6 +41,8 @@ pub enum Ended {
     /// It was told to stop, or something that may pass kept it from its end: the object stays InProgress and is begun again
     /// (decision 15), here or by the next who leads.
     Again(String),
+    /// The same, because its store cannot be used now.
+    StoreAway(String),
 }
 
 /// Why a run did not reach its end.
@@ -92,15 +94,30 @@ impl Broken {
             Self::Record(_)
             | Self::Upload(UploadError::Record(_))
             | Self::Discovery(_)
-            | Self::LeftoversInTheWay { .. }
-            | Self::Engine(Fatal::Cancelled) => true,
-            Self::Engine(_)
-            | Self::Upload(UploadError::Scratch(_))
+            | Self::LeftoversInTheWay { .. } => true,
+            Self::Engine(fatal) => match fatal {
+                Fatal::Cancelled | Fatal::NoNamespaces => true,
+                Fatal::Namespaces(error) => error.can_pass(),
+                // What the upload says about its store.
+                Fatal::Sink(error) => error.downcast_ref().is_some_and(StoreError::is_transient),
+                Fatal::Selector(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
+            },
+            Self::Upload(UploadError::Scratch(_))
             | Self::Scratch(_)
             | Self::NameTaken { .. }
             | Self::NameHeld(_)
             | Self::NotAsWritten { .. } => false,
         }
+    }
+
+    fn is_about_the_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Location(LocationError::Store(_))
+                | Self::Store(_)
+                | Self::Upload(UploadError::Store(_))
+                | Self::Engine(Fatal::Sink(_))
+        )
     }
 }
 
@@ -149,7 +166,9 @@ impl Job {
         }
         match self.attempt(&log, &handle, &hooks).await {
             Ok(ended) => ended,
-            Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
+            Err(error) if handle.cancelled().is_cancelled() => Ended::Again(error.to_string()),
+            Err(error) if error.passes() && error.is_about_the_store() => Ended::StoreAway(error.to_string()),
+            Err(error) if error.passes() => Ended::Again(error.to_string()),
             Err(error) => self.failed(&log, &error, &hooks).await,
         }
     }
@@ -371,7 +390,6 @@ impl Job {
         uploads
             .put_file(store, &BackupFile::ResourceList.key(name), report.resource_list)
             .await?;
-        log.info(format!("Backed up a total of {} items", report.saved));
         let finished = log.finish()?;
         Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
     }
@@ -380,6 +398,8 @@ impl Job {
     async fn seal(&self, store: &Store, status: BackupStatus) -> Result<BackupStatus, Broken> {
         let mut sealed = (*self.backup).clone();
         sealed.status = status.clone();
+        // They follow from the phase, and are made anew where the backup is read.
+        sealed.status.conditions.clear();
         let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
         match store
             .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
@@ -421,8 +441,12 @@ impl Job {
         let mut uploads = Uploads::new(&self.ports, record);
         uploads.take_over(&store).await?;
         uploads.sweep(&store, &backup_dir(name)).await?;
-        // An archive that was finished but could not be followed by the rest is of no use to anybody.
-        store.delete(&BackupFile::Contents.key(name)).await?;
+        // What was finished but could not be followed by the rest is of no use to anybody. The claim stays until the end.
+        for file in BackupFile::ALL {
+            if file != BackupFile::Metadata {
+                store.delete(&file.key(name)).await?;
+            }
+        }
         store
             .put(&BackupFile::Results.key(name), json_gz::write(&results::of_log(log))?)
             .await?;

@@ -4,16 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Api;
+
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::runtime::operation::{Outcome, Seen, Start};
-use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, uid_of};
+use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::Ended as Counted;
 
 use super::super::artifact::serve::Running;
+use super::super::broken_off::BrokenOff;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};
@@ -35,6 +38,9 @@ pub enum Error {
     /// The run broke off.
     #[error("the restore broke off and will be begun again: {0}")]
     BrokeOff(String),
+    /// Its backup or the location of it could not be read.
+    #[error("reading the restore's backup failed: {0}; check that the API server is reachable")]
+    SourceNotRead(#[from] kube::Error),
     /// Its backup or the location of it is gone.
     #[error("{0}; create it again, or delete the restore")]
     SourceGone(String),
@@ -67,6 +73,7 @@ pub struct Restores {
     locations: SharedWatch<BackupStorageLocation>,
     operations: RestoreOperations,
     running: Running,
+    broken_off: BrokenOff,
 }
 
 impl Restores {
@@ -84,6 +91,7 @@ impl Restores {
             locations,
             operations,
             running,
+            broken_off: BrokenOff::default(),
         }
     }
 
@@ -107,16 +115,40 @@ impl Restores {
         Ok((backup, location))
     }
 
-    async fn validate(&self, seen: &Restore) -> Result<Next, Error> {
-        let facts = Facts {
-            now: self.ports.clock.now(),
-            settings: &self.ports.settings,
-            backups: &self.backups.list(),
-            locations: &self.locations.list(),
+    /// The backup of this name and where it lies, as the API server has them now.
+    async fn fresh_source(
+        &self,
+        backup: &str,
+    ) -> Result<(Option<Arc<Backup>>, Option<Arc<BackupStorageLocation>>), Error> {
+        let (client, namespace) = (self.ports.cluster.client(), &self.ports.namespace);
+        let backups: Api<Backup> = Api::namespaced(client.clone(), namespace);
+        let Some(backup) = backups.get_opt(backup).await? else {
+            return Ok((None, None));
         };
-        let mut wanted = validate(seen, &facts);
+        let locations: Api<BackupStorageLocation> = Api::namespaced(client.clone(), namespace);
+        let location = locations.get_opt(&backup.spec.storage_location).await?;
+        Ok((Some(Arc::new(backup)), location.map(Arc::new)))
+    }
+
+    async fn validate(&self, seen: &Restore) -> Result<Next, Error> {
+        let now = self.ports.clock.now();
+        let judge = |backups: &[Arc<Backup>], locations: &[Arc<BackupStorageLocation>]| {
+            let facts = Facts {
+                now,
+                settings: &self.ports.settings,
+                backups,
+                locations,
+            };
+            validate(seen, &facts)
+        };
+        let mut wanted = judge(&self.backups.list(), &self.locations.list());
+        if *wanted.status.phase() == RestorePhase::FailedValidation && !seen.spec.backup_name.is_empty() {
+            // This verdict is final, and a store may not know yet what the user has seen a moment ago.
+            let (backup, location) = self.fresh_source(&seen.spec.backup_name).await?;
+            wanted = judge(backup.as_slice(), location.as_slice());
+        }
         guard(&mut wanted);
-        conditions(&mut wanted.status, facts.now);
+        conditions(&mut wanted.status, now);
         if self.write(seen, &wanted).await? {
             let schedule = &wanted.spec.schedule_name;
             self.ports.metrics.restore_started(schedule);
@@ -130,7 +162,10 @@ impl Restores {
     async fn carry(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
         let uid = uid_of(&**seen);
         match self.operations.get(&uid) {
-            None => self.start(seen),
+            None => match self.broken_off.wait(&uid) {
+                Some(wait) => Ok(Next::In(wait)),
+                None => self.start(seen),
+            },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
             Some(Seen::Running {
                 progress: Some(progress),
@@ -150,10 +185,12 @@ impl Restores {
                     Ok(Next::Resync)
                 }
                 Outcome::Returned(Ended::Again(reason)) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(reason.clone()))
                 }
                 Outcome::Panicked(message) => {
+                    self.broken_off.once_more(&uid);
                     self.operations.acknowledge(&uid);
                     Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
                 }
@@ -254,6 +291,7 @@ impl Reconciler for Restores {
             RestorePhase::New => self.validate(&seen).await,
             RestorePhase::InProgress => self.carry(&seen).await,
             _ => {
+                self.broken_off.forget(&uid_of(&*seen));
                 self.operations.acknowledge(&uid_of(&*seen));
                 if !guarded(&seen) {
                     let mut wanted = (*seen).clone();
@@ -263,6 +301,10 @@ impl Reconciler for Restores {
                 Ok(Next::Resync)
             }
         }
+    }
+
+    fn gone(&self, _key: &ObjectRef<Restore>, uid: &Uid) {
+        self.broken_off.forget(uid);
     }
 }
 
@@ -318,4 +360,37 @@ fn conditions(status: &mut RestoreStatus, now: jiff::Timestamp) {
         &now,
     );
     condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controllers::testing::world::{Process, World};
+    use crate::runtime::lease::death::Dies;
+
+    #[tokio::test]
+    async fn a_backup_that_the_store_has_not_seen_yet_is_no_reason_to_refuse_its_restore() {
+        let world = World::new();
+        world.api.insert(json!({
+            "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": "nightly", "namespace": "velero"},
+            "spec": {"storageLocation": "default"}, "status": {"phase": "Completed"},
+        }));
+        let process = Process::start(&world, Dies::Never).await;
+        let restores = Restores::new(
+            Arc::clone(&process.ports),
+            SharedWatch::fixed([]),
+            SharedWatch::fixed([]),
+            RestoreOperations::new(),
+            Running::default(),
+        );
+        for (backup, phase) in [("nightly", "InProgress"), ("weekly", "FailedValidation")] {
+            world.ask("Restore", backup, json!({"backupName": backup}));
+            let seen: Restore = serde_json::from_value(world.object("Restore", backup)).unwrap();
+            restores.reconcile(Arc::new(seen)).await.unwrap();
+            assert_eq!(world.phase("Restore", backup), phase);
+        }
+        process.kill().await;
+    }
 }

@@ -14,9 +14,9 @@ use crate::archive::reader::Limits;
 use crate::archive::spool::Options as SpoolOptions;
 use crate::restore::actions;
 use crate::restore::engine::{self, Deps, Fatal};
-use crate::restore::ledger::Ledger;
+use crate::restore::ledger::{Ledger, Severity};
 use crate::restore::progress::Progress;
-use crate::restore::report::Report;
+use crate::restore::report::{Report, recap};
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
 use crate::store::layout::{self, BackupFile, RestoreFile};
@@ -268,6 +268,12 @@ impl Job {
             (RestoreFile::VolumeInfo, json_gz::write(&empty)?),
         ] {
             store.put(&file.key(name), content).await?;
+        }
+        for (severity, line) in recap(&report.results) {
+            match severity {
+                Severity::Error => log.error(line),
+                Severity::Warning => log.warn(line),
+            }
         }
         log.info("restore completed");
         Ok(uploads

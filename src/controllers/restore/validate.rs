@@ -8,6 +8,7 @@ use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, Restor
 use crate::api::{GoDuration, labels, time};
 use crate::restore::request::unsupported;
 use crate::select::validation;
+use crate::store::layout;
 
 use super::super::ports::Settings;
 
@@ -41,7 +42,7 @@ pub struct Facts<'a> {
 /// validation would refuse.
 pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
     let mut restore = seen.clone();
-    let mut errors = Vec::new();
+    let mut errors = Vec::from_iter(name_error(seen));
     let spec = &mut restore.spec;
 
     for kind in NON_RESTORABLE {
@@ -65,6 +66,10 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
                 .to_owned(),
         );
     }
+    errors.extend(validation::label_selectors(
+        spec.label_selector.as_ref(),
+        &spec.or_label_selectors,
+    ));
     if let Err(error) = spec.item_operation_timeout.value() {
         errors.push(format!("invalid spec.itemOperationTimeout: {error}"));
     }
@@ -92,6 +97,17 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
         status.validation_errors = errors;
     }
     restore
+}
+
+/// A name that the files in object storage, which hold it, cannot have.
+fn name_error(restore: &Restore) -> Option<String> {
+    let length = restore.metadata.name.as_deref().unwrap_or_default().len();
+    (length > layout::LONGEST_NAME).then(|| {
+        format!(
+            "the restore's name has {length} characters, but those of its files in object storage have room for {}; use a shorter name",
+            layout::LONGEST_NAME
+        )
+    })
 }
 
 /// A mapping that cannot be carried out.
@@ -169,6 +185,14 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
                 "Error retrieving backup: backup {name} is FailedValidation: it saved nothing"
             )]);
         }
+        // Upstream tries; here nothing of a backup that failed is kept.
+        BackupPhase::Failed => {
+            let reason = &backup.status.failure_reason;
+            return Err(vec![format!(
+                "Error retrieving backup: backup {name} is Failed: {}; restore another one",
+                if reason.is_empty() { "it has no archive" } else { reason }
+            )]);
+        }
         _ => {}
     }
     if !location.is_available() {
@@ -234,6 +258,7 @@ mod tests {
             backup("new", "Completed", Some("daily"), 3),
             backup("running", "InProgress", None, 4),
             backup("going", "Deleting", None, 4),
+            backup("failed", "Failed", None, 4),
         ];
         let locations = [available("default")];
         let settings = settings();
@@ -273,7 +298,39 @@ mod tests {
     #[test]
     fn what_cannot_be_restored_is_refused_with_its_reason() {
         type Row = (&'static str, fn(&mut Restore), &'static str);
-        let rows: [Row; 9] = [
+        let rows: [Row; 13] = [
+            (
+                "failed",
+                |r| "failed".clone_into(&mut r.spec.backup_name),
+                "backup failed is Failed: it has no archive; restore another one",
+            ),
+            (
+                "selector",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    r.spec.label_selector = Some(crate::api::LabelSelector {
+                        match_labels: [("not a key".to_owned(), String::new())].into(),
+                        ..Default::default()
+                    });
+                },
+                "invalid spec.labelSelector: label selector key \"not a key\" is not a valid label key",
+            ),
+            (
+                "pattern",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    r.spec.excluded_namespaces = vec!["shop[".to_owned()];
+                },
+                "Invalid included/excluded namespace lists: `shop[` is no pattern",
+            ),
+            (
+                "long name",
+                |r| {
+                    "good".clone_into(&mut r.spec.backup_name);
+                    r.metadata.name = Some("r".repeat(221));
+                },
+                "has 221 characters",
+            ),
             ("no source", |_| (), "Either a backup or schedule"),
             (
                 "both",

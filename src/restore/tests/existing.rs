@@ -1,5 +1,7 @@
 //! Objects that are in the cluster already.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::scene::{Scene, config, object, texts};
@@ -132,4 +134,30 @@ async fn a_port_that_is_taken_by_the_service_itself_means_that_it_exists() {
     let report = scene.run().await;
     assert_eq!(texts(&report.results.errors), "{}");
     assert_eq!(report.resources.0["v1/Service"], ["default/web(skipped)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_objects_are_there_already_the_next_ones_are_read_before_they_are_sent() {
+    let names: Vec<String> = (0..400).map(|at| format!("settings-{at:03}")).collect();
+    let archived: Vec<_> = names.iter().map(|name| config("default", name)).collect();
+    let scene = Scene::of(&archived).delayed(|_, _| Duration::from_millis(5));
+    let (there, missing) = names.split_at(300);
+    for name in there {
+        scene.api.insert(config("default", name).1);
+    }
+    let report = scene.run().await;
+    assert_eq!(report.objects.skipped, 300);
+    assert_eq!(report.objects.created, 100);
+    assert_eq!(scene.created().len(), missing.len());
+    let refused = scene
+        .trips
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|trip| trip.code == 409)
+        .count();
+    assert!(
+        (1..=150).contains(&refused),
+        "only those under way at the first answer: {refused}"
+    );
 }

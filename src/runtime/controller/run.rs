@@ -144,6 +144,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 // It is there, and nothing can be said about it: whatever it was doing goes on.
                 Found::Unreadable(unreadable) => {
                     self.gone_unless(&key, Some(&unreadable.uid));
+                    self.reporter.unreadable(&key, &unreadable.uid, &unreadable.error);
                     self.queue.finished(&key, None, now);
                 }
                 Found::Nothing => {

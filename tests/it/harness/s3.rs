@@ -63,6 +63,25 @@ impl S3 {
         )
     }
 
+    /// Where the keys of a bucket are plain files.
+    pub fn bucket(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
+    /// The location `default` below a prefix of a bucket, and the secret it needs, as YAML.
+    pub fn location(&self, namespace: &str, bucket: &str, prefix: &str) -> String {
+        let credentials = self.credentials("default").replace('\n', "\n    ");
+        let endpoint = &self.endpoint;
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: s3, namespace: {namespace}}}\nstringData:\n  \
+             cloud: |\n    {credentials}\n---\n\
+             apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
+             spec:\n  provider: aws\n  default: true\n  credential: {{name: s3, key: cloud}}\n  \
+             objectStorage: {{bucket: {bucket}, prefix: {prefix}}}\n  \
+             config: {{region: us-east-1, s3ForcePathStyle: \"true\", s3Url: \"{endpoint}\"}}\n",
+        )
+    }
+
     /// The objects below a prefix of the bucket `velero`, by their keys after it.
     pub fn objects(&self, prefix: &str) -> Vec<String> {
         let directory = self.data.join("velero").join(prefix);

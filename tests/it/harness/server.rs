@@ -30,6 +30,8 @@ pub struct Server<'a> {
     identity: String,
     /// Where it serves artifacts.
     artifacts: String,
+    /// Where its page of metrics is.
+    pub metrics: String,
     starts: u32,
     /// Removed with it, unless another installation reads the same bucket.
     owned: Option<tempfile::TempDir>,
@@ -62,13 +64,20 @@ impl<'a> Server<'a> {
     }
 
     fn on_bucket_with(plane: &'a Plane, namespace: &str, directory: &Path, flags: &[&str]) -> Self {
+        let location = format!(
+            "apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
+             spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
+            directory.join("store").display()
+        );
+        Self::at(plane, namespace, directory, &location, flags)
+    }
+
+    /// The same at the location `default` of this YAML.
+    pub fn at(plane: &'a Plane, namespace: &str, directory: &Path, location: &str, flags: &[&str]) -> Self {
         let mut server = Self::stopped(plane, namespace, directory);
         server.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         server.plane.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
-             apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {{name: default, namespace: {namespace}}}\n\
-             spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
-            directory.join("store").display()
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n{location}"
         ));
         server.begin();
         server.until_available("default");
@@ -86,6 +95,7 @@ impl<'a> Server<'a> {
             flags: Vec::new(),
             identity: namespace.to_owned(),
             artifacts: String::new(),
+            metrics: String::new(),
             starts: 0,
             owned: None,
         }
@@ -95,6 +105,7 @@ impl<'a> Server<'a> {
     pub fn begin(&mut self) {
         self.starts += 1;
         self.artifacts = free_address();
+        self.metrics = free_address();
         let log = File::create(self.log_path()).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_velero"))
             .arg("server")
@@ -105,7 +116,7 @@ impl<'a> Server<'a> {
             .args(["--identity", &self.identity])
             .args([
                 "--metrics-address",
-                &free_address(),
+                &self.metrics,
                 "--artifact-address",
                 &self.artifacts,
             ])
@@ -180,6 +191,13 @@ impl<'a> Server<'a> {
         self.directory.join("store/velero")
     }
 
+    /// A gzipped file of the bucket, as text.
+    #[track_caller]
+    pub fn unpacked(&self, key: &str) -> String {
+        let file = File::open(self.bucket().join(key)).unwrap_or_else(|error| panic!("{key}: {error}"));
+        std::io::read_to_string(flate2::read::MultiGzDecoder::new(file)).expect("it is gzipped text")
+    }
+
     /// Runs the command line as a user would; what it printed, or the test fails with what it said.
     #[track_caller]
     pub fn velero(&self, arguments: &[&str]) -> String {
@@ -194,17 +212,23 @@ impl<'a> Server<'a> {
 
     /// Runs the command line; whether it succeeded, its output and what it complained of.
     pub fn try_velero(&self, arguments: &[&str]) -> (bool, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+        let output = self.command(arguments).output().expect("the command runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// The command line as a user would call it, on a machine whose clock shows UTC.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_velero"));
+        command
             .args(arguments)
             .arg("--kubeconfig")
             .arg(self.plane.kubeconfig())
             .args(["--namespace", &self.namespace])
             .env("HOME", &self.directory)
-            .stdin(Stdio::null())
-            .output()
-            .expect("the command runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.success(), text(&output.stdout), text(&output.stderr))
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        command
     }
 
     /// An object of Velero's.

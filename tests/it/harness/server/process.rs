@@ -21,6 +21,7 @@ impl<'a> Server<'a> {
             flags: Vec::new(),
             identity: format!("{}-standby", self.namespace),
             artifacts: String::new(),
+            metrics: String::new(),
             starts: 0,
             owned: None,
         };

@@ -1,0 +1,134 @@
+//! `velero server` as a process of its own, and what can be seen of it from outside.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::plane::Plane;
+
+/// The namespace Velero lives in.
+pub const NAMESPACE: &str = "velero";
+
+/// A server that has not become ready by then will not.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running server; killed when it is dropped.
+pub struct Server {
+    child: Child,
+    log: PathBuf,
+    /// From the start of the process until it said that it is ready.
+    pub ready_after: Duration,
+}
+
+impl Server {
+    /// Makes a Velero installation in this cluster whose bucket lies below `directory`, and starts its server.
+    pub fn start(plane: &Plane, program: &Path, directory: &Path, name: &str) -> Self {
+        let (scratch, log) = (directory.join(name), directory.join(format!("{name}.log")));
+        let store = directory.join("store");
+        fs::create_dir_all(&scratch).expect("a scratch directory");
+        fs::create_dir_all(store.join("velero")).expect("a bucket");
+        plane.apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n---\n\
+             apiVersion: velero.io/v1\nkind: BackupStorageLocation\n\
+             metadata: {{name: default, namespace: {NAMESPACE}}}\n\
+             spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
+            store.display()
+        ));
+        let (metrics, artifacts) = (free_address(), free_address());
+        let output = File::create(&log).expect("a log file");
+        let start = Instant::now();
+        let child = Command::new(program)
+            .arg("server")
+            .arg("--kubeconfig")
+            .arg(plane.kubeconfig())
+            .args(["--namespace", NAMESPACE])
+            .args(["--metrics-address", &metrics.to_string()])
+            .args(["--artifact-address", &artifacts.to_string()])
+            .arg("--scratch-dir")
+            .arg(&scratch)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a handle"))
+            .stderr(output)
+            .spawn()
+            .expect("the server starts");
+        let mut server = Self {
+            child,
+            log,
+            ready_after: Duration::ZERO,
+        };
+        while !is_ready(metrics) {
+            assert!(
+                start.elapsed() < PATIENCE && server.child.try_wait().is_ok_and(|ended| ended.is_none()),
+                "the server did not become ready:\n{}",
+                server.last_words()
+            );
+            sleep(Duration::from_millis(5));
+        }
+        server.ready_after = start.elapsed();
+        plane.kubectl(&[
+            "wait",
+            "backupstoragelocation/default",
+            "--for=jsonpath={.status.phase}=Available",
+            "--timeout=60s",
+            "--namespace",
+            NAMESPACE,
+        ]);
+        server
+    }
+
+    /// The most memory it has ever had, in MiB.
+    pub fn peak_memory(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        kib.expect("a number of kB") / 1024.0
+    }
+
+    /// The processor time it has used, in seconds.
+    pub fn processor_time(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its stat");
+        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+        let ticks: f64 = fields.split_whitespace().skip(11).take(2).map(number).sum();
+        // Linux shows hundredths of a second whatever the kernel counts in.
+        ticks / 100.0
+    }
+
+    /// The end of its log.
+    pub fn last_words(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().expect("a number")
+}
+
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut connection = TcpStream::connect(address)?;
+        connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer.starts_with("HTTP/1.1 200"))
+    };
+    ask().unwrap_or(false)
+}
+
+/// An address that nobody listens on just now.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address")
+}

@@ -1,0 +1,191 @@
+//! Command lines that are wrong, as users meet them: what is said where, and with which exit code. No cluster is asked.
+
+use std::process::{Command, Stdio};
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn velero(line: &str) -> Said {
+    let home = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+        .args(words(line))
+        .env("HOME", home.path())
+        .env("KUBECONFIG", home.path().join("nowhere"))
+        .env_remove("VELERO_NAMESPACE")
+        .stdin(Stdio::null())
+        .output()
+        .expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        code: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
+}
+
+/// The words of a line; `_` stands for a blank in one.
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(|word| word.replace('_', " ")).collect()
+}
+
+#[test]
+fn a_group_without_a_command_shows_its_help() {
+    for (line, usage) in [
+        ("", "velero [OPTIONS] [COMMAND]"),
+        ("backup", "velero backup"),
+        ("backup nope", "velero backup"),
+        ("client config", "velero client config"),
+        ("backup create --help", "velero backup create [OPTIONS] [NAME]"),
+        ("-h", "velero [OPTIONS] [COMMAND]"),
+    ] {
+        let Said { code, out, err } = velero(line);
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{line}");
+        assert!(out.contains(&format!("Usage: {usage}")), "{line}: {out}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_twice_as_the_go_release_does_it() {
+    for (line, want) in [
+        ("nope", "unknown command \"nope\" for \"velero\""),
+        ("backup create x --nope", "unknown flag: --nope"),
+        ("backup get -x", "unknown shorthand flag: -x"),
+        ("backup create x --ttl", "flag needs an argument: --ttl"),
+        (
+            "backup create x --ttl 3d",
+            "invalid argument \"3d\" for \"--ttl\" flag: time: unknown unit \"d\" in duration \"3d\"",
+        ),
+        (
+            "backup create x --ttl soon",
+            "invalid argument \"soon\" for \"--ttl\" flag: time: invalid duration \"soon\"",
+        ),
+        (
+            "backup create x --ttl 5",
+            "invalid argument \"5\" for \"--ttl\" flag: time: missing unit in duration \"5\"",
+        ),
+        (
+            "backup get -l a_in_x",
+            "invalid argument \"a in x\" for \"--selector\" flag: unable to parse requirement: ",
+        ),
+        (
+            "backup create x --wait=yes",
+            "invalid argument \"yes\" for \"--wait\" flag: strconv.ParseBool: parsing \"yes\": invalid syntax",
+        ),
+        (
+            "backup create x --snapshot-volumes false",
+            "accepts no further arg(s), received \"false\"; the value of a switch is given with `=`",
+        ),
+        ("backup logs", "accepts 1 arg(s), received 0: <NAME> is missing"),
+        (
+            "backup-location create",
+            "accepts 1 arg(s), received 0: <NAME> is missing",
+        ),
+        (
+            "restore create --from-backup b --namespace-mappings shop",
+            "invalid argument \"shop\" for \"--namespace-mappings\" flag: error parsing \"shop\"",
+        ),
+    ] {
+        let Said { code, out, err } = velero(line);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{line}: {err}");
+        let mut lines = err.lines();
+        let first = lines.next().unwrap_or_default();
+        assert!(first.starts_with(&format!("Error: {want}")), "{line}: {err}");
+        let last = lines.next_back().unwrap_or_default();
+        assert_eq!(
+            last,
+            first.replacen("Error: ", "An error occurred: ", 1),
+            "{line}: {err}"
+        );
+    }
+}
+
+#[test]
+fn what_a_command_cannot_accept_is_told_once_before_a_cluster_is_asked() {
+    for (line, want) in [
+        (
+            "backup create",
+            "a backup name is required, unless you are creating based on a schedule",
+        ),
+        (
+            "backup create --from-schedule=",
+            "flag must have a non-empty value: --from-schedule",
+        ),
+        (
+            "backup create x -l a=b --or-selector c=d",
+            "either a 'selector' or an 'or-selector' can be specified, but not both",
+        ),
+        (
+            "restore create",
+            "either a backup or schedule must be specified, but not both",
+        ),
+        (
+            "restore create --from-backup b --from-schedule s",
+            "either a backup or schedule must be specified, but not both",
+        ),
+        (
+            "restore create --from-backup b --existing-resource-policy recreate",
+            "existing-resource-policy has invalid value, it accepts only none, update as value",
+        ),
+        (
+            "restore create --from-backup b --parallel-files-download -1",
+            "parallel-files-download cannot be negative",
+        ),
+        (
+            "backup get -o xml",
+            "invalid output format \"xml\" - valid values are 'table', 'json', and 'yaml'",
+        ),
+        (
+            "backup describe -o yaml",
+            "invalid output format 'yaml'. valid value are 'plaintext, json'",
+        ),
+        (
+            "backup get",
+            "error finding Kubernetes API server config in --kubeconfig, $KUBECONFIG, or in-cluster configuration: ",
+        ),
+    ] {
+        let Said { code, out, err } = velero(line);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{line}: {err}");
+        assert!(err.starts_with(&format!("An error occurred: {want}")), "{line}: {err}");
+        assert_eq!(err.lines().count(), 1, "{line}: {err}");
+    }
+}
+
+#[test]
+fn an_api_server_that_is_not_there_is_told_in_seconds() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let kubeconfig = directory.path().join("kubeconfig");
+    // Port 9 discards, where it is open at all.
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n\
+                clusters: [{name: c, cluster: {server: \"http://127.0.0.1:9\"}}]\nusers: [{name: u, user: {}}]\n";
+    std::fs::write(&kubeconfig, text).expect("a file");
+    let start = std::time::Instant::now();
+    let said = velero(&format!("backup get --kubeconfig {}", kubeconfig.display()));
+    assert!(
+        start.elapsed() < std::time::Duration::from_secs(30),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert!(
+        said.err
+            .starts_with("An error occurred: talk to the Kubernetes API server: "),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn version_and_completion_need_no_cluster() {
+    let Said { code, out, .. } = velero("version --client-only");
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("Client:\n\tVersion: v1.18.1+rs."), "{out}");
+    for shell in ["bash", "zsh", "fish"] {
+        let Said { code, out, .. } = velero(&format!("completion {shell}"));
+        assert_eq!(code, Some(0), "{shell}");
+        assert!(out.contains("backup-location"), "{shell}");
+    }
+    assert_eq!(velero("completion tcsh").code, Some(1));
+}

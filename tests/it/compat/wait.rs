@@ -1,0 +1,157 @@
+//! `--wait`: what is said meanwhile, and how it ends.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Server, eventually};
+
+/// Longer than any command may need to end once there is nothing to wait for.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Waits for backups of a running server, then for one that nobody works on.
+pub fn runs_are_waited_for(mut server: Server<'_>) {
+    server
+        .plane
+        .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: small}\n");
+    let said = server.velero(&["backup", "create", "w", "--include-namespaces", "small", "--wait"]);
+    assert_eq!(
+        undotted(&said),
+        "Backup request \"w\" submitted successfully.\n\
+         Waiting for backup to complete. You may safely press ctrl-c to stop waiting - your backup will continue in the background.\n\
+         \n\
+         Backup completed with status: Completed. You may check for more information using the commands `velero backup describe w` and `velero backup logs w`.\n"
+    );
+    let said = server.velero(&["restore", "create", "w", "--from-backup", "w", "-w"]);
+    assert!(
+        said.ends_with("\nRestore completed with status: Completed. You may check for more information using the commands `velero restore describe w` and `velero restore logs w`.\n"),
+        "{said}"
+    );
+    let said = server.velero(&["backup", "create", "v", "--include-namespaces", "small"]);
+    assert_eq!(
+        said,
+        "Backup request \"v\" submitted successfully.\nRun `velero backup describe v` or `velero backup logs v` for more details.\n"
+    );
+    // A failure is told by the exit code only to who asks for that: scripts rely on the other.
+    let failing = [
+        "backup",
+        "create",
+        "f",
+        "--include-namespaces",
+        "a",
+        "--exclude-namespaces",
+        "a",
+        "--wait",
+    ];
+    let (ok, out, err) = server.try_velero(&failing);
+    assert!(!ok && out.is_empty() && err.contains("namespace lists"), "{out}{err}");
+    let failing = [
+        "restore",
+        "create",
+        "f",
+        "--from-backup",
+        "w",
+        "--include-resources",
+        "nodes",
+        "--wait",
+    ];
+    let said = server.velero(&failing);
+    assert!(
+        said.contains("Restore completed with status: FailedValidation."),
+        "{said}"
+    );
+    let failing = [
+        "restore",
+        "create",
+        "g",
+        "--from-backup",
+        "w",
+        "--include-resources",
+        "nodes",
+        "-w",
+        "--fail-on-error",
+    ];
+    let (ok, out, err) = server.try_velero(&failing);
+    assert!(!ok && out.contains("FailedValidation") && err.is_empty(), "{out}{err}");
+
+    server.ended("backup", "v");
+    server.kill();
+    let mut waiting = Waiting::start(&server, "gone");
+    server
+        .plane
+        .kubectl(&["delete", "backup.velero.io", "gone", "-n", "velero"]);
+    let (code, said) = waiting.ends();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.ends_with("An error occurred: backup \"gone\" was deleted before it was over\n"),
+        "{said}"
+    );
+
+    let mut waiting = Waiting::start(&server, "kept");
+    let interrupt = format!("kill -INT {}", waiting.child.id());
+    let sent = Command::new("sh").args(["-c", &interrupt]).status().expect("a shell");
+    assert!(sent.success());
+    let (code, said) = waiting.ends();
+    assert!(code != Some(0), "{said}");
+    server.object("backup", "kept");
+}
+
+/// What was said, without the dots of the seconds.
+fn undotted(said: &str) -> String {
+    said.lines()
+        .flat_map(|line| [if line.chars().all(|c| c == '.') { "" } else { line }, "\n"])
+        .collect()
+}
+
+/// A command that waits for a backup that nobody works on.
+struct Waiting {
+    child: Child,
+}
+
+impl Waiting {
+    fn start(server: &Server<'_>, backup: &str) -> Self {
+        let child = server
+            .command(&["backup", "create", backup, "--wait"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        eventually("the backup that is waited for", || {
+            server.plane.get("velero", "backup.velero.io", backup)
+        });
+        Self { child }
+    }
+
+    /// Its exit code and all it said.
+    fn ends(&mut self) -> (Option<i32>, String) {
+        let start = Instant::now();
+        let status = eventually("the command that waits to end", || {
+            self.child.try_wait().expect("its status")
+        });
+        assert!(
+            start.elapsed() < AT_ONCE,
+            "it went on waiting for {:?}",
+            start.elapsed()
+        );
+        let mut said = String::new();
+        for pipe in [
+            self.child
+                .stdout
+                .take()
+                .map(|pipe| Box::new(pipe) as Box<dyn std::io::Read>),
+            self.child
+                .stderr
+                .take()
+                .map(|pipe| Box::new(pipe) as Box<dyn std::io::Read>),
+        ] {
+            pipe.expect("a pipe").read_to_string(&mut said).expect("text");
+        }
+        (status.code(), said)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
