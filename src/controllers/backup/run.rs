@@ -100,7 +100,7 @@ impl Broken {
                 Fatal::Namespaces(error) => error.can_pass(),
                 // What the upload says about its store.
                 Fatal::Sink(error) => error.downcast_ref().is_some_and(StoreError::is_transient),
-                Fatal::Selector(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
+                Fatal::Selector(_) | Fatal::Hooks(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
             },
             Self::Upload(UploadError::Scratch(_))
             | Self::Scratch(_)
