@@ -16,6 +16,7 @@ mod hook;
 pub mod labels;
 mod meta;
 pub mod names;
+mod quantity;
 mod reference;
 mod root;
 pub mod schema;
@@ -23,7 +24,7 @@ mod selector;
 mod text_enum;
 pub mod v1;
 pub mod v2alpha1;
-mod wire;
+pub(crate) mod wire;
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -35,6 +36,7 @@ pub use hook::{
     InitRestoreHook, RestoreHook, RestoreHooks, RestoreResourceHooks,
 };
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+pub use quantity::Quantity;
 pub use reference::{ObjectReference, SecretKeySelector, TypedLocalObjectReference};
 pub use schema::crds;
 pub use selector::{LabelSelector, LabelSelectorRequirement};

@@ -40,6 +40,7 @@ pub(super) struct Collector {
     together: Vec<(u32, u32)>,
     /// Pods with hooks, by their places in ascending order.
     hooked: Vec<u32>,
+    files_of: Vec<Key>,
     /// Places in the order in which they are to be saved.
     order: Vec<u32>,
     /// Where the current type begins.
@@ -55,6 +56,8 @@ pub(super) struct Related {
     pub(super) group: Option<Key>,
     /// Whether hooks may run around it.
     pub(super) hooked: bool,
+    /// Claims whose files it saves.
+    pub(super) files_of: Vec<Key>,
 }
 
 /// The objects put aside, in blocks.
@@ -65,6 +68,8 @@ pub(super) struct Aside {
     types: Vec<Arc<Type>>,
     by_key: Vec<u32>,
     hooked: Vec<u32>,
+    /// Claims whose files some pod saves, sorted.
+    files_of: Vec<Key>,
     pub(super) blocks: Blocks,
 }
 
@@ -89,6 +94,7 @@ impl Collector {
             groups: HashMap::new(),
             together: Vec::new(),
             hooked: Vec::new(),
+            files_of: Vec::new(),
             order: Vec::new(),
             type_start: 0,
         })
@@ -120,6 +126,7 @@ impl Collector {
         if related.hooked {
             self.hooked.push(place);
         }
+        self.files_of.extend(related.files_of);
         if let Some(group) = related.group {
             let first = *self.groups.entry(group).or_insert(place);
             self.together.push((first, place));
@@ -162,7 +169,9 @@ impl Collector {
         for (a, b) in self.together {
             links.join(a, b);
         }
+        self.files_of.sort_unstable();
         Ok(Aside {
+            files_of: self.files_of,
             blocks: links.blocks(&self.order),
             file: Arc::new(Mutex::new(file)),
             entries: self.entries,
@@ -184,6 +193,11 @@ impl Aside {
     /// The place of an object, if it was put aside.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         find(&self.entries, &self.by_key, key)
+    }
+
+    /// Whether a pod saves the files behind this claim.
+    pub(super) fn saves_files_of(&self, claim: Key) -> bool {
+        self.files_of.binary_search(&claim).is_ok()
     }
 
     /// How many there are; one that came twice counts twice.

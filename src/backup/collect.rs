@@ -7,12 +7,13 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::aside::{Aside, Collector, Related};
 use super::done::Key;
+use super::inclusion::judge;
 use super::plan::{LeftOut, Plan, Planned};
 use super::related::related;
 use super::run::{Run, Stop};
 use super::save::Outcome;
 use super::scope::Scope;
-use super::types::Type;
+use super::types::{Role, Type};
 use crate::cluster::list::{ListError, ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
 use crate::telemetry::logrus::Level;
@@ -99,7 +100,7 @@ impl Run<'_> {
     async fn put_aside(&self, collector: &mut Collector, type_: &Type, object: &RawObject) -> Result<(), Stop> {
         let head = &object.head;
         let group_label = &self.request.spec.volume_group_snapshot_label_key;
-        let mut related = related(type_.role, object, group_label).unwrap_or_else(|error| {
+        let mut related = self.related(type_, object, group_label).unwrap_or_else(|error| {
             // Saving it will fail for the same reason, with its line.
             self.item_log
                 .line(Level::Debug, type_, head.namespace.as_deref(), &head.name)
@@ -110,6 +111,15 @@ impl Run<'_> {
         related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
         collector.put(key, &object.json, related).await.map_err(Stop::scratch)
+    }
+
+    fn related(&self, type_: &Type, object: &RawObject, group_label: &str) -> Result<Related, serde_json::Error> {
+        let mut related = related(type_.role, object, group_label)?;
+        // A pod that is passed over saves nothing.
+        if type_.role == Role::Pod && judge(&object.head, type_, &self.namespaces, false).is_ok() {
+            related.files_of = self.claims_saved_by(object)?;
+        }
+        Ok(related)
     }
 
     /// Saves what was put aside, block by block, several blocks at a time.

@@ -25,7 +25,7 @@ use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::{Discovery, GroupResource};
 use crate::hook::SpecHooks;
-use crate::select::backup::{PolicyLists, ResourceFilter, TypeLists};
+use crate::select::backup::{ResourceFilter, TypeLists};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::logrus::Level;
@@ -73,7 +73,7 @@ async fn uncancelled<S: ArchiveSink>(
         Either::Left((Err(Stop::Packer), storing)) => return Err(storing.await.err().unwrap_or_else(too_early)),
         Either::Right((stored, _)) => return Err(stored.err().unwrap_or_else(too_early)),
     };
-    report(request, log, progress, made, archive_bytes).await
+    report(log, progress, made, archive_bytes).await
 }
 
 fn too_early() -> Fatal {
@@ -100,7 +100,8 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let users_filter = alive.users_filter(spec);
     let scope = Scope::choose(filter.includes_everything(), |name| filter.includes(name), &alive.names);
     announce_filters(spec, log);
-    announce_gaps(spec, discovery, log);
+    announce_gaps(discovery, log);
+    announce_volumes(request, log);
     alive.report(&filter, log);
 
     let resolve = |name: &str| {
@@ -110,8 +111,13 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         })
     };
     let actions = ActionTable::new(built_in().into_iter().chain(deps.actions), &resolve);
-    let type_filter = ResourceFilter::new(type_lists(spec), PolicyLists::default(), &users_filter, &resolve);
-    let types = Types::new(discovery, &type_filter, &actions, spec);
+    let type_filter = ResourceFilter::new(type_lists(spec), request.policies.lists(), &users_filter, &resolve);
+    for entry in type_filter.misplaced() {
+        log.warn(format!(
+            "{entry} has no effect: it stands in a list of types of the other scope (cluster-scoped, namespace-scoped)"
+        ));
+    }
+    let types = Types::new(discovery, &type_filter, &actions);
     let plan = Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources);
     let selectors = selectors(spec)?;
     let spec_hooks = SpecHooks::new(&spec.hooks, &resolve).map_err(Fatal::Hooks)?;
@@ -177,13 +183,7 @@ impl Run<'_> {
     }
 }
 
-async fn report(
-    request: &Request,
-    log: &RunLog,
-    progress: &Progress,
-    made: Made,
-    archive_bytes: u64,
-) -> Result<Report, Fatal> {
+async fn report(log: &RunLog, progress: &Progress, made: Made, archive_bytes: u64) -> Result<Report, Fatal> {
     let Made { state, names } = made;
     let resource_list = tokio::task::spawn_blocking(move || names.finish());
     let resource_list = resource_list
@@ -191,7 +191,14 @@ async fn report(
         .map_err(std::io::Error::other)
         .flatten()
         .map_err(Fatal::Scratch)?;
-    let skipped = state.volumes.finish(request.spec.snapshot_volumes != Some(false));
+    let skipped = state.volumes.finish();
+    for (name, warning) in skipped.iter().filter_map(SkippedVolume::warning) {
+        log.line(Level::Warning)
+            .field("resource", "persistentvolumes")
+            .field("namespace", "")
+            .field("name", name)
+            .msg(warning);
+    }
     if !skipped.is_empty() {
         log.info(SkippedVolume::summary(&skipped));
     }
@@ -219,6 +226,28 @@ fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
         included_namespace_scoped: &spec.included_namespace_scoped_resources,
         excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
     }
+}
+
+fn announce_volumes(request: &Request, log: &RunLog) {
+    log.info(format!(
+        "Backing up all volumes using pod volume backup: {}",
+        request.spec.default_volumes_to_fs_backup == Some(true)
+    ));
+    let Some(reference) = &request.spec.resource_policy else {
+        return;
+    };
+    let policies = &request.policies;
+    let lists = if policies.has_lists() {
+        "; its lists of types are added to those of the spec"
+    } else {
+        ""
+    };
+    log.info(format!(
+        "Resource policies of ConfigMap {}/{}: {} for volumes{lists}",
+        request.namespace,
+        reference.name,
+        policies.volume_policies(),
+    ));
 }
 
 /// Tells the filters, in upstream's words.
@@ -267,14 +296,11 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
 }
 
 /// Tells what will not be in the backup though nobody excluded it.
-fn announce_gaps(spec: &BackupSpec, discovery: &Discovery, log: &RunLog) {
+fn announce_gaps(discovery: &Discovery, log: &RunLog) {
     for (group, reason) in discovery.failed_groups() {
         log.line(Level::Warning).field("error", reason).msg(format!(
             "Nothing of API group {group} is in the backup, because the API server does not tell what it serves; check `kubectl get apiservices`"
         ));
-    }
-    if spec.snapshot_volumes == Some(true) || !spec.volume_snapshot_locations.is_empty() {
-        log.warn("The spec asks for snapshots of volumes, which this release does not make yet: the data of volumes is not in the backup");
     }
 }
 

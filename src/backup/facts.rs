@@ -1,4 +1,4 @@
-//! The few facts of pods, claims and volumes that a backup decides by, read from their JSON.
+//! The few facts of pods and claims that a backup decides by, read from their JSON. `volumes::facts` has those about data.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,6 @@ pub(super) struct PodFacts {
 pub(super) struct ClaimFacts {
     spec: ClaimSpec,
     status: Phase,
-}
-
-/// A PersistentVolume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(super) struct VolumeFacts {
-    spec: VolumeSpec,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -67,20 +60,6 @@ struct ClaimSpec {
     volume_name: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct VolumeSpec {
-    claim_ref: Option<ObjectReference>,
-    persistent_volume_reclaim_policy: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct ObjectReference {
-    namespace: String,
-    name: String,
-}
-
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(value)?.unwrap_or_default())
 }
@@ -117,21 +96,6 @@ impl ClaimFacts {
     pub(super) fn bound_volume(&self) -> Option<&str> {
         let name = self.spec.volume_name.as_str();
         (self.status.phase == "Bound" && !name.is_empty()).then_some(name)
-    }
-}
-
-impl VolumeFacts {
-    /// Namespace and name of the claim it belongs to.
-    pub(super) fn claim(&self) -> Option<(&str, &str)> {
-        self.spec
-            .claim_ref
-            .as_ref()
-            .map(|claim| (claim.namespace.as_str(), claim.name.as_str()))
-    }
-
-    /// `Retain`, `Delete`, `Recycle`.
-    pub(super) fn reclaim_policy(&self) -> &str {
-        &self.spec.persistent_volume_reclaim_policy
     }
 }
 

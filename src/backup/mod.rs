@@ -39,7 +39,6 @@ mod save;
 mod scope;
 mod selectors;
 mod types;
-mod unsaved;
 mod volumes;
 
 pub use engine::run;

@@ -28,8 +28,8 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .filter(|_| pod.is_running())
                     .map(|name| Key::new(&claims, namespace, name))
                     .collect(),
-                group: None,
                 hooked: hook::asked(pod.annotations()),
+                ..Related::default()
             }
         }
         Role::Claim => {
@@ -43,7 +43,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .into_iter()
                     .collect(),
                 group: group.map(|value| Key::new(&claims, namespace, value)),
-                hooked: false,
+                ..Related::default()
             }
         }
         Role::Volume | Role::Namespace | Role::Definition | Role::Other => Related::default(),

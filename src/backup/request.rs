@@ -17,6 +17,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
 use crate::hook::Runner;
 use crate::select::labels::SelectorError;
+use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::run_log::RunLog;
 
 /// The backup to make.
@@ -32,6 +33,8 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// The spec as it was prepared: defaulted, validated, automatic excludes written into it (spec backup 4).
     pub spec: BackupSpec,
+    /// What the ConfigMap of `spec.resourcePolicy` says; nothing where the spec names none.
+    pub policies: ResourcePolicies,
     /// How many item blocks are worked on at a time (`--item-block-worker-count`); at least one.
     pub workers: usize,
 }
@@ -93,10 +96,6 @@ pub struct Report {
 pub fn unsupported(spec: &BackupSpec) -> Vec<String> {
     let data = "the data of volumes is not backed up yet";
     let asked = [
-        (
-            spec.resource_policy.is_some(),
-            "resource policies (`spec.resourcePolicy`) are not supported yet".to_owned(),
-        ),
         (
             spec.default_volumes_to_fs_backup == Some(true) || spec.default_volumes_to_restic == Some(true),
             format!("{data}: `spec.defaultVolumesToFsBackup` must not be true"),
@@ -162,7 +161,7 @@ mod tests {
             (r#"{"hooks": {"resources": [{"name": "h"}]}}"#, vec![]),
             (
                 r#"{"resourcePolicy": {"kind": "ConfigMap", "name": "p"}, "snapshotMoveData": true}"#,
-                vec!["spec.resourcePolicy", "spec.snapshotMoveData"],
+                vec!["spec.snapshotMoveData"],
             ),
             (
                 r#"{"defaultVolumesToRestic": true}"#,

@@ -8,14 +8,12 @@ use serde_json::Value;
 
 use super::actions::ActionContext;
 use super::done::Key;
-use super::facts::{PodFacts, VolumeFacts};
 use super::inclusion::{PassedOver, judge, judge_type};
 use super::item::{Item, ItemRef};
 use super::packer::Member;
 use super::run::{Run, Stop};
 use super::types::{Role, Type};
-use super::unsaved::asked_of_pod;
-use super::volumes::{Approach, SavedVolume};
+use super::volumes::Approach;
 use crate::cluster::raw::{Head, RawObject};
 use crate::telemetry::logrus::Level;
 
@@ -51,7 +49,10 @@ impl Run<'_> {
             return Ok(Outcome::AlreadyDone);
         }
         let mut item = Item::new(source);
-        if let Err(error) = self.look_at(type_, &item) {
+        if matches!(type_.role, Role::Pod | Role::Claim)
+            // Boxed: the future of every other item would be as large.
+            && let Err(error) = Box::pin(self.decide_volumes(type_, &item)).await
+        {
             return Ok(self.failed(type_, item.head(), "error reading item", &error));
         }
         for at in &type_.actions {
@@ -61,31 +62,6 @@ impl Run<'_> {
             }
         }
         self.pack(type_, item).await
-    }
-
-    /// What is noted of an object before any action.
-    fn look_at(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
-        if type_.role != Role::Pod {
-            return Ok(());
-        }
-        let pod: PodFacts = item.read()?;
-        let Head { namespace, name, .. } = item.head();
-        if let Some(warning) = asked_of_pod(pod.annotations()) {
-            self.item_log
-                .line(Level::Warning, type_, namespace.as_deref(), name)
-                .msg(warning);
-        }
-        let mut state = self.state();
-        for claim in pod.claims() {
-            let reason = format!("opted out due to annotation in pod {name}");
-            state.volumes.skipped(
-                namespace.as_deref().unwrap_or_default(),
-                claim,
-                Approach::PodVolume,
-                reason,
-            );
-        }
-        Ok(())
     }
 
     /// Runs one action on an item, if it is for it, and saves what it asks for. Anything but `Saved` ends the item.
@@ -180,7 +156,7 @@ impl Run<'_> {
         })
     }
 
-    async fn fetch(
+    pub(super) async fn fetch(
         &self,
         type_: &Type,
         key: Key,
@@ -210,11 +186,10 @@ impl Run<'_> {
         if let Err(error) = member.check() {
             return Ok(self.failed(type_, head, "error writing item", &error));
         }
-        if type_.role == Role::Volume {
-            match saved_volume(head, &member.json) {
-                Ok(volume) => self.state().volumes.saved(&head.name, volume),
-                Err(error) => return Ok(self.failed(type_, head, "error reading item", &error)),
-            }
+        if type_.role == Role::Volume
+            && let Err(error) = Box::pin(self.volume_is_saved(type_, head, &member.json)).await
+        {
+            return Ok(self.failed(type_, head, "error reading item", &error));
         }
         // An edited item may have got another apiVersion; the list of resources tells what is in the archive.
         let renamed = edited
@@ -248,7 +223,7 @@ impl Run<'_> {
     fn passed_over(&self, type_: &Type, source: &RawObject, why: PassedOver) {
         if why == PassedOver::Label && type_.role == Role::Claim {
             let Head { namespace, name, .. } = &source.head;
-            let reason = "item has label velero.io/exclude-from-backup=true".to_owned();
+            let reason = "item has label velero.io/exclude-from-backup=true";
             let mut state = self.state();
             state
                 .volumes
@@ -310,17 +285,6 @@ fn wishes(item: &mut Item) -> Result<Wishes, serde_json::Error> {
 struct TypeMeta {
     api_version: String,
     kind: String,
-}
-
-fn saved_volume(head: &Head, json: &[u8]) -> Result<SavedVolume, serde_json::Error> {
-    let facts: VolumeFacts = serde_json::from_slice(json)?;
-    Ok(SavedVolume {
-        claim: facts
-            .claim()
-            .map(|(namespace, name)| (namespace.to_owned(), name.to_owned())),
-        reclaim_policy: facts.reclaim_policy().to_owned(),
-        labels: head.labels.clone(),
-    })
 }
 
 fn describe(item: &ItemRef) -> String {

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::actions::ActionTable;
-use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 use crate::select::backup::ResourceFilter;
-use crate::select::includes::IncludesExcludes;
 
 /// A type, in the version the server prefers, with everything about it that is the same for each of its objects.
 #[derive(Debug)]
@@ -58,12 +56,7 @@ pub(super) struct Types {
 }
 
 impl Types {
-    pub(super) fn new(
-        discovery: &Discovery,
-        filter: &ResourceFilter,
-        actions: &ActionTable,
-        spec: &BackupSpec,
-    ) -> Self {
+    pub(super) fn new(discovery: &Discovery, filter: &ResourceFilter, actions: &ActionTable) -> Self {
         let by_name = discovery
             .all()
             .iter()
@@ -73,7 +66,7 @@ impl Types {
                 let name = group_resource.to_string();
                 let role = Role::of(&group_resource);
                 let excluded = match role {
-                    Role::Definition => definitions_excluded(spec, &name),
+                    Role::Definition => !filter.takes_related_definitions(),
                     _ => filter.is_explicitly_excluded(&name, resource.namespaced),
                 };
                 let type_ = Type {
@@ -100,76 +93,5 @@ impl Types {
     /// The type of the definitions of custom resources; none where the group cannot be discovered.
     pub(super) fn definitions(&self) -> Option<&Arc<Type>> {
         self.get(&GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions"))
-    }
-}
-
-/// Whether the user put CustomResourceDefinitions out. A list of other types to include does not: the definition of a
-/// saved custom resource is always related to it (spec backup 22-C7).
-fn definitions_excluded(spec: &BackupSpec, name: &str) -> bool {
-    spec.include_cluster_resources == Some(false)
-        || [&spec.excluded_resources, &spec.excluded_cluster_scoped_resources]
-            .into_iter()
-            .any(|excludes| {
-                let everything = excludes.iter().any(|entry| entry == "*");
-                everything || IncludesExcludes::new(Vec::<String>::new(), excludes.clone()).is_excluded(name)
-            })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn definitions_are_related_unless_the_user_says_otherwise() {
-        let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect::<Vec<_>>();
-        let name = "customresourcedefinitions.apiextensions.k8s.io";
-        let cases = [
-            (BackupSpec::default(), false),
-            (
-                BackupSpec {
-                    included_resources: list(&["widgets.example.com"]),
-                    ..BackupSpec::default()
-                },
-                false,
-            ),
-            (
-                BackupSpec {
-                    excluded_resources: list(&[name]),
-                    ..BackupSpec::default()
-                },
-                true,
-            ),
-            (
-                BackupSpec {
-                    excluded_cluster_scoped_resources: list(&["custom*"]),
-                    ..BackupSpec::default()
-                },
-                true,
-            ),
-            (
-                BackupSpec {
-                    excluded_cluster_scoped_resources: list(&["*"]),
-                    ..BackupSpec::default()
-                },
-                true,
-            ),
-            (
-                BackupSpec {
-                    include_cluster_resources: Some(true),
-                    ..BackupSpec::default()
-                },
-                false,
-            ),
-            (
-                BackupSpec {
-                    include_cluster_resources: Some(false),
-                    ..BackupSpec::default()
-                },
-                true,
-            ),
-        ];
-        for (spec, excluded) in cases {
-            assert_eq!(definitions_excluded(&spec, name), excluded, "{spec:?}");
-        }
     }
 }

@@ -632,7 +632,28 @@ mod tests {
             ),
             (
                 Spec {
+                    include_cluster: Some(true),
+                    ..Spec::default()
+                },
+                true,
+            ),
+            (
+                Spec {
                     excluded_cluster: &["crd"],
+                    ..Spec::default()
+                },
+                false,
+            ),
+            (
+                Spec {
+                    excluded_cluster: &["custom*"],
+                    ..Spec::default()
+                },
+                false,
+            ),
+            (
+                Spec {
+                    excluded_cluster: &["*"],
                     ..Spec::default()
                 },
                 false,

@@ -7,5 +7,6 @@ pub mod glob;
 pub mod includes;
 pub mod labels;
 pub mod namespaces;
+pub mod resource_policies;
 pub mod restore;
 pub mod validation;

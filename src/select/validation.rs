@@ -403,7 +403,10 @@ mod tests {
             ..LabelSelector::default()
         };
         let good = selector("In", &["a"]);
-        assert_eq!(label_selectors(Some(&good), &[good.clone()]), Vec::<String>::new());
+        assert_eq!(
+            label_selectors(Some(&good), std::slice::from_ref(&good)),
+            Vec::<String>::new()
+        );
         let messages = label_selectors(Some(&selector("Near", &["a"])), &[good, selector("Exists", &["a"])]);
         assert_eq!(
             messages,

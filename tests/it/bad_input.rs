@@ -153,10 +153,9 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
         ),
         (
             "not-yet",
-            json!({"snapshotMoveData": true, "resourcePolicy": {"kind": "configmap", "name": "p"}, "hooks": {"resources": [{"name": "h", "pre": [{"exec": {"command": ["a"], "timeout": "soon"}}]}]}}),
+            json!({"snapshotMoveData": true, "hooks": {"resources": [{"name": "h", "pre": [{"exec": {"command": ["a"], "timeout": "soon"}}]}]}}),
             &[
                 "`spec.snapshotMoveData`",
-                "`spec.resourcePolicy`",
                 "invalid hook \"h\", spec.hooks.resources[0].pre[0].exec.timeout",
             ],
         ),

@@ -356,7 +356,7 @@ fn names_that_are_taken(plane: &Plane, server: &Server<'_>, bucket: &Path) {
     for (name, said) in [
         ("garbage", "`backups/garbage/velero-backup.json` is no Backup: "),
         ("another", "its metadata is of a backup named `model`"),
-        ("unended", "its metadata says that it is New"),
+        ("unended", "its metadata has the phase `New`"),
     ] {
         let log = server.log();
         assert!(

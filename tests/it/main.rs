@@ -16,5 +16,6 @@ mod compat;
 mod disaster;
 mod harness;
 mod leadership;
+mod policies;
 mod s3;
 mod survival;

@@ -20,9 +20,12 @@ use crate::backup::progress::Snapshot;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::hook::{Runner, Tally};
+use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::logrus::{Format, Level};
 use crate::testing::fake_api::{FakeApi, Fault};
 use crate::testing::fake_pods::FakePods;
+
+mod volumes;
 
 /// Keeps the archive's bytes.
 #[derive(Default)]
@@ -122,6 +125,7 @@ fn request(spec: BackupSpec) -> Request {
         uid: "0b1".to_owned(),
         labels: BTreeMap::new(),
         spec,
+        policies: ResourcePolicies::default(),
         workers: 2,
     }
 }
@@ -140,12 +144,12 @@ fn run_log() -> RunLog {
 /// Runs a backup into a sink.
 async fn backup<S: ArchiveSink>(
     api: &FakeApi,
-    spec: BackupSpec,
+    request: Request,
     actions: Vec<Arc<dyn BackupItemAction>>,
     sink: &mut S,
     cancel: &CancellationToken,
 ) -> (Result<Report, Fatal>, RunLog, Snapshot) {
-    let (outcome, log, progress, _) = backup_of(api, &FakePods::new(), spec, actions, sink, cancel).await;
+    let (outcome, log, progress, _) = backup_of(api, &FakePods::new(), request, actions, sink, cancel).await;
     (outcome, log, progress)
 }
 
@@ -153,7 +157,7 @@ async fn backup<S: ArchiveSink>(
 async fn backup_of<S: ArchiveSink>(
     api: &FakeApi,
     pods: &FakePods,
-    spec: BackupSpec,
+    request: Request,
     actions: Vec<Arc<dyn BackupItemAction>>,
     sink: &mut S,
     cancel: &CancellationToken,
@@ -174,7 +178,6 @@ async fn backup_of<S: ArchiveSink>(
         now: "2026-11-24T01:02:03Z".parse().unwrap(),
         actions,
     };
-    let request = request(spec);
     let run = run(&request, deps, sink, &progress, cancel);
     let outcome = is_send(run).await;
     assert_eq!(
@@ -192,18 +195,22 @@ fn is_send<T: Send>(future: T) -> T {
 }
 
 async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
-    backed_up_of(api, &FakePods::new(), spec, actions).await.0
+    backed_up_by(api, request(spec), actions).await
+}
+
+async fn backed_up_by(api: &FakeApi, request: Request, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
+    backed_up_of(api, &FakePods::new(), request, actions).await.0
 }
 
 async fn backed_up_of(
     api: &FakeApi,
     pods: &FakePods,
-    spec: BackupSpec,
+    request: Request,
     actions: Vec<Arc<dyn BackupItemAction>>,
 ) -> (Ran, Tally) {
     let mut kept = Kept::default();
     let (outcome, log, progress, tally) =
-        backup_of(api, pods, spec, actions, &mut kept, &CancellationToken::new()).await;
+        backup_of(api, pods, request, actions, &mut kept, &CancellationToken::new()).await;
     let report = outcome.unwrap();
     assert_eq!(report.archive_bytes, kept.0.len() as u64);
     let mut members = Members::default();
@@ -485,16 +492,6 @@ async fn volumes_whose_data_is_not_saved_are_reported() {
     assert_eq!(volumes[0]["pvcName"], "data");
     assert_eq!(volumes[0]["skipped"], true);
     assert_eq!(ran.report.volumes.len(), 1);
-}
-
-#[tokio::test]
-async fn a_pod_that_asks_for_the_data_of_volumes_gets_a_warning() {
-    let api = shop();
-    let asks = json!({"metadata": {"annotations": {"backup.velero.io/backup-volumes": "data"}}});
-    api.insert(object("v1", "Pod", Some("shop"), "asking", asks));
-    let ran = backed_up(&api, of_shop()).await;
-    assert_eq!(ran.warnings().len(), 1);
-    assert!(ran.warnings()[0].starts_with(" resource: /pods name: /asking message: /The pod's annotations"));
 }
 
 #[tokio::test]
@@ -817,7 +814,14 @@ async fn items_that_ask_for_each_other_are_saved_once() {
 
 #[tokio::test]
 async fn a_sink_that_refuses_ends_the_run() {
-    let (outcome, ..) = backup(&shop(), of_shop(), Vec::new(), &mut Refusing, &CancellationToken::new()).await;
+    let (outcome, ..) = backup(
+        &shop(),
+        request(of_shop()),
+        Vec::new(),
+        &mut Refusing,
+        &CancellationToken::new(),
+    )
+    .await;
     assert_eq!(
         outcome.unwrap_err().to_string(),
         "store the backup archive: the disk is full"
@@ -830,7 +834,7 @@ async fn a_run_that_is_cancelled_ends() {
     let cancel = CancellationToken::new();
     let at_secrets = cancel.clone();
     api.before(|seen| seen.path.ends_with("/secrets"), move |_| at_secrets.cancel());
-    let (outcome, ..) = backup(&api, of_shop(), Vec::new(), &mut Kept::default(), &cancel).await;
+    let (outcome, ..) = backup(&api, request(of_shop()), Vec::new(), &mut Kept::default(), &cancel).await;
     assert!(matches!(outcome, Err(Fatal::Cancelled)));
 }
 
@@ -842,7 +846,7 @@ async fn without_namespaces_there_is_no_backup() {
     }));
     let (outcome, ..) = backup(
         &api,
-        of_shop(),
+        request(of_shop()),
         Vec::new(),
         &mut Kept::default(),
         &CancellationToken::new(),
@@ -892,7 +896,7 @@ async fn what_a_list_brings_twice_is_saved_and_counted_once() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_discovered_and_snapshots_that_are_not_made_are_warned_of() {
+async fn a_group_that_cannot_be_discovered_is_warned_of() {
     let api = FakeApi::new();
     let stale = json!({"version": "v1", "freshness": "Stale", "resources": []});
     api.fault(Fault {
@@ -902,13 +906,8 @@ async fn a_group_that_cannot_be_discovered_and_snapshots_that_are_not_made_are_w
         }),
         ..Fault::new(1, 200, "", |seen| seen.path == "/apis")
     });
-    let spec = BackupSpec {
-        snapshot_volumes: Some(true),
-        ..BackupSpec::default()
-    };
-    let ran = backed_up(&api, spec).await;
+    let ran = backed_up(&api, BackupSpec::default()).await;
     let warnings = ran.warnings();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("metrics.example.com"), "{warnings:?}");
-    assert!(warnings[1].contains("snapshots of volumes"), "{warnings:?}");
 }

@@ -48,7 +48,7 @@ fn plan(spec: &BackupSpec) -> Plan {
         ..TypeLists::default()
     };
     let filter = ResourceFilter::new(lists, PolicyLists::default(), &namespaces, &resolve);
-    let types = Types::new(&discovery, &filter, &ActionTable::default(), spec);
+    let types = Types::new(&discovery, &filter, &ActionTable::default());
     let scope = Scope::Namespaces(vec!["a".to_owned()]);
     Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources)
 }

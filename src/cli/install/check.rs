@@ -15,8 +15,7 @@ use super::options::{
     DEFAULT_FSPATH, InstallOptions, LocationOptions, NodeAgentOptions, Resources, ServerFlags, SnapshotLocationOptions,
     Volume,
 };
-use super::quantity::Quantity;
-use crate::api::GoDuration;
+use crate::api::{GoDuration, Quantity};
 use crate::cli::context::Context;
 use crate::cli::flag::merged;
 use crate::cli::objects::RequestError;

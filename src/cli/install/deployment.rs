@@ -244,7 +244,7 @@ pub(super) fn affinity(node: Option<&str>) -> Affinity {
 }
 
 pub(super) fn requirements(resources: Resources) -> Option<ResourceRequirements> {
-    let map = |cpu: Option<super::quantity::Quantity>, memory: Option<super::quantity::Quantity>| {
+    let map = |cpu: Option<crate::api::Quantity>, memory: Option<crate::api::Quantity>| {
         let pairs = [("cpu", cpu), ("memory", memory)];
         let set: BTreeMap<String, Quantity> = pairs
             .into_iter()

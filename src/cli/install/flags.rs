@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::quantity::Quantity;
-use crate::api::GoDuration;
+use crate::api::{GoDuration, Quantity};
 use crate::cli::flag::{Map, StringArray, go_bool};
 use crate::cli::output::OutputArgs;
 

@@ -14,7 +14,6 @@ mod image;
 mod manifests;
 pub mod objects;
 pub mod options;
-mod quantity;
 mod ready;
 #[cfg(test)]
 mod recorded;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::quantity::Quantity;
-use crate::api::GoDuration;
+use crate::api::{GoDuration, Quantity};
 
 /// Port of metrics and health.
 pub const METRICS_PORT: i32 = 8085;

@@ -10,6 +10,7 @@
 //! never writes them, and leaves an object alone that another release left in one.
 
 pub mod claim;
+pub mod policies;
 pub mod prepare;
 pub mod queue;
 pub mod reconcile;

@@ -11,10 +11,12 @@ use crate::backup::unsupported;
 use crate::hook;
 use crate::runtime::clock::later;
 use crate::select::backup::TypeLists;
+use crate::select::resource_policies::ResourcePolicies;
 use crate::select::validation;
 use crate::store::layout;
 
 use super::super::ports::Settings;
+use super::policies::PoliciesError;
 
 /// The archive's format and its old number.
 pub const FORMAT_VERSION: &str = "1.1.0";
@@ -36,6 +38,8 @@ pub struct Facts<'a> {
     pub locations: &'a [Arc<BackupStorageLocation>],
     /// Names of the namespaces labelled `velero.io/exclude-from-backup=true`, or why they cannot be read.
     pub excluded_by_label: Result<&'a [String], &'a str>,
+    /// The resource policies that the spec names, or why they cannot be used.
+    pub policies: Result<&'a ResourcePolicies, &'a PoliciesError>,
 }
 
 fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {
@@ -153,6 +157,11 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     ));
     errors.extend(unsupported(&seen.spec));
 
+    match facts.policies {
+        Ok(policies) if policies.has_lists() => errors.extend(validation::policy_with_old_filters(lists)),
+        Ok(_) => {}
+        Err(error) => errors.push(error.to_string()),
+    }
     errors.extend(hook::check(&seen.spec.hooks));
 
     if errors.is_empty() {
@@ -282,10 +291,53 @@ mod tests {
             settings: &settings,
             locations: &locations,
             excluded_by_label,
+            policies: Ok(&ResourcePolicies::default()),
         };
         let mut backup = Backup::new("velero", "b");
         change(&mut backup);
         prepare(&backup, &facts)
+    }
+
+    fn prepared_by(
+        policies: Result<&ResourcePolicies, &PoliciesError>,
+        change: impl Fn(&mut Backup),
+    ) -> crate::api::v1::BackupStatus {
+        let locations = [available("default")];
+        let settings = settings();
+        let facts = Facts {
+            now: Timestamp::UNIX_EPOCH,
+            settings: &settings,
+            locations: &locations,
+            excluded_by_label: Ok(&[]),
+            policies,
+        };
+        let mut backup = Backup::new("velero", "b");
+        change(&mut backup);
+        prepare(&backup, &facts).status
+    }
+
+    #[test]
+    fn policies_that_cannot_be_used_are_told_last() {
+        let error = PoliciesError::Kind("Secret".to_owned());
+        let status = prepared_by(Err(&error), |b| "nowhere".clone_into(&mut b.spec.storage_location));
+        assert_eq!(status.validation_errors.len(), 2);
+        assert_eq!(
+            status.validation_errors[1],
+            "invalid spec.resourcePolicy: policies are read from a ConfigMap (kind `configmap`), not from kind `Secret`"
+        );
+    }
+
+    #[test]
+    fn lists_of_policies_go_with_new_filters_only() {
+        let lists = ResourcePolicies::parse("version: v1\nincludeExcludePolicy: {}").unwrap();
+        let old = |b: &mut Backup| b.spec.included_resources = vec!["pods".to_owned()];
+        let new = |b: &mut Backup| b.spec.included_namespace_scoped_resources = vec!["pods".to_owned()];
+        let volumes = ResourcePolicies::parse("version: v1").unwrap();
+        assert_eq!(*prepared_by(Ok(&lists), new).phase(), BackupPhase::InProgress);
+        assert_eq!(*prepared_by(Ok(&volumes), old).phase(), BackupPhase::InProgress);
+        let refused = prepared_by(Ok(&lists), old);
+        assert_eq!(*refused.phase(), BackupPhase::FailedValidation);
+        assert!(refused.validation_errors[0].ends_with("They cannot be used with include-exclude policies."));
     }
 
     #[test]
@@ -358,7 +410,8 @@ mod tests {
 
     #[test]
     fn what_could_only_fail_later_or_be_ignored_is_refused_at_once() {
-        let rows: [(&str, fn(&mut Backup), &str); 5] = [
+        type Row = (&'static str, fn(&mut Backup), &'static str);
+        let rows: [Row; 5] = [
             (
                 "negative",
                 |b| b.spec.ttl = GoDuration::from_secs(-3600),

@@ -19,6 +19,7 @@ use super::super::artifact::serve::Running;
 use super::super::broken_off::BrokenOff;
 use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};
+use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
 use super::run::{Ended, Job};
 
@@ -37,6 +38,9 @@ pub enum Error {
     /// The status was not written.
     #[error("writing the backup's status failed: {0}")]
     StatusNotWritten(#[from] WriteError),
+    /// The resource policies cannot be read just now.
+    #[error("preparing the backup failed: {0}; it is tried again")]
+    PoliciesNotRead(#[source] PoliciesError),
     /// The run broke off.
     #[error("the backup broke off and will be begun again: {0}")]
     BrokeOff(String),
@@ -86,12 +90,17 @@ impl Backups {
 
     async fn prepare(&self, seen: &Backup) -> Result<Next, Error> {
         let excluded = self.namespaces_excluded_by_label().await;
+        let policies = match policies::fresh(&self.ports, seen).await {
+            Err(error) if error.passes() => return Err(Error::PoliciesNotRead(error)),
+            read => read,
+        };
         let locations = self.locations.list();
         let facts = Facts {
             now: self.ports.clock.now(),
             settings: &self.ports.settings,
             locations: &locations,
             excluded_by_label: excluded.as_deref().map_err(String::as_str),
+            policies: policies.as_ref(),
         };
         let mut wanted = prepare(seen, &facts);
         conditions(&mut wanted.status, facts.now);

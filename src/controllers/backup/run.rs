@@ -15,6 +15,7 @@ use crate::cluster::discovery::{Discovery, DiscoveryError};
 use crate::hook::Runner;
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
+use crate::select::resource_policies::ResourcePolicies;
 use crate::store::layout::{BackupFile, backup_dir};
 use crate::store::{ObjectInfo, PutOutcome, Store, StoreError, Upload};
 use crate::telemetry::run_log::RunLog;
@@ -29,6 +30,7 @@ use super::super::record::{Record, RecordError};
 use super::super::results;
 use super::super::uploads::{UploadError, Uploads};
 use super::claim::{self, Claim, ClaimError};
+use super::policies::{self, PoliciesError};
 
 /// A sealed metadata file is at most this large.
 const MAX_METADATA: u64 = 16 << 20;
@@ -60,6 +62,8 @@ enum Broken {
     Engine(#[from] Fatal),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Policies(#[from] PoliciesError),
     #[error("a file of the backup could not be made: {0}; check the space in the scratch directory")]
     Scratch(#[from] io::Error),
     #[error(
@@ -90,6 +94,7 @@ impl Broken {
     fn passes(&self) -> bool {
         match self {
             Self::Location(error) => error.is_transient(),
+            Self::Policies(error) => error.passes(),
             Self::Store(error) | Self::Upload(UploadError::Store(error)) => error.is_transient(),
             Self::Record(_)
             | Self::Upload(UploadError::Record(_))
@@ -218,9 +223,10 @@ impl Job {
         if let Some(sealed) = sealed {
             return self.finished(&store, sealed.status).await;
         }
+        let policies = policies::of_run(&self.ports, &self.backup, uploads.record()).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
-        let report = match self.make(log, handle, hooks, &mut upload).await {
+        let report = match self.make(log, handle, hooks, policies, &mut upload).await {
             Ok(report) => report,
             Err(error) => {
                 if let Err(left) = upload.abort().await {
@@ -296,6 +302,7 @@ impl Job {
         log: &RunLog,
         handle: &Handle<BackupProgress>,
         hooks: &Runner,
+        policies: ResourcePolicies,
         upload: &mut Upload,
     ) -> Result<Report, Broken> {
         let discovery = Discovery::read(&self.ports.engine).await?;
@@ -315,6 +322,7 @@ impl Job {
             uid: self.uid().to_owned(),
             labels: self.backup.metadata.labels.clone().unwrap_or_default(),
             spec: self.backup.spec.clone(),
+            policies,
             workers: self.ports.settings.item_block_workers,
         };
         let deps = Deps {

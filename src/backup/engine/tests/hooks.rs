@@ -54,7 +54,7 @@ const BOTH: [(&str, &str); 2] = [(PRE, "freeze"), (POST, "thaw")];
 
 async fn backed_up_beside(api: &FakeApi, pods: &FakePods, spec: BackupSpec) -> (Ran, Tally) {
     let witness: Arc<dyn BackupItemAction> = Arc::new(Witness(pods.clone()));
-    backed_up_of(api, pods, spec, vec![witness]).await
+    backed_up_of(api, pods, request(spec), vec![witness]).await
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_pod_whose_pre_hook_fails_is_not_saved_and_what_it_mounts_is() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert(running("a", &BOTH, &["data"]));
     pods.script("freeze", Ok(1));
-    let (ran, tally) = backed_up_of(&api, &pods, of_shop(), Vec::new()).await;
+    let (ran, tally) = backed_up_of(&api, &pods, request(of_shop()), Vec::new()).await;
     assert_eq!(ran.sorted(), SHOP[..12], "all but that pod");
     assert_eq!((ran.report.failed, ran.log.counts()), (1, (0, 2)), "{:?}", ran.errors());
     assert!(
@@ -117,7 +117,7 @@ async fn a_pre_hook_that_may_fail_keeps_nothing_from_being_saved() {
     let annotations = [BOTH[0], BOTH[1], ("pre.hook.backup.velero.io/on-error", "Continue")];
     api.insert(running("a", &annotations, &[]));
     pods.script("freeze", Ok(1));
-    let (ran, tally) = backed_up_of(&api, &pods, of_shop(), Vec::new()).await;
+    let (ran, tally) = backed_up_of(&api, &pods, request(of_shop()), Vec::new()).await;
     assert!(ran.members.contains(&"pods shop/a".to_owned()));
     assert_eq!(ran.report.failed, 0);
     // The application is as strict as fsfreeze: it was not frozen, so it cannot be thawed.
@@ -145,7 +145,7 @@ async fn hooks_of_the_spec_run_in_the_pods_that_they_select() {
         hooks: serde_json::from_value(hooks).unwrap(),
         ..of_shop()
     };
-    let (ran, tally) = backed_up_of(&api, &pods, spec, Vec::new()).await;
+    let (ran, tally) = backed_up_of(&api, &pods, request(spec), Vec::new()).await;
     let commands: Vec<String> = pods
         .events()
         .into_iter()
@@ -180,7 +180,7 @@ async fn a_pod_that_is_not_saved_is_left_alone() {
     let mut elsewhere = running("elsewhere", &BOTH, &[]);
     elsewhere["metadata"]["namespace"] = json!("other");
     api.insert_all([labelled, leaving, elsewhere]);
-    backed_up_of(&api, &pods, of_shop(), Vec::new()).await;
+    backed_up_of(&api, &pods, request(of_shop()), Vec::new()).await;
     assert_eq!(pods.events(), [""; 0]);
 }
 
@@ -224,7 +224,7 @@ async fn a_pod_that_an_action_brings_along_has_its_own_hooks_around_it() {
         api.insert(running("brought", &BOTH, &[]));
         pods.script("freeze", outcome);
         let actions: Vec<Arc<dyn BackupItemAction>> = vec![Arc::new(Bringer), Arc::new(Witness(pods.clone()))];
-        let (ran, _) = backed_up_of(&api, &pods, selected.clone(), actions).await;
+        let (ran, _) = backed_up_of(&api, &pods, request(selected.clone()), actions).await;
         assert_eq!(ran.members.contains(&"pods shop/brought".to_owned()), saved);
         let events: Vec<String> = pods
             .events()
@@ -249,7 +249,7 @@ async fn a_run_that_is_cancelled_while_pods_are_frozen_leaves_it_to_be_settled()
     let slow = pods.hold("thaw");
     let cancel = CancellationToken::new();
     let mut kept = Kept::default();
-    let run = backup_of(&api, &pods, of_shop(), Vec::new(), &mut kept, &cancel);
+    let run = backup_of(&api, &pods, request(of_shop()), Vec::new(), &mut kept, &cancel);
     let watch = async {
         while !pods.events().contains(&"shop/a db: thaw".to_owned()) {
             tokio::task::yield_now().await;

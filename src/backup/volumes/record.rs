@@ -1,0 +1,270 @@
+//! What became of the data of volumes (spec backup 12.5, 16.4). No data is saved yet: every saved volume is reported as
+//! skipped, with the reasons upstream gives where nothing can save it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::json;
+
+use super::snapshot::Snapshot;
+use crate::api::artifact::{PersistentVolumeInfo, VolumeInfo};
+use crate::backup::done::Key;
+use crate::select::resource_policies::ActionType;
+
+/// How data can be saved, in the order of the alphabet: reasons are told in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::backup) enum Approach {
+    /// Whatever there is.
+    Any,
+    /// File by file, through a pod.
+    PodVolume,
+    /// By a volume snapshotter.
+    VolumeSnapshot,
+}
+
+impl Approach {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::PodVolume => "podvolume",
+            Self::VolumeSnapshot => "volumeSnapshot",
+        }
+    }
+}
+
+/// A PersistentVolume object in the archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SavedVolume {
+    /// Namespace and name of its claim.
+    pub(super) claim: Option<(String, String)>,
+    pub(super) reclaim_policy: String,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) snapshot: Snapshot,
+}
+
+/// What policies say of a PersistentVolume, and what else was read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) policy: Option<ActionType>,
+    pub(super) host_path: bool,
+}
+
+/// What is known of volumes so far.
+#[derive(Debug, Default)]
+pub(in crate::backup) struct Volumes {
+    saved: BTreeMap<String, SavedVolume>,
+    /// By namespace and name of the claim; the last reason of an approach counts.
+    reasons: HashMap<(String, String), BTreeMap<Approach, Cow<'static, str>>>,
+    /// PersistentVolumes that were read already, so that a pod, a claim and the volume itself cost one look.
+    judged: HashMap<Key, Judged>,
+    /// Claims whose files some pod saves: once is enough (spec backup 12.3).
+    taken: HashSet<Key>,
+}
+
+impl Volumes {
+    /// A volume object goes into the archive.
+    pub(super) fn saved(&mut self, name: &str, volume: SavedVolume) {
+        self.saved.insert(name.to_owned(), volume);
+    }
+
+    /// Data behind a claim is not saved in one way.
+    pub(in crate::backup) fn skipped(
+        &mut self,
+        namespace: &str,
+        claim: &str,
+        approach: Approach,
+        reason: impl Into<Cow<'static, str>>,
+    ) {
+        self.reasons
+            .entry((namespace.to_owned(), claim.to_owned()))
+            .or_default()
+            .insert(approach, reason.into());
+    }
+
+    /// Takes a claim for a pod that saves its files; false if another pod has it.
+    pub(super) fn take(&mut self, claim: Key) -> bool {
+        self.taken.insert(claim)
+    }
+
+    pub(super) fn judged(&self, volume: Key) -> Option<Judged> {
+        self.judged.get(&volume).copied()
+    }
+
+    pub(super) fn judge(&mut self, volume: Key, judged: Judged) {
+        self.judged.insert(volume, judged);
+    }
+
+    /// The records, by volume.
+    pub(in crate::backup) fn finish(self) -> Vec<SkippedVolume> {
+        let Self { saved, mut reasons, .. } = self;
+        saved
+            .into_iter()
+            .map(|(name, volume)| {
+                let mut reasons = volume
+                    .claim
+                    .as_ref()
+                    .and_then(|claim| reasons.remove(claim))
+                    .unwrap_or_default();
+                let nobody = volume.snapshot == Snapshot::Policy(ActionType::FsBackup)
+                    && !reasons.contains_key(&Approach::PodVolume);
+                if nobody {
+                    reasons.insert(Approach::PodVolume, NO_POD.into());
+                }
+                reasons.insert(Approach::VolumeSnapshot, volume.snapshot.reason().into());
+                SkippedVolume {
+                    name,
+                    volume,
+                    reasons,
+                    nobody,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Why a volume that a policy gives to file system backup is not saved, where no pod said more.
+const NO_POD: &str = "no pod of the backup mounts it";
+
+/// A volume whose data was not saved, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::backup) struct SkippedVolume {
+    name: String,
+    volume: SavedVolume,
+    reasons: BTreeMap<Approach, Cow<'static, str>>,
+    /// A policy wants its files saved, and no pod could have.
+    nobody: bool,
+}
+
+impl SkippedVolume {
+    /// Its record.
+    pub(in crate::backup) fn info(&self) -> VolumeInfo {
+        let (namespace, claim) = self.volume.claim.clone().unwrap_or_default();
+        let labels = &self.volume.labels;
+        VolumeInfo {
+            pvc_name: claim,
+            pvc_namespace: namespace,
+            pv_name: self.name.clone(),
+            skipped: true,
+            skipped_reason: self.reason(),
+            pv_info: Some(PersistentVolumeInfo {
+                reclaim_policy: self.volume.reclaim_policy.clone(),
+                labels: (!labels.is_empty()).then(|| labels.clone()),
+            }),
+            ..VolumeInfo::default()
+        }
+    }
+
+    /// The volume's name, and what to tell of it that no pod's line has told.
+    pub(in crate::backup) fn warning(&self) -> Option<(&str, String)> {
+        self.nobody.then(|| {
+            let text = format!(
+                "A resource policy wants the volume saved by file system backup, but {NO_POD}; its data is not saved. Run a pod \
+                 that mounts it, or choose another action for it"
+            );
+            (self.name.as_str(), text)
+        })
+    }
+
+    fn reason(&self) -> String {
+        let mut text = String::new();
+        for (approach, reason) in &self.reasons {
+            text.extend([approach.name(), ": ", reason, ";"]);
+        }
+        text
+    }
+
+    /// The text of the log's summary line.
+    pub(in crate::backup) fn summary(skipped: &[Self]) -> String {
+        let volumes: Vec<_> = skipped
+            .iter()
+            .map(|volume| {
+                let reasons: Vec<_> = volume
+                    .reasons
+                    .iter()
+                    .map(|(approach, reason)| json!({"approach": approach.name(), "reason": reason}))
+                    .collect();
+                json!({"name": volume.name, "reasons": reasons})
+            })
+            .collect();
+        format!("Summary for skipped PVs: {}", json!(volumes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(snapshot: Snapshot) -> SavedVolume {
+        SavedVolume {
+            claim: Some(("shop".to_owned(), "data".to_owned())),
+            reclaim_policy: "Retain".to_owned(),
+            labels: BTreeMap::new(),
+            snapshot,
+        }
+    }
+
+    #[test]
+    fn a_record_is_what_upstream_writes_where_nothing_saves_the_data() {
+        let mut volumes = Volumes::default();
+        volumes.saved("shop-data", volume(Snapshot::Take));
+        volumes.skipped(
+            "shop",
+            "data",
+            Approach::PodVolume,
+            "opted out due to annotation in pod db-0",
+        );
+        let skipped = volumes.finish();
+        // As recorded from the Go release.
+        assert_eq!(
+            serde_json::to_value(skipped[0].info()).unwrap(),
+            json!({
+                "pvcName": "data", "pvcNamespace": "shop", "pvName": "shop-data", "snapshotDataMoved": false,
+                "preserveLocalSnapshot": false, "skipped": true,
+                "skippedReason": "podvolume: opted out due to annotation in pod db-0;\
+                                  volumeSnapshot: no applicable volumesnapshotter found;",
+                "pvInfo": {"reclaimPolicy": "Retain", "labels": null},
+            })
+        );
+        assert_eq!(
+            SkippedVolume::summary(&skipped),
+            "Summary for skipped PVs: [{\"name\":\"shop-data\",\"reasons\":[{\"approach\":\"podvolume\",\"reason\":\
+             \"opted out due to annotation in pod db-0\"},{\"approach\":\"volumeSnapshot\",\"reason\":\
+             \"no applicable volumesnapshotter found\"}]}]"
+        );
+        assert_eq!(skipped[0].warning(), None);
+    }
+
+    #[test]
+    fn a_volume_whose_policy_finds_no_pod_is_told_once_at_the_end() {
+        let finished = |pod: Option<&'static str>| {
+            let mut volumes = Volumes::default();
+            volumes.saved("shop-data", volume(Snapshot::Policy(ActionType::FsBackup)));
+            if let Some(reason) = pod {
+                volumes.skipped("shop", "data", Approach::PodVolume, reason);
+            }
+            volumes.finish().remove(0)
+        };
+        let alone = finished(None);
+        assert!(
+            alone
+                .reason()
+                .starts_with("podvolume: no pod of the backup mounts it;volumeSnapshot: not satisfy")
+        );
+        assert_eq!(alone.warning().map(|(name, _)| name), Some("shop-data"));
+        assert_eq!(finished(Some("the pod has told")).warning(), None);
+    }
+
+    #[test]
+    fn a_claim_whose_volume_was_not_saved_has_no_record() {
+        let mut volumes = Volumes::default();
+        volumes.skipped("shop", "data", Approach::Any, "excluded");
+        assert_eq!(volumes.finish(), []);
+    }
+
+    #[test]
+    fn a_claims_files_are_taken_once() {
+        let mut volumes = Volumes::default();
+        let claim = |name| Key::new(&crate::cluster::discovery::GroupResource::new("", "c"), Some("a"), name);
+        assert!(volumes.take(claim("x")) && volumes.take(claim("y")) && !volumes.take(claim("x")));
+    }
+}

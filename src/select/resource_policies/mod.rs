@@ -1,0 +1,268 @@
+//! Resource policies: what the ConfigMap that a backup names says of volumes and of types (spec backup 13).
+//!
+//! Every rule is checked while the text is read, so that a complaint says where in the text it is: serde_yaml adds the path
+//! and the line of the value being read to an error made there.
+
+mod capacity;
+mod conditions;
+mod volume;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::backup::PolicyLists;
+use super::includes::EVERYTHING;
+use super::validation;
+use crate::api::wire::nil;
+use crate::cluster::yaml::{self, YamlError};
+
+pub use capacity::CapacityRange;
+pub use conditions::Conditions;
+pub use volume::{ClaimTraits, CsiTraits, NfsTraits, VolumeTraits, VolumeType};
+
+/// The only version there is.
+const VERSION: &str = "v1";
+
+/// The longest text that is read, in bytes. A run keeps the text beside its other notes in one ConfigMap.
+pub const MAX_TEXT: usize = 256 << 10;
+
+/// Policies that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The text is longer than [`MAX_TEXT`].
+    #[error("the text has {0} bytes, and more than {MAX_TEXT} are refused")]
+    TooLong(usize),
+    /// The text is not YAML, or says what has no meaning. The message says where.
+    #[error(transparent)]
+    Text(#[from] YamlError),
+}
+
+/// The policies of one ConfigMap. Without any (the default) they decide nothing.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourcePolicies {
+    #[serde(rename = "version", deserialize_with = "version")]
+    _version: (),
+    #[serde(default, deserialize_with = "nil")]
+    volume_policies: Vec<VolumePolicy>,
+    #[serde(default)]
+    include_exclude_policy: Option<IncludeExcludePolicy>,
+}
+
+/// What is done with the volumes that meet its conditions.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct VolumePolicy {
+    #[serde(default, deserialize_with = "nil")]
+    conditions: Conditions,
+    action: Action,
+}
+
+/// What is done with a volume.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Action {
+    /// What.
+    #[serde(rename = "type")]
+    pub kind: ActionType,
+    /// Whatever a plugin wants to know; not looked at here.
+    #[serde(default, deserialize_with = "nil")]
+    pub parameters: Map<String, Value>,
+}
+
+/// The ways to deal with a volume's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActionType {
+    /// It is not saved.
+    Skip,
+    /// It is saved file by file, through a pod that mounts the volume.
+    FsBackup,
+    /// It is saved by a snapshot of the volume.
+    Snapshot,
+    /// A plugin takes care of it.
+    Custom,
+}
+
+impl ActionType {
+    const ALL: [Self; 4] = [Self::Skip, Self::FsBackup, Self::Snapshot, Self::Custom];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::FsBackup => "fs-backup",
+            Self::Snapshot => "snapshot",
+            Self::Custom => "custom",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ActionType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        word(deserializer, |text| {
+            Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                format!("invalid action type {text:?}, expected one of {known}")
+            })
+        })
+    }
+}
+
+/// Lists of types, beside those of the backup's spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct IncludeExcludePolicy(ScopedLists);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ScopedLists {
+    #[serde(rename = "includedClusterScopedResources", deserialize_with = "names")]
+    included_cluster: Vec<String>,
+    #[serde(rename = "excludedClusterScopedResources", deserialize_with = "names")]
+    excluded_cluster: Vec<String>,
+    #[serde(rename = "includedNamespaceScopedResources", deserialize_with = "names")]
+    included_namespaced: Vec<String>,
+    #[serde(rename = "excludedNamespaceScopedResources", deserialize_with = "names")]
+    excluded_namespaced: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for IncludeExcludePolicy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        checked(deserializer, |lists: &ScopedLists| {
+            let mut errors = validation::scoped_lists(&lists.included_cluster, &lists.excluded_cluster);
+            errors.extend(validation::scoped_lists(
+                &lists.included_namespaced,
+                &lists.excluded_namespaced,
+            ));
+            if errors.is_empty() {
+                Ok(())
+            } else {
+                Err(errors.join("; "))
+            }
+        })
+        .map(Self)
+    }
+}
+
+impl ResourcePolicies {
+    /// Reads policies, and checks all that they say.
+    ///
+    /// # Errors
+    /// The first thing in the text that has no meaning, with its line.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        if text.len() > MAX_TEXT {
+            return Err(PolicyError::TooLong(text.len()));
+        }
+        Ok(yaml::from_str(text)?)
+    }
+
+    /// The action for a volume: of the first policy whose conditions it meets all. `None` leaves it to the backup's spec
+    /// and to annotations.
+    pub fn action_for(&self, volume: &VolumeTraits<'_>) -> Option<&Action> {
+        self.volume_policies
+            .iter()
+            .find(|policy| policy.conditions.met_by(volume))
+            .map(|policy| &policy.action)
+    }
+
+    /// Whether any volume can have an action; if not, nothing need be known of volumes.
+    pub fn has_volume_policies(&self) -> bool {
+        !self.volume_policies.is_empty()
+    }
+
+    /// Whether a volume's claim can matter.
+    pub fn look_at_claims(&self) -> bool {
+        self.volume_policies
+            .iter()
+            .any(|policy| policy.conditions.look_at_claim())
+    }
+
+    /// How many policies for volumes there are.
+    pub fn volume_policies(&self) -> usize {
+        self.volume_policies.len()
+    }
+
+    /// Whether there are lists of types, even empty ones: beside old filters they are an error.
+    pub fn has_lists(&self) -> bool {
+        self.include_exclude_policy.is_some()
+    }
+
+    /// The lists of types.
+    pub fn lists(&self) -> PolicyLists<'_> {
+        let Some(IncludeExcludePolicy(lists)) = &self.include_exclude_policy else {
+            return PolicyLists::default();
+        };
+        PolicyLists {
+            included_cluster_scoped: &lists.included_cluster,
+            excluded_cluster_scoped: &lists.excluded_cluster,
+            included_namespace_scoped: &lists.included_namespaced,
+            excluded_namespace_scoped: &lists.excluded_namespaced,
+        }
+    }
+}
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    word(deserializer, |text| {
+        (text == VERSION)
+            .then_some(())
+            .ok_or_else(|| format!("incompatible version number {text:?} with supported version {VERSION}"))
+    })
+}
+
+/// A list of types, in which the star has no place.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names: Vec<String> = nil(deserializer)?;
+    if names.iter().any(|name| name == EVERYTHING) {
+        return Err(D::Error::custom(
+            "'*' is not allowed in the lists of includeExcludePolicy",
+        ));
+    }
+    Ok(names)
+}
+
+/// Reads a text that must have a meaning. A complaint is made while the text is visited, so that it names its line.
+fn word<'de, D, T>(deserializer: D, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    struct Word<F>(F);
+    impl<T, F: FnOnce(&str) -> Result<T, String>> Visitor<'_> for Word<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.0)(text).map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Word(read))
+}
+
+/// Reads a mapping and checks it as a whole, within the visit: so a complaint names the line where the mapping begins.
+fn checked<'de, D, T>(deserializer: D, check: impl FnOnce(&T) -> Result<(), String>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Whole<T, F>(F, std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, F: FnOnce(&T) -> Result<(), String>> Visitor<'de> for Whole<T, F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a mapping")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            let value = T::deserialize(MapAccessDeserializer::new(map))?;
+            (self.0)(&value).map_err(A::Error::custom)?;
+            Ok(value)
+        }
+    }
+    deserializer.deserialize_map(Whole(check, std::marker::PhantomData))
+}
+
+#[cfg(test)]
+mod tests;
