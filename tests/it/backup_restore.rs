@@ -47,6 +47,7 @@ fn the_shop_is_backed_up_deleted_and_restored() {
         "deployment/web",
         "--timeout=30s",
     ]);
+    plane.without_hooks();
     // A volume comes along once its claim is bound.
     plane.kubectl(&[
         "wait",

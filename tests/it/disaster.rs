@@ -127,6 +127,7 @@ fn open_shop(plane: &Plane) {
         let web = plane.get("shop", "deployment", "web")?;
         (text(&claim, "/status/phase") == "Bound" && text(&web, "/status/replicas") == "2").then_some(())
     });
+    plane.without_hooks();
 }
 
 /// The bucket also holds what is not to be brought in.
