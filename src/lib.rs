@@ -10,6 +10,7 @@
 //!   restore        engine: plan -> waves -> items
 //!   archive        the tarball: reader, writer, layout
 //!   store          object storage
+//!   hook           commands that people want run in their pods around a backup
 //!   runtime        the framework: manager, watch, controller, operation, lease
 //!   cluster        talking to an API server
 //!   select         pure rules: includes and excludes, wildcards, selectors
@@ -23,6 +24,7 @@ pub mod backup;
 pub mod cli;
 pub mod cluster;
 pub mod controllers;
+pub mod hook;
 pub mod restore;
 pub mod runtime;
 pub mod select;

@@ -38,6 +38,8 @@ pub(super) struct Collector {
     /// The first member of each group of claims.
     groups: HashMap<Key, u32>,
     together: Vec<(u32, u32)>,
+    /// Pods with hooks, by their places in ascending order.
+    hooked: Vec<u32>,
     files_of: Vec<Key>,
     /// Places in the order in which they are to be saved.
     order: Vec<u32>,
@@ -52,6 +54,8 @@ pub(super) struct Related {
     pub(super) with: Vec<Key>,
     /// The group whose members must be saved together.
     pub(super) group: Option<Key>,
+    /// Whether hooks may run around it.
+    pub(super) hooked: bool,
     /// Claims whose files it saves.
     pub(super) files_of: Vec<Key>,
 }
@@ -63,6 +67,7 @@ pub(super) struct Aside {
     entries: Vec<Entry>,
     types: Vec<Arc<Type>>,
     by_key: Vec<u32>,
+    hooked: Vec<u32>,
     /// Claims whose files some pod saves, sorted.
     files_of: Vec<Key>,
     pub(super) blocks: Blocks,
@@ -88,6 +93,7 @@ impl Collector {
             links: Vec::new(),
             groups: HashMap::new(),
             together: Vec::new(),
+            hooked: Vec::new(),
             files_of: Vec::new(),
             order: Vec::new(),
             type_start: 0,
@@ -117,6 +123,9 @@ impl Collector {
         });
         self.end += json.len() as u64;
         self.links.extend(related.with.into_iter().map(|key| (place, key)));
+        if related.hooked {
+            self.hooked.push(place);
+        }
         self.files_of.extend(related.files_of);
         if let Some(group) = related.group {
             let first = *self.groups.entry(group).or_insert(place);
@@ -168,6 +177,7 @@ impl Collector {
             entries: self.entries,
             types: self.types,
             by_key,
+            hooked: self.hooked,
         })
     }
 }
@@ -193,6 +203,11 @@ impl Aside {
     /// How many there are; one that came twice counts twice.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether hooks may run around the object at a place.
+    pub(super) fn is_hooked(&self, place: u32) -> bool {
+        self.hooked.binary_search(&place).is_ok()
     }
 
     /// The type of the object at a place, and its key.

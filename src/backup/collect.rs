@@ -100,7 +100,7 @@ impl Run<'_> {
     async fn put_aside(&self, collector: &mut Collector, type_: &Type, object: &RawObject) -> Result<(), Stop> {
         let head = &object.head;
         let group_label = &self.request.spec.volume_group_snapshot_label_key;
-        let related = self.related(type_, object, group_label).unwrap_or_else(|error| {
+        let mut related = self.related(type_, object, group_label).unwrap_or_else(|error| {
             // Saving it will fail for the same reason, with its line.
             self.item_log
                 .line(Level::Debug, type_, head.namespace.as_deref(), &head.name)
@@ -108,6 +108,7 @@ impl Run<'_> {
                 .msg("Cannot tell what the item belongs to");
             Related::default()
         });
+        related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
         collector.put(key, &object.json, related).await.map_err(Stop::scratch)
     }
@@ -130,10 +131,11 @@ impl Run<'_> {
             .await
     }
 
-    /// Works on one block. Around this loop come the hooks of its pods, and after it the wait for the data of their
-    /// volumes (spec backup 8): they know the block's items by place, and read what they need from `aside`.
+    /// Works on one block: its items, with the hooks of its pods around them. After the loop comes the wait for the data of
+    /// their volumes (spec backup 8), before the pods are thawed.
     fn save_block<'s>(&'s self, aside: &'s Aside, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
+            let frozen = self.freeze_block(aside, block).await;
             for &place in aside.blocks.get(block) {
                 let (type_, key) = aside.identity(place);
                 if self.is_done(key) {
@@ -148,6 +150,7 @@ impl Run<'_> {
                     }
                 }
             }
+            self.hooks.thaw(frozen).await;
             Ok(())
         })
     }

@@ -24,6 +24,7 @@ use super::types::Types;
 use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::{Discovery, GroupResource};
+use crate::hook::SpecHooks;
 use crate::select::backup::{ResourceFilter, TypeLists};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
@@ -34,7 +35,7 @@ use crate::telemetry::run_log::RunLog;
 ///
 /// Objects that cannot be saved are error lines in the log and do not end the run. It may be repeated: nothing but the
 /// sink, scratch and the log is written. Cancelled, it ends with [`Fatal::Cancelled`] at its next wait; dropping it is
-/// as good.
+/// as good. Pods that are frozen then stay so until its [`Runner`](crate::hook::Runner) is settled.
 pub async fn run<S: ArchiveSink>(
     request: &Request,
     deps: Deps<'_>,
@@ -86,6 +87,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         discovery,
         scratch,
         log,
+        hooks,
         ..
     } = deps;
     let spec = &request.spec;
@@ -118,6 +120,12 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let types = Types::new(discovery, &type_filter, &actions);
     let plan = Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources);
     let selectors = selectors(spec)?;
+    let spec_hooks = SpecHooks::new(&spec.hooks, &resolve).map_err(Fatal::Hooks)?;
+    for hook in spec_hooks.idle() {
+        log.warn(format!(
+            "Hook {hook:?} of the backup runs nowhere: its resources leave pods out, and only pods have hooks"
+        ));
+    }
 
     let run = Run {
         request,
@@ -140,8 +148,11 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
             skipped: 0,
             failed: 0,
             lists_to_begin: 0,
+            hooked: std::collections::HashSet::new(),
         }),
         namespaces: filter,
+        hooks,
+        spec_hooks,
     };
     run.collect_and_save(&plan, scratch).await?;
     Ok(Made {

@@ -5,6 +5,7 @@
 //!   plan, scope   which types are collected, when, and from which lists
 //!   collect       the lists: put aside (A) or streamed (B)
 //!   aside, block  phase A's objects in scratch, and what must be saved together
+//!   hooks         the commands around a block
 //!   save          one object, step by step: judged, acted on, packed
 //!   actions       what is done with an item before it is saved; one file a built-in action
 //!   packer        tar and gzip on a thread of their own, into the sink
@@ -19,6 +20,7 @@ mod definitions;
 mod done;
 mod engine;
 mod facts;
+mod hooks;
 mod inclusion;
 pub mod item;
 mod item_log;
@@ -37,7 +39,6 @@ mod save;
 mod scope;
 mod selectors;
 mod types;
-mod unsaved;
 mod volumes;
 
 pub use engine::run;

@@ -11,6 +11,7 @@ use super::facts::{ClaimFacts, PodFacts};
 use super::types::Role;
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::RawObject;
+use crate::hook;
 
 /// What ties an object to others. `group_label`: the label whose value groups claims (`spec.volumeGroupSnapshotLabelKey`).
 ///
@@ -27,6 +28,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                     .filter(|_| pod.is_running())
                     .map(|name| Key::new(&claims, namespace, name))
                     .collect(),
+                hooked: hook::asked(pod.annotations()),
                 ..Related::default()
             }
         }

@@ -15,6 +15,7 @@ use crate::api::v1::BackupSpec;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
+use crate::hook::Runner;
 use crate::select::labels::SelectorError;
 use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::run_log::RunLog;
@@ -48,6 +49,9 @@ pub struct Deps<'a> {
     pub scratch: &'a Path,
     /// The backup's log; its warnings and errors are the run's.
     pub log: &'a RunLog,
+    /// Runs the hooks of pods. When the run has ended, in whatever way, some may be frozen yet: whoever began it settles
+    /// that.
+    pub hooks: &'a Runner,
     /// The time that the archive's entries carry.
     pub now: Timestamp,
     /// Actions besides the built-in ones, in the order they are to run (plugins).
@@ -93,10 +97,6 @@ pub fn unsupported(spec: &BackupSpec) -> Vec<String> {
     let data = "the data of volumes is not backed up yet";
     let asked = [
         (
-            !spec.hooks.resources.is_empty(),
-            "hooks in a backup (`spec.hooks.resources`) are not supported yet".to_owned(),
-        ),
-        (
             spec.default_volumes_to_fs_backup == Some(true) || spec.default_volumes_to_restic == Some(true),
             format!("{data}: `spec.defaultVolumesToFsBackup` must not be true"),
         ),
@@ -126,6 +126,9 @@ pub enum Fatal {
     /// A label selector of the spec cannot be read.
     #[error("read the label selector of the spec: {0}")]
     Selector(#[from] SelectorError),
+    /// The hooks of the spec make no sense.
+    #[error("read the hooks of the spec: {}", .0.join("; "))]
+    Hooks(Vec<String>),
     /// A temporary file failed.
     #[error("write temporary files to scratch: {0}; check that its disk is not full")]
     Scratch(#[source] std::io::Error),
@@ -155,10 +158,7 @@ mod tests {
                 r#"{"hooks": {}, "snapshotMoveData": false, "defaultVolumesToFsBackup": false}"#,
                 vec![],
             ),
-            (
-                r#"{"hooks": {"resources": [{"name": "h"}]}}"#,
-                vec!["spec.hooks.resources"],
-            ),
+            (r#"{"hooks": {"resources": [{"name": "h"}]}}"#, vec![]),
             (
                 r#"{"resourcePolicy": {"kind": "ConfigMap", "name": "p"}, "snapshotMoveData": true}"#,
                 vec!["spec.snapshotMoveData"],

@@ -1,6 +1,6 @@
 //! What the steps of one run share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -16,6 +16,7 @@ use super::request::{Fatal, Request};
 use super::types::Types;
 use super::volumes::Volumes;
 use crate::cluster::discovery::{Discovery, GroupResource};
+use crate::hook::{Runner, SpecHooks};
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::run_log::RunLog;
 
@@ -30,6 +31,9 @@ pub(super) struct Run<'a> {
     pub(super) types: Types,
     pub(super) actions: ActionTable,
     pub(super) namespaces: NamespaceFilter,
+    pub(super) hooks: &'a Runner,
+    /// Hooks that the spec asks for.
+    pub(super) spec_hooks: SpecHooks,
     /// The label selectors to list with, each in query form; a lone `None` is a list of everything.
     pub(super) selectors: Vec<Option<String>>,
     pub(super) packer: Packer,
@@ -51,6 +55,8 @@ pub(super) struct State {
     pub(super) failed: u64,
     /// Lists that have not given their first page yet.
     pub(super) lists_to_begin: usize,
+    /// Pods whose hooks are taken care of.
+    pub(super) hooked: HashSet<Key>,
 }
 
 /// Why a run cannot go on.

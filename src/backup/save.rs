@@ -8,13 +8,11 @@ use serde_json::Value;
 
 use super::actions::ActionContext;
 use super::done::Key;
-use super::facts::PodFacts;
 use super::inclusion::{PassedOver, judge, judge_type};
 use super::item::{Item, ItemRef};
 use super::packer::Member;
 use super::run::{Run, Stop};
 use super::types::{Role, Type};
-use super::unsaved::asked_of_pod;
 use super::volumes::Approach;
 use crate::cluster::raw::{Head, RawObject};
 use crate::telemetry::logrus::Level;
@@ -51,9 +49,6 @@ impl Run<'_> {
             return Ok(Outcome::AlreadyDone);
         }
         let mut item = Item::new(source);
-        if let Err(error) = self.look_at(type_, &item) {
-            return Ok(self.failed(type_, item.head(), "error reading item", &error));
-        }
         if matches!(type_.role, Role::Pod | Role::Claim)
             // Boxed: the future of every other item would be as large.
             && let Err(error) = Box::pin(self.decide_volumes(type_, &item)).await
@@ -67,21 +62,6 @@ impl Run<'_> {
             }
         }
         self.pack(type_, item).await
-    }
-
-    /// What is noted of an object before any action.
-    fn look_at(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
-        if type_.role != Role::Pod {
-            return Ok(());
-        }
-        let pod: PodFacts = item.read()?;
-        let Head { namespace, name, .. } = item.head();
-        if let Some(warning) = asked_of_pod(pod.annotations()) {
-            self.item_log
-                .line(Level::Warning, type_, namespace.as_deref(), name)
-                .msg(warning);
-        }
-        Ok(())
     }
 
     /// Runs one action on an item, if it is for it, and saves what it asks for. Anything but `Saved` ends the item.
@@ -169,7 +149,10 @@ impl Run<'_> {
                     return Ok(Outcome::Failed);
                 }
             };
-            self.save(type_, object, must).await
+            match type_.role {
+                Role::Pod => self.save_pod(type_, object, must).await,
+                _ => self.save(type_, object, must).await,
+            }
         })
     }
 

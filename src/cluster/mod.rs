@@ -1,4 +1,4 @@
-//! Talking to an API server: client, discovery, raw objects, paging, status writes, yaml.
+//! Talking to an API server: client, discovery, raw objects, paging, exec, status writes, yaml.
 //!
 //! Objects of other people stay raw JSON here: a typed struct knows only the fields of one Kubernetes minor and loses the
 //! rest. Everything takes a [`Cluster`], which is cheap to clone.
@@ -6,6 +6,7 @@
 pub mod client;
 pub mod discovery;
 pub mod error;
+pub mod exec;
 pub mod list;
 pub mod merge;
 pub mod objects;

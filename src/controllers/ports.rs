@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cluster::Cluster;
+use crate::hook::Executor;
 use crate::restore::request::Options as RestoreOptions;
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::WriteGate;
@@ -12,6 +13,7 @@ use crate::runtime::report::Reporter;
 use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::velero::VeleroMetrics;
 
+use super::freeze::Claims;
 use super::served::Served;
 
 /// What the controllers share. Cheap to clone behind its `Arc`.
@@ -20,6 +22,10 @@ pub struct Ports {
     pub cluster: Cluster,
     /// The API server without a retry layer: the engines answer its pushing back themselves (decision 9).
     pub engine: Cluster,
+    /// Runs commands in pods.
+    pub exec: Arc<dyn Executor>,
+    /// Who takes care of the freezes of which run.
+    pub freezes: Claims,
     /// Asked before each write.
     pub gate: WriteGate,
     /// Publishes events.

@@ -131,6 +131,36 @@ impl Record {
         })
     }
 
+    /// Reads a record of something else than the course of a run, or begins one in memory if there is none.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn open_named(
+        ports: &Ports,
+        name: String,
+        labels: BTreeMap<String, String>,
+    ) -> Result<Self, RecordError> {
+        let api = api(ports);
+        let found = api.get_opt(&name).await.map_err(|source| RecordError::Api {
+            attempt: "reading",
+            name: name.clone(),
+            source,
+        })?;
+        if let Some(found) = found {
+            return Ok(Self::read(ports, found));
+        }
+        Ok(Self {
+            api,
+            meta: ObjectMeta {
+                name: Some(name),
+                namespace: Some(ports.namespace.clone()),
+                labels: Some(labels),
+                ..ObjectMeta::default()
+            },
+            parts: BTreeMap::new(),
+        })
+    }
+
     /// A record as it was seen in the cluster.
     pub fn read(ports: &Ports, found: ConfigMap) -> Self {
         Self {
@@ -203,6 +233,26 @@ impl Record {
                 source,
             }),
         }
+    }
+
+    /// Removes the record for now; the next [`Record::save`] begins it anew. One that is gone is success.
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub async fn clear(&mut self, ports: &Ports) -> Result<(), RecordError> {
+        if !self.exists() {
+            return Ok(());
+        }
+        self.clone().remove(ports).await?;
+        self.meta = ObjectMeta {
+            name: self.meta.name.take(),
+            namespace: self.meta.namespace.take(),
+            labels: self.meta.labels.take(),
+            annotations: self.meta.annotations.take(),
+            ..ObjectMeta::default()
+        };
+        self.parts.clear();
+        Ok(())
     }
 
     /// Removes the record of a run that has ended. One that is gone is success.

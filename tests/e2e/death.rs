@@ -50,7 +50,7 @@ fn under_way(velero: &Installation<'_>, kind: &str, name: &str) {
 }
 
 /// Kills the process of a pod's container from outside, as the kernel does when memory runs out.
-fn kill_process(pod: &Value) {
+pub fn kill_process(pod: &Value) {
     let uid = text(pod, "/metadata/uid");
     let processes = fs::read_dir("/proc").expect("processes").filter_map(Result::ok);
     let pid = processes

@@ -14,6 +14,7 @@ mod node;
 mod shop;
 
 mod death;
+mod hooks;
 mod round_trip;
 mod uninstall;
 

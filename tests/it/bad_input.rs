@@ -153,8 +153,11 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
         ),
         (
             "not-yet",
-            json!({"snapshotMoveData": true, "hooks": {"resources": [{"name": "h"}]}}),
-            &["`spec.snapshotMoveData`", "`spec.hooks.resources`"],
+            json!({"snapshotMoveData": true, "hooks": {"resources": [{"name": "h", "pre": [{"exec": {"command": ["a"], "timeout": "soon"}}]}]}}),
+            &[
+                "`spec.snapshotMoveData`",
+                "invalid hook \"h\", spec.hooks.resources[0].pre[0].exec.timeout",
+            ],
         ),
         (&long, json!({}), &["the backup's name has 253 characters"]),
         (

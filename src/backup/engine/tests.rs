@@ -1,3 +1,5 @@
+mod hooks;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -17,9 +19,11 @@ use crate::backup::item::{Item, ItemRef};
 use crate::backup::progress::Snapshot;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
+use crate::hook::{Runner, Tally};
 use crate::select::resource_policies::ResourcePolicies;
 use crate::telemetry::logrus::{Format, Level};
 use crate::testing::fake_api::{FakeApi, Fault};
+use crate::testing::fake_pods::FakePods;
 
 mod volumes;
 
@@ -145,17 +149,32 @@ async fn backup<S: ArchiveSink>(
     sink: &mut S,
     cancel: &CancellationToken,
 ) -> (Result<Report, Fatal>, RunLog, Snapshot) {
+    let (outcome, log, progress, _) = backup_of(api, &FakePods::new(), request, actions, sink, cancel).await;
+    (outcome, log, progress)
+}
+
+/// As [`backup`], of an API server whose pods run commands.
+async fn backup_of<S: ArchiveSink>(
+    api: &FakeApi,
+    pods: &FakePods,
+    request: Request,
+    actions: Vec<Arc<dyn BackupItemAction>>,
+    sink: &mut S,
+    cancel: &CancellationToken,
+) -> (Result<Report, Fatal>, RunLog, Snapshot, Tally) {
     let cluster = Cluster::from_client(api.client());
     let discovery = Discovery::read(&cluster).await.unwrap();
     api.forget_seen();
     let scratch = tempfile::tempdir().unwrap();
     let log = run_log();
     let (progress, seen) = Progress::new();
+    let hooks = Runner::new(Arc::new(pods.clone()), pods.journal(), log.clone(), Vec::new());
     let deps = Deps {
         cluster: &cluster,
         discovery: &discovery,
         scratch: scratch.path(),
         log: &log,
+        hooks: &hooks,
         now: "2026-11-24T01:02:03Z".parse().unwrap(),
         actions,
     };
@@ -167,7 +186,7 @@ async fn backup<S: ArchiveSink>(
         "nothing stays behind in scratch"
     );
     let seen = *seen.borrow();
-    (outcome, log, seen)
+    (outcome, log, seen, hooks.tally())
 }
 
 /// Controllers run it on a runtime of many threads.
@@ -180,8 +199,18 @@ async fn backed_up_with(api: &FakeApi, spec: BackupSpec, actions: Vec<Arc<dyn Ba
 }
 
 async fn backed_up_by(api: &FakeApi, request: Request, actions: Vec<Arc<dyn BackupItemAction>>) -> Ran {
+    backed_up_of(api, &FakePods::new(), request, actions).await.0
+}
+
+async fn backed_up_of(
+    api: &FakeApi,
+    pods: &FakePods,
+    request: Request,
+    actions: Vec<Arc<dyn BackupItemAction>>,
+) -> (Ran, Tally) {
     let mut kept = Kept::default();
-    let (outcome, log, progress) = backup(api, request, actions, &mut kept, &CancellationToken::new()).await;
+    let (outcome, log, progress, tally) =
+        backup_of(api, pods, request, actions, &mut kept, &CancellationToken::new()).await;
     let report = outcome.unwrap();
     assert_eq!(report.archive_bytes, kept.0.len() as u64);
     let mut members = Members::default();
@@ -201,7 +230,7 @@ async fn backed_up_by(api: &FakeApi, request: Request, actions: Vec<Arc<dyn Back
     assert_eq!(report.saved, members.plain.len() as u64);
     assert_eq!((progress.saved, progress.complete), (report.saved, true));
     assert!(progress.expected >= progress.saved);
-    Ran {
+    let ran = Ran {
         report,
         objects: members
             .plain
@@ -212,7 +241,8 @@ async fn backed_up_by(api: &FakeApi, request: Request, actions: Vec<Arc<dyn Back
         log,
         progress,
         resource_list: serde_json::from_str(&list).unwrap(),
-    }
+    };
+    (ran, tally)
 }
 
 async fn backed_up(api: &FakeApi, spec: BackupSpec) -> Ran {
@@ -462,16 +492,6 @@ async fn volumes_whose_data_is_not_saved_are_reported() {
     assert_eq!(volumes[0]["pvcName"], "data");
     assert_eq!(volumes[0]["skipped"], true);
     assert_eq!(ran.report.volumes.len(), 1);
-}
-
-#[tokio::test]
-async fn a_pod_that_asks_for_hooks_gets_a_warning() {
-    let api = shop();
-    let hook = json!({"metadata": {"annotations": {"pre.hook.backup.velero.io/command": "sync"}}});
-    api.insert(object("v1", "Pod", Some("shop"), "frozen", hook));
-    let ran = backed_up(&api, of_shop()).await;
-    assert_eq!(ran.warnings().len(), 1);
-    assert!(ran.warnings()[0].starts_with(" resource: /pods name: /frozen message: /The pod's annotations"));
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::{DownloadRequests, Finder};
+use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::freeze::{self, Claims, PodExec};
 use crate::controllers::gated::gated;
 use crate::controllers::ports::{Ports, Settings};
 use crate::controllers::record;
@@ -49,6 +51,9 @@ const LEASE: &str = "velero-server";
 
 /// The Secret whose key signs artifact tokens.
 const TOKEN_SECRET: &str = "velero-artifact-tokens";
+
+/// Runs at once whose freezes are ended.
+const THAW_WORKERS: usize = 4;
 
 /// Passes at once of controllers whose passes talk to a bucket.
 const BUCKET_WORKERS: usize = 4;
@@ -140,7 +145,9 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let gate = manager.gate();
     let ports = Arc::new(Ports {
         cluster,
+        exec: Arc::new(PodExec::new(engine.clone(), gate.clone())),
         engine: gated(&engine, gate.clone()),
+        freezes: Claims::default(),
         gate,
         reporter: manager.reporter(),
         clock: Arc::new(System),
@@ -164,7 +171,9 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
     let statuses: SharedWatch<ServerStatusRequest> =
         manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)));
     let records: SharedWatch<ConfigMap> =
-        manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(record::LABEL));
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)).labels(record::LABEL));
+    let freezes: SharedWatch<ConfigMap> =
+        manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(freeze::LABEL));
 
     let running = Running::default();
     let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups);
@@ -176,6 +185,8 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         namespace: namespace.clone(),
     };
 
+    // Whatever this server may do: an application that an earlier one left frozen is thawed.
+    manager.control(Controller::new(OpenFreezes::new(ports.clone()), &freezes).workers(THAW_WORKERS));
     // A location that becomes the default, or ceases to be, concerns all of them.
     let all_locations = locations.clone();
     manager.control(

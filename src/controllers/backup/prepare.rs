@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation};
 use crate::api::{GoDuration, annotations, labels, names, time};
 use crate::backup::unsupported;
+use crate::hook;
 use crate::runtime::clock::later;
 use crate::select::backup::TypeLists;
 use crate::select::resource_policies::ResourcePolicies;
@@ -161,6 +162,7 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
         Ok(_) => {}
         Err(error) => errors.push(error.to_string()),
     }
+    errors.extend(hook::check(&seen.spec.hooks));
 
     if errors.is_empty() {
         status.phase = Some(BackupPhase::InProgress);
@@ -375,6 +377,10 @@ mod tests {
                 b.spec.excluded_namespaces = vec!["a".to_owned()];
                 b.spec.label_selector = Some(LabelSelector::default());
                 b.spec.or_label_selectors = vec![LabelSelector::default()];
+                b.spec.hooks.resources = vec![crate::api::BackupResourceHooks {
+                    pre: vec![crate::api::BackupHook::default()],
+                    ..Default::default()
+                }];
             },
             Err("refused"),
         );
@@ -395,6 +401,7 @@ mod tests {
                 "Invalid included/excluded resource",
                 "Invalid included/excluded namespace",
                 "encountered labelSelector as",
+                "invalid hook \"\",",
             ],
             "{:?}",
             backup.status.validation_errors

@@ -2,7 +2,7 @@
 //! was half sent, looks whether the backup was sealed, and otherwise collects afresh (decision 14).
 //!
 //! ```text
-//!   run record -> claim -> archive -> other files -> seal -> claim released -> final status      the record goes after it
+//!   thaw -> run record -> claim -> archive -> other files -> seal -> claim released -> final status      the record goes after it
 //! ```
 
 use std::io;
@@ -12,6 +12,7 @@ use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupSt
 use crate::api::{go_json, time};
 use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::{Discovery, DiscoveryError};
+use crate::hook::Runner;
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
 use crate::select::resource_policies::ResourcePolicies;
@@ -22,6 +23,7 @@ use crate::telemetry::run_log::RunLog;
 use super::super::artifact::file::Artifact;
 use super::super::artifact::json_gz;
 use super::super::artifact::serve::Running;
+use super::super::freeze::FreezeRecord;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
@@ -103,7 +105,7 @@ impl Broken {
                 Fatal::Namespaces(error) => error.can_pass(),
                 // What the upload says about its store.
                 Fatal::Sink(error) => error.downcast_ref().is_some_and(StoreError::is_transient),
-                Fatal::Selector(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
+                Fatal::Selector(_) | Fatal::Hooks(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
             },
             Self::Upload(UploadError::Scratch(_))
             | Self::Scratch(_)
@@ -149,7 +151,7 @@ impl Job {
         self.location.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Carries the backup out. Cancelling it closes the upload and leaves the object InProgress.
+    /// Carries the backup out. Cancelling it thaws what is frozen, closes the upload and leaves the object InProgress.
     pub async fn run(self, handle: Handle<BackupProgress>) -> Ended {
         let log = match self.log() {
             Ok(log) => log,
@@ -158,13 +160,38 @@ impl Job {
         let _readable = self
             .running
             .add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
-        match self.attempt(&log, &handle).await {
+        let _freezes = self.ports.freezes.claim(self.uid()).await;
+        let hooks = match self.hooks(&log).await {
+            Ok(hooks) => hooks,
+            Err(error) => return Ended::Again(error.to_string()),
+        };
+        // Before anything else: the applications stand still since the run broke off.
+        for left in hooks.settle().await {
+            log.warn(format!("{left}; the backup goes on meanwhile"));
+        }
+        match self.attempt(&log, &handle, &hooks).await {
             Ok(ended) => ended,
             Err(error) if handle.cancelled().is_cancelled() => Ended::Again(error.to_string()),
             Err(error) if error.passes() && error.is_about_the_store() => Ended::StoreAway(error.to_string()),
             Err(error) if error.passes() => Ended::Again(error.to_string()),
-            Err(error) => self.failed(&log, &error).await,
+            Err(error) => self.failed(&log, &error, &hooks).await,
         }
+    }
+
+    async fn hooks(&self, log: &RunLog) -> Result<Runner, RecordError> {
+        let (record, left) = FreezeRecord::open(&self.ports, self.uid()).await?;
+        if !left.is_empty() {
+            log.info(format!(
+                "An earlier run of this backup left {} pod(s) frozen",
+                left.len()
+            ));
+        }
+        Ok(Runner::new(
+            self.ports.exec.clone(),
+            Box::new(record),
+            log.clone(),
+            left,
+        ))
     }
 
     fn log(&self) -> io::Result<RunLog> {
@@ -179,7 +206,7 @@ impl Job {
         ))
     }
 
-    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>) -> Result<Ended, Broken> {
+    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>, hooks: &Runner) -> Result<Ended, Broken> {
         let record = Record::open(&self.ports, &*self.backup, self.location_name()).await?;
         let store = location::open(&self.ports, &self.location).await?;
         let mut uploads = Uploads::new(&self.ports, record);
@@ -199,7 +226,7 @@ impl Job {
         let policies = policies::of_run(&self.ports, &self.backup, uploads.record()).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
-        let report = match self.make(log, handle, policies, &mut upload).await {
+        let report = match self.make(log, handle, hooks, policies, &mut upload).await {
             Ok(report) => report,
             Err(error) => {
                 if let Err(left) = upload.abort().await {
@@ -209,7 +236,7 @@ impl Job {
             }
         };
         let archive = upload.finish().await?;
-        let status = self.status(log, &report);
+        let status = self.status(log, &report, hooks);
         self.put_files(&store, &mut uploads, log, report).await?;
 
         let found = archive_of(&store, self.name()).await?;
@@ -274,6 +301,7 @@ impl Job {
         &self,
         log: &RunLog,
         handle: &Handle<BackupProgress>,
+        hooks: &Runner,
         policies: ResourcePolicies,
         upload: &mut Upload,
     ) -> Result<Report, Broken> {
@@ -302,6 +330,7 @@ impl Job {
             discovery: &discovery,
             scratch: &self.ports.scratch,
             log,
+            hooks,
             now: self.ports.clock.now(),
             actions: Vec::new(),
         };
@@ -309,6 +338,10 @@ impl Job {
         // Without its sender the watcher reads the last value and ends.
         drop(progress);
         let _ = watcher.await;
+        // However it ended: nothing stays frozen.
+        for left in hooks.settle().await {
+            log.error(left.to_string());
+        }
         Ok(report?)
     }
 
@@ -326,7 +359,7 @@ impl Job {
         }
     }
 
-    fn status(&self, log: &RunLog, report: &Report) -> BackupStatus {
+    fn status(&self, log: &RunLog, report: &Report, hooks: &Runner) -> BackupStatus {
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
         status.phase = Some(if errors > 0 {
@@ -338,7 +371,7 @@ impl Job {
         status.errors = signed(errors);
         status.progress = Some(shown(report.saved, report.saved));
         status.completion_timestamp = Some(time(self.ports.clock.now()));
-        status.hook_status.get_or_insert_default();
+        status.hook_status = Some(hooks.tally().into());
         status
     }
 
@@ -387,7 +420,7 @@ impl Job {
     }
 
     /// A run that is over without a backup. Its log and results go to the bucket if that can be written; the seal does not.
-    async fn failed(&self, log: &RunLog, error: &Broken) -> Ended {
+    async fn failed(&self, log: &RunLog, error: &Broken, hooks: &Runner) -> Ended {
         log.error(format!("backup failed: {error}"));
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
@@ -395,6 +428,7 @@ impl Job {
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.failure_reason = error.to_string();
+        status.hook_status = Some(hooks.tally().into());
         status.completion_timestamp = Some(time(self.ports.clock.now()));
         if let Err(lost) = self.put_failure(log).await {
             tracing::warn!(backup = self.name(), error = %lost, "the log of the failed backup could not be stored");
@@ -445,3 +479,6 @@ fn shown(saved: u64, expected: u64) -> BackupProgress {
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

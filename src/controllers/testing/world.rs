@@ -19,6 +19,7 @@ use crate::cluster::{Cluster, objects};
 use crate::controllers::artifact::serve::Running;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::freeze::Claims;
 use crate::controllers::gated::gated;
 use crate::controllers::ports::Ports;
 use crate::controllers::record::LABEL;
@@ -34,6 +35,7 @@ use crate::store::layout::BackupFile;
 use crate::telemetry::metrics::Registry;
 use crate::telemetry::velero::VeleroMetrics;
 use crate::testing::fake_api::{FakeApi, FakeKind};
+use crate::testing::fake_pods::FakePods;
 
 use super::settings;
 
@@ -231,6 +233,8 @@ impl Process {
         let ports = Ports {
             engine: gated(&cluster, gate.clone()),
             cluster,
+            exec: Arc::new(FakePods::new()),
+            freezes: Claims::default(),
             gate,
             reporter: Manager::new("velero", &registry).unwrap().reporter(),
             clock: Arc::new(world.clock.clone()),

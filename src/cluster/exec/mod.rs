@@ -1,0 +1,205 @@
+//! Running a command in a container of a pod, over the exec protocol (WebSocket, `v5.channel.k8s.io`).
+//!
+//! The protocol has no way to end a remote command: what takes too long is given up on our side, and that is what the
+//! error says. Both outputs are read to their ends at the same time, since the connection stands still as long as one of
+//! them is not read; what is kept of them is bounded.
+
+mod output;
+#[cfg(test)]
+mod tests;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use kube::Api;
+use kube::api::{AttachParams, AttachedProcess};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::{sleep, timeout};
+
+use super::Cluster;
+
+pub use output::{Captured, Output};
+
+/// Bytes between the connection and the reader of an output.
+const PIPE: usize = 64 << 10;
+
+/// How long to wait when the API server asks for fewer requests without saying for how long.
+const PUSHED_BACK: Duration = Duration::from_secs(1);
+
+/// A command to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// The command with its arguments; no shell is involved.
+    pub command: Vec<String>,
+    /// How long to wait for its end.
+    pub timeout: Duration,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code, or why there is none.
+    pub outcome: Result<i32, ExecError>,
+    /// What it wrote, as far as it came.
+    pub output: Output,
+}
+
+impl Ran {
+    /// It did not run, or nothing is known of it.
+    pub fn failed(error: ExecError) -> Self {
+        Self {
+            outcome: Err(error),
+            output: Output::default(),
+        }
+    }
+}
+
+/// Why a command has no exit code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    /// The API server answered that it will not; nothing was run.
+    #[error("the API server refused to run the command: {message}")]
+    Refused {
+        /// The HTTP status code.
+        code: u16,
+        /// The machine-readable reason.
+        reason: String,
+        /// What it said.
+        message: String,
+    },
+    /// There was no answer. The command may have been started all the same.
+    #[error("the API server could not be asked to run the command: {0}; check that it is reachable")]
+    NoAnswer(String),
+    /// The connection ended before the command did.
+    #[error(
+        "the connection to the command broke before its end: it may have been carried out, in part or whole; check the kubelet of the pod's node"
+    )]
+    Lost,
+    /// It took too long.
+    #[error(
+        "the command did not end within {0:?} and was given up: the connection is closed, but the command may still be running in the container; raise the hook's timeout or make the command faster"
+    )]
+    TimedOut(Duration),
+    /// The container could not start it.
+    #[error("the container could not run the command: {0}; check that the program is in the container's image")]
+    NotRun(String),
+}
+
+impl ExecError {
+    /// The pod is not there.
+    pub fn is_pod_gone(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, reason, .. } if reason == "NotFound")
+    }
+
+    /// The pod has run to its end, so that nothing runs in it. The API server has no reason of its own for this.
+    pub fn is_pod_ended(&self) -> bool {
+        matches!(self, Self::Refused { code: 400, message, .. } if message.contains("completed pod"))
+    }
+
+    /// Whether the command may have had an effect, or may yet have one.
+    pub fn may_have_run(&self) -> bool {
+        matches!(self, Self::NoAnswer(_) | Self::Lost | Self::TimedOut(_))
+    }
+
+    /// Whether it is the way to the container that failed, so that another try may come through.
+    pub fn can_pass(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::Lost => true,
+            Self::Refused { code, .. } => *code == 429 || *code >= 500,
+            Self::TimedOut(_) | Self::NotRun(_) => false,
+        }
+    }
+}
+
+/// Runs a command to its end, or until its time is over. Only a server that pushes back is asked again: anything else may
+/// have started the command already. Dropping this closes the connection; the remote command goes on.
+pub async fn run(cluster: &Cluster, exec: &Exec) -> Ran {
+    let mut output = Output::default();
+    let outcome = timeout(exec.timeout, attempt(cluster, exec, &mut output)).await;
+    Ran {
+        outcome: outcome.unwrap_or(Err(ExecError::TimedOut(exec.timeout))),
+        output,
+    }
+}
+
+async fn attempt(cluster: &Cluster, exec: &Exec, output: &mut Output) -> Result<i32, ExecError> {
+    let mut process = connect(cluster, exec).await?;
+    let status = process.take_status();
+    let (stdout, stderr) = (process.stdout(), process.stderr());
+    let mut status = pin!(async {
+        match status {
+            Some(status) => status.await,
+            None => None,
+        }
+    });
+    let mut reading =
+        pin!(async { tokio::join!(drain(stdout, &mut output.stdout), drain(stderr, &mut output.stderr)) });
+    let status = tokio::select! {
+        status = &mut status => {
+            // A status comes last: the outputs end with it. Where the connection broke they never end.
+            if status.is_some() {
+                reading.await;
+            }
+            status
+        }
+        _ = &mut reading => status.await,
+    };
+    verdict(&status.ok_or(ExecError::Lost)?)
+}
+
+async fn connect(cluster: &Cluster, exec: &Exec) -> Result<AttachedProcess, ExecError> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client().clone(), &exec.namespace);
+    let params = AttachParams::default()
+        .stdin(false)
+        .container(&exec.container)
+        .max_stdout_buf_size(PIPE)
+        .max_stderr_buf_size(PIPE);
+    loop {
+        match pods.exec(&exec.pod, exec.command.clone(), &params).await {
+            Ok(process) => return Ok(process),
+            Err(kube::Error::Api(status)) if status.code == 429 => {
+                let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                sleep(Duration::from_secs(asked.into()).max(PUSHED_BACK)).await;
+            }
+            Err(kube::Error::Api(status)) => {
+                return Err(ExecError::Refused {
+                    code: status.code,
+                    reason: status.reason.clone(),
+                    message: status.message.clone(),
+                });
+            }
+            Err(error) => return Err(ExecError::NoAnswer(error.to_string())),
+        }
+    }
+}
+
+/// Reads to the end, keeping what is kept. A pipe within this process does not fail.
+async fn drain(from: Option<impl AsyncRead + Unpin>, kept: &mut Captured) {
+    let Some(mut from) = from else { return };
+    let mut piece = vec![0; PIPE];
+    while let Ok(read @ 1..) = from.read(&mut piece).await {
+        kept.take(&piece[..read]);
+    }
+}
+
+/// The exit code that a status tells of.
+fn verdict(status: &Status) -> Result<i32, ExecError> {
+    if status.status.as_deref() == Some("Success") {
+        return Ok(0);
+    }
+    let causes = status.details.as_ref().and_then(|details| details.causes.as_ref());
+    let code = causes
+        .into_iter()
+        .flatten()
+        .find(|cause| cause.reason.as_deref() == Some("ExitCode"))
+        .and_then(|cause| cause.message.as_deref()?.parse().ok());
+    code.ok_or_else(|| ExecError::NotRun(status.message.clone().unwrap_or_default()))
+}

@@ -1,0 +1,34 @@
+//! Commands in pods, while we lead.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::cluster::Cluster;
+use crate::cluster::exec::{self, Exec, ExecError, Ran};
+use crate::hook::Executor;
+use crate::runtime::lease::WriteGate;
+
+/// Runs commands through the API server. None begins, and none is waited for, when the lease is over: the next leader
+/// thaws what this one froze, and a late command of ours would come in between.
+#[derive(Debug)]
+pub struct PodExec {
+    cluster: Cluster,
+    gate: WriteGate,
+}
+
+impl PodExec {
+    /// Through this connection, which must not repeat requests by itself: a command may have been begun.
+    pub fn new(cluster: Cluster, gate: WriteGate) -> Self {
+        Self { cluster, gate }
+    }
+}
+
+impl Executor for PodExec {
+    fn execute<'a>(&'a self, exec: &'a Exec) -> BoxFuture<'a, Ran> {
+        async {
+            let ran = self.gate.write(exec::run(&self.cluster, exec)).await;
+            ran.unwrap_or_else(|stopped| Ran::failed(ExecError::NoAnswer(stopped.to_string())))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,95 @@
+//! open-freezes: thaws what a run froze that nobody goes on with: its Backup was deleted while no server ran, it waits for
+//! something, or its pod could not be reached when the run ended.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::super::ports::Ports;
+use super::super::record::RecordError;
+use super::record::{FreezeRecord, LABEL};
+use crate::hook::Runner;
+use crate::runtime::{Class, Classify, Next, Reconciler};
+use crate::telemetry::run_log::RunLog;
+
+/// When to look again at what a run under way takes care of.
+const LATER: Duration = Duration::from_secs(10);
+
+/// A pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What is frozen could not be read.
+    #[error(transparent)]
+    RecordUnreadable(#[from] RecordError),
+    /// The log could not be begun.
+    #[error("begin a log in the scratch directory: {0}; check the space in it")]
+    Scratch(#[from] io::Error),
+    /// Pods could not be reached.
+    #[error("{0}")]
+    StillFrozen(String),
+}
+
+impl Classify for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::RecordUnreadable(RecordError::NotLeading(_)) => Class::Lost,
+            _ => Class::Transient,
+        }
+    }
+}
+
+/// The reconciler.
+pub struct OpenFreezes {
+    ports: Arc<Ports>,
+}
+
+impl OpenFreezes {
+    /// A reconciler of open freezes.
+    pub fn new(ports: Arc<Ports>) -> Self {
+        Self { ports }
+    }
+
+    fn log(&self, uid: &str) -> io::Result<RunLog> {
+        let clock = Arc::clone(&self.ports.clock);
+        Ok(RunLog::create(
+            tempfile::tempfile_in(&self.ports.scratch)?,
+            self.ports.settings.log_format,
+            self.ports.settings.log_level,
+            vec![("backupUID", uid.to_owned())],
+            Arc::new(move || clock.now()),
+        ))
+    }
+}
+
+impl Reconciler for OpenFreezes {
+    type Kind = ConfigMap;
+    type Error = Error;
+    const NAME: &'static str = "open-freezes";
+    const RESYNC: Duration = Duration::from_mins(1);
+
+    // A pass takes as long as the post hooks do; nothing else waits for it but the run of the same backup.
+    async fn reconcile(&self, seen: Arc<ConfigMap>) -> Result<Next, Error> {
+        let labels = seen.metadata.labels.as_ref();
+        let Some(uid) = labels.and_then(|labels| labels.get(LABEL)) else {
+            return Ok(Next::Resync);
+        };
+        let Some(_claim) = self.ports.freezes.try_claim(uid) else {
+            return Ok(Next::In(LATER));
+        };
+        // What was seen may be old: the run may have thawed the pods since.
+        let (record, left) = FreezeRecord::open(&self.ports, uid).await?;
+        if left.is_empty() {
+            return Ok(Next::Resync);
+        }
+        tracing::warn!(backup = %uid, pods = left.len(), "a backup left pods frozen; their post hooks are run now");
+        let runner = Runner::new(self.ports.exec.clone(), Box::new(record), self.log(uid)?, left);
+        let unthawed = runner.settle().await;
+        if unthawed.is_empty() {
+            return Ok(Next::Resync);
+        }
+        let texts: Vec<String> = unthawed.iter().map(ToString::to_string).collect();
+        Err(Error::StillFrozen(texts.join("; ")))
+    }
+}

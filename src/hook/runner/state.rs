@@ -1,0 +1,134 @@
+//! What a runner knows at a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::hook::freeze::Freeze;
+use crate::hook::tally::Tally;
+
+/// The open freezes of a run, and its counts.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) tally: Tally,
+    /// The journal holds something else than what is open.
+    pub(super) unwritten: bool,
+    next: u64,
+    open: BTreeMap<u64, Open>,
+    /// Pods that an earlier run may have begun to freeze; a command of it may still be under way in them.
+    suspects: BTreeSet<(String, String)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    freeze: Freeze,
+    /// Whether a command that freezes was begun; before, there is nothing to thaw.
+    begun: bool,
+    /// Commands of it that are under way.
+    running: usize,
+    /// How many of its post hooks have run.
+    done: usize,
+}
+
+/// The freezes that are open.
+#[derive(Debug)]
+pub(super) struct Stock {
+    /// Those in which no command is under way.
+    pub(super) idle: Vec<Idle>,
+    /// Whether there are others.
+    pub(super) busy: bool,
+}
+
+/// A freeze that can be ended now.
+#[derive(Debug)]
+pub(super) struct Idle {
+    pub(super) id: u64,
+    pub(super) freeze: Freeze,
+    /// How many of its post hooks have run.
+    pub(super) done: usize,
+}
+
+impl State {
+    /// With what an earlier run left open: of each it must be assumed that it was begun.
+    pub(super) fn with(left: Vec<Freeze>) -> Self {
+        let mut state = Self {
+            suspects: left
+                .iter()
+                .map(|freeze| (freeze.namespace.clone(), freeze.pod.clone()))
+                .collect(),
+            ..Self::default()
+        };
+        for freeze in left {
+            let id = state.open(freeze);
+            state.begin(Some(id));
+        }
+        state
+    }
+
+    /// A freeze is intended.
+    pub(super) fn open(&mut self, freeze: Freeze) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        let open = Open {
+            freeze,
+            begun: false,
+            running: 0,
+            done: 0,
+        };
+        self.open.insert(id, open);
+        id
+    }
+
+    /// Its first command is about to run.
+    pub(super) fn begin(&mut self, id: Option<u64>) {
+        if let Some(open) = id.and_then(|id| self.open.get_mut(&id)) {
+            open.begun = true;
+        }
+    }
+
+    /// A command of it is about to run.
+    pub(super) fn command_begins(&mut self, id: Option<u64>) {
+        if let Some(open) = id.and_then(|id| self.open.get_mut(&id)) {
+            open.running += 1;
+        }
+    }
+
+    /// A command of it is over. `thawed`: it was a post hook, and has run.
+    pub(super) fn command_ended(&mut self, id: Option<u64>, thawed: bool) {
+        if let Some(open) = id.and_then(|id| self.open.get_mut(&id)) {
+            open.running -= 1;
+            open.done += usize::from(thawed);
+        }
+    }
+
+    /// It is over.
+    pub(super) fn close(&mut self, id: u64) {
+        self.open.remove(&id);
+    }
+
+    /// All that are open, as they are written down.
+    pub(super) fn freezes(&self) -> Vec<Freeze> {
+        self.open.values().map(|open| open.freeze.clone()).collect()
+    }
+
+    /// Forgets what was only intended, and gives what can be ended now.
+    pub(super) fn take_stock(&mut self) -> Stock {
+        let before = self.open.len();
+        self.open.retain(|_, open| open.begun);
+        self.unwritten |= self.open.len() < before;
+        let idle = self.open.iter().filter(|(_, open)| open.running == 0);
+        Stock {
+            idle: idle
+                .map(|(id, open)| Idle {
+                    id: *id,
+                    freeze: open.freeze.clone(),
+                    done: open.done,
+                })
+                .collect(),
+            busy: self.open.values().any(|open| open.running > 0),
+        }
+    }
+
+    /// Whether a run before this one may have begun to freeze a pod.
+    pub(super) fn is_suspect(&self, namespace: &str, pod: &str) -> bool {
+        self.suspects.contains(&(namespace.to_owned(), pod.to_owned()))
+    }
+}

@@ -1,0 +1,154 @@
+//! Hooks in containers that run: what comes back from a real kubelet, and what becomes of a frozen application when the
+//! server dies.
+
+use crate::death::kill_process;
+use crate::installation::Installation;
+use crate::node::{Node, node};
+use crate::{eventually, text};
+
+/// A pod with two containers and these annotations (`pre.hook.backup.velero.io/` and so on), each `key: value` as YAML.
+fn pod(namespace: &str, name: &str, annotations: &[(&str, &str)]) -> String {
+    let annotations: Vec<String> = annotations
+        .iter()
+        .map(|(key, value)| {
+            let (phase, key) = key.split_once('/').expect("phase/key");
+            format!("    {phase}.hook.backup.velero.io/{key}: '{value}'\n")
+        })
+        .collect();
+    let container = |name: &str| {
+        format!("  - {{name: {name}, image: 'busybox:test', imagePullPolicy: Never, command: [sleep, '36000']}}\n")
+    };
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: {namespace}\n  annotations:\n{}spec:\n  terminationGracePeriodSeconds: 0\n  containers:\n{}{}",
+        annotations.concat(),
+        container("db"),
+        container("side")
+    )
+}
+
+/// Starts pods in a namespace of their own.
+fn start(node: &Node, namespace: &str, pods: &[String]) {
+    let namespaced = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n{}",
+        pods.concat()
+    );
+    node.apply(&namespaced);
+    let ready = [
+        "wait",
+        "-n",
+        namespace,
+        "--for=condition=Ready",
+        "pod",
+        "--all",
+        "--timeout=60s",
+    ];
+    node.kubectl(&ready);
+}
+
+/// Whether a command in a pod's first container succeeds.
+fn is_so(node: &Node, namespace: &str, pod: &str, test: &[&str]) -> bool {
+    let exec = ["exec", "-n", namespace, pod, "-c", "db", "--"];
+    node.try_kubectl(&[&exec[..], test].concat(), "").is_ok()
+}
+
+#[test]
+fn commands_run_in_their_containers_and_the_log_tells_what_became_of_them() {
+    let node = node();
+    let velero = Installation::new(&node, "velero-hooks");
+    start(
+        &node,
+        "hooked",
+        &[
+            pod(
+                "hooked",
+                "loud",
+                &[
+                    ("pre/container", "side"),
+                    (
+                        "pre/command",
+                        r#"["sh", "-c", "echo to-out; echo to-err >&2; yes | head -c 3000000; touch /tmp/here"]"#,
+                    ),
+                    ("post/command", r#"["sh", "-c", "test ! -e /tmp/here"]"#),
+                ],
+            ),
+            pod(
+                "hooked",
+                "refusing",
+                &[("pre/command", r#"["sh", "-c", "echo the reason >&2; exit 3"]"#)],
+            ),
+            pod(
+                "hooked",
+                "slow",
+                &[
+                    ("pre/command", r#"["sleep", "100"]"#),
+                    ("pre/timeout", "1s"),
+                    ("pre/on-error", "Continue"),
+                ],
+            ),
+        ],
+    );
+    velero.velero(&["backup", "create", "hooked", "--include-namespaces", "hooked", "--wait"]);
+    let backup = velero.object("backup", "hooked");
+    let log = velero.velero(&["backup", "logs", "hooked"]);
+    assert_eq!(text(&backup, "/status/phase"), "PartiallyFailed", "{log}");
+    assert_eq!(text(&backup, "/status/hookStatus/hooksAttempted"), "4", "{log}");
+    assert_eq!(text(&backup, "/status/hookStatus/hooksFailed"), "2", "{log}");
+    for said in [
+        "to-out",
+        "to-err",
+        "bytes left out",
+        "`sh` ended with exit code 3: the reason",
+        "the command did not end within 1s and was given up",
+    ] {
+        assert!(log.contains(said), "{said} is not in\n{log}");
+    }
+    let described = velero.velero(&["backup", "describe", "hooked", "--details"]);
+    assert!(
+        described.contains("hooked/loud") && described.contains("hooked/slow"),
+        "{described}"
+    );
+    assert!(!described.contains("hooked/refusing"), "it is not saved\n{described}");
+    node.kubectl(&["delete", "namespace", "hooked", "--wait=false"]);
+}
+
+#[test]
+fn an_application_that_is_frozen_when_the_server_is_killed_is_thawed_and_the_backup_complete() {
+    let node = node();
+    let velero = Installation::new(&node, "velero-thaw");
+    let freeze = r#"["sh", "-c", "test ! -e /tmp/frozen && touch /tmp/frozen"]"#;
+    let thaw = r#"["sh", "-c", "rm /tmp/frozen && echo thawed >> /tmp/log"]"#;
+    let app = pod("frozen", "app", &[("pre/command", freeze), ("post/command", thaw)]);
+    // While this one's hook takes its time the other one is frozen: ordered pods are saved together.
+    let slow = pod(
+        "frozen",
+        "slow",
+        &[("pre/command", r#"["sleep", "8"]"#), ("post/command", "true")],
+    );
+    start(&node, "frozen", &[app, slow]);
+
+    velero.velero(&[
+        "backup",
+        "create",
+        "frozen",
+        "--include-namespaces",
+        "frozen",
+        "--ordered-resources",
+        "pods=frozen/app,frozen/slow",
+    ]);
+    let is_frozen = || is_so(&node, "frozen", "app", &["test", "-e", "/tmp/frozen"]);
+    eventually("the application to be frozen", || is_frozen().then_some(()));
+    kill_process(&velero.pods()[0]);
+    velero.until_over("backup", "frozen");
+    velero.must_be_complete("backup", "frozen");
+    assert!(!is_frozen());
+    let thawed_twice = ["sh", "-c", "test $(wc -l < /tmp/log) = 2"];
+    assert!(
+        is_so(&node, "frozen", "app", &thawed_twice),
+        "once for the run that died, once for the one that ended"
+    );
+    let backup = velero.object("backup", "frozen");
+    assert_eq!(text(&backup, "/status/hookStatus/hooksAttempted"), "4", "{backup:#}");
+    let left = ["configmaps", "-n", velero.namespace, "-l", "velero.io/open-freezes"];
+    assert!(node.objects(&left).is_empty(), "what was frozen stays written down");
+    node.kubectl(&["delete", "namespace", "frozen", "--wait=false"]);
+}
