@@ -40,6 +40,17 @@ fn open_shop(plane: &Plane) {
             (plane.list("shop", kind).len() >= count).then_some(())
         });
     }
+    // Nothing can be executed in pods that do not run, and what cannot be frozen is not saved: these ask for nothing.
+    plane.kubectl(&[
+        "annotate",
+        "pods",
+        "-n",
+        "shop",
+        "-l",
+        "app=web",
+        "pre.hook.backup.velero.io/command-",
+        "post.hook.backup.velero.io/command-",
+    ]);
     let bound = [
         "wait",
         "--for=jsonpath={.status.phase}=Bound",
