@@ -36,16 +36,19 @@ fn slow_down(velero: &Installation<'_>) {
     velero.node.kubectl(&[&status[..], &namespace].concat());
 }
 
-/// Waits until a run is in its middle.
+/// Waits until a run is in its middle: it has begun, and its record says what a successor must know.
 #[track_caller]
 fn under_way(velero: &Installation<'_>, kind: &str, name: &str) {
     eventually(&format!("{kind} {name} to be under way"), || {
-        let phase = text(&velero.object(kind, name), "/status/phase");
+        let run = velero.object(kind, name);
+        let phase = text(&run, "/status/phase");
         assert_ne!(
             phase, "Completed",
             "{kind} {name} was over before it could be disturbed"
         );
-        (phase == "InProgress").then_some(())
+        let record = format!("velero-run-{}", text(&run, "/metadata/uid"));
+        let record = velero.node.object(velero.namespace, "configmap", &record);
+        (phase == "InProgress" && record.is_some()).then_some(())
     });
 }
 
