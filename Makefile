@@ -67,6 +67,9 @@ demo: ## back up a shop on a real node, delete it, restore it (Debian 12, root; 
 
 ## --- generated text --------------------------------------------------------------------------------------------------
 
+.PHONY: crds
+crds: manifests ## write the custom resource definitions from the Rust types (and all else that is generated)
+
 .PHONY: manifests
 manifests: ## write manifests/ from the Rust code
 	cargo run --quiet -p crd-gen -- manifests
