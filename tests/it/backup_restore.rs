@@ -5,7 +5,7 @@ use std::fs::File;
 
 use flate2::read::GzDecoder;
 
-use crate::harness::{Plane, Server, data, text};
+use crate::harness::{Plane, Server, text};
 
 /// The members of a backup's archive.
 fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
@@ -28,35 +28,7 @@ fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
 fn the_shop_is_backed_up_deleted_and_restored() {
     let plane = Plane::with_controller_manager();
     let server = Server::start(&plane, "velero");
-    // The file holds a definition and an object of it: the first time the object comes too early.
-    let shop = data("go-1.18.1/shop.yaml");
-    let apply = ["apply", "-f", shop.to_str().expect("a path")];
-    let _ = plane.kubectl_with(&apply, "");
-    plane.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/widgets.example.com",
-        "--timeout=60s",
-    ]);
-    plane.kubectl(&apply);
-    plane.kubectl(&[
-        "wait",
-        "--for=jsonpath={.status.replicas}=2",
-        "-n",
-        "shop",
-        "deployment/web",
-        "--timeout=30s",
-    ]);
-    plane.without_hooks();
-    // A volume comes along once its claim is bound.
-    plane.kubectl(&[
-        "wait",
-        "--for=jsonpath={.status.phase}=Bound",
-        "-n",
-        "shop",
-        "persistentvolumeclaim/data",
-        "--timeout=60s",
-    ]);
+    plane.open_shop();
 
     server.velero(&["backup", "create", "first", "--include-namespaces", "shop", "--wait"]);
     let backup = server.ended("backup", "first");

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Plane, S3, Server, data, eventually, text};
+use crate::harness::{Plane, S3, Server, eventually, text};
 
 /// A location on the S3 server's bucket, beside the server's own one.
 fn location(server: &Server<'_>, s3: &S3, access: &str) {
@@ -110,26 +110,6 @@ fn bare(mut object: Value) -> Value {
     object
 }
 
-fn open_shop(plane: &Plane) {
-    // The file holds a definition and an object of it: the first time the object comes too early.
-    let shop = data("go-1.18.1/shop.yaml");
-    let apply = ["apply", "-f", shop.to_str().expect("a path")];
-    let _ = plane.kubectl_with(&apply, "");
-    plane.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/widgets.example.com",
-        "--timeout=60s",
-    ]);
-    plane.kubectl(&apply);
-    eventually("the shop to be open", || {
-        let claim = plane.get("shop", "persistentvolumeclaim", "data")?;
-        let web = plane.get("shop", "deployment", "web")?;
-        (text(&claim, "/status/phase") == "Bound" && text(&web, "/status/replicas") == "2").then_some(())
-    });
-    plane.without_hooks();
-}
-
 /// The bucket also holds what is not to be brought in.
 fn litter(s3: &S3) {
     for (key, content) in [
@@ -151,7 +131,7 @@ fn a_second_empty_cluster_on_the_same_bucket_sees_the_backup_and_restores_the_sh
     let s3 = S3::start(&[]);
     let lost = Plane::with_controller_manager();
     let first = Server::start(&lost, "velero");
-    open_shop(&lost);
+    lost.open_shop();
     location(&first, &s3, "ReadWrite");
     let schedule = json!({
         "apiVersion": "velero.io/v1", "kind": "Schedule", "metadata": {"name": "nightly", "namespace": "velero"},

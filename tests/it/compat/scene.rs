@@ -12,19 +12,9 @@ use super::restore::actions;
 use super::{backup, metrics};
 use crate::harness::{Plane, Server, data, eventually, text};
 
-/// Makes the shop and waits until the controllers have done what they do about it.
+/// Opens the shop and waits for all that the recorded one had.
 fn open_shop(plane: &Plane) {
-    let shop = data("go-1.18.1/shop.yaml");
-    let apply = ["apply", "-f", shop.to_str().expect("a path")];
-    // The file holds a definition and an object of it: the first time the object comes too early.
-    let _ = plane.kubectl_with(&apply, "");
-    plane.kubectl(&[
-        "wait",
-        "--for=condition=Established",
-        "crd/widgets.example.com",
-        "--timeout=60s",
-    ]);
-    plane.kubectl(&apply);
+    plane.open_shop();
     let all = [
         ("pods", 4),
         ("endpointslices", 2),
@@ -40,16 +30,6 @@ fn open_shop(plane: &Plane) {
             (plane.list("shop", kind).len() >= count).then_some(())
         });
     }
-    plane.without_hooks();
-    let bound = [
-        "wait",
-        "--for=jsonpath={.status.phase}=Bound",
-        "-n",
-        "shop",
-        "pvc/data",
-        "--timeout=60s",
-    ];
-    plane.kubectl(&bound);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod plane;
 mod proxy;
 mod s3;
 mod server;
+mod shop;
 
 pub use plane::Plane;
 pub use proxy::{Fault, Proxy};

@@ -103,15 +103,6 @@ impl Plane {
             .unwrap_or_else(|error| panic!("apply: {error}\n{yaml}"));
     }
 
-    /// Lets the shop's pods ask for no hooks: without a kubelet nothing can be executed in them, and what cannot be frozen is
-    /// not saved.
-    #[track_caller]
-    pub fn without_hooks(&self) {
-        let hook = |phase: &str| format!("{phase}.hook.backup.velero.io/command-");
-        let pods = ["annotate", "pods", "-n", "shop", "-l", "app=web"];
-        self.kubectl(&[&pods[..], &[&hook("pre"), &hook("post")]].concat());
-    }
-
     /// An object, or nothing.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
         let mut arguments = vec![
