@@ -150,19 +150,27 @@ pub fn assert_whole(server: &Server<'_>, objects: usize) {
 
 /// A restore `r` of that backup into `copy` came to what an undisturbed one comes to.
 pub fn assert_restored(server: &Server<'_>, objects: usize) {
-    let restore = server.object("restore", "r");
+    assert_restored_to(server, "r", "copy", objects);
+}
+
+/// The same for a restore of this name into this namespace.
+fn assert_restored_to(server: &Server<'_>, name: &str, namespace: &str, objects: usize) {
+    let restore = server.object("restore", name);
     assert_eq!(text(&restore, "/status/phase"), "Completed", "{restore:#}");
     for field in ["warnings", "errors", "failureReason"] {
         assert_eq!(text(&restore, &format!("/status/{field}")), "", "{restore:#}");
     }
     let count = text(&restore, "/status/progress/itemsRestored");
     assert_eq!(count, (objects + 1).to_string(), "{restore:#}");
-    assert_eq!(server.plane.list("copy", "configmaps").len(), objects);
+    assert_eq!(server.plane.list(namespace, "configmaps").len(), objects);
     server.until_no_records();
 
-    let directory = server.bucket().join("restores/r");
-    let listed = json(&directory.join("restore-r-resource-list.json.gz"));
-    assert_eq!(listed["v1/Namespace"], serde_json::json!(["copy(created)"]));
+    let directory = server.bucket().join(format!("restores/{name}"));
+    let listed = json(&directory.join(format!("restore-{name}-resource-list.json.gz")));
+    assert_eq!(
+        listed["v1/Namespace"],
+        serde_json::json!([format!("{namespace}(created)")])
+    );
     let maps = listed["v1/ConfigMap"].as_array().expect("a list");
     assert_eq!(maps.len(), objects);
     let odd: Vec<_> = maps
@@ -170,7 +178,7 @@ pub fn assert_restored(server: &Server<'_>, objects: usize) {
         .filter(|entry| !entry.as_str().is_some_and(|text| text.ends_with("(created)")))
         .collect();
     assert!(odd.is_empty(), "not created by us: {odd:?}");
-    let results = json(&directory.join("restore-r-results.gz"));
+    let results = json(&directory.join(format!("restore-{name}-results.gz")));
     assert_eq!(results, serde_json::json!({"errors": {}, "warnings": {}}));
     assert_eq!(files(&directory).len(), 5, "{:?}", files(&directory));
     assert!(!server.bucket().join(".velero-uploads").exists());
@@ -247,7 +255,7 @@ fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_ha
     if !is_long() {
         return;
     }
-    let plane = Plane::with_controller_manager();
+    let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "many", MANY);
     let start = Instant::now();
@@ -271,21 +279,21 @@ fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_ha
     ended(&server, "restore", "r");
     let took = start.elapsed();
     for tenth in 1..10 {
-        plane.kubectl(&[
-            "delete",
-            "restore.velero.io",
-            "r",
-            "-n",
-            "velero",
-            "--wait",
-            "--timeout=60s",
+        let (name, namespace) = (format!("r{tenth}"), format!("copy{tenth}"));
+        let mapping = format!("many:{namespace}");
+        server.velero(&[
+            "restore",
+            "create",
+            &name,
+            "--from-backup",
+            "b",
+            "--namespace-mappings",
+            &mapping,
         ]);
-        plane.kubectl(&["delete", "namespace", "copy", "--wait", "--timeout=300s"]);
-        server.velero(&RESTORE);
         std::thread::sleep(took * tenth / 10);
         server.restart();
-        ended(&server, "restore", "r");
-        assert_restored(&server, MANY);
+        ended(&server, "restore", &name);
+        assert_restored_to(&server, &name, &namespace, MANY);
     }
 }
 
