@@ -251,10 +251,8 @@ fn a_backup_and_a_restore_whose_server_is_killed_end_as_if_nothing_had_happened(
 
 /// The same, at many moments of many runs; each run is killed once.
 #[test]
+#[ignore = "minutes long: `make test-long` runs it"]
 fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_happened() {
-    if !is_long() {
-        return;
-    }
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "many", MANY);
