@@ -33,6 +33,14 @@ fn the_shop_is_backed_up_deleted_and_restored() {
     server.velero(&["backup", "create", "first", "--include-namespaces", "shop", "--wait"]);
     let backup = server.ended("backup", "first");
     assert_eq!(text(&backup, "/status/phase"), "Completed", "{backup:#}");
+    plane.kubectl(&[
+        "wait",
+        "-n",
+        "velero",
+        "--for=condition=Completed",
+        "backup.velero.io/first",
+        "--timeout=10s",
+    ]);
     let members = members(&server, "first");
     for path in [
         "metadata/version",
