@@ -240,6 +240,102 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_lands_in_its_field() {
+        use clap::CommandFactory;
+        use serde_json::json;
+
+        let hour = json!("1h0m0s");
+        let rows = [
+            ("ttl", "1h", "/ttl", hour.clone()),
+            ("include-namespaces", "a,b", "/includedNamespaces", json!(["a", "b"])),
+            ("exclude-namespaces", "a", "/excludedNamespaces", json!(["a"])),
+            ("include-resources", "pods", "/includedResources", json!(["pods"])),
+            ("exclude-resources", "pods", "/excludedResources", json!(["pods"])),
+            (
+                "include-cluster-scoped-resources",
+                "nodes",
+                "/includedClusterScopedResources",
+                json!(["nodes"]),
+            ),
+            (
+                "exclude-cluster-scoped-resources",
+                "nodes",
+                "/excludedClusterScopedResources",
+                json!(["nodes"]),
+            ),
+            (
+                "include-namespace-scoped-resources",
+                "pods",
+                "/includedNamespaceScopedResources",
+                json!(["pods"]),
+            ),
+            (
+                "exclude-namespace-scoped-resources",
+                "pods",
+                "/excludedNamespaceScopedResources",
+                json!(["pods"]),
+            ),
+            (
+                "include-cluster-resources",
+                "false",
+                "/includeClusterResources",
+                json!(false),
+            ),
+            ("storage-location", "far", "/storageLocation", json!("far")),
+            (
+                "volume-snapshot-locations",
+                "a",
+                "/volumeSnapshotLocations",
+                json!(["a"]),
+            ),
+            ("selector", "a=b", "/labelSelector/matchLabels", json!({"a": "b"})),
+            (
+                "or-selector",
+                "a=b",
+                "/orLabelSelectors/0/matchLabels",
+                json!({"a": "b"}),
+            ),
+            (
+                "ordered-resources",
+                "pods=a/b",
+                "/orderedResources",
+                json!({"pods": "a/b"}),
+            ),
+            ("snapshot-volumes", "false", "/snapshotVolumes", json!(false)),
+            ("snapshot-move-data", "false", "/snapshotMoveData", json!(false)),
+            ("data-mover", "mine", "/datamover", json!("mine")),
+            (
+                "default-volumes-to-fs-backup",
+                "false",
+                "/defaultVolumesToFsBackup",
+                json!(false),
+            ),
+            ("csi-snapshot-timeout", "1h", "/csiSnapshotTimeout", hour.clone()),
+            ("item-operation-timeout", "1h", "/itemOperationTimeout", hour),
+            (
+                "resource-policies-configmap",
+                "policies",
+                "/resourcePolicy",
+                json!({"apiGroup": null, "kind": "configmap", "name": "policies"}),
+            ),
+            (
+                "parallel-files-upload",
+                "3",
+                "/uploaderConfig/parallelFilesUpload",
+                json!(3),
+            ),
+        ];
+        for (flag, value, field, expected) in &rows {
+            let spec = serde_json::to_value(spec(&format!("--{flag}={value}")).unwrap()).unwrap();
+            assert_eq!(spec.pointer(field), Some(expected), "--{flag}");
+        }
+        let command = Line::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let covered: Vec<_> = rows.iter().map(|(flag, ..)| *flag).collect();
+        assert_eq!(flags, covered, "a flag that no row is about");
+    }
+
+    #[test]
     fn locations_add_up() {
         let spec = spec("--volume-snapshot-locations a,b --volume-snapshot-locations c").unwrap();
         assert_eq!(spec.volume_snapshot_locations, ["a", "b", "c"]);

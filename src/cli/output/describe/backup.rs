@@ -179,3 +179,6 @@ fn deletions(page: &mut Page<'_>, requests: &[DeleteBackupRequest]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! A backup that asks for hooks, policies and an order, as its page and as JSON: by the layouts of spec server-cli 9.1 and
+//! 9.2, since what was recorded of the Go release has none of them.
+
+use serde_json::{Value, json};
+use similar_asserts::assert_eq;
+
+use super::super::{Fetched, backup_json};
+use super::*;
+
+fn backup() -> Backup {
+    let hook = |command: &[&str], on_error: &str| json!({"exec": {"container": "db", "command": command, "onError": on_error, "timeout": "90s"}});
+    serde_json::from_value(json!({
+        "apiVersion": "velero.io/v1", "kind": "Backup",
+        "metadata": {"name": "nightly", "namespace": "velero", "annotations": {"note": "a"}},
+        "spec": {
+            "includedNamespaces": ["shop", "team-*"],
+            "excludedNamespaceScopedResources": ["events"],
+            "includedClusterScopedResources": ["storageclasses.storage.k8s.io"],
+            "orLabelSelectors": [{"matchLabels": {"app": "db"}}, {"matchLabels": {"app": "web"}}],
+            "storageLocation": "default",
+            "snapshotVolumes": false,
+            "defaultVolumesToFsBackup": false,
+            "ttl": "720h0m0s", "csiSnapshotTimeout": "10m0s", "itemOperationTimeout": "4h0m0s",
+            "orderedResources": {"pods": "shop/db-0,shop/web-0", "persistentvolumeclaims": "shop/data"},
+            "resourcePolicy": {"kind": "configmap", "name": "policies"},
+            "uploaderConfig": {"parallelFilesUpload": 4},
+            "hooks": {"resources": [
+                {
+                    "name": "databases",
+                    "includedNamespaces": ["shop"], "excludedNamespaces": ["shop-test"],
+                    "includedResources": ["pods"],
+                    "labelSelector": {"matchLabels": {"app": "db"}},
+                    "pre": [hook(&["fsfreeze", "--freeze", "/data"], "Fail"), hook(&["sync"], "Continue")],
+                    "post": [hook(&["fsfreeze", "--unfreeze", "/data"], "")],
+                },
+                {"name": "all"},
+            ]},
+        },
+        "status": {
+            "phase": "PartiallyFailed", "formatVersion": "1.1.0", "errors": 1, "warnings": 1,
+            "startTimestamp": "1970-01-01T00:00:00Z", "completionTimestamp": "1970-01-01T00:01:00Z",
+            "expiration": "1970-01-31T00:00:00Z",
+            "progress": {"totalItems": 9, "itemsBackedUp": 9},
+            "hookStatus": {"hooksAttempted": 3, "hooksFailed": 1},
+        },
+    }))
+    .unwrap()
+}
+
+fn facts() -> BackupFacts {
+    let results = json!({
+        "errors": {"namespaces": {"shop": ["a hook failed"]}},
+        "warnings": {"velero": ["a policy matches nothing"]},
+    });
+    BackupFacts {
+        backup: backup(),
+        delete_requests: Vec::new(),
+        pod_volume_backups: Vec::new(),
+        results: Some(Fetched::Got(serde_json::from_value(results).unwrap())),
+        snapshots: Fetched::Got(Snapshots::default()),
+        details: Some(BackupDetails {
+            resource_list: Fetched::Got(
+                serde_json::from_value(json!({"v1/Pod": ["shop/db-0", "shop/web-0"]})).unwrap(),
+            ),
+            operations: None,
+        }),
+    }
+}
+
+fn view() -> View {
+    View {
+        now: jiff::Timestamp::UNIX_EPOCH,
+        zone: jiff::tz::TimeZone::UTC,
+        colour: false,
+    }
+}
+
+#[test]
+fn the_page_of_a_backup_shows_its_policies_hooks_and_order() {
+    let page = text(&facts(), &view());
+    assert_eq!(page, include_str!("tests/nightly.txt"));
+}
+
+#[test]
+fn the_json_of_a_backup_shows_its_policies_and_hooks() {
+    let shown = backup_json(&facts(), &view());
+    let expected: Value = serde_json::from_str(include_str!("tests/nightly.json")).unwrap();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_backup_that_waits_shows_its_place_and_one_that_was_refused_why() {
+    let mut facts = facts();
+    facts.backup.status = serde_json::from_value(json!({"phase": "Queued", "queuePosition": 3})).unwrap();
+    facts.results = None;
+    let page = text(&facts, &view());
+    assert!(
+        page.contains("\nPhase:           Queued\nQueue position:  3\n"),
+        "{page}"
+    );
+    facts.backup.status = serde_json::from_value(json!({
+        "phase": "FailedValidation", "validationErrors": ["a is wrong", "b is, too"],
+    }))
+    .unwrap();
+    let page = text(&facts, &view());
+    assert!(
+        page.contains("\nValidation errors:  a is wrong\n                    b is, too\n"),
+        "{page}"
+    );
+}
