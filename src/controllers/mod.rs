@@ -17,6 +17,7 @@ pub mod results;
 pub mod run_records;
 pub mod served;
 pub mod server_status_request;
+pub mod story;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

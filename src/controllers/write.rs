@@ -9,6 +9,7 @@ use crate::runtime::Kind;
 use crate::runtime::lease::NotLeading;
 
 use super::ports::Ports;
+use super::story::Story;
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +50,12 @@ impl WriteError {
 
 impl Ports {
     /// Brings an object from what was seen to what is wanted: metadata, spec and status in one patch where the kind has no
-    /// status subresource. May be repeated. An object that is gone meanwhile is [`Written::Unchanged`].
+    /// status subresource. What it changed is told by an event. May be repeated. An object that is gone meanwhile is
+    /// [`Written::Unchanged`].
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn write<K: Kind + Serialize>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
+    pub async fn write<K: Kind + Serialize + Story>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
         let kind = K::kind(&()).into_owned();
         let unwritable = |reason: String| WriteError::Unwritable {
             kind: kind.clone(),
@@ -63,12 +65,17 @@ impl Ports {
             .served
             .of(&kind)
             .ok_or_else(|| unwritable("it is not served".to_owned()))?;
-        let seen = serde_json::to_value(seen).map_err(|e| unwritable(e.to_string()))?;
-        let wanted = serde_json::to_value(wanted).map_err(|e| unwritable(e.to_string()))?;
-        let write = write_object(&self.cluster, resource, &seen, &wanted, conditions);
+        let from = serde_json::to_value(seen).map_err(|e| unwritable(e.to_string()))?;
+        let to = serde_json::to_value(wanted).map_err(|e| unwritable(e.to_string()))?;
+        let write = write_object(&self.cluster, resource, &from, &to, conditions);
         match self.gate.write(write).await? {
             Ok(StatusWrite::Unchanged) => Ok(Written::Unchanged),
-            Ok(StatusWrite::Written(_)) => Ok(Written::Done),
+            Ok(StatusWrite::Written(_)) => {
+                if let Some(notice) = seen.told_by(wanted) {
+                    self.reporter.publish(seen, notice);
+                }
+                Ok(Written::Done)
+            }
             Ok(StatusWrite::Conflict) => Ok(Written::Conflict),
             Err(error) if error.is_not_found() => Ok(Written::Unchanged),
             Err(error) => Err(error.into()),

@@ -18,4 +18,5 @@ mod harness;
 mod leadership;
 mod policies;
 mod s3;
+mod story;
 mod survival;

@@ -66,7 +66,7 @@ pub fn fill(plane: &Plane, namespace: &str, objects: usize) {
 
 /// Waits, looking as often as can be, until there is a file whose path begins like this.
 #[track_caller]
-fn meet(bucket: &Path, begins: &str) {
+pub fn meet(bucket: &Path, begins: &str) {
     let start = Instant::now();
     // Staging files come and go while they are looked at.
     while !walk(bucket).iter().any(|file| file.starts_with(begins)) {

@@ -28,6 +28,7 @@ use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
 use super::super::results;
+use super::super::story;
 use super::super::uploads::{UploadError, Uploads};
 use super::claim::{self, Claim, ClaimError};
 use super::policies::{self, PoliciesError};
@@ -215,6 +216,7 @@ impl Job {
                 "Backup was resumed: begun {} time(s) before, it did not end",
                 uploads.attempts()
             ));
+            self.ports.reporter.publish(&*self.backup, story::backup_resumed());
         }
         uploads.take_over(&store).await?;
         let sealed = self.claim(&store).await?;

@@ -29,6 +29,7 @@ use super::super::artifact::serve::Running;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
+use super::super::story;
 use super::super::uploads::{UploadError, Uploads};
 use super::download::{self, DownloadError};
 use super::record::Keeper;
@@ -153,6 +154,7 @@ impl Job {
             Some(kept) => match Ledger::resume(&kept, &request.archive) {
                 Ok(ledger) => {
                     log.info("Restore was resumed: it goes on from what an earlier attempt had recorded");
+                    self.ports.reporter.publish(&*self.restore, story::restore_resumed());
                     ledger
                 }
                 Err(error) => {

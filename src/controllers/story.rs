@@ -1,0 +1,260 @@
+//! What the events of an object tell: its story in the order it happened, for `kubectl describe`. A write that changes the
+//! phase tells of it once it is done, so what is told has been seen (spec backup 22 F4).
+
+use crate::api::v1::{
+    Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DownloadRequest, LocationPhase, Restore,
+    RestorePhase, ServerStatusRequest,
+};
+use crate::api::{GoDuration, Time};
+use crate::runtime::report::Notice;
+
+/// A kind whose writes may be worth an event.
+pub trait Story {
+    /// What the change from `self` to `after` tells; nothing where the phase stays as it is.
+    fn told_by(&self, after: &Self) -> Option<Notice> {
+        let _ = after;
+        None
+    }
+}
+
+impl Story for DeleteBackupRequest {}
+impl Story for DownloadRequest {}
+impl Story for ServerStatusRequest {}
+
+impl Story for Backup {
+    fn told_by(&self, after: &Self) -> Option<Notice> {
+        const ACTION: &str = "Backup";
+        let (spec, status) = (&after.spec, &after.status);
+        let phase = status.phase();
+        if self.status.phase() == phase {
+            return None;
+        }
+        let ran = || {
+            let items = status.progress.as_ref().map_or(0, |progress| progress.items_backed_up);
+            let took = took(status.start_timestamp.as_ref(), status.completion_timestamp.as_ref());
+            let counts = counts(status.errors, status.warnings);
+            let name = after.metadata.name.as_deref().unwrap_or_default();
+            format!("backed up {items} item(s){took}, {counts}; see `velero backup describe {name} --details`")
+        };
+        Some(match phase {
+            BackupPhase::Queued => Notice::normal(
+                phase.as_str(),
+                ACTION,
+                format!("waits in the queue, at place {}", status.queue_position),
+            ),
+            BackupPhase::InProgress => Notice::normal(
+                "Started",
+                ACTION,
+                format!("is backed up to the storage location `{}`", spec.storage_location),
+            ),
+            BackupPhase::Completed => Notice::normal(phase.as_str(), ACTION, ran()),
+            BackupPhase::PartiallyFailed => Notice::warning(phase.as_str(), ACTION, ran()),
+            BackupPhase::Failed => Notice::warning(phase.as_str(), ACTION, &*status.failure_reason),
+            BackupPhase::FailedValidation => {
+                Notice::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Story for Restore {
+    fn told_by(&self, after: &Self) -> Option<Notice> {
+        const ACTION: &str = "Restore";
+        let (spec, status) = (&after.spec, &after.status);
+        let phase = status.phase();
+        if self.status.phase() == phase {
+            return None;
+        }
+        let ran = || {
+            let items = status.progress.as_ref().map_or(0, |progress| progress.items_restored);
+            let took = took(status.start_timestamp.as_ref(), status.completion_timestamp.as_ref());
+            let counts = counts(status.errors, status.warnings);
+            let name = after.metadata.name.as_deref().unwrap_or_default();
+            format!("restored {items} item(s){took}, {counts}; see `velero restore describe {name} --details`")
+        };
+        Some(match phase {
+            RestorePhase::InProgress => Notice::normal(
+                "Started",
+                ACTION,
+                format!("is restored from the backup `{}`", spec.backup_name),
+            ),
+            RestorePhase::Completed => Notice::normal(phase.as_str(), ACTION, ran()),
+            RestorePhase::PartiallyFailed => Notice::warning(phase.as_str(), ACTION, ran()),
+            RestorePhase::Failed => Notice::warning(phase.as_str(), ACTION, &*status.failure_reason),
+            RestorePhase::FailedValidation => {
+                Notice::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Story for BackupStorageLocation {
+    fn told_by(&self, after: &Self) -> Option<Notice> {
+        const ACTION: &str = "Validate";
+        if self.status.phase == after.status.phase {
+            return None;
+        }
+        match after.status.phase.as_ref()? {
+            phase @ LocationPhase::Available => {
+                Some(Notice::normal(phase.as_str(), ACTION, "its object store can be used"))
+            }
+            phase @ LocationPhase::Unavailable => Some(Notice::warning(phase.as_str(), ACTION, &*after.status.message)),
+            LocationPhase::Other(_) => None,
+        }
+    }
+}
+
+/// A backup is begun again because its run died or broke off.
+pub fn backup_resumed() -> Notice {
+    let note = "an earlier run did not come to its end: it collects afresh, with the spec it was prepared with";
+    Notice::normal("Resumed", "Backup", note)
+}
+
+/// A restore goes on where its run died or broke off.
+pub fn restore_resumed() -> Notice {
+    let note = "an earlier run did not come to its end: it goes on from what that had recorded";
+    Notice::normal("Resumed", "Restore", note)
+}
+
+/// ` in 1m5s`, where both ends are known.
+fn took(start: Option<&Time>, end: Option<&Time>) -> String {
+    start.zip(end).map_or_else(String::new, |(start, end)| {
+        let seconds = end.0.as_second() - start.0.as_second();
+        format!(" in {}", GoDuration::from_secs(seconds))
+    })
+}
+
+fn counts(errors: i64, warnings: i64) -> String {
+    match (errors, warnings) {
+        (0, 0) => "without errors or warnings".to_owned(),
+        (0, warnings) => format!("without errors, with {warnings} warning(s)"),
+        (errors, 0) => format!("with {errors} error(s)"),
+        (errors, warnings) => format!("with {errors} error(s) and {warnings} warning(s)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::time;
+    use crate::api::v1::{BackupProgress, BackupStatus, RestoreProgress, RestoreStatus};
+
+    /// Type, reason and note, as `kubectl describe` shows them.
+    fn line(notice: Option<Notice>) -> String {
+        notice.map_or_else(String::new, |n| format!("{:?} {}: {}", n.kind, n.reason, n.note))
+    }
+
+    fn at(second: i64) -> Option<Time> {
+        Some(time(jiff::Timestamp::from_second(second).unwrap()))
+    }
+
+    fn backup(phase: &str) -> Backup {
+        let mut backup = Backup::new("velero", "nightly");
+        backup.spec.storage_location = "default".into();
+        backup.status = BackupStatus {
+            phase: (!phase.is_empty()).then(|| phase.into()),
+            queue_position: 2,
+            validation_errors: vec!["a is wrong".into(), "b is, too".into()],
+            failure_reason: "the bucket is full".into(),
+            start_timestamp: at(100),
+            completion_timestamp: at(165),
+            progress: Some(BackupProgress {
+                total_items: 35,
+                items_backed_up: 35,
+            }),
+            ..BackupStatus::default()
+        };
+        backup
+    }
+
+    #[test]
+    fn the_events_of_a_backup_tell_its_phases_as_they_come() {
+        let told = |before: &str, after: &Backup| line(backup(before).told_by(after));
+        for (before, after, expected) in [
+            ("", "Queued", "Normal Queued: waits in the queue, at place 2"),
+            ("Queued", "Queued", ""),
+            ("", "ReadyToStart", ""),
+            (
+                "ReadyToStart",
+                "InProgress",
+                "Normal Started: is backed up to the storage location `default`",
+            ),
+            (
+                "ReadyToStart",
+                "FailedValidation",
+                "Warning FailedValidation: a is wrong; b is, too",
+            ),
+            (
+                "InProgress",
+                "Completed",
+                "Normal Completed: backed up 35 item(s) in 1m5s, without errors or warnings; see `velero backup describe nightly --details`",
+            ),
+            ("InProgress", "Failed", "Warning Failed: the bucket is full"),
+        ] {
+            assert_eq!(told(before, &backup(after)), expected, "{before} -> {after}");
+        }
+        let mut partly = backup("PartiallyFailed");
+        (partly.status.errors, partly.status.warnings) = (3, 1);
+        assert_eq!(
+            told("InProgress", &partly),
+            "Warning PartiallyFailed: backed up 35 item(s) in 1m5s, with 3 error(s) and 1 warning(s); see `velero backup describe nightly --details`"
+        );
+    }
+
+    #[test]
+    fn the_events_of_a_restore_tell_its_phases_as_they_come() {
+        let restore = |phase: &str| {
+            let mut restore = Restore::new("velero", "r");
+            restore.spec.backup_name = "nightly".into();
+            restore.status = RestoreStatus {
+                phase: (!phase.is_empty()).then(|| phase.into()),
+                warnings: 2,
+                validation_errors: vec!["a is wrong".into()],
+                failure_reason: "the archive is broken".into(),
+                progress: Some(RestoreProgress {
+                    total_items: 8,
+                    items_restored: 7,
+                }),
+                ..RestoreStatus::default()
+            };
+            restore
+        };
+        for (before, after, expected) in [
+            (
+                "",
+                "InProgress",
+                "Normal Started: is restored from the backup `nightly`",
+            ),
+            ("InProgress", "InProgress", ""),
+            ("", "FailedValidation", "Warning FailedValidation: a is wrong"),
+            (
+                "InProgress",
+                "Completed",
+                "Normal Completed: restored 7 item(s), without errors, with 2 warning(s); see `velero restore describe r --details`",
+            ),
+            ("InProgress", "Failed", "Warning Failed: the archive is broken"),
+        ] {
+            let told = line(restore(before).told_by(&restore(after)));
+            assert_eq!(told, expected, "{before} -> {after}");
+        }
+    }
+
+    #[test]
+    fn the_events_of_a_location_tell_when_it_can_be_used_and_when_no_more() {
+        let location = |phase: Option<&str>| {
+            let mut location = BackupStorageLocation::new("velero", "default");
+            location.status.phase = phase.map(Into::into);
+            location.status.message = "no such bucket".into();
+            location
+        };
+        for (before, after, expected) in [
+            (None, "Available", "Normal Available: its object store can be used"),
+            (Some("Available"), "Available", ""),
+            (Some("Available"), "Unavailable", "Warning Unavailable: no such bucket"),
+        ] {
+            assert_eq!(line(location(before).told_by(&location(Some(after)))), expected);
+        }
+    }
+}
