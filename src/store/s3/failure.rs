@@ -10,8 +10,23 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::store::error::{Class, Failure};
 
+/// Where the instances of a cloud ask for the credentials of their role.
+const METADATA_SERVICE: &str = "169.254.169.254";
+
 /// What an error calls for.
 pub(super) fn failure(error: &Error) -> Failure {
+    let mut failure = classed(error);
+    // A bucket is never there. Whoever forgot the credentials sees an address that nobody has ever configured.
+    if chain(error).contains(METADATA_SERVICE) {
+        failure.detail = format!(
+            "there are no credentials, so the cloud's metadata service ({METADATA_SERVICE}) was asked for those of the node's role, in vain: {}; check `spec.credential`, the secret `cloud-credentials`, or the role",
+            failure.detail
+        );
+    }
+    failure
+}
+
+fn classed(error: &Error) -> Failure {
     let cause = Cause::of(error);
     match (&cause, error) {
         (Cause::Answer(answer), _) => answer.failure(),
@@ -235,6 +250,20 @@ mod tests {
         ] {
             assert_eq!(answer(status, code, "m").class, class, "{code}");
         }
+    }
+
+    #[test]
+    fn whoever_forgot_the_credentials_is_told_so_and_not_only_of_an_address() {
+        let said = |url: &str| {
+            let text = format!("error sending request for url (http://{url}/latest/api/token)");
+            let http = HttpError::new(HttpErrorKind::Connect, std::io::Error::other(text.clone()));
+            let source = Box::new(std::io::Error::other(text + ": " + &http.to_string()));
+            failure(&Error::Generic { store: "S3", source }).detail
+        };
+        let forgotten = said("169.254.169.254");
+        assert!(forgotten.starts_with("there are no credentials, so"), "{forgotten}");
+        assert!(forgotten.ends_with("check `spec.credential`, the secret `cloud-credentials`, or the role"));
+        assert!(!said("127.0.0.1:9000").contains("credentials"));
     }
 
     #[test]
