@@ -35,4 +35,4 @@ cluster-programs: ## build the programs of the test cluster, print their directo
 
 cluster-check: ## format, vet and test the test cluster's own code
 	@cd $(test_cluster) && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
-	@cd $(test_cluster) && go vet ./launcher ./pause && go test ./launcher # vetting node means all of Kubernetes
+	@cd $(test_cluster) && go vet ./launcher ./pause ./admission && go test ./launcher # vetting node means all of Kubernetes

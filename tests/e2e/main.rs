@@ -13,6 +13,7 @@ mod installation;
 mod node;
 mod shop;
 
+mod applications;
 mod death;
 mod hooks;
 mod round_trip;

@@ -12,8 +12,9 @@ import (
 
 // The images every node has. There is no registry: whatever else pods run is imported with `image load` or `image build`.
 const (
-	pauseImage   = "pause:test"
-	busyboxImage = "busybox:test"
+	pauseImage     = "pause:test"
+	busyboxImage   = "busybox:test"
+	admissionImage = "admission:test"
 )
 
 func importImage(ctx context.Context, dir runDir, archive string) error {
@@ -25,7 +26,11 @@ func importTestImages(ctx context.Context, dir runDir) error {
 	if err := os.MkdirAll(dir.path("images"), 0o755); err != nil {
 		return err
 	}
-	pause, err := pauseFiles()
+	pause, err := programFiles("pause")
+	if err != nil {
+		return err
+	}
+	admission, err := programFiles("admission")
 	if err != nil {
 		return err
 	}
@@ -39,6 +44,7 @@ func importTestImages(ctx context.Context, dir runDir) error {
 		files  []imageFile
 	}{
 		{pauseImage, imageConfig{Entrypoint: []string{"/pause"}}, pause},
+		{admissionImage, imageConfig{Entrypoint: []string{"/admission"}}, admission},
 		{busyboxImage, imageConfig{Cmd: []string{"sh"}, Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}, busybox},
 	}
 	for _, image := range images {
@@ -61,13 +67,14 @@ func importTestImages(ctx context.Context, dir runDir) error {
 	return nil
 }
 
-func pauseFiles() ([]imageFile, error) {
-	path, err := sibling("pause")
+// programFiles are those of an image that is one of the programs beside the launcher and nothing else.
+func programFiles(name string) ([]imageFile, error) {
+	path, err := sibling(name)
 	if err != nil {
 		return nil, err
 	}
 	program, err := os.ReadFile(path)
-	return []imageFile{{path: "pause", mode: 0o755, data: program}}, err
+	return []imageFile{{path: name, mode: 0o755, data: program}}, err
 }
 
 func busyboxFiles(ctx context.Context) ([]imageFile, error) {

@@ -164,7 +164,7 @@ func startNode(ctx context.Context, s *supervisor) (*nodeInfo, error) {
 		Address:          nodeAddress,
 		KubeletRoot:      s.dir.path("kubelet"),
 		Pods:             s.dir.path("kubelet", "pods"),
-		Images:           []string{pauseImage, busyboxImage},
+		Images:           []string{pauseImage, busyboxImage, admissionImage},
 	}, nil
 }
 
