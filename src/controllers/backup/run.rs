@@ -239,6 +239,9 @@ impl Job {
         };
         let archive = upload.finish().await?;
         let status = self.status(log, &report, hooks);
+        if handle.cancelled().is_cancelled() {
+            return Err(Fatal::Cancelled.into());
+        }
         self.put_files(&store, &mut uploads, log, report).await?;
 
         let found = archive_of(&store, self.name()).await?;
@@ -250,6 +253,10 @@ impl Job {
                 written: archive.size,
                 found: found.map_or(0, |found| found.size),
             });
+        }
+        // A Backup that was deleted is not to come back from the bucket, however far its run had got.
+        if handle.cancelled().is_cancelled() {
+            return Err(Fatal::Cancelled.into());
         }
         let status = self.seal(&store, status).await?;
         self.finished(&store, status).await
