@@ -87,9 +87,10 @@ impl Proxy {
         *lock(&self.state.rule) = Some(Box::new(rule));
     }
 
-    /// Hands everything on again.
+    /// Hands everything on again. Connections that were left without an answer break, as when a network comes back.
     pub fn heal(&self) {
         *lock(&self.state.rule) = None;
+        self.state.let_go();
     }
 
     /// How many requests have met a fault.
@@ -98,11 +99,17 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        for connection in lock(&self.state.held).drain(..) {
+impl State {
+    fn let_go(&self) {
+        for connection in lock(&self.held).drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.let_go();
     }
 }
 
