@@ -32,9 +32,8 @@ pub const CONTROLLERS: [&str; 15] = [
     "backup-storage-location",
 ];
 
-/// What `--restore-only` turns off.
-const OFF_WHEN_RESTORE_ONLY: [&str; 7] = [
-    "backup-queue",
+/// What `--restore-only` turns off. The queue stays: it tells each new backup why it waits.
+const OFF_WHEN_RESTORE_ONLY: [&str; 6] = [
     "backup",
     "backup-operations",
     "backup-deletion",
@@ -337,9 +336,9 @@ mod tests {
     }
 
     #[test]
-    fn restore_only_turns_off_what_makes_backups_the_queue_included() {
+    fn restore_only_turns_off_what_makes_backups_but_not_the_queue_that_tells_them() {
         let enabled = parse(&["--restore-only"]).enabled().unwrap();
-        assert!(!enabled("backup-queue") && !enabled("backup") && enabled("restore") && enabled("backup-sync"));
+        assert!(enabled("backup-queue") && !enabled("backup") && enabled("restore") && enabled("backup-sync"));
     }
 
     #[test]

@@ -13,15 +13,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::PostParams;
 
-use crate::api::v1::{
-    Backup, BackupPhase, BackupStorageLocation, DownloadRequest, Restore, Schedule, ServerStatusRequest,
-};
+use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, Restore, Schedule, ServerStatusRequest};
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::status::Conditions;
 use crate::controllers::artifact::serve::{Endpoint, Running, SERVICE};
 use crate::controllers::artifact::token::Key;
-use crate::controllers::backup::queue::Queue;
+use crate::controllers::backup::queue::{NamespaceMeta, Queue};
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
@@ -176,7 +174,9 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(freeze::LABEL));
 
     let running = Running::default();
-    let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups);
+    // The queue says how many run. A deleted backup frees its place at once, while its run may take minutes to get away from a
+    // store that does not answer: there is room for as many of those.
+    let backup_operations = BackupOperations::at_most(ports.settings.concurrent_backups.saturating_mul(2));
     let restore_operations = RestoreOperations::new();
     let finder = Finder {
         backups: backups.clone(),
@@ -195,15 +195,16 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             .on(&locations, move |_: &BackupStorageLocation| refs(&all_locations.list())),
     );
     if enabled(Queue::NAME) {
-        let queued = backups.clone();
+        let namespaces: SharedWatch<NamespaceMeta> = manager.watch(Watch::of(Api::all(ports.cluster.client().clone())));
+        let queue = Queue::new(ports.clone(), backups.clone(), namespaces.clone());
+        let (by_backup, by_namespace) = (backups.clone(), backups.clone());
         manager.control(
-            Controller::new(Queue::new(ports.clone(), backups.clone()), &backups).on(
-                &backups,
-                // A place that becomes free is for whoever waits.
-                move |_: &Backup| {
-                    refs(&queued.list_where(|b| matches!(b.status.phase(), BackupPhase::New | BackupPhase::Queued)))
-                },
-            ),
+            // Two workers could give away one place twice.
+            Controller::new(queue, &backups)
+                .workers(1)
+                // A place that becomes free, or a namespace, is for whoever waits.
+                .on(&backups, move |_: &Backup| Queue::first(&by_backup))
+                .on(&namespaces, move |_: &NamespaceMeta| Queue::first(&by_namespace)),
         );
     }
     if enabled(Backups::NAME) {
@@ -213,10 +214,15 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
             backup_operations.clone(),
             running.clone(),
         );
+        let under_way = backups.clone();
         manager.control(
             Controller::new(reconciler, &backups)
                 .workers(ports.settings.concurrent_backups.max(BUCKET_WORKERS))
-                .operations(&backup_operations),
+                .operations(&backup_operations)
+                // Some wait for their location to be there again.
+                .on(&locations, move |location: &BackupStorageLocation| {
+                    Backups::under_way_in(location, &under_way)
+                }),
         );
     }
     if enabled(Restores::NAME) {

@@ -21,7 +21,7 @@ use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::freeze::Claims;
 use crate::controllers::gated::gated;
-use crate::controllers::ports::Ports;
+use crate::controllers::ports::{Ports, Settings};
 use crate::controllers::record::LABEL;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run_records::RunRecords;
@@ -223,6 +223,17 @@ pub(in crate::controllers) struct Process {
 
 impl Process {
     pub(in crate::controllers) async fn start(world: &World, dies: Dies) -> Self {
+        Self::start_with(world, dies, |_| {}).await
+    }
+
+    /// With other flags.
+    pub(in crate::controllers) async fn start_with(
+        world: &World,
+        dies: Dies,
+        flags: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let mut settings = settings();
+        flags(&mut settings);
         let death = Death::new(dies);
         let gate = WriteGate::until(&death);
         let cluster = Cluster::from_client(world.api.client());
@@ -242,15 +253,15 @@ impl Process {
             scratch,
             served: Served::find(&discovery, &|_| Conditions::Kept).unwrap(),
             metrics: VeleroMetrics::new(&registry).unwrap(),
-            settings: settings(),
+            settings,
         };
         let group = Group::new();
         Self {
-            ports: Arc::new(ports),
             death,
-            backups: BackupOperations::at_most(1).open_in(&group),
+            backups: BackupOperations::at_most(ports.settings.concurrent_backups).open_in(&group),
             restores: RestoreOperations::new().open_in(&group),
             running: Running::default(),
+            ports: Arc::new(ports),
             group,
         }
     }
@@ -281,7 +292,7 @@ impl Process {
         let mut note = |result: Result<_, String>| failed = result.err().or_else(|| failed.take());
         let locations: SharedWatch<BackupStorageLocation> = world.watch();
         for backup in world.objects::<Backup>() {
-            let queue = Queue::new(ports.clone(), world.watch());
+            let queue = Queue::new(ports.clone(), world.watch(), world.watch());
             note(queue.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
         }
         for backup in world.objects::<Backup>() {

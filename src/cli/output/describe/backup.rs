@@ -6,6 +6,7 @@ use super::resource_list::resource_list;
 use super::volumes::volumes;
 use super::{Fetched, Page, View, results, spec, time_or_na};
 use crate::api::artifact::{BackupItemOperation, ResourceList, Results};
+use crate::api::condition;
 use crate::api::v1::{Backup, BackupPhase, DeleteBackupRequest, DeleteBackupRequestPhase, PodVolumeBackup};
 
 pub use super::volumes::Snapshots;
@@ -109,6 +110,13 @@ fn phase(page: &mut Page<'_>, backup: &Backup) {
     page.line(format_args!("Phase:\t{shown}{note}"));
     if *phase == BackupPhase::Queued {
         page.line(format_args!("Queue position:\t{}", backup.status.queue_position));
+        // Ours: upstream tells neither.
+        if let Some(queued) = condition::find(&backup.status.conditions, "Queued") {
+            page.line(format_args!("Waits because:\t{}", queued.message));
+        }
+    }
+    if !backup.status.failure_reason.is_empty() {
+        page.line(format_args!("Failure reason:\t{}", backup.status.failure_reason));
     }
 }
 
