@@ -32,6 +32,16 @@ struct Run {
 impl BrokenOff {
     /// A run broke off once more; gives for how long it has been doing nothing else.
     pub fn once_more(&self, uid: &Uid) -> Duration {
+        self.note(uid, |run, now| now + run.waits.failed())
+    }
+
+    /// A run cannot begin until somebody does something, and then may at once; gives for how long nothing came of it. To be
+    /// told more often than [`CALM`].
+    pub fn idle(&self, uid: &Uid) -> Duration {
+        self.note(uid, |_, now| now)
+    }
+
+    fn note(&self, uid: &Uid, until: impl FnOnce(&mut Run, Instant) -> Instant) -> Duration {
         let now = Instant::now();
         let mut runs = self.lock();
         let fresh = || Run {
@@ -43,7 +53,7 @@ impl BrokenOff {
         if now.duration_since(run.until) >= CALM {
             *run = fresh();
         }
-        run.until = now + run.waits.failed();
+        run.until = until(run, now);
         now.duration_since(run.first)
     }
 
@@ -88,5 +98,18 @@ mod tests {
         assert_eq!(runs.once_more(&uid), Duration::ZERO, "it had been at work");
         runs.forget(&uid);
         assert_eq!(runs.wait(&uid), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_waits_for_somebody_may_begin_at_once_and_is_patient_no_longer_for_it() {
+        let (runs, uid) = (BrokenOff::default(), Uid::from("a"));
+        runs.once_more(&uid);
+        assert!(runs.wait(&uid).is_some());
+        for minutes in 0..10 {
+            assert_eq!(runs.idle(&uid), Duration::from_mins(minutes));
+            assert_eq!(runs.wait(&uid), None, "nothing is left to wait for");
+            tokio::time::advance(Duration::from_mins(1)).await;
+        }
+        assert_eq!(runs.once_more(&uid), Duration::from_mins(10));
     }
 }

@@ -2,6 +2,7 @@
 
 mod backup_death;
 mod deletion;
+mod location;
 mod requests;
 mod restore_death;
 mod two_clusters;

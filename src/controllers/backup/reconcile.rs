@@ -47,6 +47,11 @@ pub enum Error {
     /// Its location is gone.
     #[error("the storage location `{0}` of a backup under way is not there; create it again, or delete the backup")]
     LocationGone(String),
+    /// Its location takes no backups any more.
+    #[error(
+        "the storage location `{0}` of a backup under way has become read-only; make it ReadWrite again, or delete the backup"
+    )]
+    LocationReadOnly(String),
 }
 
 impl Classify for Error {
@@ -82,6 +87,16 @@ impl Backups {
             running,
             broken_off: BrokenOff::default(),
         }
+    }
+
+    /// The backups to look at when this location changes; for the controller's triggers.
+    pub fn under_way_in(location: &BackupStorageLocation, backups: &SharedWatch<Backup>) -> Vec<ObjectRef<Backup>> {
+        let is_there = |backup: &Backup| {
+            *backup.status.phase() == BackupPhase::InProgress
+                && location.metadata.name.as_deref() == Some(backup.spec.storage_location.as_str())
+        };
+        let backups = backups.list_where(is_there);
+        backups.iter().map(|backup| ObjectRef::from_obj(&**backup)).collect()
     }
 
     async fn write(&self, seen: &Backup, wanted: &Backup) -> Result<bool, Error> {
@@ -133,11 +148,11 @@ impl Backups {
     async fn carry(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
         let uid = uid_of(&**seen);
         match self.operations.get(&uid) {
-            None => match self.broken_off.wait(&uid) {
-                Some(wait) => Ok(Next::In(wait)),
-                None => match self.start(seen) {
-                    Err(gone @ Error::LocationGone(_)) => self.away(seen, &gone.to_string()).await,
-                    started => started,
+            None => match self.location(seen) {
+                Err(unusable) => self.without_location(seen, unusable).await,
+                Ok(location) => match self.broken_off.wait(&uid) {
+                    Some(wait) => Ok(Next::In(wait)),
+                    None => Ok(self.start(seen, location)),
                 },
             },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
@@ -174,16 +189,22 @@ impl Backups {
         }
     }
 
+    /// Where a run that is to begin writes. One that has begun is not kept from its end by what becomes of the location.
     #[expect(
         clippy::result_large_err,
         reason = "the error of the whole pass; it is made once a pass"
     )]
-    fn start(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
-        let key = ObjectRef::from_obj(&**seen);
+    fn location(&self, seen: &Backup) -> Result<Arc<BackupStorageLocation>, Error> {
         let name = &seen.spec.storage_location;
-        let Some(location) = self.locations.get(&ObjectRef::new(name).within(&self.ports.namespace)) else {
-            return Err(Error::LocationGone(name.clone()));
-        };
+        match self.locations.get(&ObjectRef::new(name).within(&self.ports.namespace)) {
+            None => Err(Error::LocationGone(name.clone())),
+            Some(location) if location.is_read_only() => Err(Error::LocationReadOnly(name.clone())),
+            Some(location) => Ok(location),
+        }
+    }
+
+    fn start(&self, seen: &Arc<Backup>, location: Arc<BackupStorageLocation>) -> Next {
+        let key = ObjectRef::from_obj(&**seen);
         let job = Job {
             ports: Arc::clone(&self.ports),
             running: self.running.clone(),
@@ -194,9 +215,18 @@ impl Backups {
             .operations
             .start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle))
         {
-            Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
-            Start::Closed => Ok(Next::In(AGAIN)),
+            Start::Started | Start::Present | Start::Full => Next::Resync,
+            Start::Closed => Next::In(AGAIN),
         }
+    }
+
+    /// Somebody has to do something about its location: that is waited for, and said.
+    async fn without_location(&self, seen: &Backup, unusable: Error) -> Result<Next, Error> {
+        if self.broken_off.idle(&uid_of(seen)) <= PATIENCE {
+            return Err(unusable);
+        }
+        self.give_up(seen, format!("an hour was waited in vain: {unusable}"))
+            .await
     }
 
     /// Its store cannot be used: it is begun again later, and failed when that has no use any more.
@@ -206,16 +236,24 @@ impl Backups {
             self.operations.acknowledge(&uid);
             return Err(Error::BrokeOff(reason.to_owned()));
         }
+        self.give_up(
+            seen,
+            format!("the object store was tried for an hour in vain: {reason}"),
+        )
+        .await
+    }
+
+    async fn give_up(&self, seen: &Backup, failure_reason: String) -> Result<Next, Error> {
         let given_up = BackupStatus {
             phase: Some(BackupPhase::Failed),
-            failure_reason: format!("the object store was tried for an hour in vain: {reason}"),
+            failure_reason,
             completion_timestamp: Some(time(self.ports.clock.now())),
             ..seen.status.clone()
         };
         if !self.record(seen, &given_up, 0).await? {
             return Ok(Next::In(Duration::from_secs(1)));
         }
-        self.operations.acknowledge(&uid);
+        self.operations.acknowledge(&uid_of(seen));
         Ok(Next::Resync)
     }
 

@@ -1,0 +1,84 @@
+//! A backup under way whose location is taken away: it waits, says so, and is given up in the end (decisions 15 and 34).
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::api::v1::Backup;
+use crate::controllers::artifact::serve::Running;
+use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::testing::world::{Process, World};
+use crate::runtime::lease::death::Dies;
+use crate::runtime::task::Group;
+use crate::runtime::{Classify, ObjectRef, Reconciler};
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_without_a_location_to_write_to_says_so_and_is_given_up_after_an_hour() {
+    for (read_only, reason, says) in [
+        (false, "LocationGone", "`default` of a backup under way is not there"),
+        (
+            true,
+            "LocationReadOnly",
+            "`default` of a backup under way has become read-only",
+        ),
+    ] {
+        let world = World::new();
+        world.ask("Backup", "b", json!({"storageLocation": "default"}));
+        let mut backup = world.object("Backup", "b");
+        backup["status"] = json!({"phase": "InProgress", "startTimestamp": "2030-01-01T00:00:00Z"});
+        world.api.insert(backup);
+        if read_only {
+            let mut location = world.object("BackupStorageLocation", "default");
+            location["spec"]["accessMode"] = json!("ReadOnly");
+            world.api.insert(location);
+        } else {
+            world.delete("BackupStorageLocation", "default").await;
+        }
+        let process = Process::start(&world, Dies::Never).await;
+        let operations = BackupOperations::new().open_in(&Group::new());
+        let backups = Backups::new(
+            process.ports.clone(),
+            world.watch(),
+            operations.clone(),
+            Running::default(),
+        );
+        let pass = async || {
+            let seen = world.watch::<Backup>().get(&ObjectRef::new("b").within("velero"));
+            backups.reconcile(seen.unwrap()).await
+        };
+        for minute in 0..=60 {
+            let error = pass().await.expect_err("it cannot go on");
+            assert_eq!(error.reason(), reason, "after {minute} minutes");
+            assert!(error.to_string().contains(says), "{error}");
+            assert_eq!(operations.running(), 0);
+            tokio::time::advance(Duration::from_mins(1)).await;
+        }
+        pass().await.unwrap();
+        assert_eq!(world.phase("Backup", "b"), "Failed");
+        let status = world.object("Backup", "b")["status"].clone();
+        let told = status["failureReason"].as_str().unwrap();
+        assert!(told.contains("an hour") && told.contains(says), "{told}");
+        assert!(status["completionTimestamp"].is_string());
+        process.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_location_concerns_the_backups_under_way_in_it() {
+    let world = World::new();
+    for (name, phase, location) in [
+        ("runs", "InProgress", "default"),
+        ("elsewhere", "InProgress", "other"),
+        ("waits", "Queued", "default"),
+        ("done", "Completed", "default"),
+    ] {
+        world.ask("Backup", name, json!({"storageLocation": location}));
+        let mut backup = world.object("Backup", name);
+        backup["status"] = json!({"phase": phase});
+        world.api.insert(backup);
+    }
+    let location = serde_json::from_value(world.object("BackupStorageLocation", "default")).unwrap();
+    let found = Backups::under_way_in(&location, &world.watch());
+    let found: Vec<_> = found.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(found, ["runs"]);
+}
