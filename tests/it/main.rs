@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and shows what the server said"
 )]
 
+mod backup_disturbed;
 mod backup_restore;
 mod bad_input;
 mod bad_input_archive;
@@ -17,6 +18,7 @@ mod disaster;
 mod harness;
 mod leadership;
 mod policies;
+mod queue;
 mod s3;
 mod story;
 mod survival;
