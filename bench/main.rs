@@ -19,6 +19,8 @@
 
 mod figures;
 mod floor;
+#[path = "../tests/it/harness/launched.rs"]
+mod launched;
 #[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
 #[path = "../tests/it/harness/plane.rs"]
 mod plane;

@@ -146,8 +146,8 @@ mod tests {
         notice.map_or_else(String::new, |n| format!("{:?} {}: {}", n.kind, n.reason, n.note))
     }
 
-    fn at(second: i64) -> Option<Time> {
-        Some(time(jiff::Timestamp::from_second(second).unwrap()))
+    fn at(second: i64) -> Time {
+        time(jiff::Timestamp::from_second(second).unwrap())
     }
 
     fn backup(phase: &str) -> Backup {
@@ -158,8 +158,8 @@ mod tests {
             queue_position: 2,
             validation_errors: vec!["a is wrong".into(), "b is, too".into()],
             failure_reason: "the bucket is full".into(),
-            start_timestamp: at(100),
-            completion_timestamp: at(165),
+            start_timestamp: Some(at(100)),
+            completion_timestamp: Some(at(165)),
             progress: Some(BackupProgress {
                 total_items: 35,
                 items_backed_up: 35,

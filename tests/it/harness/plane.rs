@@ -1,17 +1,17 @@
 //! A control plane: etcd and a kube-apiserver of its own for a test, or one shared by those that keep to namespaces.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// A running control plane; ends when it is dropped, and with the test process however that ends.
+use super::launched::{Launched, program};
+
+/// A running control plane; ends when it is dropped.
 pub struct Plane {
-    child: Child,
     kubeconfig: PathBuf,
-    /// Removed with it.
-    _directory: tempfile::TempDir,
+    _launched: Launched,
 }
 
 impl Plane {
@@ -26,32 +26,10 @@ impl Plane {
     }
 
     fn with(arguments: &[&str]) -> Self {
-        let programs = std::env::var("VELERO_TEST_BIN")
-            .expect("VELERO_TEST_BIN is not set: integration tests are started by `make test`");
-        let directory = tempfile::Builder::new().prefix("plane").tempdir().expect("a directory");
-        let mut child = Command::new(Path::new(&programs).join("launcher"))
-            .args(["control-plane", "run", "--dir"])
-            .arg(directory.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the launcher starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut line)
-            .expect("a line");
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
-            panic!(
-                "the control plane did not start; its logs are in {}",
-                directory.path().display()
-            )
-        });
-        let kubeconfig = PathBuf::from(ready["kubeconfig"].as_str().expect("a kubeconfig"));
+        let launched = Launched::start("control-plane", arguments);
         let plane = Self {
-            child,
-            kubeconfig,
-            _directory: directory,
+            kubeconfig: launched.said("kubeconfig").expect("a kubeconfig").into(),
+            _launched: launched,
         };
         plane.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/crds")]);
         plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
@@ -72,8 +50,7 @@ impl Plane {
 
     /// Runs kubectl with an input; its output, or what it said.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, String> {
-        let programs = std::env::var("VELERO_TEST_BIN").expect("set by `make test`");
-        let mut child = Command::new(Path::new(&programs).join("node"))
+        let mut child = Command::new(program("node"))
             .arg("kubectl")
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
@@ -126,13 +103,5 @@ impl Plane {
         let text = self.kubectl(&["get", kind, "-n", namespace, "-o", "json"]);
         let list: Value = serde_json::from_str(&text).expect("a list");
         list["items"].as_array().expect("items").clone()
-    }
-}
-
-impl Drop for Plane {
-    fn drop(&mut self) {
-        // Its end of input tells the launcher to stop what it started.
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }

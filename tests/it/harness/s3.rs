@@ -1,17 +1,14 @@
 //! A real S3 server on this machine.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
-use serde_json::Value;
 use velero::store::{self, Secret, StoreConfig};
 
 use super::files;
+use super::launched::Launched;
 
-/// A running S3 server; ends when it is dropped, and with the test process however that ends.
+/// A running S3 server; ends when it is dropped.
 pub struct S3 {
-    child: Child,
     /// Where it is reached.
     pub endpoint: String,
     /// The one who may do everything.
@@ -21,37 +18,23 @@ pub struct S3 {
     /// The authority of an `https` endpoint.
     pub ca: Option<String>,
     data: PathBuf,
-    /// Removed with it.
-    _directory: tempfile::TempDir,
+    _launched: Launched,
 }
 
 impl S3 {
     /// Starts one with the bucket `velero`; the arguments are the launcher's.
     pub fn start(arguments: &[&str]) -> Self {
-        let programs = std::env::var("VELERO_TEST_BIN").expect("set by `make test`");
-        let directory = tempfile::Builder::new().prefix("s3-").tempdir().expect("a directory");
-        let mut child = Command::new(Path::new(&programs).join("launcher"))
-            .args(["s3", "run", "--dir"])
-            .arg(directory.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the launcher starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output"))
-            .read_line(&mut line)
-            .expect("a line");
-        let ready: Value = serde_json::from_str(&line).expect("the S3 server starts");
-        let text = |key: &str| ready[key].as_str().map(str::to_owned);
+        let launched = Launched::start("s3", arguments);
+        let said = |key: &str| launched.said(key).expect("the S3 server says where it is");
         Self {
-            child,
-            endpoint: text("endpoint").expect("an endpoint"),
-            access_key: text("access_key").expect("a key"),
-            secret_key: text("secret_key").expect("its secret"),
-            ca: text("ca_file").map(|file| std::fs::read_to_string(file).expect("its authority")),
-            data: text("data").expect("its data").into(),
-            _directory: directory,
+            endpoint: said("endpoint"),
+            access_key: said("access_key"),
+            secret_key: said("secret_key"),
+            ca: launched
+                .said("ca_file")
+                .map(|file| std::fs::read_to_string(file).expect("its authority")),
+            data: said("data").into(),
+            _launched: launched,
         }
     }
 
@@ -127,13 +110,5 @@ impl S3 {
             let store = store::open(&config).await.expect("a store");
             store.sweep("", jiff::Timestamp::MAX).await.expect("a list of uploads")
         })
-    }
-}
-
-impl Drop for S3 {
-    fn drop(&mut self) {
-        // Its end of input tells the launcher to stop what it started.
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }
