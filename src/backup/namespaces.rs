@@ -76,6 +76,12 @@ impl Alive {
                     .msg("Namespace that spec.includedNamespaces names does not exist");
             }
         }
+        let named = filter.literal_includes();
+        for name in self.excluded.iter().filter(|name| named.contains(&name.as_str())) {
+            log.line(Level::Warning).field("namespace", name).msg(format!(
+                "Namespace is named in spec.includedNamespaces, but its label {EXCLUDE_LABEL}=true keeps it out of the backup"
+            ));
+        }
         for name in self.managed.iter().filter(|name| filter.includes(name)) {
             log.line(Level::Warning).field("namespace", name).msg(format!(
                 "Namespace is managed by Argo CD (label {ARGO_LABEL}): it may undo what is restored into it"

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation};
+use crate::api::v1::{Backup, BackupPhase, BackupSpec, BackupStorageLocation};
 use crate::api::{GoDuration, annotations, labels, names, time};
 use crate::backup::unsupported;
 use crate::hook;
 use crate::runtime::clock::later;
-use crate::select::backup::TypeLists;
+use crate::select::backup::{
+    AUTOMATIC_CLUSTER_SCOPED_EXCLUDES, AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES, TypeLists, with_automatic_excludes,
+};
 use crate::select::resource_policies::ResourcePolicies;
 use crate::select::validation;
 use crate::store::layout;
@@ -23,10 +25,6 @@ pub const FORMAT_VERSION: &str = "1.1.0";
 
 /// The default of `spec.csiSnapshotTimeout`; no flag changes it.
 const CSI_SNAPSHOT_TIMEOUT_SECS: i64 = 600;
-
-/// Types that snapshots of volumes leave behind; never part of an archive as themselves (spec backup 4 row 16).
-const SNAPSHOTS: &str = "volumesnapshots.snapshot.storage.k8s.io";
-const SNAPSHOT_CONTENTS: &str = "volumesnapshotcontents.snapshot.storage.k8s.io";
 
 /// What a preparation looks at besides the backup.
 pub struct Facts<'a> {
@@ -110,10 +108,10 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
     );
 
     match facts.excluded_by_label {
-        // The label wins over a name in the includes, which upstream refuses (spec backup 22 C5).
+        // The label wins over a name in the includes, which upstream refuses (spec backup 22 C5). The name stays there:
+        // an emptied list would mean everything, and the log warns of it.
         Ok(excluded) => {
             for namespace in excluded {
-                spec.included_namespaces.retain(|included| included != namespace);
                 if !spec.excluded_namespaces.contains(namespace) {
                     spec.excluded_namespaces.push(namespace.clone());
                 }
@@ -122,26 +120,17 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
         Err(reason) => errors.push(format!("error getting namespace list: {reason}")),
     }
 
-    let lists = TypeLists {
-        included: &seen.spec.included_resources,
-        excluded: &seen.spec.excluded_resources,
-        include_cluster: seen.spec.include_cluster_resources,
-        included_cluster_scoped: &seen.spec.included_cluster_scoped_resources,
-        excluded_cluster_scoped: &seen.spec.excluded_cluster_scoped_resources,
-        included_namespace_scoped: &seen.spec.included_namespace_scoped_resources,
-        excluded_namespace_scoped: &seen.spec.excluded_namespace_scoped_resources,
-    };
+    let lists = TypeLists::from(&seen.spec);
     let list_errors = validation::backup_resources(lists);
     if list_errors.is_empty() {
-        exclude_snapshots(spec, &lists);
+        exclude_snapshots(spec, lists.is_old_style());
     }
     errors.extend(list_errors);
     errors.extend(validation::backup_namespaces(
         &seen.spec.included_namespaces,
         &seen.spec.excluded_namespaces,
     ));
-    // An include list that the label has emptied stays empty on purpose: nothing is left to include.
-    if seen.spec.included_namespaces.is_empty() {
+    if spec.included_namespaces.is_empty() {
         spec.included_namespaces = vec!["*".to_owned()];
     }
 
@@ -243,31 +232,23 @@ fn location_errors(name: &str, named: bool, locations: &[Arc<BackupStorageLocati
 
 /// Appends the snapshot types to the excludes as upstream writes them (spec backup 4 row 16). They are not the user's
 /// filters: `select::backup` knows that (decision 4).
-fn exclude_snapshots(spec: &mut crate::api::v1::BackupSpec, lists: &TypeLists<'_>) {
-    let old_style = !lists.included.is_empty() || !lists.excluded.is_empty() || lists.include_cluster.is_some();
-    let exclude = |excludes: &mut Vec<String>, includes: &mut Vec<String>, name: &str| {
-        // `*` among the excludes covers it, and may not stand beside others.
-        if !excludes.iter().any(|e| e == name || e == "*") {
-            excludes.push(name.to_owned());
-        }
-        includes.retain(|i| i != name);
+fn exclude_snapshots(spec: &mut BackupSpec, old_style: bool) {
+    let mut exclude = |namespaced: bool, automatic: &[&str]| {
+        let (includes, excludes) = match (old_style, namespaced) {
+            (true, _) => (&mut spec.included_resources, &mut spec.excluded_resources),
+            (false, true) => (
+                &mut spec.included_namespace_scoped_resources,
+                &mut spec.excluded_namespace_scoped_resources,
+            ),
+            (false, false) => (
+                &mut spec.included_cluster_scoped_resources,
+                &mut spec.excluded_cluster_scoped_resources,
+            ),
+        };
+        with_automatic_excludes(includes, excludes, automatic);
     };
-    if old_style {
-        for name in [SNAPSHOTS, SNAPSHOT_CONTENTS] {
-            exclude(&mut spec.excluded_resources, &mut spec.included_resources, name);
-        }
-    } else {
-        exclude(
-            &mut spec.excluded_namespace_scoped_resources,
-            &mut spec.included_namespace_scoped_resources,
-            SNAPSHOTS,
-        );
-        exclude(
-            &mut spec.excluded_cluster_scoped_resources,
-            &mut spec.included_cluster_scoped_resources,
-            SNAPSHOT_CONTENTS,
-        );
-    }
+    exclude(true, &AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES);
+    exclude(false, &AUTOMATIC_CLUSTER_SCOPED_EXCLUDES);
 }
 
 #[cfg(test)]
@@ -275,6 +256,9 @@ mod tests {
     use super::*;
     use crate::api::LabelSelector;
     use crate::controllers::testing::{available, settings};
+
+    const SNAPSHOTS: &str = AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES[0];
+    const SNAPSHOT_CONTENTS: &str = AUTOMATIC_CLUSTER_SCOPED_EXCLUDES[0];
 
     fn prepared(change: impl Fn(&mut Backup)) -> Backup {
         prepared_with(change, Ok(&[]))
@@ -474,8 +458,12 @@ mod tests {
             Ok(&["b".to_owned()]),
         );
         assert_eq!(*backup.status.phase(), BackupPhase::InProgress);
-        assert_eq!(backup.spec.included_namespaces, ["a"]);
         assert_eq!(backup.spec.excluded_namespaces, ["b"]);
+        assert_eq!(
+            backup.spec.included_namespaces,
+            ["a", "b"],
+            "a list must not become empty: that is everything"
+        );
     }
 
     #[test]
@@ -483,6 +471,12 @@ mod tests {
         let old = prepared(|b| b.spec.included_resources = vec!["pods".to_owned(), SNAPSHOTS.to_owned()]);
         assert_eq!(old.spec.included_resources, ["pods"]);
         assert_eq!(old.spec.excluded_resources, [SNAPSHOTS, SNAPSHOT_CONTENTS]);
+        let only = prepared(|b| b.spec.included_resources = vec![SNAPSHOTS.to_owned()]);
+        assert_eq!(
+            only.spec.included_resources,
+            [SNAPSHOTS],
+            "an emptied list would mean everything"
+        );
         let all = prepared(|b| b.spec.excluded_cluster_scoped_resources = vec!["*".to_owned()]);
         assert_eq!(all.spec.excluded_cluster_scoped_resources, ["*"]);
     }

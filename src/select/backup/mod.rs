@@ -1,0 +1,13 @@
+//! Which resource types a backup collects (spec backup 7.3).
+
+mod automatic;
+mod filter;
+mod lists;
+mod scope_lists;
+
+pub use automatic::{AUTOMATIC_CLUSTER_SCOPED_EXCLUDES, AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES, with_automatic_excludes};
+pub use filter::ResourceFilter;
+pub use lists::{PolicyLists, TypeLists};
+
+#[cfg(test)]
+mod tests;
