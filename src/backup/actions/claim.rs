@@ -5,6 +5,7 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 
 use super::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};
+use crate::api::names;
 use crate::backup::facts::ClaimFacts;
 use crate::backup::item::{Item, ItemRef};
 
@@ -41,7 +42,7 @@ impl BackupItemAction for ClaimAction {
                 return Ok(Executed::default());
             };
             let mut claim: Value = item.read()?;
-            if strip(&mut claim, &context.request.name) {
+            if strip(&mut claim, &names::label_value(&context.request.name)) {
                 *item.edit()? = claim;
             }
             Ok(Executed {
@@ -51,7 +52,7 @@ impl BackupItemAction for ClaimAction {
     }
 }
 
-/// Takes out what must not be restored; true if there was any of it.
+/// Takes out what must not be restored; true if there was any of it. `backup`: its name as labels carry it.
 fn strip(claim: &mut Value, backup: &str) -> bool {
     let mut changed = false;
     if let Some(spec) = claim.get_mut("spec").and_then(Value::as_object_mut) {

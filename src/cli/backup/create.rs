@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::spec::SpecArgs;
-use crate::api::OwnerReference;
-use crate::api::labels;
 use crate::api::v1::{Backup, BackupStorageLocation, Schedule, VolumeSnapshotLocation};
+use crate::api::{OwnerReference, labels, names};
 use crate::cli::context::Context;
 use crate::cli::flag::{Map, go_bool, merged};
 use crate::cli::objects::Objects;
@@ -147,7 +146,7 @@ impl Create {
         } else {
             template.clone()
         };
-        marks.insert(labels::SCHEDULE_NAME.to_owned(), schedule_name.clone());
+        marks.insert(labels::SCHEDULE_NAME.to_owned(), names::label_value(&schedule_name));
         marks.extend(merged(&self.labels));
         backup.metadata.labels = set(marks);
         let mut annotations = meta.annotations.clone().unwrap_or_default();

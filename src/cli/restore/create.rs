@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::api::v1::{Backup, Restore, RestoreSpec, RestoreStatusSpec, RestoreUploaderConfig};
-use crate::api::{GoDuration, TypedLocalObjectReference, labels};
+use crate::api::{GoDuration, TypedLocalObjectReference, labels, names};
 use crate::cli::backup::{compact, set};
 use crate::cli::context::Context;
 use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, Selector, StringArray, go_bool, merged};
@@ -135,7 +135,9 @@ impl Create {
                 None
             }
             Source::Schedule(name) => {
-                let candidates = backups.labelled(labels::SCHEDULE_NAME, name).await?;
+                let candidates = backups
+                    .labelled(labels::SCHEDULE_NAME, &names::label_value(name))
+                    .await?;
                 if candidates.is_empty() {
                     bail!("No backups found for the schedule {name}");
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, RestorePhase};
-use crate::api::{GoDuration, labels, time};
+use crate::api::{GoDuration, labels, names, time};
 use crate::restore::request::unsupported;
 use crate::select::validation;
 use crate::store::layout;
@@ -213,12 +213,13 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
 }
 
 fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<String>> {
+    let label = names::label_value(schedule);
     let of_schedule = |b: &&Arc<Backup>| {
         b.metadata
             .labels
             .as_ref()
             .and_then(|l| l.get(labels::SCHEDULE_NAME))
-            .is_some_and(|s| s == schedule)
+            .is_some_and(|value| *value == label)
     };
     let mut candidates = backups.iter().filter(of_schedule).peekable();
     if candidates.peek().is_none() {
