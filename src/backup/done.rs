@@ -11,10 +11,21 @@ use crate::cluster::discovery::GroupResource;
 pub(super) struct Key([u8; 16]);
 
 impl Key {
-    /// `namespace` is `None` for cluster scope. The version does not count: an object is the same in each of them.
+    /// `namespace` is `None` for cluster scope.
     pub(super) fn new(resource: &GroupResource, namespace: Option<&str>, name: &str) -> Self {
+        Self::in_version(resource, None, namespace, name)
+    }
+
+    /// `version` is `None` for the preferred one. In another one the same object is an item of its own.
+    pub(super) fn in_version(
+        resource: &GroupResource,
+        version: Option<&str>,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Self {
         let mut hash = Sha256::new();
-        for part in [&resource.group, &resource.resource, namespace.unwrap_or_default(), name] {
+        let parts = [&resource.group, &resource.resource, namespace.unwrap_or_default(), name];
+        for part in parts.into_iter().chain(version) {
             hash.update(part);
             // No part can contain it.
             hash.update(b"\0");
@@ -84,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn type_namespace_and_name_all_count() {
+    fn type_version_namespace_and_name_all_count() {
         let mut done = Done::new();
         let group = |group: &str| Key::new(&GroupResource::new(group, "pods"), Some("shop"), "web");
         for other in [
@@ -94,6 +105,7 @@ mod tests {
             key("pods", None, "shopweb"),
             key("secrets", Some("shop"), "web"),
             group("metrics.k8s.io"),
+            Key::in_version(&GroupResource::new("", "pods"), Some("v1beta1"), Some("shop"), "web"),
         ] {
             assert!(done.claim(other), "{other:?}");
         }

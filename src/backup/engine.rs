@@ -110,15 +110,23 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
             namespaced: resource.namespaced,
         })
     };
-    let actions = ActionTable::new(built_in().into_iter().chain(deps.actions), &resolve);
-    let type_filter = ResourceFilter::new(type_lists(spec), request.policies.lists(), &users_filter, &resolve);
+    let actions = ActionTable::new(
+        built_in(request.every_version).into_iter().chain(deps.actions),
+        &resolve,
+    );
+    let type_filter = ResourceFilter::new(TypeLists::from(spec), request.policies.lists(), &users_filter, &resolve);
     for entry in type_filter.misplaced() {
         log.warn(format!(
             "{entry} has no effect: it stands in a list of types of the other scope (cluster-scoped, namespace-scoped)"
         ));
     }
     let types = Types::new(discovery, &type_filter, &actions);
-    let plan = Plan::new(discovery.preferred(), &types, &scope, &spec.ordered_resources);
+    let considered = if request.every_version {
+        discovery.all_versions()
+    } else {
+        discovery.preferred()
+    };
+    let plan = Plan::new(considered, &types, &scope, &spec.ordered_resources);
     let selectors = selectors(spec)?;
     let spec_hooks = SpecHooks::new(&spec.hooks, &resolve).map_err(Fatal::Hooks)?;
     for hook in spec_hooks.idle() {
@@ -216,18 +224,6 @@ async fn report(log: &RunLog, progress: &Progress, made: Made, archive_bytes: u6
     })
 }
 
-fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
-    TypeLists {
-        included: &spec.included_resources,
-        excluded: &spec.excluded_resources,
-        include_cluster: spec.include_cluster_resources,
-        included_cluster_scoped: &spec.included_cluster_scoped_resources,
-        excluded_cluster_scoped: &spec.excluded_cluster_scoped_resources,
-        included_namespace_scoped: &spec.included_namespace_scoped_resources,
-        excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
-    }
-}
-
 fn announce_volumes(request: &Request, log: &RunLog) {
     log.info(format!(
         "Backing up all volumes using pod volume backup: {}",
@@ -264,10 +260,7 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
         "Excluding namespaces: {}",
         list(&spec.excluded_namespaces, "<none>")
     ));
-    let old = !spec.included_resources.is_empty()
-        || !spec.excluded_resources.is_empty()
-        || spec.include_cluster_resources.is_some();
-    if old {
+    if TypeLists::from(spec).is_old_style() {
         log.info(format!("Including resources: {}", list(&spec.included_resources, "*")));
         log.info(format!(
             "Excluding resources: {}",

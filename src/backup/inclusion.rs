@@ -80,6 +80,7 @@ mod tests {
             resource,
             name: plural.into(),
             version: "v1".into(),
+            preferred: true,
             included,
             excluded,
             actions: Vec::new(),

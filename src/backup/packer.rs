@@ -29,8 +29,10 @@ const WAITING_PIECES: usize = 4;
 pub(super) struct Member {
     /// `deployments.apps`
     pub(super) group_resource: Arc<str>,
-    /// The version it was read at, which is the preferred one.
+    /// The version it was read at.
     pub(super) version: Arc<str>,
+    /// Whether that is the preferred one.
+    pub(super) preferred: bool,
     pub(super) json: Bytes,
     /// Names it, and holds its share of the run's memory until it is written.
     pub(super) source: RawObject,
@@ -74,7 +76,7 @@ impl Member {
 
     /// Refuses what the thread could only fail for.
     pub(super) fn check(&self) -> Result<(), Unpackable> {
-        versioned_path(&self.path(), &self.version, true)?;
+        versioned_path(&self.path(), &self.version, self.preferred)?;
         let (size, limit) = (self.json.len() as u64, Limits::default().member);
         if size > limit {
             return Err(Unpackable::TooLarge { size, limit });
@@ -111,7 +113,7 @@ fn pack(
 ) -> Result<(), WriteError> {
     let mut archive = ArchiveWriter::new(gzip(out), mtime)?;
     while let Some((member, room)) = members.blocking_recv() {
-        archive.item(&member.path(), &member.version, true, &member.json)?;
+        archive.item(&member.path(), &member.version, member.preferred, &member.json)?;
         drop(room);
     }
     archive.finish()?.finish()?.flush()?;

@@ -51,7 +51,8 @@ pub(super) enum LeftOut {
 }
 
 impl Plan {
-    /// Plans for the types in discovery's order. `scope`: where namespaced types are listed.
+    /// Plans for the types in discovery's order, each in the versions that are to be saved. `scope`: where namespaced types
+    /// are listed.
     pub(super) fn new(
         discovered: &[Resource],
         types: &Types,
@@ -61,7 +62,7 @@ impl Plan {
         let mut plan = Self::default();
         let mut met: Vec<GroupResource> = Vec::new();
         for resource in discovered {
-            let Some(type_) = types.get(&resource.group_resource()).filter(|type_| type_.included) else {
+            let Some(type_) = types.in_version(resource).filter(|type_| type_.included) else {
                 plan.left_out.push((resource.clone(), LeftOut::Excluded));
                 continue;
             };
@@ -76,16 +77,17 @@ impl Plan {
                 plan.namespaces = true;
                 continue;
             }
+            let ordered = Ordered::of(ordered_resources, resource).filter(|_| type_.preferred);
+            let together = matches!(type_.role, Role::Pod | Role::Claim | Role::Volume);
             let planned = Planned {
-                type_: type_.clone(),
+                type_,
                 scope: if resource.namespaced {
                     scope.clone()
                 } else {
                     Scope::Cluster
                 },
-                ordered: Ordered::of(ordered_resources, resource),
+                ordered,
             };
-            let together = matches!(type_.role, Role::Pod | Role::Claim | Role::Volume);
             if together || planned.ordered.is_some() {
                 plan.aside.push(planned);
             } else {

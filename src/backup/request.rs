@@ -35,6 +35,9 @@ pub struct Request {
     pub spec: BackupSpec,
     /// What the ConfigMap of `spec.resourcePolicy` says; nothing where the spec names none.
     pub policies: ResourcePolicies,
+    /// Whether objects are saved in every version they are served in (feature `EnableAPIGroupVersions`), not only in the
+    /// preferred one.
+    pub every_version: bool,
     /// How many item blocks are worked on at a time (`--item-block-worker-count`); at least one.
     pub workers: usize,
 }

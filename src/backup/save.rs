@@ -45,7 +45,7 @@ impl Run<'_> {
             self.passed_over(type_, &source, why);
             return Ok(Outcome::PassedOver);
         }
-        if !self.claim(Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name)) {
+        if !self.claim(type_.key(head.namespace.as_deref(), &head.name)) {
             return Ok(Outcome::AlreadyDone);
         }
         let mut item = Item::new(source);
@@ -179,6 +179,7 @@ impl Run<'_> {
         let member = Member {
             group_resource: type_.name.clone(),
             version: type_.version.clone(),
+            preferred: type_.preferred,
             json,
             source: item.into_source(),
         };

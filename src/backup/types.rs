@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::actions::ActionTable;
+use super::done::Key;
 use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 use crate::select::backup::ResourceFilter;
 
-/// A type, in the version the server prefers, with everything about it that is the same for each of its objects.
+/// A type in one version, mostly the one the server prefers, with everything about it that is the same for each of its objects.
 #[derive(Debug)]
 pub(super) struct Type {
     pub(super) resource: Resource,
@@ -16,6 +17,8 @@ pub(super) struct Type {
     pub(super) name: Arc<str>,
     /// The version as a path component.
     pub(super) version: Arc<str>,
+    /// Whether that is the version the server prefers.
+    pub(super) preferred: bool,
     /// Whether objects of it are collected.
     pub(super) included: bool,
     /// Whether it is out even as a related item.
@@ -34,6 +37,14 @@ pub(super) enum Role {
     Namespace,
     Definition,
     Other,
+}
+
+impl Type {
+    /// The identity of an object of it.
+    pub(super) fn key(&self, namespace: Option<&str>, name: &str) -> Key {
+        let version = (!self.preferred).then_some(&*self.version);
+        Key::in_version(&self.group_resource, version, namespace, name)
+    }
 }
 
 impl Role {
@@ -72,6 +83,7 @@ impl Types {
                 let type_ = Type {
                     resource: resource.clone(),
                     version: resource.version.as_str().into(),
+                    preferred: true,
                     included: filter.should_include(&name, resource.namespaced),
                     excluded,
                     actions: actions.for_type(&name),
@@ -88,6 +100,26 @@ impl Types {
     /// A type that is served.
     pub(super) fn get(&self, group_resource: &GroupResource) -> Option<&Arc<Type>> {
         self.by_name.get(group_resource)
+    }
+
+    /// The type as it is served in this very version. In another one than the preferred its objects are only copies: what
+    /// a role asks for is done with the originals.
+    pub(super) fn in_version(&self, resource: &Resource) -> Option<Arc<Type>> {
+        let preferred = self.get(&resource.group_resource())?;
+        if preferred.resource.version == resource.version {
+            return Some(preferred.clone());
+        }
+        Some(Arc::new(Type {
+            resource: resource.clone(),
+            version: resource.version.as_str().into(),
+            preferred: false,
+            actions: preferred.actions.clone(),
+            role: Role::Other,
+            name: preferred.name.clone(),
+            group_resource: preferred.group_resource.clone(),
+            included: preferred.included,
+            excluded: preferred.excluded,
+        }))
     }
 
     /// The type of the definitions of custom resources; none where the group cannot be discovered.

@@ -193,7 +193,7 @@ impl Root {
             Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
                 let connection = context.connection(args.limit()?).await?;
-                server::run(*args, connection).await
+                server::run(*args, context.features, connection).await
             }
             Command::Uninstall(uninstall) => uninstall.run(&context).await,
             Command::Version(version) => version.run(&context).await,

@@ -69,6 +69,8 @@ pub struct Settings {
     pub default_snapshot_move_data: bool,
     /// `--concurrent-backups`.
     pub concurrent_backups: usize,
+    /// `--features EnableAPIGroupVersions`: backups hold every version of an object.
+    pub every_version: bool,
     /// `--item-block-worker-count`.
     pub item_block_workers: usize,
     /// What restores are told.

@@ -25,6 +25,7 @@ pub(super) fn settings() -> Settings {
         default_volumes_to_fs_backup: false,
         default_snapshot_move_data: false,
         concurrent_backups: 1,
+        every_version: false,
         item_block_workers: 1,
         restore: RestoreOptions::default(),
         restore_spool_limit: u64::MAX,

@@ -112,14 +112,17 @@ struct Entry {
     labels: Selector,
 }
 
-/// The built-in actions, in upstream's order. Made anew for each run: some remember what they read.
-pub(super) fn built_in() -> Vec<Arc<dyn BackupItemAction>> {
-    vec![
-        Arc::new(definition::RemapDefinitionVersion),
-        Arc::new(pod::PodAction),
-        Arc::new(claim::ClaimAction),
-        Arc::new(service_account::ServiceAccountAction::default()),
-    ]
+/// The built-in actions, in upstream's order. Made anew for each run: some remember what they read. Where `every_version`
+/// is saved anyway, no definition has to take the place of another version of it.
+pub(super) fn built_in(every_version: bool) -> Vec<Arc<dyn BackupItemAction>> {
+    let mut actions: Vec<Arc<dyn BackupItemAction>> = Vec::new();
+    if !every_version {
+        actions.push(Arc::new(definition::RemapDefinitionVersion));
+    }
+    actions.push(Arc::new(pod::PodAction));
+    actions.push(Arc::new(claim::ClaimAction));
+    actions.push(Arc::new(service_account::ServiceAccountAction::default()));
+    actions
 }
 
 impl ActionTable {

@@ -18,6 +18,7 @@ fn type_of(plural: &str, kind: &str, namespaced: bool, role: Role) -> Arc<Type> 
         resource,
         name: plural.into(),
         version: "v1".into(),
+        preferred: true,
         included: true,
         excluded: false,
         actions: Vec::new(),

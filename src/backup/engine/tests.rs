@@ -25,6 +25,7 @@ use crate::telemetry::logrus::{Format, Level};
 use crate::testing::fake_api::{FakeApi, Fault};
 use crate::testing::fake_pods::FakePods;
 
+mod versions;
 mod volumes;
 
 /// Keeps the archive's bytes.
@@ -56,6 +57,8 @@ struct Ran {
     report: Report,
     /// Plain copies in their order: `pods shop/db-0`.
     members: Vec<String>,
+    /// Copies in other versions than the preferred: `v1beta1 pods shop/db-0`.
+    other_versions: Vec<String>,
     objects: BTreeMap<String, Value>,
     log: RunLog,
     progress: Snapshot,
@@ -98,6 +101,7 @@ impl Ran {
 struct Members {
     plain: Vec<(String, Vec<u8>)>,
     versioned: BTreeMap<String, Vec<u8>>,
+    other_versions: Vec<String>,
 }
 
 impl Sink for Members {
@@ -108,9 +112,13 @@ impl Sink for Members {
                 assert_eq!(content, b"1.1.0\n");
             }
             Member::Item(item, ItemCopy::Plain) => self.plain.push((item.to_string(), content.to_vec())),
-            Member::Item(item, ItemCopy::Versioned { preferred, .. }) => {
-                assert!(preferred);
+            Member::Item(item, ItemCopy::Versioned { preferred: true, .. }) => {
                 self.versioned.insert(item.to_string(), content.to_vec());
+            }
+            Member::Item(item, ItemCopy::Versioned { version, .. }) => {
+                let object: Value = serde_json::from_slice(content).unwrap();
+                assert!(object["apiVersion"].as_str().unwrap().ends_with(version));
+                self.other_versions.push(format!("{version} {item}"));
             }
             Member::Stray | Member::Other => panic!("an unknown member"),
         }
@@ -126,6 +134,7 @@ fn request(spec: BackupSpec) -> Request {
         labels: BTreeMap::new(),
         spec,
         policies: ResourcePolicies::default(),
+        every_version: false,
         workers: 2,
     }
 }
@@ -227,7 +236,10 @@ async fn backed_up_of(
         );
     }
     assert_eq!(members.versioned.len(), members.plain.len());
-    assert_eq!(report.saved, members.plain.len() as u64);
+    assert_eq!(
+        report.saved,
+        (members.plain.len() + members.other_versions.len()) as u64
+    );
     assert_eq!((progress.saved, progress.complete), (report.saved, true));
     assert!(progress.expected >= progress.saved);
     let ran = Ran {
@@ -238,6 +250,7 @@ async fn backed_up_of(
             .map(|(n, json)| (n.clone(), serde_json::from_slice(json).unwrap()))
             .collect(),
         members: members.plain.into_iter().map(|(name, _)| name).collect(),
+        other_versions: members.other_versions,
         log,
         progress,
         resource_list: serde_json::from_str(&list).unwrap(),
@@ -739,6 +752,20 @@ async fn what_an_action_changes_is_what_is_saved() {
     };
     let ran = backed_up_with(&shop(), of_shop(), vec![Arc::new(meddler)]).await;
     assert_eq!(ran.objects["configmaps shop/settings"]["data"]["more"], true);
+}
+
+#[tokio::test]
+async fn a_claim_keeps_the_label_of_this_very_backup_however_long_its_name() {
+    let name = "b".repeat(70);
+    let api = shop();
+    let labels = json!({"velero.io/backup-name": crate::api::names::label_value(&name)});
+    let claim = json!({"metadata": {"labels": labels}, "spec": {"volumeName": "loose"}, "status": {"phase": "Bound"}});
+    api.insert(object("v1", "PersistentVolumeClaim", Some("shop"), "own", claim));
+    let mut request = request(of_shop());
+    request.name = name;
+    let ran = backed_up_by(&api, request, Vec::new()).await;
+    let saved = &ran.objects["persistentvolumeclaims shop/own"];
+    assert_eq!(saved["metadata"]["labels"], labels);
 }
 
 #[tokio::test]

@@ -124,3 +124,23 @@ fn types_that_the_filters_leave_out_are_named() {
     assert_eq!(names(&plan.streamed), [""; 0]);
     assert_eq!(plan.left_out.len(), 8);
 }
+
+#[test]
+fn other_versions_are_streamed_whatever_is_done_with_the_preferred_one() {
+    let old = Resource {
+        version: "v1beta1".to_owned(),
+        ..resource("", "pods", true)
+    };
+    let discovery = Discovery::from_resources([resource("", "pods", true), old]);
+    let lists = TypeLists::default();
+    let filter = ResourceFilter::new(lists, PolicyLists::default(), &NamespaceFilter::default(), &|_| None);
+    let types = Types::new(&discovery, &filter, &ActionTable::default());
+    let ordered = BTreeMap::from([("pods".to_owned(), "a/b".to_owned())]);
+    let plan = Plan::new(discovery.all_versions(), &types, &Scope::Cluster, &ordered);
+    let versions = |planned: &[Planned]| -> Vec<(String, bool)> {
+        let of = |planned: &Planned| (planned.type_.version.to_string(), planned.type_.preferred);
+        planned.iter().map(of).collect()
+    };
+    assert_eq!(versions(&plan.aside), [("v1".to_owned(), true)]);
+    assert_eq!(versions(&plan.streamed), [("v1beta1".to_owned(), false)]);
+}

@@ -3,6 +3,7 @@
 pub mod flags;
 mod scratch;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::Api;
 use kube::api::PostParams;
 
+use crate::api::constants::FEATURE_API_GROUP_VERSIONS;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, Restore, Schedule, ServerStatusRequest};
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
@@ -72,14 +74,17 @@ pub struct Connection {
 ///
 /// # Errors
 /// What kept it from starting, or ended it, with what to check.
-pub async fn run(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
+pub async fn run(args: ServerArgs, features: BTreeSet<String>, connection: Connection) -> anyhow::Result<()> {
     let telemetry = Telemetry::init("velero", args.log_level, args.log_format, Arc::new(|| System.now()))
         .context("start the log")?;
     tracing::info!(version = version::server(), "starting Velero server");
     for (flag, value) in args.unused.given() {
         tracing::warn!(flag, value, "this flag has no effect in this release");
     }
-    let served = serve(args, connection).await;
+    for feature in features.iter().filter(|feature| *feature != FEATURE_API_GROUP_VERSIONS) {
+        tracing::warn!(feature, "this feature has no effect in this release");
+    }
+    let served = serve(args, &features, connection).await;
     if let Err(error) = &served {
         tracing::error!(error = format!("{error:#}"), "the server ends");
     }
@@ -87,7 +92,7 @@ pub async fn run(args: ServerArgs, connection: Connection) -> anyhow::Result<()>
     served
 }
 
-async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
+async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connection) -> anyhow::Result<()> {
     let Connection {
         cluster,
         engine,
@@ -155,6 +160,7 @@ async fn serve(args: ServerArgs, connection: Connection) -> anyhow::Result<()> {
         metrics: VeleroMetrics::new(&registry)?,
         settings: settings(
             &args,
+            features,
             (kubernetes.git_version, kubernetes.major, kubernetes.minor),
             &enabled,
         ),
@@ -316,7 +322,12 @@ async fn count_objects(
     }
 }
 
-fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &dyn Fn(&str) -> bool) -> Settings {
+fn settings(
+    args: &ServerArgs,
+    features: &BTreeSet<String>,
+    kubernetes: (String, String, String),
+    enabled: &dyn Fn(&str) -> bool,
+) -> Settings {
     let minute = Duration::from_mins(1);
     Settings {
         default_location: args.default_backup_storage_location.clone(),
@@ -334,6 +345,7 @@ fn settings(args: &ServerArgs, kubernetes: (String, String, String), enabled: &d
         default_volumes_to_fs_backup: args.default_volumes_to_fs_backup,
         default_snapshot_move_data: args.default_snapshot_move_data,
         concurrent_backups: args.concurrent_backups.max(1),
+        every_version: features.contains(FEATURE_API_GROUP_VERSIONS),
         item_block_workers: args.item_block_worker_count.max(1),
         restore: RestoreOptions {
             priorities: args.restore_resource_priorities.clone(),

@@ -332,6 +332,7 @@ impl Job {
             labels: self.backup.metadata.labels.clone().unwrap_or_default(),
             spec: self.backup.spec.clone(),
             policies,
+            every_version: self.ports.settings.every_version,
             workers: self.ports.settings.item_block_workers,
         };
         let deps = Deps {
