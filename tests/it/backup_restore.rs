@@ -1,28 +1,6 @@
 //! The main job: an application backed up and restored, seen from outside.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-
-use flate2::read::GzDecoder;
-
 use crate::harness::{Plane, Server, text};
-
-/// The members of a backup's archive.
-fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
-    let archive = server.bucket().join(format!("backups/{backup}/{backup}.tar.gz"));
-    let mut tar = tar::Archive::new(GzDecoder::new(File::open(archive).expect("an archive")));
-    tar.entries()
-        .expect("a tar")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .path()
-                .expect("a path")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect()
-}
 
 #[test]
 fn the_shop_is_backed_up_deleted_and_restored() {
@@ -41,7 +19,7 @@ fn the_shop_is_backed_up_deleted_and_restored() {
         "backup.velero.io/first",
         "--timeout=10s",
     ]);
-    let members = members(&server, "first");
+    let members = server.archive("first").paths;
     for path in [
         "metadata/version",
         "resources/configmaps/namespaces/shop/settings.json",
@@ -53,7 +31,10 @@ fn the_shop_is_backed_up_deleted_and_restored() {
         "resources/clusterrolebindings.rbac.authorization.k8s.io/cluster/shop-reader.json",
         "resources/namespaces/cluster/shop.json",
     ] {
-        assert!(members.contains(path), "{path} is not in {members:#?}");
+        assert!(
+            members.iter().any(|member| member == path),
+            "{path} is not in {members:#?}"
+        );
     }
 
     plane.kubectl(&["delete", "namespace", "shop", "--wait", "--timeout=60s"]);

@@ -1,11 +1,8 @@
 //! A cluster that holds what is hard to read, and one that refuses what is restored: each is one line, and the rest is
 //! saved and restored.
 
-use std::collections::BTreeSet;
-use std::fs::File;
 use std::time::Duration;
 
-use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 use crate::harness::{Plane, Server, eventually, phase, text};
@@ -104,17 +101,6 @@ fn oddities(plane: &Plane) {
     });
 }
 
-fn members(server: &Server<'_>, backup: &str) -> BTreeSet<String> {
-    let archive = server.bucket().join(format!("backups/{backup}/{backup}.tar.gz"));
-    let mut tar = tar::Archive::new(GzDecoder::new(File::open(archive).expect("an archive")));
-    let entries = tar.entries().expect("a tar");
-    let path = |entry: std::io::Result<tar::Entry<'_, _>>| {
-        let entry: tar::Entry<'_, GzDecoder<File>> = entry.expect("an entry");
-        entry.path().expect("a path").to_string_lossy().into_owned()
-    };
-    entries.map(path).collect()
-}
-
 /// A namespace in which some of what comes is refused, each for another reason.
 fn refusing(plane: &Plane, namespace: &str) {
     create(
@@ -189,7 +175,7 @@ fn what_cannot_be_read_or_is_refused_is_one_line_and_the_rest_is_saved_and_resto
         "{logs}"
     );
     assert!(described.contains("ghosts.example.com"), "{described}");
-    let members = members(&server, "odd");
+    let members = server.archive("odd").paths;
     for path in [
         "resources/things.example.com/namespaces/app/numbers.json".to_owned(),
         "resources/things.example.com/namespaces/app/nulls.json".to_owned(),

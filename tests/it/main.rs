@@ -20,5 +20,6 @@ mod leadership;
 mod policies;
 mod queue;
 mod s3;
+mod selection;
 mod story;
 mod survival;

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use crate::harness::{Plane, Server, eventually, text};
@@ -126,11 +123,7 @@ fn config_map(plane: &Plane, name: &str, data: &[(&str, &str)]) {
 
 /// A file of a backup, as text.
 fn file(server: &Server<'_>, backup: &str, suffix: &str) -> String {
-    let path = server.bucket().join(format!("backups/{backup}/{backup}-{suffix}"));
-    let packed = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut text = String::new();
-    MultiGzDecoder::new(packed).read_to_string(&mut text).expect("a text");
-    text
+    server.unpacked(&format!("backups/{backup}/{backup}-{suffix}"))
 }
 
 /// Why the data of each volume was not saved, by its name.

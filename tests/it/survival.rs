@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-use crate::harness::{Plane, Server, files, text, within};
+use crate::harness::{Plane, Server, archive, files, text, within};
 
 /// Objects to back up and restore, and how long their runs may take.
 const MANY: usize = 5000;
@@ -99,25 +99,6 @@ fn json(path: &Path) -> Value {
     serde_json::from_reader(MultiGzDecoder::new(file)).expect("JSON")
 }
 
-/// The members of an archive, sorted; twice if they are there twice.
-fn members(path: &Path) -> Vec<String> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(File::open(path).expect("an archive")));
-    let mut members: Vec<String> = archive
-        .entries()
-        .expect("a tar")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .path()
-                .expect("a path")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    members.sort();
-    members
-}
-
 /// A backup `b` of so many objects is whole, and nothing else is in its bucket.
 pub fn assert_whole(server: &Server<'_>, objects: usize) {
     let backup = server.object("backup", "b");
@@ -132,7 +113,8 @@ pub fn assert_whole(server: &Server<'_>, objects: usize) {
     assert_eq!(files(&server.bucket()), expected);
 
     let directory = server.bucket().join("backups/b");
-    let members = members(&directory.join("b.tar.gz"));
+    let mut members = archive::paths(&directory.join("b.tar.gz"));
+    members.sort();
     let mut once = members.clone();
     once.dedup();
     assert_eq!(once.len(), members.len(), "a member is there twice");

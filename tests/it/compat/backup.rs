@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::archive::Archive;
 use super::objects::{differences, remove, remove_if_empty, strip};
 use super::recorded::{self, BACKUP, json_gz};
+use crate::harness::archive::Archive;
 use crate::harness::{Server, data};
 
 /// Fields that another cluster, without kubelets and with another history of the shop, has otherwise: type, name (or all of the

@@ -1,7 +1,6 @@
 //! What the Go release 1.18.1 wrote, against us: its archive restored, its scene repeated, its files read, its page of
 //! metrics and its command line compared (decision 31). What we do not reproduce on purpose is in `tests/data/DEFECTS.md`.
 
-mod archive;
 mod backup;
 mod cli;
 mod metrics;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::archive::Archive;
 use super::objects::{differences, remove, remove_if_empty, strip};
 use super::recorded::{self, BACKUP};
+use crate::harness::archive::Archive;
 use crate::harness::{Plane, Server, data, eventually, text};
 
 /// What happens to a field on its way from the archive into the cluster.

@@ -1,5 +1,6 @@
 //! What the tests stand on: control planes, servers, and waiting for conditions.
 
+pub mod archive;
 mod launched;
 mod plane;
 mod proxy;

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
+
+use super::Server;
 
 /// What a member's header says besides its name and size.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +17,31 @@ pub struct Header {
     owner: (u64, u64),
     kind: u8,
     ustar: bool,
+}
+
+fn open(path: &Path) -> tar::Archive<MultiGzDecoder<File>> {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    tar::Archive::new(MultiGzDecoder::new(file))
+}
+
+/// The paths in an archive, in the order they lie there; twice where they are there twice.
+pub fn paths(path: &Path) -> Vec<String> {
+    let mut tar = open(path);
+    tar.entries()
+        .expect("a tar")
+        .map(|entry| path_of(&entry.expect("an entry")))
+        .collect()
+}
+
+fn path_of(entry: &tar::Entry<'_, MultiGzDecoder<File>>) -> String {
+    entry.path().expect("a path").to_string_lossy().into_owned()
+}
+
+impl Server<'_> {
+    /// The archive of a backup in this bucket.
+    pub fn archive(&self, backup: &str) -> Archive {
+        Archive::read(&self.bucket().join(format!("backups/{backup}/{backup}.tar.gz")))
+    }
 }
 
 /// The members of an archive by their paths.
@@ -27,8 +54,7 @@ pub struct Archive {
 
 impl Archive {
     pub fn read(path: &Path) -> Self {
-        let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut tar = tar::Archive::new(GzDecoder::new(file));
+        let mut tar = open(path);
         let mut archive = Self {
             paths: Vec::new(),
             headers: BTreeMap::new(),
@@ -36,7 +62,7 @@ impl Archive {
         };
         for entry in tar.entries().expect("a tar") {
             let mut entry = entry.expect("an entry");
-            let path = entry.path().expect("a path").to_string_lossy().into_owned();
+            let path = path_of(&entry);
             let header = entry.header();
             let about = Header {
                 mode: header.mode().expect("a mode"),

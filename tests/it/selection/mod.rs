@@ -1,0 +1,9 @@
+//! What a backup contains: the truth tables of its filters, each case a backup of one scene on a real API server, and what
+//! a spec becomes before it is carried out.
+
+mod cases;
+mod long_names;
+mod prepared;
+mod scene;
+mod table;
+mod versions;
