@@ -83,13 +83,20 @@ impl Told {
     }
 }
 
+/// What an item waits for after this error, if that can pass.
+fn hold_of(error: &ApiError) -> Option<Hold> {
+    match verdict(error) {
+        Verdict::Park(Passing::NamespaceTerminating) => Some(Hold::Namespace),
+        Verdict::Park(passing) => Some(Hold::Error(passing, error.message.clone())),
+        Verdict::Final => None,
+    }
+}
+
 /// An error that can pass parks the item; gives what is final.
 fn unless_passing<T>(result: Result<T, ApiError>) -> Result<Result<T, ApiError>, Hold> {
-    let Err(error) = result else { return Ok(result) };
-    match verdict(&error) {
-        Verdict::Park(Passing::NamespaceTerminating) => Err(Hold::Namespace),
-        Verdict::Park(passing) => Err(Hold::Error(passing, error.message)),
-        Verdict::Final => Ok(Err(error)),
+    match result.as_ref().err().and_then(hold_of) {
+        Some(hold) => Err(hold),
+        None => Ok(result),
     }
 }
 
@@ -577,13 +584,17 @@ impl Run<'_> {
             }
         }
         let body = objects::body(&wanted.item);
-        match unless_passing(self.calls.create(&wanted.resource, subject.target, body).await)? {
+        match self.calls.create(&wanted.resource, subject.target, body).await {
             Ok(created) => self.created(subject, &wanted, created, told).await,
             Err(error) => {
                 if error.is_already_exists() {
                     self.ask_first(true);
                 }
-                self.not_created(subject, world, wanted, error, told).await
+                match hold_of(&error) {
+                    // Admission comes before anybody looks whether the name is taken.
+                    Some(hold) if !matches!(hold, Hold::Error(Passing::Quota | Passing::Webhook, _)) => Err(hold),
+                    _ => self.not_created(subject, world, wanted, error, told).await,
+                }
             }
         }
     }
@@ -629,6 +640,9 @@ impl Run<'_> {
             // gone between the two calls
             None if error.is_already_exists() => Err(Hold::Error(Passing::Conflict, error.message)),
             None => {
+                if let Some(hold) = hold_of(&error) {
+                    return Err(hold);
+                }
                 told.error(
                     subject,
                     format!("error restoring {}: {}", self.id_of(subject.item), error.message),

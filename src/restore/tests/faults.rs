@@ -73,6 +73,24 @@ async fn errors_that_pass_are_waited_for_and_not_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_that_is_there_waits_for_no_quota_and_no_webhook() {
+    for (code, reason, message) in [
+        (403, "Forbidden", "exceeded quota: q"),
+        (500, "InternalError", "failed calling webhook \"w\": connection refused"),
+    ] {
+        let scene = Scene::of(&[config("default", "a")]);
+        scene.api.insert(config("default", "a").1);
+        scene
+            .api
+            .fault(Fault::new(usize::MAX, code, reason, creates("configmaps")).message(message));
+        let start = Instant::now();
+        let report = scene.run().await;
+        assert_eq!((report.objects.skipped, report.messages.errors), (1, 0), "{code}");
+        assert!(start.elapsed() < Duration::from_secs(1), "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn errors_that_do_not_pass_are_reported_once_after_the_timeout() {
     let scene = Scene::of(&[config("default", "a")]);
     scene
