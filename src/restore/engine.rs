@@ -19,7 +19,7 @@ use super::calls::Calls;
 use super::flights::Flights;
 use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, SinkError, State};
 use super::names::Names;
-use super::namespaces::Namespaces;
+use super::namespaces::{Namespaces, Obstacle};
 use super::object::existing::Policy;
 use super::object::metadata::Origin;
 use super::parked::{Hold, Parked, Patience};
@@ -393,7 +393,7 @@ impl<'a> Run<'a> {
 
     /// Reports items whose reason to wait did not pass.
     fn give_up(&self, items: Vec<(ItemRef, Hold)>) {
-        let mut waiting_for_namespace: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut waiting_for_namespace: BTreeMap<&str, (u64, Obstacle)> = BTreeMap::new();
         for (item, hold) in items {
             let (path, _) = self.request.archive.path(item);
             let target = path.namespace.map(|namespace| self.restoration.target(namespace));
@@ -415,8 +415,9 @@ impl<'a> Run<'a> {
                         self.id_of(other)
                     ),
                 ),
-                Hold::Namespace => {
-                    *waiting_for_namespace.entry(target.unwrap_or(path.name)).or_default() += 1;
+                Hold::Namespace(obstacle) => {
+                    let name = target.unwrap_or_else(|| self.restoration.target(path.name));
+                    waiting_for_namespace.entry(name).or_insert((0, obstacle)).0 += 1;
                     self.done(item, State::NoNamespace, Vec::new(), Note::default());
                     continue;
                 }
@@ -424,11 +425,16 @@ impl<'a> Run<'a> {
             let messages = vec![message(Severity::Error, Some(target.unwrap_or_default()), text)];
             self.done(item, state, messages, self.note_of_type(path.group_resource));
         }
-        for (namespace, count) in waiting_for_namespace {
-            let text = format!(
-                "namespace {namespace} is being deleted and was not gone in time: {count} items were not restored; check what \
-                 its finalizers wait for"
-            );
+        for (namespace, (count, obstacle)) in waiting_for_namespace {
+            let text = match obstacle {
+                Obstacle::Deletion => format!(
+                    "namespace {namespace} is being deleted and was not gone in time: {count} items were not restored; check \
+                     what its finalizers wait for"
+                ),
+                Obstacle::Error(error) => {
+                    format!("namespace {namespace} could not be created in time: {count} items were not restored: {error}")
+                }
+            };
             self.say(None, Severity::Error, text);
         }
     }
@@ -590,7 +596,8 @@ impl<'a> Run<'a> {
         match hold {
             Hold::Error(passing, error) => format!("{passing} ({error})"),
             Hold::Deletion => "it exists and is being deleted".to_owned(),
-            Hold::Namespace => "its namespace cannot take it now".to_owned(),
+            Hold::Namespace(Obstacle::Deletion) => "its namespace is being deleted".to_owned(),
+            Hold::Namespace(Obstacle::Error(error)) => format!("its namespace could not be created ({error})"),
             Hold::Established => "the API server has not accepted it yet".to_owned(),
             Hold::Behind(other) => format!("it waits for {}", self.id_of(*other)),
         }

@@ -15,7 +15,7 @@ use super::actions::{ActionError, Input, ItemId, Lookup, Output, RestoreItemActi
 use super::engine::{Outcome, Run, World, message};
 use super::flights::Claim;
 use super::ledger::{Message, Note, Severity, State};
-use super::namespaces::{self, Known, LOOK_AGAIN, Readiness};
+use super::namespaces::{self, Known, LOOK_AGAIN, Obstacle, Readiness};
 use super::object::existing::{self, Step};
 use super::object::volume::{self, Decision, Kept};
 use super::object::{identity, managed_fields, metadata, outcome, status};
@@ -86,7 +86,7 @@ impl Told {
 /// What an item waits for after this error, if that can pass.
 fn hold_of(error: &ApiError) -> Option<Hold> {
     match verdict(error) {
-        Verdict::Park(Passing::NamespaceTerminating) => Some(Hold::Namespace),
+        Verdict::Park(Passing::NamespaceTerminating) => Some(Hold::Namespace(Obstacle::Deletion)),
         Verdict::Park(passing) => Some(Hold::Error(passing, error.message.clone())),
         Verdict::Final => None,
     }
@@ -137,7 +137,7 @@ impl Run<'_> {
                 Outcome::Done { exists: state.exists() }
             }
             Err(hold) => {
-                if hold == Hold::Namespace
+                if matches!(hold, Hold::Namespace(_))
                     && let Some(target) = target
                 {
                     self.doubt_namespace(target).await;
@@ -160,7 +160,7 @@ impl Run<'_> {
         if let (Some(source), Some(target)) = (subject.path.namespace, subject.target) {
             match self.ensure_namespace(source, target).await {
                 Readiness::Ready => {}
-                Readiness::Held => return Err(Hold::Namespace),
+                Readiness::Held(obstacle) => return Err(Hold::Namespace(obstacle)),
                 Readiness::Failed => return Ok(State::NoNamespace),
             }
         }
@@ -223,7 +223,7 @@ impl Run<'_> {
         let source = subject.path.name;
         match self.ensure_namespace(source, self.restoration.target(source)).await {
             Readiness::Ready => Ok(State::Dropped),
-            Readiness::Held => Err(Hold::Namespace),
+            Readiness::Held(obstacle) => Err(Hold::Namespace(obstacle)),
             Readiness::Failed => Ok(State::NoNamespace),
         }
     }
@@ -235,10 +235,14 @@ impl Run<'_> {
         if let Some(answer) = known.answer(Instant::now()) {
             return answer;
         }
-        let (now_known, answer) = match self.make_namespace(source, target).await {
+        let may_be_ours = known.may_be_ours() || self.ledger().is_resumed();
+        let (now_known, answer) = match self.make_namespace(source, target, may_be_ours).await {
             Ok(()) => (Known::Ready, Readiness::Ready),
-            Err(None) => (Known::Held(Instant::now() + LOOK_AGAIN), Readiness::Held),
-            Err(Some(error)) => {
+            Err(Unmade::Held(obstacle)) => (
+                Known::Held(Instant::now() + LOOK_AGAIN, obstacle.clone()),
+                Readiness::Held(obstacle),
+            ),
+            Err(Unmade::Failed(error)) => {
                 self.say(
                     None,
                     Severity::Error,
@@ -251,17 +255,19 @@ impl Run<'_> {
         answer
     }
 
-    /// Creates a namespace or finds it usable; `Err(None)` if it cannot be used now, `Err(Some(_))` if it never can.
-    async fn make_namespace(&self, source: &str, target: &str) -> Result<(), Option<String>> {
+    /// Creates a namespace or finds it usable. `may_be_ours`: an earlier life, or a call whose answer was lost, may have
+    /// created it.
+    async fn make_namespace(&self, source: &str, target: &str, may_be_ours: bool) -> Result<(), Unmade> {
         let undecided = |error: ApiError| match verdict(&error) {
-            Verdict::Park(_) => None,
-            Verdict::Final => Some(error.message),
+            Verdict::Park(Passing::NamespaceTerminating) => Unmade::Held(Obstacle::Deletion),
+            Verdict::Park(_) => Unmade::Held(Obstacle::Error(error.message.into())),
+            Verdict::Final => Unmade::Failed(error.message),
         };
         let world = self.world();
         let resource = world
             .discovery
             .preferred_version(&GroupResource::new("", NAMESPACES))
-            .ok_or(None)?;
+            .ok_or_else(|| Unmade::Held(Obstacle::Error("the API server does not serve namespaces".into())))?;
         let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
         match self.calls.create(resource, None, objects::body(&wanted)).await {
             Ok(_) => {
@@ -273,13 +279,13 @@ impl Run<'_> {
         }
         match self.calls.get(resource, None, target).await.map_err(undecided)? {
             Some(live) if namespaces::can_take_objects(&live) => {
-                // It carries no label of ours, so its age has to tell whether an earlier life made it.
-                if self.ledger().is_resumed() && existing::is_not_older(&live, &self.started) {
+                // It carries no label of ours, so its age has to tell.
+                if may_be_ours && existing::is_not_older(&live, &self.started) {
                     self.ledger().created_namespace(target);
                 }
                 Ok(())
             }
-            _ => Err(None),
+            _ => Err(Unmade::Held(Obstacle::Deletion)),
         }
     }
 
@@ -874,6 +880,14 @@ impl Run<'_> {
         self.expect_type(GroupResource::new(text("/spec/group"), text("/spec/names/plural")));
         Ok(())
     }
+}
+
+/// Why a namespace was not made.
+enum Unmade {
+    /// It may be later.
+    Held(Obstacle),
+    /// It never will.
+    Failed(String),
 }
 
 /// An object on its way into the cluster.

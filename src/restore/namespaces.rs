@@ -12,19 +12,28 @@ use super::object::metadata;
 /// A namespace that was being deleted is looked at again after this.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Why a namespace cannot take objects now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is being deleted.
+    Deletion,
+    /// It could not be made, for a reason that can pass.
+    Error(Arc<str>),
+}
+
 /// Whether a namespace can take objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// It is there.
     Ready,
-    /// It is being deleted, or could not be made for a reason that can pass.
-    Held,
+    /// Not now.
+    Held(Obstacle),
     /// It could not be made.
     Failed,
 }
 
 /// What is known about a namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Known {
     /// Nothing, or nothing that still holds.
     #[default]
@@ -32,20 +41,25 @@ pub enum Known {
     /// It can take objects.
     Ready,
     /// It could not until now; ask again after this.
-    Held(Instant),
+    Held(Instant, Obstacle),
     /// It never will.
     Failed,
 }
 
 impl Known {
     /// The answer, if one is known.
-    pub fn answer(self, now: Instant) -> Option<Readiness> {
+    pub fn answer(&self, now: Instant) -> Option<Readiness> {
         match self {
             Self::Nothing => None,
             Self::Ready => Some(Readiness::Ready),
-            Self::Held(until) => (now < until).then_some(Readiness::Held),
+            Self::Held(until, obstacle) => (now < *until).then(|| Readiness::Held(obstacle.clone())),
             Self::Failed => Some(Readiness::Failed),
         }
+    }
+
+    /// Whether a creation met an error after which it may have been carried out all the same.
+    pub fn may_be_ours(&self) -> bool {
+        matches!(self, Self::Held(_, Obstacle::Error(_)))
     }
 }
 
@@ -141,8 +155,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_held_namespace_is_not_asked_about_again_at_once() {
         let now = Instant::now();
-        let held = Known::Held(now + LOOK_AGAIN);
-        assert_eq!(held.answer(now), Some(Readiness::Held));
+        let held = Known::Held(now + LOOK_AGAIN, Obstacle::Deletion);
+        assert_eq!(held.answer(now), Some(Readiness::Held(Obstacle::Deletion)));
         assert_eq!(held.answer(now + LOOK_AGAIN), None);
         assert_eq!(Known::Nothing.answer(now), None);
     }

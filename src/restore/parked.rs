@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::namespaces::Obstacle;
 use super::retry::{Passing, pause};
 use crate::archive::spool::ItemRef;
 
@@ -16,7 +17,7 @@ pub enum Hold {
     /// The object is there and being deleted: it is created when it is gone.
     Deletion,
     /// Its namespace cannot take it now.
-    Namespace,
+    Namespace(Obstacle),
     /// A CRD is created, and the API server has not accepted it yet.
     Established,
     /// It needs an item that is parked itself.
@@ -35,8 +36,8 @@ pub struct Patience {
 impl Hold {
     fn patience(&self, patience: Patience) -> Option<Duration> {
         match self {
-            Self::Error(..) | Self::Established => Some(patience.errors),
-            Self::Deletion | Self::Namespace => Some(patience.deletions),
+            Self::Error(..) | Self::Established | Self::Namespace(Obstacle::Error(_)) => Some(patience.errors),
+            Self::Deletion | Self::Namespace(Obstacle::Deletion) => Some(patience.deletions),
             Self::Behind(_) => None,
         }
     }

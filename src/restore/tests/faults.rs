@@ -193,6 +193,39 @@ async fn a_namespace_that_never_goes_is_one_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_namespace_that_could_not_be_made_in_time_is_one_error_with_its_reason() {
+    let namespace = (NAMESPACES, object("v1", "Namespace", "", "source"));
+    let mut scene = Scene::of(&[config("source", "a"), namespace])
+        .with_spec(json!({"namespaceMapping": {"source": "new"}, "includeClusterResources": true}));
+    // the namespace is waited for as long as any other creation, not as long as a deletion
+    scene.options.terminating_timeout = Duration::from_hours(1);
+    scene.api.fault(
+        Fault::new(usize::MAX, 500, "InternalError", creates("namespaces"))
+            .message("failed calling webhook \"w\": connection refused"),
+    );
+    let start = Instant::now();
+    let report = scene.run().await;
+    assert_eq!(
+        report.results.errors.velero,
+        [
+            "namespace new could not be created in time: 2 items were not restored: failed calling webhook \"w\": \
+             connection refused"
+        ]
+    );
+    assert!(start.elapsed() < Duration::from_mins(11));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_whose_creation_was_answered_too_late_is_listed_as_created() {
+    let scene = Scene::of(&[config("new", "a")]);
+    let mut fault = Fault::new(1, 504, "Timeout", creates("namespaces"));
+    fault.applied = true;
+    scene.api.fault(fault);
+    let report = scene.run().await;
+    assert_eq!(report.resources.0["v1/Namespace"], ["new(created)"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_namespace_that_cannot_be_made_is_one_error() {
     let scene = Scene::of(&[config("new", "a"), config("new", "b")]);
     scene
