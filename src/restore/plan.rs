@@ -117,13 +117,18 @@ impl Plan {
 
     fn find_merged(&mut self, planning: &Planning<'_>) {
         let mut sources: BTreeMap<&str, std::collections::BTreeSet<&str>> = BTreeMap::new();
-        for resource in planning.archive.group_resources() {
-            for source in planning.archive.namespaces(resource, ItemCopy::Plain).flatten() {
-                sources
-                    .entry(planning.restore.target(source))
-                    .or_default()
-                    .insert(source);
-            }
+        let occupied = planning
+            .archive
+            .group_resources()
+            .flat_map(|resource| planning.archive.namespaces(resource, ItemCopy::Plain).flatten());
+        // one with nothing in it is a source as well, and one that is left out is none
+        let objects = planning.archive.items_in(NAMESPACES, ItemCopy::Plain, None);
+        let all = occupied.chain(objects.map(|item| planning.archive.path(item).0.name));
+        for source in all.filter(|source| planning.namespaces.includes(source)) {
+            sources
+                .entry(planning.restore.target(source))
+                .or_default()
+                .insert(source);
         }
         let merged = sources.into_iter().filter(|(_, sources)| sources.len() > 1);
         self.merged = merged

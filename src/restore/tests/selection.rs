@@ -317,6 +317,22 @@ async fn namespaces_that_become_one_have_one_winner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_is_modelled_on_the_first_source_that_is_restored_even_an_empty_one() {
+    let labelled = |name: &str| {
+        let mut namespace = object("v1", "Namespace", "", name);
+        namespace["metadata"]["labels"] = json!({"from": name});
+        ("namespaces", namespace)
+    };
+    let scene = Scene::of(&[labelled("a"), labelled("b"), labelled("c"), config("a", "one"), config("c", "two")])
+        .with_spec(json!({
+            "namespaceMapping": {"a": "x", "b": "x", "c": "x"}, "excludedNamespaces": ["a"], "includedResources": ["configmaps"],
+        }));
+    scene.run().await;
+    let labels = scene.api.get("v1", "Namespace", None, "x").unwrap()["metadata"]["labels"].clone();
+    assert_eq!(labels, json!({"from": "b"}));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_status_is_restored_where_it_is_asked_for_and_can_be() {
     let with_status = |mut item: (&'static str, Value)| {
         item.1["status"] = json!({"phase": "Old", "note": item.1["metadata"]["name"]});
