@@ -528,14 +528,14 @@ impl<'a> Run<'a> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what is about no item: in the log and in the results.
+    /// Says what is about no item: in the log and, once, in the results.
     pub(super) fn say(&self, namespace: Option<&str>, severity: Severity, text: String) {
         self.deps
             .log
             .line(level(severity))
             .field("namespace", namespace.unwrap_or_default())
             .msg(&text);
-        self.ledger().say(message(severity, namespace, text));
+        self.ledger().say_once(message(severity, namespace, text));
         self.tally().unkept = true;
     }
 

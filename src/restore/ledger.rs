@@ -290,6 +290,13 @@ impl Ledger {
         }
     }
 
+    /// The same, unless it was said already, also by an earlier life.
+    pub fn say_once(&mut self, message: Message) {
+        if !self.beside.messages.contains(&message) {
+            self.say(message);
+        }
+    }
+
     /// Records that a namespace was created.
     pub fn created_namespace(&mut self, name: &str) {
         if self.beside.namespaces.insert(name.to_owned()) {

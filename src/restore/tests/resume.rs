@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::scene::{Kept, Scene, claim, config, crd, object, pod, secret, texts, volume, widget};
 use crate::restore::engine::Fatal;
-use crate::restore::ledger::Ledger;
+use crate::restore::ledger::{Ledger, Note, State};
+use crate::testing::fake_api::Fault;
 
 fn scene() -> Scene {
     let mut objects = vec![
@@ -121,6 +122,25 @@ async fn a_record_that_is_older_than_the_truth_only_costs_work() {
     };
     assert_eq!(actions("(created)"), 28, "{:?}", report.resources);
     assert_eq!(report.messages.warnings, 1, "{}", texts(&report.results.warnings));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
+    let scene = Scene::of(&[config("new", "a"), secret("new", "b")]).delayed(|_, _| Duration::from_millis(400));
+    scene.api.fault(
+        Fault::new(usize::MAX, 403, "Forbidden", |seen| seen.path.ends_with("/namespaces")).message("not allowed"),
+    );
+    let sink = Kept::default();
+    let cancel = CancellationToken::new();
+    let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &cancel).await };
+    let _ = tokio::time::timeout(Duration::from_secs(5), run).await;
+    let record = sink.record.lock().unwrap().clone().unwrap();
+    // the first life told it, and did not come to record the last of its items
+    let mut ledger = Ledger::resume(&record, &scene.archive).unwrap();
+    let last = scene.archive.items().last().unwrap();
+    ledger.record(last, State::Pending, Vec::new(), Note::default());
+    let report = scene.attempt(ledger, &Kept::default(), &CancellationToken::new()).await.unwrap();
+    assert_eq!(report.results.errors.velero, ["error creating namespace new: not allowed"]);
 }
 
 #[tokio::test(start_paused = true)]
