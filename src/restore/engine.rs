@@ -545,12 +545,15 @@ impl<'a> Run<'a> {
         for message in &messages {
             self.item_line(level(message.severity), item).msg(&message.text);
         }
-        let was_parked = {
+        let tries = {
             let mut parked = self.parked();
-            let was_parked = parked.tries(item) > 0;
+            let tries = parked.tries(item);
             parked.release(item);
-            was_parked
+            tries
         };
+        if tries > 0 {
+            self.log_item(item, &format!("Not put aside any more, after {tries} tries"));
+        }
         self.ledger().record(item, state, messages, note);
         {
             let mut tally = self.tally();
@@ -559,7 +562,7 @@ impl<'a> Run<'a> {
                 tally.left = tally.left.saturating_sub(1);
             }
         }
-        if was_parked {
+        if tries > 0 {
             self.count_parked();
         }
         let progress = self.tell_progress();
@@ -582,11 +585,16 @@ impl<'a> Run<'a> {
     /// An item cannot be restored now: it is put aside and tried again.
     pub(super) fn park(&self, item: ItemRef, hold: Hold) {
         let why = self.why(&hold);
-        self.item_line(Level::Info, item)
-            .msg(format!("Will be tried again: {why}"));
-        // an item behind another was parked when it was found that this closes no circle
-        if !matches!(hold, Hold::Behind(_)) {
-            self.parked().park(item, hold, Instant::now());
+        let is_news = {
+            let mut parked = self.parked();
+            // an item behind another was parked when it was found that this closes no circle
+            if !matches!(hold, Hold::Behind(_)) {
+                parked.park(item, hold, Instant::now());
+            }
+            parked.is_news(item)
+        };
+        if is_news {
+            self.log_item(item, &format!("Will be tried again: {why}"));
         }
         self.count_parked();
         self.tell_progress();

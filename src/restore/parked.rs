@@ -34,6 +34,14 @@ pub struct Patience {
 }
 
 impl Hold {
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Error(one, _), Self::Error(other, _)) => one == other,
+            (Self::Namespace(Obstacle::Error(_)), Self::Namespace(Obstacle::Error(_))) => true,
+            _ => self == other,
+        }
+    }
+
     fn patience(&self, patience: Patience) -> Option<Duration> {
         match self {
             Self::Error(..) | Self::Established | Self::Namespace(Obstacle::Error(_)) => Some(patience.errors),
@@ -50,6 +58,8 @@ struct Entry {
     next: Instant,
     /// It is being tried again: whoever needs it may run it.
     due: bool,
+    /// The reason that was told last.
+    told: Option<Hold>,
 }
 
 /// The parked items.
@@ -61,7 +71,8 @@ pub struct Parked {
 impl Parked {
     /// Parks an item, or parks it again.
     pub fn park(&mut self, item: ItemRef, hold: Hold, now: Instant) {
-        let tries = self.entries.get(&item).map_or(1, |entry| entry.tries.saturating_add(1));
+        let before = self.entries.remove(&item);
+        let tries = before.as_ref().map_or(1, |entry| entry.tries.saturating_add(1));
         self.entries.insert(
             item,
             Entry {
@@ -69,8 +80,20 @@ impl Parked {
                 tries,
                 next: now + pause(tries),
                 due: false,
+                told: before.and_then(|entry| entry.told),
             },
         );
+    }
+
+    /// Whether an item waits for something else than when this was asked last. The texts of errors do not count: they may
+    /// name a port or a time.
+    pub fn is_news(&mut self, item: ItemRef) -> bool {
+        let Some(entry) = self.entries.get_mut(&item) else {
+            return false;
+        };
+        let is_news = entry.told.as_ref().is_none_or(|told| !told.is_like(&entry.hold));
+        entry.told = Some(entry.hold.clone());
+        is_news
     }
 
     /// Parks an item behind another parked one; false if that one waits, directly or through others, for the item itself.
@@ -203,6 +226,20 @@ mod tests {
         assert_eq!(parked.next(now, now, PATIENCE), Some(later + Duration::from_secs(2)));
         parked.release(items[0]);
         assert!(parked.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_another_reason_is_news() {
+        let (items, now) = (items(), Instant::now());
+        let mut parked = Parked::default();
+        parked.park(items[0], error(), now);
+        assert!(parked.is_news(items[0]) && !parked.is_news(items[0]));
+        parked.park(items[0], Hold::Error(Passing::Transport, "y".to_owned()), now);
+        assert!(!parked.is_news(items[0]), "another text");
+        parked.park(items[0], Hold::Error(Passing::Quota, "y".to_owned()), now);
+        assert!(parked.is_news(items[0]));
+        assert!(parked.park_behind(items[0], items[1], now) && parked.is_news(items[0]));
+        assert!(!parked.is_news(items[1]), "it is not parked");
     }
 
     #[tokio::test(start_paused = true)]

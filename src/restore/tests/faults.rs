@@ -112,6 +112,35 @@ async fn errors_that_do_not_pass_are_reported_once_after_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
+    let scene = Scene::of(&[config("default", "a"), config("default", "b")]);
+    let of_a = |seen: &crate::testing::fake_api::Seen| {
+        seen.method == "POST" && String::from_utf8_lossy(&seen.body).contains("\"name\":\"a\"")
+    };
+    scene.api.fault(Fault::new(5, 503, "ServiceUnavailable", of_a).message("down at 12:00:01"));
+    scene.api.fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
+    scene.run().await;
+    let told = scene.said("Will be tried again");
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told[0].contains("not available") && told[1].contains("quota"), "{told:#?}");
+    let ended = scene.said("Not put aside any more");
+    assert!(ended.len() == 1 && ended[0].contains("after 7 tries"), "{ended:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_counts_towards_a_total_that_is_known_from_the_beginning() {
+    let objects: Vec<_> = (0..35).map(|number| config("default", &format!("c{number}"))).collect();
+    let scene = Scene::of(&objects);
+    scene.run().await;
+    let said = scene.said(" items out of an estimated total of ");
+    assert_eq!(said.len(), 35);
+    for (number, line) in said.iter().enumerate() {
+        let expected = format!("Restored {} items out of an estimated total of 35 ", number + 1);
+        assert!(line.contains(&expected), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_final_error_is_reported_at_once() {
     let scene = Scene::of(&[config("default", "a"), config("default", "b")]);
     scene

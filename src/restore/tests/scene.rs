@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use futures::future::BoxFuture;
 use http::Request as HttpRequest;
 use kube::client::Body;
@@ -71,6 +72,8 @@ pub(super) struct Scene {
     pub(super) name: String,
     pub(super) trips: Arc<Mutex<Vec<Trip>>>,
     pub(super) progress: Mutex<Vec<Progress>>,
+    /// The log of the last attempt that came to an end.
+    pub(super) log: Mutex<String>,
     pub(super) most_at_once: Arc<AtomicUsize>,
     delay: Delay,
 }
@@ -94,6 +97,7 @@ impl Scene {
             name: "r".to_owned(),
             trips: Arc::default(),
             progress: Mutex::default(),
+            log: Mutex::default(),
             most_at_once: Arc::default(),
             delay: Arc::new(|_, _| Duration::ZERO),
         }
@@ -179,11 +183,19 @@ impl Scene {
         let deps = Deps {
             cluster: self.cluster(),
             actions: self.actions.clone(),
-            log,
+            log: log.clone(),
             sink,
         };
         let on_progress = |progress: Progress| self.progress.lock().unwrap().push(progress);
-        run(&self.request(), &deps, ledger, &on_progress, cancel).await
+        let ended = run(&self.request(), &deps, ledger, &on_progress, cancel).await;
+        *self.log.lock().unwrap() = std::io::read_to_string(MultiGzDecoder::new(log.snapshot().unwrap())).unwrap();
+        ended
+    }
+
+    /// The lines of the log that contain this.
+    pub(super) fn said(&self, text: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.lines().filter(|line| line.contains(text)).map(String::from).collect()
     }
 
     /// Runs it to its end.
