@@ -432,7 +432,9 @@ impl<'a> Run<'a> {
                      what its finalizers wait for"
                 ),
                 Obstacle::Error(error) => {
-                    format!("namespace {namespace} could not be created in time: {count} items were not restored: {error}")
+                    format!(
+                        "namespace {namespace} could not be created in time: {count} items were not restored: {error}"
+                    )
                 }
             };
             self.say(None, Severity::Error, text);

@@ -2,6 +2,7 @@
 
 mod existing;
 mod faults;
+mod invariants;
 mod order;
 mod resume;
 mod scene;

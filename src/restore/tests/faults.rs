@@ -117,12 +117,19 @@ async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
     let of_a = |seen: &crate::testing::fake_api::Seen| {
         seen.method == "POST" && String::from_utf8_lossy(&seen.body).contains("\"name\":\"a\"")
     };
-    scene.api.fault(Fault::new(5, 503, "ServiceUnavailable", of_a).message("down at 12:00:01"));
-    scene.api.fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
+    scene
+        .api
+        .fault(Fault::new(5, 503, "ServiceUnavailable", of_a).message("down at 12:00:01"));
+    scene
+        .api
+        .fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
     scene.run().await;
     let told = scene.said("Will be tried again");
     assert_eq!(told.len(), 2, "{told:#?}");
-    assert!(told[0].contains("not available") && told[1].contains("quota"), "{told:#?}");
+    assert!(
+        told[0].contains("not available") && told[1].contains("quota"),
+        "{told:#?}"
+    );
     let ended = scene.said("Not put aside any more");
     assert!(ended.len() == 1 && ended[0].contains("after 7 tries"), "{ended:#?}");
 }

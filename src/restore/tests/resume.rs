@@ -139,8 +139,14 @@ async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
     let mut ledger = Ledger::resume(&record, &scene.archive).unwrap();
     let last = scene.archive.items().last().unwrap();
     ledger.record(last, State::Pending, Vec::new(), Note::default());
-    let report = scene.attempt(ledger, &Kept::default(), &CancellationToken::new()).await.unwrap();
-    assert_eq!(report.results.errors.velero, ["error creating namespace new: not allowed"]);
+    let report = scene
+        .attempt(ledger, &Kept::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        report.results.errors.velero,
+        ["error creating namespace new: not allowed"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

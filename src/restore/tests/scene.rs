@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use http::Request as HttpRequest;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::v1::RestoreSpec;
@@ -30,7 +31,8 @@ use crate::testing::fake_api::FakeApi;
 /// What the fake server stamps on objects is younger than this.
 pub(super) const STARTED: &str = "2029-12-31T23:59:00Z";
 
-type Delay = Arc<dyn Fn(&str, &str) -> Duration + Send + Sync>;
+/// By method, path, and the name in the body.
+type Delay = Arc<dyn Fn(&str, &str, &str) -> Duration + Send + Sync>;
 
 /// One request as it went over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,9 @@ pub(super) struct Trip {
     /// Serial numbers of its beginning and end among all beginnings and ends.
     pub(super) begin: usize,
     pub(super) end: usize,
+    /// When it began and when it was answered.
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
     pub(super) code: u16,
 }
 
@@ -75,6 +80,8 @@ pub(super) struct Scene {
     /// The log of the last attempt that came to an end.
     pub(super) log: Mutex<String>,
     pub(super) most_at_once: Arc<AtomicUsize>,
+    /// The logical clock: counts the beginnings and ends of requests, and whatever else a test wants to put in order.
+    pub(super) serial: Arc<AtomicUsize>,
     delay: Delay,
 }
 
@@ -99,7 +106,8 @@ impl Scene {
             progress: Mutex::default(),
             log: Mutex::default(),
             most_at_once: Arc::default(),
-            delay: Arc::new(|_, _| Duration::ZERO),
+            serial: Arc::default(),
+            delay: Arc::new(|_, _, _| Duration::ZERO),
         }
     }
 
@@ -111,7 +119,12 @@ impl Scene {
     }
 
     /// Delays every request: by its method and path.
-    pub(super) fn delayed(mut self, delay: impl Fn(&str, &str) -> Duration + Send + Sync + 'static) -> Self {
+    pub(super) fn delayed(self, delay: impl Fn(&str, &str) -> Duration + Send + Sync + 'static) -> Self {
+        self.delayed_each(move |method, path, _| delay(method, path))
+    }
+
+    /// Delays every request: by its method, its path and the name in its body.
+    pub(super) fn delayed_each(mut self, delay: impl Fn(&str, &str, &str) -> Duration + Send + Sync + 'static) -> Self {
         self.delay = Arc::new(delay);
         self
     }
@@ -134,7 +147,7 @@ impl Scene {
         let (at_once, most, serial) = (
             Arc::new(AtomicUsize::new(0)),
             Arc::clone(&self.most_at_once),
-            Arc::new(AtomicUsize::new(0)),
+            Arc::clone(&self.serial),
         );
         let service = tower::service_fn(move |request: HttpRequest<Body>| {
             let (inner, delay, trips) = (inner.clone(), Arc::clone(&delay), Arc::clone(&trips));
@@ -145,19 +158,21 @@ impl Scene {
                 let body = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
                 let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let request = HttpRequest::from_parts(head, Body::from(body.to_vec()));
-                let begin = serial.fetch_add(1, Ordering::SeqCst);
+                let name = sent["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                let (begin, began) = (serial.fetch_add(1, Ordering::SeqCst), Instant::now());
                 most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                tokio::time::sleep(delay(&method, &path)).await;
+                tokio::time::sleep(delay(&method, &path, &name)).await;
                 let response = inner.send(request).await;
                 at_once.fetch_sub(1, Ordering::SeqCst);
                 let end = serial.fetch_add(1, Ordering::SeqCst);
                 let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-                let name = sent["metadata"]["name"].as_str().unwrap_or_default().to_owned();
                 trips.lock().unwrap().push(Trip {
                     what: format!("{method} {path}"),
                     name,
                     begin,
                     end,
+                    began,
+                    ended: Instant::now(),
                     code,
                 });
                 response
@@ -195,7 +210,10 @@ impl Scene {
     /// The lines of the log that contain this.
     pub(super) fn said(&self, text: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
-        log.lines().filter(|line| line.contains(text)).map(String::from).collect()
+        log.lines()
+            .filter(|line| line.contains(text))
+            .map(String::from)
+            .collect()
     }
 
     /// Runs it to its end.
