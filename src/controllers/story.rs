@@ -6,6 +6,7 @@ use crate::api::v1::{
     RestorePhase, ServerStatusRequest,
 };
 use crate::api::{GoDuration, Time};
+use crate::restore::progress::Standstill;
 use crate::runtime::report::Notice;
 
 /// A kind whose writes may be worth an event.
@@ -110,6 +111,11 @@ impl Story for BackupStorageLocation {
 pub fn backup_resumed() -> Notice {
     let note = "an earlier run did not come to its end: it collects afresh, with the spec it was prepared with";
     Notice::normal("Resumed", "Backup", note)
+}
+
+/// A restore has come to a standstill.
+pub fn restore_blocked(standstill: &Standstill) -> Notice {
+    Notice::warning(standstill.reason, "Restore", &*standstill.message)
 }
 
 /// A restore goes on where its run died or broke off.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::limiter::Limiter;
 use crate::cluster::discovery::Resource;
@@ -35,6 +36,11 @@ impl Calls {
     /// The cluster, for what is not counted.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// Since when the API server turns every request away.
+    pub fn turned_away_since(&self) -> Option<Instant> {
+        self.limiter.turned_away_since()
     }
 
     /// Creates an object.

@@ -24,9 +24,11 @@ use super::object::existing::Policy;
 use super::object::metadata::Origin;
 use super::parked::{Hold, Parked, Patience};
 use super::plan::{Part, Plan, Planning, Wave};
-use super::progress::{Blocked, OnProgress, Progress};
+use super::progress::{Blocked, OnProgress, Progress, Standstill};
 use super::report::{Kinds, Report};
 use super::request::{Request, unsupported};
+use super::retry::Passing;
+use crate::api::GoDuration;
 use crate::archive::spool::ItemRef;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::{Discovery, DiscoveryError, GroupResource};
@@ -48,6 +50,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// New types are waited for so long after their CRDs were accepted: discovery follows with a delay.
 const DISCOVERY_LAG: Duration = Duration::from_secs(10);
+
+/// What is over sooner is no standstill.
+const STANDSTILL: Duration = Duration::from_secs(3);
 
 /// How many parked items are shown to those who look on.
 const SHOWN: usize = 10;
@@ -132,6 +137,9 @@ struct Tally {
     unkept: bool,
     parked: usize,
     blocked: Vec<Blocked>,
+    /// Since when only parked items are left.
+    draining: Option<Instant>,
+    standstill: Option<Standstill>,
 }
 
 /// What an item came to, for whoever asked for it.
@@ -270,6 +278,8 @@ impl<'a> Run<'a> {
             self.retry_due().await;
         }
         self.drain().await;
+        // whoever looks on is not to see a standstill that is over
+        self.tally().standstill = None;
     }
 
     /// Once in the life of a restore: says what is odd, and keeps the ledger before the first effect. Whoever finds it there knows
@@ -368,11 +378,8 @@ impl<'a> Run<'a> {
 
     /// After the last wave: tries what is parked until nothing is, or until it has waited long enough.
     async fn drain(&self) {
-        let end = Instant::now();
-        let patience = Patience {
-            errors: self.request.options.resource_timeout,
-            deletions: self.request.options.terminating_timeout,
-        };
+        let (end, patience) = (Instant::now(), self.patience());
+        self.tally().draining = Some(end);
         while !self.parked().is_empty() {
             let next = self.parked().next(Instant::now(), end, patience);
             let Some(next) = next else {
@@ -388,6 +395,13 @@ impl<'a> Run<'a> {
             self.retry_due().await;
             let expired = self.parked().take_expired(Instant::now(), end, patience);
             self.give_up(expired);
+        }
+    }
+
+    fn patience(&self) -> Patience {
+        Patience {
+            errors: self.request.options.resource_timeout,
+            deletions: self.request.options.terminating_timeout,
         }
     }
 
@@ -651,6 +665,7 @@ impl<'a> Run<'a> {
                 total: restored + tally.left,
                 parked: tally.parked,
                 blocked: tally.blocked.clone(),
+                standstill: tally.standstill.clone(),
             }
         };
         (self.on_progress)(progress.clone());
@@ -660,8 +675,59 @@ impl<'a> Run<'a> {
     async fn keep_flushing(&self) {
         loop {
             sleep(FLUSH).await;
+            self.look_for_standstill();
             self.flush().await;
         }
+    }
+
+    /// Tells if the restore has come to a standstill, if that has another reason, and if it is over.
+    fn look_for_standstill(&self) {
+        let standstill = self.standstill();
+        let is_news = {
+            let mut tally = self.tally();
+            let is_news = tally.standstill != standstill;
+            tally.standstill = standstill;
+            is_news
+        };
+        if is_news {
+            self.tell_progress();
+        }
+    }
+
+    fn standstill(&self) -> Option<Standstill> {
+        let is_long = |since: Instant| since.elapsed() >= STANDSTILL;
+        if self.calls.turned_away_since().is_some_and(is_long) {
+            return Some(Standstill {
+                reason: Passing::TooManyRequests.word(),
+                message: "the API server turns every request away (429); the restore waits as long as it asks for"
+                    .to_owned(),
+            });
+        }
+        if !self.tally().draining.is_some_and(is_long) {
+            return None;
+        }
+        let (count, first) = {
+            let parked = self.parked();
+            (parked.len(), parked.first())
+        };
+        let (item, hold) = first?;
+        let others = match count - 1 {
+            0 => String::new(),
+            1 => ", as does another item".to_owned(),
+            others => format!(", as do {others} other items"),
+        };
+        let patience = hold.patience(self.patience()).unwrap_or_default().as_secs();
+        let patience = GoDuration::from_secs(i64::try_from(patience).unwrap_or(i64::MAX));
+        let message = format!(
+            "{} waits{others}: {}; it is given up {} after everything else was done",
+            self.id_of(item),
+            self.why(&hold),
+            patience.text()
+        );
+        Some(Standstill {
+            reason: hold.word(),
+            message,
+        })
     }
 
     /// Keeps the ledger if it changed.

@@ -40,6 +40,7 @@ pub struct Aimd {
     hurried: bool,
     last_decrease: Option<Instant>,
     paused_until: Option<Instant>,
+    turned_away_since: Option<Instant>,
 }
 
 impl Aimd {
@@ -56,6 +57,7 @@ impl Aimd {
             hurried: false,
             last_decrease: None,
             paused_until: None,
+            turned_away_since: None,
         }
     }
 
@@ -75,8 +77,14 @@ impl Aimd {
         self.paused_until.filter(|until| *until > now)
     }
 
+    /// Since when every request is turned away.
+    pub fn turned_away_since(&self) -> Option<Instant> {
+        self.turned_away_since
+    }
+
     /// An answer came after `latency`.
     pub fn answered(&mut self, latency: Duration) {
+        self.turned_away_since = None;
         self.answers += 1;
         self.latency = self.latency.saturating_add(latency);
         if !self.hurried {
@@ -95,6 +103,7 @@ impl Aimd {
 
     /// The server asked for fewer requests.
     pub fn pushed_back(&mut self, now: Instant, retry_after: Option<Duration>) {
+        self.turned_away_since.get_or_insert(now);
         let until = now + retry_after.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
         self.paused_until = self.paused_until.max(Some(until));
         if self.last_decrease.is_none_or(|last| now - last > ONE_MOMENT) {
@@ -153,6 +162,11 @@ impl Limiter {
     /// How many requests may be under way now.
     pub fn limit(&self) -> u32 {
         self.state().aimd.limit()
+    }
+
+    /// Since when every request is turned away.
+    pub fn turned_away_since(&self) -> Option<Instant> {
+        self.state().aimd.turned_away_since()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -249,6 +263,17 @@ mod tests {
         assert_eq!(aimd.paused_until(now + Duration::from_secs(5)), None);
         aimd.pushed_back(now, Some(Duration::from_hours(24)));
         assert_eq!(aimd.paused_until(now), Some(now + LONGEST_PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_answer_ends_being_turned_away() {
+        let mut aimd = Aimd::new(8, 8);
+        let now = Instant::now();
+        aimd.pushed_back(now, None);
+        aimd.pushed_back(now + Duration::from_secs(3), None);
+        assert_eq!(aimd.turned_away_since(), Some(now));
+        aimd.answered(QUICK);
+        assert_eq!(aimd.turned_away_since(), None);
     }
 
     #[test]

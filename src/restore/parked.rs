@@ -42,7 +42,20 @@ impl Hold {
         }
     }
 
-    fn patience(&self, patience: Patience) -> Option<Duration> {
+    /// As one word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Error(passing, _) => passing.word(),
+            Self::Deletion => "ObjectTerminating",
+            Self::Namespace(Obstacle::Deletion) => "NamespaceTerminating",
+            Self::Namespace(Obstacle::Error(_)) => "NamespaceNotCreated",
+            Self::Established => "DefinitionNotAccepted",
+            Self::Behind(_) => "DependencyWaits",
+        }
+    }
+
+    /// How long after the last wave it is waited for; nothing if that depends on another item.
+    pub fn patience(&self, patience: Patience) -> Option<Duration> {
         match self {
             Self::Error(..) | Self::Established | Self::Namespace(Obstacle::Error(_)) => Some(patience.errors),
             Self::Deletion | Self::Namespace(Obstacle::Deletion) => Some(patience.deletions),
@@ -144,6 +157,13 @@ impl Parked {
             .take(count)
             .map(|(item, entry)| (*item, entry.hold.clone()))
             .collect()
+    }
+
+    /// The first item in the archive's order that waits for something else than for another item.
+    pub fn first(&self) -> Option<(ItemRef, Hold)> {
+        let is_first = |(_, entry): &(&ItemRef, &Entry)| !matches!(entry.hold, Hold::Behind(_));
+        let found = self.entries.iter().find(is_first);
+        found.map(|(item, entry)| (*item, entry.hold.clone()))
     }
 
     /// Marks and gives the items whose time has come: their pause is over, or what they stood behind is not parked any more.

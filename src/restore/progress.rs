@@ -11,6 +11,17 @@ pub struct Progress {
     pub parked: usize,
     /// The first few of them.
     pub blocked: Vec<Blocked>,
+    /// What keeps it from going on, while nothing else is left to do.
+    pub standstill: Option<Standstill>,
+}
+
+/// Nothing goes on any more but waiting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standstill {
+    /// For what, as one word for programs.
+    pub reason: &'static str,
+    /// What waits for what, how much else does, and how long that is waited for. For people.
+    pub message: String,
 }
 
 /// An item that waits to be tried again, and why.

@@ -37,6 +37,23 @@ pub enum Passing {
     Quota,
 }
 
+impl Passing {
+    /// As one word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Transport => "ApiServerUnreachable",
+            Self::TooManyRequests => "TooManyRequests",
+            Self::Unavailable => "ApiServerUnavailable",
+            Self::GatewayTimeout => "ApiServerTimeout",
+            Self::Conflict => "Conflict",
+            Self::Webhook => "WebhookUnavailable",
+            Self::Unserved => "TypeNotServed",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::Quota => "QuotaExceeded",
+        }
+    }
+}
+
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

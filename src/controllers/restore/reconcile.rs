@@ -1,7 +1,8 @@
 //! restore: from New to a final phase, and the clean-up of a Restore that is deleted. A pass validates, starts the
 //! operation where there is none, shows its progress, and records its end.
 
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Api;
@@ -10,6 +11,7 @@ use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
+use crate::restore::progress::Standstill;
 use crate::runtime::operation::{Outcome, Seen, Start};
 use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
@@ -19,15 +21,19 @@ use super::super::artifact::serve::Running;
 use super::super::broken_off::BrokenOff;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
+use super::super::story;
 use super::super::write::{WriteError, Written};
-use super::run::{Ended, Job};
+use super::run::{Ended, Job, Underway};
 use super::validate::{Facts, validate};
 
 /// How long to wait before a run that broke off is begun again.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// The condition of a restore that has come to a standstill.
+const BLOCKED: &str = "Blocked";
+
 /// The operations of restores.
-pub type RestoreOperations = Operations<Restore, Ended, RestoreProgress>;
+pub type RestoreOperations = Operations<Restore, Ended, Underway>;
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +80,8 @@ pub struct Restores {
     operations: RestoreOperations,
     running: Running,
     broken_off: BrokenOff,
+    /// For what reasons each was said to be blocked: an event is told once a reason.
+    told: Mutex<HashMap<Uid, BTreeSet<&'static str>>>,
 }
 
 impl Restores {
@@ -92,6 +100,7 @@ impl Restores {
             operations,
             running,
             broken_off: BrokenOff::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -168,12 +177,17 @@ impl Restores {
             },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
             Some(Seen::Running {
-                progress: Some(progress),
+                progress: Some(underway),
                 ..
             }) => {
                 let mut wanted = (**seen).clone();
-                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &progress));
+                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &underway.progress));
+                let standstill = underway.standstill.as_ref();
+                blocked(&mut wanted.status, standstill, self.ports.clock.now());
                 self.write(seen, &wanted).await?;
+                if let Some(standstill) = standstill {
+                    self.tell(seen, &uid, standstill);
+                }
                 Ok(Next::Resync)
             }
             Some(Seen::Ended(outcome)) => match &*outcome {
@@ -196,6 +210,20 @@ impl Restores {
                 }
             },
         }
+    }
+
+    /// Publishes an event about a standstill, once a reason.
+    fn tell(&self, seen: &Restore, uid: &Uid, standstill: &Standstill) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.entry(uid.clone()).or_default().insert(standstill.reason) {
+            self.ports.reporter.publish(seen, story::restore_blocked(standstill));
+        }
+    }
+
+    /// It has ended, or is gone.
+    fn forget(&self, uid: &Uid) {
+        self.broken_off.forget(uid);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 
     #[expect(
@@ -291,7 +319,7 @@ impl Reconciler for Restores {
             RestorePhase::New => self.validate(&seen).await,
             RestorePhase::InProgress => self.carry(&seen).await,
             _ => {
-                self.broken_off.forget(&uid_of(&*seen));
+                self.forget(&uid_of(&*seen));
                 self.operations.acknowledge(&uid_of(&*seen));
                 if !guarded(&seen) {
                     let mut wanted = (*seen).clone();
@@ -304,7 +332,7 @@ impl Reconciler for Restores {
     }
 
     fn gone(&self, _key: &ObjectRef<Restore>, uid: &Uid) {
-        self.broken_off.forget(uid);
+        self.forget(uid);
     }
 }
 
@@ -336,8 +364,19 @@ fn forward(shown: Option<&RestoreProgress>, now: &RestoreProgress) -> RestorePro
     }
 }
 
+/// Whether the restore waits for something while nothing else is left to do: there only once it was so.
+fn blocked(status: &mut RestoreStatus, standstill: Option<&Standstill>, now: jiff::Timestamp) {
+    let (conditions, now) = (&mut status.conditions, time(now));
+    if let Some(Standstill { reason, message }) = standstill {
+        condition::set(conditions, BLOCKED, ConditionStatus::True, reason, message, &now);
+    } else if condition::find(conditions, BLOCKED).is_some_and(|found| found.status == ConditionStatus::True) {
+        condition::set(conditions, BLOCKED, ConditionStatus::False, "Released", "", &now);
+    }
+}
+
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
 fn conditions(status: &mut RestoreStatus, now: jiff::Timestamp) {
+    blocked(status, None, now);
     let now = time(now);
     let phase = status.phase().to_string();
     let (validated, done) = match status.phase() {
@@ -369,6 +408,48 @@ mod tests {
     use super::*;
     use crate::controllers::testing::world::{Process, World};
     use crate::runtime::lease::death::Dies;
+
+    #[test]
+    fn the_condition_blocked_is_there_once_it_was_so_and_moves_with_the_standstill() {
+        let at = |second| jiff::Timestamp::from_second(second).unwrap();
+        let standstill = |reason, message: &str| Standstill {
+            reason,
+            message: message.to_owned(),
+        };
+        let mut status = RestoreStatus::default();
+        blocked(&mut status, None, at(1));
+        assert!(status.conditions.is_empty());
+        let steps = [
+            (
+                Some(standstill("QuotaExceeded", "pods/a/b waits")),
+                "True",
+                "QuotaExceeded",
+                2,
+            ),
+            (
+                Some(standstill("TypeNotServed", "x/a/b waits")),
+                "True",
+                "TypeNotServed",
+                2,
+            ),
+            (None, "False", "Released", 4),
+            (None, "False", "Released", 4),
+        ];
+        for (number, (standstill, expected, reason, since)) in (2..).zip(steps) {
+            blocked(&mut status, standstill.as_ref(), at(number));
+            let found = condition::find(&status.conditions, BLOCKED).unwrap();
+            assert_eq!(
+                (found.status.to_string().as_str(), found.reason.as_str()),
+                (expected, reason)
+            );
+            assert_eq!(found.last_transition_time, Some(time(at(since))));
+        }
+        blocked(&mut status, Some(&standstill("Conflict", "")), at(9));
+        status.phase = Some(RestorePhase::Completed);
+        conditions(&mut status, at(10));
+        let found = condition::find(&status.conditions, BLOCKED).unwrap();
+        assert_eq!(found.status, ConditionStatus::False, "it has ended");
+    }
 
     #[tokio::test]
     async fn a_backup_that_the_store_has_not_seen_yet_is_no_reason_to_refuse_its_restore() {

@@ -15,7 +15,7 @@ use crate::archive::spool::Options as SpoolOptions;
 use crate::restore::actions;
 use crate::restore::engine::{self, Deps, Fatal};
 use crate::restore::ledger::{Ledger, Severity};
-use crate::restore::progress::Progress;
+use crate::restore::progress::{Progress, Standstill};
 use crate::restore::report::{Report, recap};
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
@@ -45,6 +45,15 @@ pub enum Ended {
     Final(Box<RestoreStatus>),
     /// It was told to stop, or something that may pass kept it from its end: the object stays InProgress and is begun again.
     Again(String),
+}
+
+/// How far a run is, for the pass that shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Underway {
+    /// For the status.
+    pub progress: RestoreProgress,
+    /// What keeps it from going on.
+    pub standstill: Option<Standstill>,
 }
 
 /// Why a run did not reach its end.
@@ -107,7 +116,7 @@ impl Job {
     }
 
     /// Carries the restore out. Cancelling it leaves the object InProgress.
-    pub async fn run(self, handle: Handle<RestoreProgress>) -> Ended {
+    pub async fn run(self, handle: Handle<Underway>) -> Ended {
         let log = match self.log() {
             Ok(log) => log,
             Err(error) => return Ended::Again(format!("opening the restore's log failed: {error}")),
@@ -135,7 +144,7 @@ impl Job {
         ))
     }
 
-    async fn attempt(&self, log: &RunLog, handle: &Handle<RestoreProgress>) -> Result<Ended, Broken> {
+    async fn attempt(&self, log: &RunLog, handle: &Handle<Underway>) -> Result<Ended, Broken> {
         let record = self.record().await?;
         if let Some(ended) = record.part(ENDED) {
             // A predecessor came to the end and died before it could say so: its files and its word stand.
@@ -214,15 +223,18 @@ impl Job {
     async fn make(
         &self,
         log: &RunLog,
-        handle: &Handle<RestoreProgress>,
+        handle: &Handle<Underway>,
         request: &Request,
         ledger: Ledger,
         keeper: &Keeper<'_>,
     ) -> Result<Report, Broken> {
         let on_progress = |now: Progress| {
-            handle.progress(RestoreProgress {
-                total_items: signed(now.total),
-                items_restored: signed(now.restored),
+            handle.progress(Underway {
+                progress: RestoreProgress {
+                    total_items: signed(now.total),
+                    items_restored: signed(now.restored),
+                },
+                standstill: now.standstill,
             });
         };
         let deps = Deps {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::scene::{Scene, claim, config, crd, object, pod, secret, texts, volume, widget};
 use crate::restore::plan::NAMESPACES;
+use crate::restore::progress::Standstill;
 use crate::testing::fake_api::Fault;
 
 fn creates(path: &'static str) -> impl Fn(&crate::testing::fake_api::Seen) -> bool + Send + 'static {
@@ -204,6 +205,62 @@ async fn a_terminating_namespace_holds_its_items_and_nobody_elses() {
         .filter(|trip| trip.what == "GET /api/v1/namespaces/leaving")
         .count();
     assert!(asked < 25, "asked once for all items: {asked}");
+}
+
+/// The different standstills that were told, in order; nothing = it went on.
+fn standstills(scene: &Scene) -> Vec<Option<Standstill>> {
+    let progress = scene.progress.lock().unwrap();
+    let mut told: Vec<_> = progress.iter().map(|progress| progress.standstill.clone()).collect();
+    told.dedup();
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standstill_says_which_object_waits_for_what_and_for_how_long() {
+    let scene = Scene::of(&[config("leaving", "a"), config("leaving", "b"), config("default", "c")]);
+    let mut leaving = object("v1", "Namespace", "", "leaving");
+    leaving["status"] = json!({"phase": "Terminating"});
+    scene.api.insert(leaving);
+    let api = scene.api.clone();
+    let leave = async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        api.remove("v1", "Namespace", None, "leaving");
+    };
+    tokio::join!(scene.run(), leave);
+    let told = standstills(&scene);
+    let [None, Some(told), None] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(told.reason, "NamespaceTerminating");
+    assert_eq!(
+        told.message,
+        "configmaps/leaving/a waits, as does another item: its namespace is being deleted; it is given up 10m0s after \
+         everything else was done"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_over_in_a_moment_is_no_standstill() {
+    let scene = Scene::of(&[config("default", "a")]);
+    scene
+        .api
+        .fault(Fault::new(1, 503, "ServiceUnavailable", creates("configmaps")));
+    scene.run().await;
+    assert_eq!(standstills(&scene), [None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_turns_every_request_away_is_a_standstill() {
+    let scene = Scene::of(&[config("default", "a"), secret("default", "b")]);
+    scene
+        .api
+        .fault(Fault::new(3, 429, "TooManyRequests", creates("secrets")).retry_after(5));
+    scene.run().await;
+    let told: Vec<_> = standstills(&scene)
+        .into_iter()
+        .map(|told| told.map(|told| told.reason))
+        .collect();
+    assert_eq!(told, [None, Some("TooManyRequests"), None]);
 }
 
 #[tokio::test(start_paused = true)]
