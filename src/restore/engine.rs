@@ -125,6 +125,9 @@ pub(super) struct Run<'a> {
     new_types: Mutex<Vec<GroupResource>>,
     tally: Mutex<Tally>,
     in_hand: Semaphore,
+    /// Held by whoever keeps the ledger, across the write: a later one must not be overtaken by an earlier one. Who waits for
+    /// it mostly finds that its own change was kept with another's.
+    keeping: tokio::sync::Mutex<()>,
     on_progress: &'a OnProgress<'a>,
 }
 
@@ -257,6 +260,7 @@ impl<'a> Run<'a> {
                 ..Tally::default()
             }),
             in_hand: Semaphore::new(IN_HAND_KIB as usize),
+            keeping: tokio::sync::Mutex::default(),
             on_progress,
         })
     }
@@ -461,7 +465,7 @@ impl<'a> Run<'a> {
             Some(_) => Note::default(),
             None => Note {
                 kind: Some(format!("unknown/{group_resource}")),
-                name: None,
+                ..Note::default()
             },
         }
     }
@@ -730,8 +734,16 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Keeps that an item's object is about to be changed, before it is.
+    pub(super) async fn intend_update(&self, item: ItemRef) {
+        self.ledger().intend_update(item);
+        self.tally().unkept = true;
+        self.flush().await;
+    }
+
     /// Keeps the ledger if it changed.
     async fn flush(&self) {
+        let _turn = self.keeping.lock().await;
         if !std::mem::take(&mut self.tally().unkept) {
             return;
         }

@@ -705,14 +705,21 @@ impl Run<'_> {
             )
         };
         let id = self.id_of(subject.item);
-        match existing::decide(&comparable, &wanted.item, &self.origin, self.policy) {
-            Step::Keep => Ok(State::Skipped),
+        // an earlier life, or a call whose answer was lost, may have changed it already
+        let updating = self.ledger().note(subject.item).is_some_and(|note| note.updating);
+        let equal = if updating { State::Updated } else { State::Skipped };
+        let step = existing::decide(&comparable, &wanted.item, &self.origin, self.policy);
+        if matches!(step, Step::Complete(_) | Step::Overwrite(_)) && !updating {
+            self.intend_update(subject.item).await;
+        }
+        match step {
+            Step::Keep => Ok(equal),
             Step::Warn => {
                 self.log_item(subject.item, "It already exists and is different: left as it is");
                 Ok(State::Differs)
             }
             Step::Relabel(labels) => match patch(labels).await? {
-                Ok(_) => Ok(State::Skipped),
+                Ok(_) => Ok(equal),
                 Err(error) => {
                     told.error(
                         subject,

@@ -135,6 +135,9 @@ pub struct Note {
     /// `apiVersion/Kind`, if it is not that of the first item of its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Its object was there and is about to be changed. Who finds it equal afterwards knows from this that it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub updating: bool,
 }
 
 impl Note {
@@ -272,12 +275,19 @@ impl Ledger {
             *slot = state as u8;
         }
         self.listed = self.listed + u64::from(state.is_listed()) - u64::from(before.is_listed());
-        if !note.is_empty() {
+        if note.is_empty() {
+            self.beside.notes.remove(&item.index());
+        } else {
             self.beside.notes.insert(item.index(), note);
         }
         for message in messages {
             self.say(message);
         }
+    }
+
+    /// Records that an item's object is about to be changed.
+    pub fn intend_update(&mut self, item: ItemRef) {
+        self.beside.notes.entry(item.index()).or_default().updating = true;
     }
 
     /// Records a message that is about no item.
@@ -340,8 +350,9 @@ fn fingerprint(archive: &Spool) -> String {
 
 /// Where a record is kept while the restore runs.
 ///
-/// Called at most once a second, never twice at the same time, and once at the end. An error is logged and the record is
-/// offered again later: losing the newest part of it costs work, not correctness.
+/// Called once a second at most, but for what has to be kept before an effect; never twice at the same time, and once at
+/// the end. An error is logged and the record is offered again later: losing the newest part of it costs work, not
+/// correctness.
 pub trait LedgerSink: Send + Sync {
     /// Keeps this record instead of the one before. Safe to repeat.
     fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>>;
@@ -385,6 +396,7 @@ mod tests {
         let note = Note {
             name: Some("one-x7".to_owned()),
             kind: None,
+            ..Note::default()
         };
         ledger.record(items[0], State::Created, vec![error(Some("a"), "odd")], note.clone());
         ledger.created_namespace("a");

@@ -293,6 +293,7 @@ mod tests {
                     let note = Note {
                         name: Some("two-x".to_owned()),
                         kind: Some("v2/Pod".to_owned()),
+                        ..Note::default()
                     };
                     ledger.record(item, State::Created, Vec::new(), note);
                 }

@@ -150,6 +150,37 @@ async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_update_whose_outcome_was_not_kept_is_an_update_all_the_same() {
+    let scene = Scene::of(&[config("default", "changed"), config("default", "equal")])
+        .with_spec(json!({"existingResourcePolicy": "update"}))
+        .delayed(|method, _| Duration::from_millis(if method == "PATCH" { 500 } else { 10 }));
+    let old = |(_, mut object): (&str, serde_json::Value), data: &str| {
+        object["metadata"]["creationTimestamp"] = json!("2029-01-01T00:00:00Z");
+        object["data"]["key"] = json!(data);
+        scene.api.insert(object);
+    };
+    old(config("default", "changed"), "else");
+    old(config("default", "equal"), "equal");
+    let sink = Kept::default();
+    let cancel = CancellationToken::new();
+    // until both are patched, and not until that is kept
+    let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &cancel).await };
+    let _ = tokio::time::timeout(Duration::from_millis(700), run).await;
+    let patched = |what: &&String| what.starts_with("PATCH");
+    assert_eq!(scene.writes().iter().filter(patched).count(), 2);
+    let record = sink.record.lock().unwrap().clone().unwrap();
+    let ledger = Ledger::resume(&record, &scene.archive).unwrap();
+    let report = scene
+        .attempt(ledger, &Kept::default(), &CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(
+        report.resources.0["v1/ConfigMap"],
+        ["default/changed(updated)", "default/equal(skipped)"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_finished_restore_that_is_resumed_does_nothing_more() {
     let scene = scene();
     let sink = Kept::default();
