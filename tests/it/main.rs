@@ -13,6 +13,7 @@ mod bad_input;
 mod bad_input_archive;
 mod bad_input_bucket;
 mod bad_input_cluster;
+mod bad_input_restore;
 mod compat;
 mod disaster;
 mod harness;

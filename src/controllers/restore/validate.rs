@@ -297,6 +297,46 @@ mod tests {
     }
 
     #[test]
+    fn a_backup_that_is_not_finished_is_to_be_waited_for() {
+        for phase in ["", "New", "Queued", "ReadyToStart", "InProgress"] {
+            let mut unfinished = backup("b", "New", None, 1);
+            Arc::make_mut(&mut unfinished).status.phase = (!phase.is_empty()).then(|| BackupPhase::from(phase));
+            let settings = settings();
+            let facts = Facts {
+                now: Timestamp::UNIX_EPOCH,
+                settings: &settings,
+                backups: &[unfinished],
+                locations: &[available("default")],
+            };
+            let mut restore = Restore::new("velero", "r");
+            "b".clone_into(&mut restore.spec.backup_name);
+            let errors = validate(&restore, &facts).status.validation_errors;
+            let phase = if phase.is_empty() { "New" } else { phase };
+            assert_eq!(
+                errors,
+                [format!(
+                    "Error retrieving backup: backup b is {phase}; wait until it has completed"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn a_mapping_onto_itself_and_two_sources_of_one_target_are_allowed() {
+        let pairs = [("a", "a"), ("b", "one"), ("c", "one"), ("d", "e"), ("e", "d")];
+        let restore = validated(|r| {
+            "good".clone_into(&mut r.spec.backup_name);
+            r.spec.namespace_mapping = pairs.map(|(from, to)| (from.to_owned(), to.to_owned())).into();
+        });
+        assert_eq!(
+            *restore.status.phase(),
+            RestorePhase::InProgress,
+            "{:?}",
+            restore.status.validation_errors
+        );
+    }
+
+    #[test]
     fn what_cannot_be_restored_is_refused_with_its_reason() {
         type Row = (&'static str, fn(&mut Restore), &'static str);
         let rows: [Row; 13] = [
