@@ -206,7 +206,10 @@ impl Run<'_> {
         }
         self.origin.label(&mut item);
         let managed = managed_fields::take(&mut item, self.request.options.managed_fields);
-        let Some(served) = self.served(subject, &world, &resource, &item, told)? else {
+        let converted = ["apiVersion", "kind"]
+            .iter()
+            .any(|key| item.get(key) != original.get(key));
+        let Some(served) = self.served(subject, &world, (&resource, converted), &item, told)? else {
             return Ok(State::Failed);
         };
         self.warn_of_hooks(subject, &item, told);
@@ -525,13 +528,15 @@ impl Run<'_> {
         &self,
         subject: &Subject<'_>,
         world: &World,
-        resource: &GroupResource,
+        (resource, converted): (&GroupResource, bool),
         item: &Value,
         told: &mut Told,
     ) -> Result<Option<Resource>, Hold> {
         let text = |key| item.get(key).and_then(Value::as_str).unwrap_or_default();
         let (api_version, kind) = (text("apiVersion"), text("kind"));
-        if let Some(served) = world.discovery.by_kind(api_version, kind) {
+        let served = world.discovery.by_kind(api_version, kind);
+        // where somebody else's definition has taken the name of the kind, objects of theirs are not what was saved
+        if let Some(served) = served.filter(|served| converted || served.group_resource() == *resource) {
             return Ok(Some(served.clone()));
         }
         let Some(other) = world.discovery.preferred_version(resource) else {

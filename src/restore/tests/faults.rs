@@ -370,6 +370,15 @@ async fn a_type_that_nobody_serves_is_an_error_after_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_object_is_not_created_as_one_of_another_type_with_its_kind() {
+    let scene = Scene::of(&[widget("default", "blue")]);
+    scene.api.insert(crd("wodgets", "Widget").1);
+    let report = scene.run().await;
+    assert_eq!(scene.created(), Vec::<String>::new());
+    assert_eq!(report.resources.0["example.com/v1/Widget"], ["default/blue(failed)"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_type_that_somebody_brings_later_is_restored_then() {
     let scene = Scene::of(&[widget("default", "blue")]);
     let api = scene.api.clone();
