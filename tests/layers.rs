@@ -167,3 +167,27 @@ fn every_room_of_the_library_has_a_layer() {
         );
     }
 }
+
+#[test]
+fn every_test_that_the_checklist_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let checklist = fs::read_to_string(root.join("tests/checklist.md")).expect("the checklist");
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("tests"), &mut files);
+    let code: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a source file"))
+        .collect();
+    // Tests have sentences for names; what else stands in code marks is a field, a file or a flag.
+    let is_a_sentence = |word: &&str| {
+        word.matches('_').count() > 2 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let named: Vec<&str> = checklist.split('`').filter(is_a_sentence).collect();
+    assert!(named.len() > 80, "only {} names were found", named.len());
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter(|name| !code.contains(&format!("fn {name}(")))
+        .collect();
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}

@@ -38,11 +38,6 @@ impl Story for Backup {
             format!("backed up {items} item(s){took}, {counts}; see `velero backup describe {name} --details`")
         };
         Some(match phase {
-            BackupPhase::Queued => Notice::normal(
-                phase.as_str(),
-                ACTION,
-                format!("waits in the queue, at place {}", status.queue_position),
-            ),
             BackupPhase::InProgress => Notice::normal(
                 "Started",
                 ACTION,
@@ -161,7 +156,6 @@ mod tests {
         backup.spec.storage_location = "default".into();
         backup.status = BackupStatus {
             phase: (!phase.is_empty()).then(|| phase.into()),
-            queue_position: 2,
             validation_errors: vec!["a is wrong".into(), "b is, too".into()],
             failure_reason: "the bucket is full".into(),
             start_timestamp: Some(at(100)),
@@ -179,8 +173,8 @@ mod tests {
     fn the_events_of_a_backup_tell_its_phases_as_they_come() {
         let told = |before: &str, after: &Backup| line(backup(before).told_by(after));
         for (before, after, expected) in [
-            ("", "Queued", "Normal Queued: waits in the queue, at place 2"),
-            ("Queued", "Queued", ""),
+            // The queue itself tells what for.
+            ("", "Queued", ""),
             ("", "ReadyToStart", ""),
             (
                 "ReadyToStart",
