@@ -161,10 +161,11 @@ impl Collector {
         let mut by_key: Vec<u32> = (0..count).collect();
         by_key.sort_unstable_by_key(|place| self.entries[*place as usize].key);
         let mut links = Links::new(count);
+        // Who shares something belongs together, also where the thing itself was not listed: selectors may leave it out.
+        let mut absent: HashMap<Key, u32> = HashMap::new();
         for (place, key) in self.links {
-            if let Some(other) = find(&self.entries, &by_key, key) {
-                links.join(place, other);
-            }
+            let found = find(&self.entries, &by_key, key);
+            links.join(place, found.unwrap_or_else(|| *absent.entry(key).or_insert(place)));
         }
         for (a, b) in self.together {
             links.join(a, b);

@@ -13,6 +13,7 @@ use super::related::related;
 use super::run::{Run, Stop};
 use super::save::Outcome;
 use super::scope::Scope;
+use super::sharers::Sharers;
 use super::types::{Role, Type};
 use crate::cluster::list::{ListError, ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
@@ -77,12 +78,14 @@ impl Run<'_> {
 
     /// Phase A: lists its types to the end, and makes blocks of what it found.
     pub(super) async fn collect_aside(&self, planned: &[Planned], mut collector: Collector) -> Result<Aside, Stop> {
+        let mut sharers = Sharers::default();
         for planned in planned {
             collector.begin(planned.type_.clone());
             for list in planned.lists(&self.selectors) {
                 let mut reading = self.read_list(list);
                 while let Some(object) = reading.next().await {
-                    self.put_aside(&mut collector, list.type_, &object).await?;
+                    self.put_aside(&mut collector, &mut sharers, list.type_, &object)
+                        .await?;
                     reading.took(Outcome::Saved);
                 }
             }
@@ -94,10 +97,24 @@ impl Run<'_> {
                     .msg("Cannot find an item that spec.orderedResources names");
             }
         }
+        if let Some(pods) = planned.iter().find(|planned| planned.type_.role == Role::Pod)
+            && self.has_sharers()
+        {
+            collector.begin(pods.type_.clone());
+            self.put_sharers_aside(&pods.type_, &mut collector, &mut sharers)
+                .await?;
+            collector.end(None);
+        }
         collector.finish().await.map_err(Stop::scratch)
     }
 
-    async fn put_aside(&self, collector: &mut Collector, type_: &Type, object: &RawObject) -> Result<(), Stop> {
+    pub(super) async fn put_aside(
+        &self,
+        collector: &mut Collector,
+        sharers: &mut Sharers,
+        type_: &Type,
+        object: &RawObject,
+    ) -> Result<(), Stop> {
         let head = &object.head;
         let group_label = &self.request.spec.volume_group_snapshot_label_key;
         let mut related = self.related(type_, object, group_label).unwrap_or_else(|error| {
@@ -110,6 +127,9 @@ impl Run<'_> {
         });
         related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
+        if self.has_sharers() {
+            sharers.saw(type_.role, object, key, &related);
+        }
         collector.put(key, &object.json, related).await.map_err(Stop::scratch)
     }
 

@@ -4,6 +4,7 @@
 //!   engine        one run: phase A, phase B, namespaces, definitions (decision 10)
 //!   plan, scope   which types are collected, when, and from which lists
 //!   collect       the lists: put aside (A) or streamed (B)
+//!   sharers       pods that no list brought, and that share a claim with those that one did
 //!   aside, block  phase A's objects in scratch, and what must be saved together
 //!   hooks         the commands around a block
 //!   save          one object, step by step: judged, acted on, packed
@@ -38,6 +39,7 @@ mod run;
 mod save;
 mod scope;
 mod selectors;
+mod sharers;
 mod types;
 mod volumes;
 

@@ -15,7 +15,8 @@ use crate::hook;
 
 /// What ties an object to others. `group_label`: the label whose value groups claims (`spec.volumeGroupSnapshotLabelKey`).
 ///
-/// Only a running pod is tied to its claims: another one has no hooks to run around them.
+/// Every pod is tied to its claims. Upstream ties those that run, which are those with hooks; but whatever pod is saved has
+/// its claims saved with it, and in a block of its own that could be before the pods that write to them stand still.
 pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Result<Related, Error> {
     let namespace = object.head.namespace.as_deref();
     let claims = GroupResource::new("", "persistentvolumeclaims");
@@ -23,11 +24,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
         Role::Pod => {
             let pod: PodFacts = serde_json::from_slice(&object.json)?;
             Related {
-                with: pod
-                    .claims()
-                    .filter(|_| pod.is_running())
-                    .map(|name| Key::new(&claims, namespace, name))
-                    .collect(),
+                with: pod.claims().map(|name| Key::new(&claims, namespace, name)).collect(),
                 hooked: hook::asked(pod.annotations()),
                 ..Related::default()
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::actions::ActionContext;
 use super::done::Key;
@@ -20,7 +20,8 @@ use crate::telemetry::logrus::Level;
 /// With this annotation on what it returns an action insists on its additional items, whatever the filters say. Since 1.10.
 const MUST_INCLUDE: &str = "backup.velero.io/must-include-additional-items";
 
-/// With this annotation on what it returns an action keeps the item out of the backup. Since 1.15.
+/// With this annotation on what it returns an action keeps the item out of the backup, whatever its value is; the other
+/// actions run all the same, and what they ask for is saved. Since 1.15.
 const SKIP: &str = "velero.io/skip-from-backup";
 
 /// What became of an object.
@@ -56,15 +57,21 @@ impl Run<'_> {
             return Ok(self.failed(type_, item.head(), "error reading item", &error));
         }
         for at in &type_.actions {
-            match self.act(*at, type_, &mut item).await? {
-                Outcome::Saved => {}
-                other => return Ok(other),
+            if self.act(*at, type_, &mut item).await? == Outcome::Failed {
+                return Ok(Outcome::Failed);
             }
         }
-        self.pack(type_, item).await
+        match is_kept_out(&mut item) {
+            Ok(false) => self.pack(type_, item).await,
+            Ok(true) => {
+                self.passed_over_head(type_, item.head(), PassedOver::Action);
+                Ok(Outcome::PassedOver)
+            }
+            Err(error) => Ok(self.failed(type_, item.head(), "error reading item", &error)),
+        }
     }
 
-    /// Runs one action on an item, if it is for it, and saves what it asks for. Anything but `Saved` ends the item.
+    /// Runs one action on an item, if it is for it, and saves what it asks for. `Failed` ends the item.
     async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<Outcome, Stop> {
         let Some(action) = self.actions.applicable(at, item.head()) else {
             return Ok(Outcome::Saved);
@@ -82,16 +89,12 @@ impl Run<'_> {
                 return Ok(self.failed(type_, item.head(), &what, &error));
             }
         };
-        let wishes = match wishes(item) {
-            Ok(wishes) => wishes,
+        let must = match takes_must_include(item) {
+            Ok(must) => must,
             Err(error) => return Ok(self.failed(type_, item.head(), "error reading item", &error)),
         };
-        if wishes.skip {
-            self.passed_over_head(type_, item.head(), PassedOver::Action);
-            return Ok(Outcome::PassedOver);
-        }
         for additional in executed.additional {
-            if self.save_additional(&additional, wishes.must_include).await? == Outcome::Failed {
+            if self.save_additional(&additional, must).await? == Outcome::Failed {
                 let what = format!("error backing up additional item `{}`", describe(&additional));
                 self.item_log
                     .line(Level::Error, type_, item.head().namespace.as_deref(), &item.head().name)
@@ -256,29 +259,24 @@ impl Run<'_> {
     }
 }
 
-/// What an action says to the engine by annotations on the item it edited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Wishes {
-    skip: bool,
-    must_include: bool,
+/// The annotations of an item that some action has edited.
+fn edited_annotations(item: &mut Item) -> Result<Option<&mut Map<String, Value>>, serde_json::Error> {
+    if !item.is_edited() {
+        return Ok(None);
+    }
+    let annotations = item.edit()?.pointer_mut("/metadata/annotations");
+    Ok(annotations.and_then(Value::as_object_mut))
 }
 
-/// Reads the wishes of an action, and takes out the one that must not be saved.
-fn wishes(item: &mut Item) -> Result<Wishes, serde_json::Error> {
-    if !item.is_edited() {
-        return Ok(Wishes::default());
-    }
-    let Some(annotations) = item
-        .edit()?
-        .pointer_mut("/metadata/annotations")
-        .and_then(Value::as_object_mut)
-    else {
-        return Ok(Wishes::default());
-    };
-    Ok(Wishes {
-        skip: annotations.contains_key(SKIP),
-        must_include: annotations.remove(MUST_INCLUDE).is_some_and(|value| value == "true"),
-    })
+/// Whether an action insists on its additional items. It says so to the engine, and in the archive it would say so again.
+fn takes_must_include(item: &mut Item) -> Result<bool, serde_json::Error> {
+    let said = edited_annotations(item)?.and_then(|annotations| annotations.remove(MUST_INCLUDE));
+    Ok(said.is_some_and(|value| value == "true"))
+}
+
+/// Whether some action keeps the item out.
+fn is_kept_out(item: &mut Item) -> Result<bool, serde_json::Error> {
+    Ok(edited_annotations(item)?.is_some_and(|annotations| annotations.contains_key(SKIP)))
 }
 
 #[derive(Deserialize)]

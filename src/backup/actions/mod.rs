@@ -171,3 +171,121 @@ impl std::fmt::Debug for ActionTable {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+    use serde_json::json;
+
+    use super::*;
+    use crate::select::includes::ResolvedType;
+
+    /// For the items that it is told to be for.
+    struct Stub(&'static str, AppliesTo);
+
+    impl BackupItemAction for Stub {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn applies_to(&self) -> AppliesTo {
+            self.1.clone()
+        }
+
+        fn execute<'a>(
+            &'a self,
+            _: &'a mut Item,
+            _: &'a ActionContext<'a>,
+        ) -> BoxFuture<'a, Result<Executed, ActionError>> {
+            Box::pin(async { Ok(Executed::default()) })
+        }
+    }
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    fn resolve(name: &str) -> Option<ResolvedType> {
+        ["pods", "po"].contains(&name).then(|| ResolvedType {
+            name: "pods".to_owned(),
+            namespaced: true,
+        })
+    }
+
+    #[test]
+    fn an_action_is_offered_the_items_it_is_for() {
+        let labels: LabelSelector = serde_json::from_value(json!({"matchLabels": {"app": "web"}})).unwrap();
+        let cases = [
+            ("all", AppliesTo::default(), [true, true, true]),
+            ("pods", AppliesTo::types(&["po"]), [true, true, false]),
+            (
+                "all but pods",
+                AppliesTo {
+                    excluded_resources: texts(&["po"]),
+                    ..AppliesTo::default()
+                },
+                [false, false, true],
+            ),
+            (
+                "a namespace, so nothing of cluster scope",
+                AppliesTo {
+                    included_namespaces: texts(&["shop"]),
+                    ..AppliesTo::default()
+                },
+                [true, false, false],
+            ),
+            (
+                "all but a namespace, the same",
+                AppliesTo {
+                    excluded_namespaces: texts(&["shop"]),
+                    ..AppliesTo::default()
+                },
+                [false, true, false],
+            ),
+            (
+                "labels",
+                AppliesTo {
+                    labels: Selector::new(&labels).unwrap(),
+                    ..AppliesTo::default()
+                },
+                [true, false, false],
+            ),
+        ];
+        let head = |namespace: Option<&str>, app: &str| Head {
+            namespace: namespace.map(str::to_owned),
+            labels: [("app".to_owned(), app.to_owned())].into(),
+            ..Head::default()
+        };
+        let items = [
+            ("pods", head(Some("shop"), "web")),
+            ("pods", head(Some("other"), "db")),
+            ("nodes", head(None, "db")),
+        ];
+        for (what, applies, expected) in cases {
+            let table = ActionTable::new([Arc::new(Stub("a", applies)) as Arc<dyn BackupItemAction>], &resolve);
+            let offered = items.each_ref().map(|(type_, head)| {
+                let actions = table.for_type(type_);
+                actions.iter().any(|at| table.applicable(*at, head).is_some())
+            });
+            assert_eq!(offered, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn built_in_actions_run_in_upstreams_order_and_before_all_others() {
+        let late: Arc<dyn BackupItemAction> = Arc::new(Stub("example.com/late", AppliesTo::default()));
+        let table = ActionTable::new(built_in().into_iter().chain([late]), &resolve);
+        let names: Vec<&str> = table.entries.iter().map(|entry| entry.action.name()).collect();
+        assert_eq!(
+            names,
+            [
+                "velero.io/crd-remap-version",
+                "velero.io/pod",
+                "velero.io/pv",
+                "velero.io/service-account",
+                "example.com/late"
+            ]
+        );
+        assert_eq!(table.for_type("pods"), [1, 4]);
+    }
+}

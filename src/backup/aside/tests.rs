@@ -106,6 +106,7 @@ async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
                 pod("two", &["data"], "Running"),
                 pod("bare", &[], "Running"),
                 pod("gone", &["nowhere"], "Running"),
+                pod("too", &["nowhere"], "Running"),
             ],
             None,
         ),
@@ -116,10 +117,11 @@ async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
     assert_eq!(
         names(&aside).await,
         [
-            vec!["one", "two", "data", "v"],
-            vec!["done"],
+            // Whoever is saved has the claim saved with it: not before the others stand still.
+            vec!["one", "done", "two", "data", "v"],
             vec!["bare"],
-            vec!["gone"],
+            // The claim they share was not listed.
+            vec!["gone", "too"],
             vec!["other"]
         ]
     );

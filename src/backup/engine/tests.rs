@@ -1,3 +1,4 @@
+mod blocks;
 mod hooks;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,8 @@ struct Ran {
     /// Copies in other versions than the preferred: `v1beta1 pods shop/db-0`.
     other_versions: Vec<String>,
     objects: BTreeMap<String, Value>,
+    /// The versions under which the other copies lie.
+    versions: BTreeMap<String, String>,
     log: RunLog,
     progress: Snapshot,
     resource_list: Value,
@@ -102,6 +105,7 @@ struct Members {
     plain: Vec<(String, Vec<u8>)>,
     versioned: BTreeMap<String, Vec<u8>>,
     other_versions: Vec<String>,
+    versions: BTreeMap<String, String>,
 }
 
 impl Sink for Members {
@@ -112,7 +116,14 @@ impl Sink for Members {
                 assert_eq!(content, b"1.1.0\n");
             }
             Member::Item(item, ItemCopy::Plain) => self.plain.push((item.to_string(), content.to_vec())),
-            Member::Item(item, ItemCopy::Versioned { preferred: true, .. }) => {
+            Member::Item(
+                item,
+                ItemCopy::Versioned {
+                    version,
+                    preferred: true,
+                },
+            ) => {
+                self.versions.insert(item.to_string(), version.to_owned());
                 self.versioned.insert(item.to_string(), content.to_vec());
             }
             Member::Item(item, ItemCopy::Versioned { version, .. }) => {
@@ -251,6 +262,7 @@ async fn backed_up_of(
             .collect(),
         members: members.plain.into_iter().map(|(name, _)| name).collect(),
         other_versions: members.other_versions,
+        versions: members.versions,
         log,
         progress,
         resource_list: serde_json::from_str(&list).unwrap(),
@@ -769,18 +781,19 @@ async fn a_claim_keeps_the_label_of_this_very_backup_however_long_its_name() {
 }
 
 #[tokio::test]
-async fn an_action_can_keep_an_item_out() {
-    let change: fn(&mut Value) = |item| item["metadata"]["annotations"]["velero.io/skip-from-backup"] = json!("");
-    let ran = backed_up_with(
-        &shop(),
-        of_shop(),
-        vec![Arc::new(Meddler {
-            change,
-            additional: Vec::new(),
-        })],
-    )
-    .await;
+async fn an_action_can_keep_an_item_out_and_what_it_asks_for_in() {
+    let change: fn(&mut Value) = |item| {
+        if item["metadata"]["name"] == "settings" {
+            item["metadata"]["annotations"]["velero.io/skip-from-backup"] = json!("");
+        }
+    };
+    let api = shop();
+    api.insert(config_map("shop", "zz", json!({})));
+    let additional = vec![ItemRef::namespaced("", "configmaps", "shop", "zz")];
+    let ran = backed_up_with(&api, of_shop(), vec![Arc::new(Meddler { change, additional })]).await;
     assert!(!ran.members.contains(&"configmaps shop/settings".to_owned()));
+    assert!(ran.members.contains(&"configmaps shop/zz".to_owned()));
+    assert_eq!(ran.resource_list["v1/ConfigMap"], json!(["shop/zz"]));
     assert_eq!((ran.report.skipped, ran.report.failed), (1, 0));
 }
 

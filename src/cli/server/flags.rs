@@ -287,6 +287,18 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_workers_reaches_the_controllers_and_is_at_least_one() {
+        for (flags, workers) in [
+            (&[][..], 1),
+            (&["--item-block-worker-count=7"], 7),
+            (&["--item-block-worker-count=0"], 1),
+        ] {
+            let settings = super::super::settings(&parse(flags), <_>::default(), &|_| true);
+            assert_eq!(settings.item_block_workers, workers, "{flags:?}");
+        }
+    }
+
+    #[test]
     fn the_flags_of_both_releases_are_accepted_and_those_without_effect_are_named() {
         let args = parse(&[
             "--restic-timeout=1h",

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Notes what is saved, between the commands.
-struct Witness(FakePods);
+pub(super) struct Witness(pub(super) FakePods);
 
 impl BackupItemAction for Witness {
     fn name(&self) -> &'static str {
@@ -27,7 +27,7 @@ impl BackupItemAction for Witness {
 }
 
 /// A running pod of the shop with annotations, and the claims it mounts.
-fn running(name: &str, annotations: &[(&str, &str)], claims: &[&str]) -> Value {
+pub(super) fn running(name: &str, annotations: &[(&str, &str)], claims: &[&str]) -> Value {
     let annotations: BTreeMap<String, &str> = annotations
         .iter()
         .map(|(key, value)| ((*key).to_owned(), *value))
@@ -50,7 +50,7 @@ fn running(name: &str, annotations: &[(&str, &str)], claims: &[&str]) -> Value {
 
 const PRE: &str = "pre.hook.backup.velero.io/command";
 const POST: &str = "post.hook.backup.velero.io/command";
-const BOTH: [(&str, &str); 2] = [(PRE, "freeze"), (POST, "thaw")];
+pub(super) const BOTH: [(&str, &str); 2] = [(PRE, "freeze"), (POST, "thaw")];
 
 async fn backed_up_beside(api: &FakeApi, pods: &FakePods, spec: BackupSpec) -> (Ran, Tally) {
     let witness: Arc<dyn BackupItemAction> = Arc::new(Witness(pods.clone()));

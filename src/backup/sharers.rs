@@ -1,0 +1,119 @@
+//! Running pods that label selectors leave out, though they mount a claim of the backup: they come along, as upstream has it
+//! (spec backup 8). A claim that one pod writes to while another one stands still is no consistent copy.
+
+use std::collections::{BTreeSet, HashSet};
+use std::pin::pin;
+
+use futures::StreamExt;
+
+use super::aside::{Collector, Related};
+use super::done::Key;
+use super::facts::PodFacts;
+use super::inclusion::judge;
+use super::run::{Run, Stop};
+use super::types::{Role, Type};
+use crate::cluster::discovery::GroupResource;
+use crate::cluster::list::{ListEvent, ListRequest};
+use crate::cluster::raw::RawObject;
+use crate::telemetry::logrus::Level;
+
+/// The claims that belong to the backup, and the pods that are part of it already. Empty where nothing is selected by
+/// labels: then every pod is.
+#[derive(Debug, Default)]
+pub(super) struct Sharers {
+    claims: HashSet<Key>,
+    pods: HashSet<Key>,
+    namespaces: BTreeSet<String>,
+}
+
+impl Sharers {
+    /// An object is put aside.
+    pub(super) fn saw(&mut self, role: Role, object: &RawObject, key: Key, related: &Related) {
+        let claims: &[Key] = match role {
+            Role::Pod => {
+                self.pods.insert(key);
+                &related.with
+            }
+            Role::Claim => &[key],
+            _ => &[],
+        };
+        if !claims.is_empty() {
+            self.claims.extend(claims);
+            self.namespaces.extend(object.head.namespace.clone());
+        }
+    }
+
+    /// Whether a pod is still missing.
+    fn misses(&self, pod: Key, facts: &PodFacts, claim: impl Fn(&str) -> Key) -> bool {
+        !self.pods.contains(&pod) && facts.is_running() && facts.claims().any(|name| self.claims.contains(&claim(name)))
+    }
+}
+
+impl Run<'_> {
+    /// Whether labels decide what is collected, so that pods may be left out that share a claim with one that is not.
+    pub(super) fn has_sharers(&self) -> bool {
+        let claims = self.types.get(&claims());
+        self.selectors.iter().all(Option::is_some) && claims.is_some_and(|claims| claims.included)
+    }
+
+    /// Puts the missing pods aside. Each may bring further claims, so a namespace is listed until none is missing.
+    pub(super) async fn put_sharers_aside(
+        &self,
+        pods: &Type,
+        collector: &mut Collector,
+        sharers: &mut Sharers,
+    ) -> Result<(), Stop> {
+        for namespace in sharers.namespaces.clone() {
+            while self.put_sharers_of(&namespace, pods, collector, sharers).await? {}
+        }
+        Ok(())
+    }
+
+    /// One round over a namespace; whether there was one missing.
+    async fn put_sharers_of(
+        &self,
+        namespace: &str,
+        pods: &Type,
+        collector: &mut Collector,
+        sharers: &mut Sharers,
+    ) -> Result<bool, Stop> {
+        let mut found = false;
+        let request = ListRequest::all(pods.resource.clone()).in_namespace(namespace);
+        let mut list = pin!(self.reader.list(request));
+        while let Some(event) = list.next().await {
+            match event {
+                Ok(ListEvent::Item(pod)) => {
+                    if self.is_missing(pods, &pod, sharers) {
+                        found = true;
+                        self.progress.expect(1);
+                        self.item_log
+                            .line(Level::Info, pods, Some(namespace), &pod.head.name)
+                            .msg("The pod comes along because it mounts a claim of the backup");
+                        self.put_aside(collector, sharers, pods, &pod).await?;
+                    }
+                }
+                Ok(ListEvent::FirstPage { .. } | ListEvent::Restarted | ListEvent::Unreadable { .. }) => {}
+                Err(error) => self
+                    .log
+                    .line(Level::Error)
+                    .field("resource", &*pods.name)
+                    .field("namespace", namespace)
+                    .error(&error)
+                    .msg("Error listing the pods that may share a claim with those of the backup"),
+            }
+        }
+        Ok(found)
+    }
+
+    fn is_missing(&self, pods: &Type, pod: &RawObject, sharers: &Sharers) -> bool {
+        let (namespace, claims) = (pod.head.namespace.as_deref(), claims());
+        let key = Key::new(&pods.group_resource, namespace, &pod.head.name);
+        serde_json::from_slice(&pod.json)
+            .is_ok_and(|facts| sharers.misses(key, &facts, |name| Key::new(&claims, namespace, name)))
+            && judge(&pod.head, pods, &self.namespaces, false).is_ok()
+    }
+}
+
+fn claims() -> GroupResource {
+    GroupResource::new("", "persistentvolumeclaims")
+}
