@@ -25,6 +25,7 @@ struct Inner {
     events: Vec<String>,
     frozen: BTreeSet<String>,
     scripts: Vec<(String, Result<i32, ExecError>)>,
+    rules: BTreeMap<String, i32>,
     held: BTreeMap<String, watch::Receiver<bool>>,
     journal_fails: bool,
     written: Vec<Freeze>,
@@ -50,6 +51,11 @@ impl FakePods {
     /// The next command with this text ends so. May be said more than once.
     pub fn script(&self, command: &str, outcome: Result<i32, ExecError>) {
         self.lock().scripts.push((command.to_owned(), outcome));
+    }
+
+    /// Every command with this text ends with this exit code.
+    pub fn rule(&self, command: &str, code: i32) {
+        self.lock().rules.insert(command.to_owned(), code);
     }
 
     /// From now on commands with this text do not end, and have no effect, until they are released.
@@ -105,7 +111,8 @@ impl Inner {
         let command = exec.command.join(" ");
         let pod = format!("{}/{}", exec.namespace, exec.pod);
         let scripted = self.scripts.iter().position(|(text, _)| *text == command);
-        let outcome = scripted.map_or(Ok(0), |at| self.scripts.remove(at).1);
+        let ruled = self.rules.get(&command).copied().unwrap_or_default();
+        let outcome = scripted.map_or(Ok(ruled), |at| self.scripts.remove(at).1);
         let takes_effect = match &outcome {
             Ok(code) => *code == 0,
             Err(error) => error.may_have_run(),

@@ -4,28 +4,34 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use flate2::read::MultiGzDecoder;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, RestorePhase};
 use crate::archive::layout::Member;
 use crate::archive::reader::{self, Limits, Sink};
 use crate::cluster::discovery::Discovery;
+use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::cluster::status::Conditions;
 use crate::cluster::{Cluster, objects};
 use crate::controllers::artifact::serve::Running;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
-use crate::controllers::freeze::Claims;
+use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::freeze::{self, Claims};
 use crate::controllers::gated::gated;
 use crate::controllers::ports::{Ports, Settings};
 use crate::controllers::record::LABEL;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run_records::RunRecords;
 use crate::controllers::served::{REQUIRED, Served};
+use crate::hook::Executor;
 use crate::runtime::clock::Manual;
 use crate::runtime::lease::WriteGate;
 use crate::runtime::lease::death::{Death, Dies};
@@ -46,6 +52,12 @@ const PASSES: usize = 50;
 pub(in crate::controllers) struct World {
     pub(in crate::controllers) api: FakeApi,
     pub(in crate::controllers) clock: Manual,
+    /// What runs in the cluster's pods.
+    pub(in crate::controllers) pods: FakePods,
+    /// Commands that were begun in them.
+    commands: Group,
+    /// The same by pod, each with the number of the effect of its process that it was.
+    pub(in crate::controllers) commanded: Arc<Mutex<Vec<(String, usize)>>>,
     directory: Arc<tempfile::TempDir>,
 }
 
@@ -92,6 +104,9 @@ impl World {
         Self {
             api,
             clock: Manual::new("2030-01-01T00:00:10Z".parse().unwrap()),
+            pods: FakePods::new(),
+            commands: Group::new(),
+            commanded: Arc::default(),
             directory: Arc::clone(directory),
         }
     }
@@ -146,9 +161,17 @@ impl World {
 
     /// Run records there are.
     pub(in crate::controllers) fn records(&self) -> Vec<ConfigMap> {
-        let is_record = |map: &ConfigMap| map.metadata.labels.as_ref().is_some_and(|l| l.contains_key(LABEL));
-        let mut maps = self.objects();
-        maps.retain(is_record);
+        self.labelled(LABEL)
+    }
+
+    /// What is written down of pods that may be frozen.
+    pub(in crate::controllers) fn freezes(&self) -> Vec<ConfigMap> {
+        self.labelled(freeze::LABEL)
+    }
+
+    fn labelled(&self, label: &str) -> Vec<ConfigMap> {
+        let mut maps: Vec<ConfigMap> = self.objects();
+        maps.retain(|map| map.metadata.labels.as_ref().is_some_and(|l| l.contains_key(label)));
         maps
     }
 
@@ -244,7 +267,13 @@ impl Process {
         let ports = Ports {
             engine: gated(&cluster, gate.clone()),
             cluster,
-            exec: Arc::new(FakePods::new()),
+            exec: Arc::new(Commands {
+                pods: world.pods.clone(),
+                group: world.commands.clone(),
+                commanded: world.commanded.clone(),
+                death: death.clone(),
+                gate: gate.clone(),
+            }),
             freezes: Claims::default(),
             gate,
             reporter: Manager::new("velero", &registry).unwrap().reporter(),
@@ -324,6 +353,10 @@ impl Process {
             );
             note(records.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
         }
+        for record in world.freezes() {
+            let freezes = OpenFreezes::new(ports.clone());
+            note(freezes.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
+        }
         failed
     }
 
@@ -362,7 +395,42 @@ fn is_settled(world: &World) -> bool {
     let under_way = restores
         .iter()
         .any(|restore| matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress));
-    !unfinished && !under_way && world.records().is_empty()
+    !unfinished && !under_way && world.records().is_empty() && world.freezes().is_empty()
+}
+
+/// Runs commands as the server does: none begins when the process is dead. One that was begun is a process in a pod, and
+/// ends without it.
+struct Commands {
+    pods: FakePods,
+    group: Group,
+    commanded: Arc<Mutex<Vec<(String, usize)>>>,
+    death: Arc<Death>,
+    gate: WriteGate,
+}
+
+impl Executor for Commands {
+    fn execute<'a>(&'a self, exec: &'a Exec) -> BoxFuture<'a, Ran> {
+        async {
+            let (pods, exec) = (self.pods.clone(), exec.clone());
+            let which = (exec.pod.clone(), self.death.writes() + 1);
+            self.commanded.lock().unwrap().push(which);
+            // Begun when it is polled first, as a request is sent.
+            let command = async {
+                let (tell, told) = oneshot::channel();
+                self.group.spawn_detached("command", async move {
+                    let ran = pods.execute(&exec).await;
+                    // Who asked for it may be dead.
+                    let _ = tell.send(ran);
+                });
+                told.await
+            };
+            match self.gate.write(command).await {
+                Ok(Ok(ran)) => ran,
+                _ => Ran::failed(ExecError::Lost),
+            }
+        }
+        .boxed()
+    }
 }
 
 #[derive(Default)]

@@ -86,11 +86,39 @@ pub(super) struct Outcome {
     problems: Value,
     files: Vec<String>,
     members: Vec<String>,
-    contents: Vec<(String, Vec<u8>)>,
+    contents: Vec<(String, String)>,
     resources: Value,
     results: Value,
     sealed: Value,
     records: usize,
+}
+
+impl Outcome {
+    /// Without the warnings that say this, of which a server tells that another one died.
+    pub(super) fn without_warnings(mut self, text: &str) -> Self {
+        let scopes = self.results.pointer_mut("/warnings/namespaces");
+        let Some(scopes) = scopes.and_then(Value::as_object_mut) else {
+            return self;
+        };
+        let mut left = 0;
+        for warnings in scopes.values_mut().filter_map(Value::as_array_mut) {
+            warnings.retain(|warning| !warning.as_str().is_some_and(|warning| warning.contains(text)));
+            left += warnings.len();
+        }
+        if left == 0 {
+            self.results["warnings"] = json!({});
+        }
+        self.problems[1] = if left > 0 { json!(left) } else { Value::Null };
+        self
+    }
+
+    pub(super) fn phase(&self) -> &str {
+        &self.phase
+    }
+
+    pub(super) fn members(&self) -> &[String] {
+        &self.members
+    }
 }
 
 pub(super) fn outcome(world: &World) -> Outcome {
@@ -108,6 +136,7 @@ pub(super) fn outcome(world: &World) -> Outcome {
         contents: members
             .into_iter()
             .filter(|(path, _)| path.contains("configmaps"))
+            .map(|(path, json)| (path, String::from_utf8(json).unwrap()))
             .collect(),
         resources: world.json(&BackupFile::ResourceList.key("b")),
         results: world.json(&BackupFile::Results.key("b")),

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ pub enum Dies {
     Never,
     /// Before its nth write.
     Before(usize),
+    /// When its nth write was begun: it happens, or not, without the process.
+    Within(usize),
     /// After its nth write, whose answer it does not hear any more.
     After(usize),
 }
@@ -68,7 +71,19 @@ pub(super) async fn around<F: Future>(death: Option<&Death>, write: F) -> F::Out
         death.dead.cancel();
     }
     death.rest().await;
-    let done = write.await;
+    let mut write = std::pin::pin!(write);
+    let early = if death.at == Dies::Within(nth) {
+        let begun = futures::poll!(write.as_mut());
+        death.dead.cancel();
+        death.rest().await;
+        begun
+    } else {
+        Poll::Pending
+    };
+    let done = match early {
+        Poll::Ready(done) => done,
+        Poll::Pending => write.await,
+    };
     if death.at == Dies::After(nth) {
         death.dead.cancel();
     }
@@ -84,8 +99,13 @@ mod tests {
     use crate::runtime::lease::WriteGate;
 
     #[test]
-    fn a_process_dies_before_or_after_a_write_and_writes_nothing_more() {
-        for (at, done) in [(Dies::Before(2), 1), (Dies::After(2), 2), (Dies::Never, 4)] {
+    fn a_process_dies_around_a_write_and_writes_nothing_more() {
+        for (at, done) in [
+            (Dies::Before(2), 1),
+            (Dies::Within(2), 2),
+            (Dies::After(2), 2),
+            (Dies::Never, 4),
+        ] {
             let death = Death::new(at);
             let gate = WriteGate::until(&death);
             let written = AtomicUsize::new(0);
