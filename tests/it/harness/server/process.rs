@@ -41,6 +41,15 @@ impl<'a> Server<'a> {
         assert!(sent.success(), "signal {name}");
     }
 
+    /// The most memory that its process has ever had, in MiB.
+    pub fn peak_memory(&self) -> f64 {
+        let pid = self.child.as_ref().expect("it runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        kib.expect("a number of kB") / 1024.0
+    }
+
     /// How its process ended, if it has.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().expect("its status")

@@ -1,0 +1,85 @@
+//! Hooks that make no sense, or cannot run: each is told with its reason, and the rest of the backup is as it would be. One that
+//! never ends needs a kubelet: `tests/e2e/hooks.rs`.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Plane, Server, phase, text};
+
+fn pod(name: &str, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "app", "annotations": annotations},
+        "spec": {"containers": [{"name": "db", "image": "example.com/db:1"}]},
+    })
+}
+
+fn backup(name: &str, hooks: &Value) -> Value {
+    json!({
+        "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": name, "namespace": "velero"},
+        "spec": {"includedNamespaces": ["app"], "hooks": hooks},
+    })
+}
+
+fn hook(exec: &Value) -> Value {
+    json!({"resources": [{"name": "h", "pre": [{"exec": exec}]}]})
+}
+
+#[test]
+fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_else() {
+    let plane = Plane::start();
+    let server = Server::start(&plane, "velero");
+    let command = "pre.hook.backup.velero.io/command";
+    let objects = [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "app"}}),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "app"}}),
+        pod("plain", &json!({})),
+        pod("speechless", &json!({command: "[]"})),
+        pod(
+            "elsewhere",
+            &json!({command: "sync", "pre.hook.backup.velero.io/container": "web"}),
+        ),
+        // No kubelet runs it.
+        pod(
+            "waiting",
+            &json!({command: "sync", "pre.hook.backup.velero.io/on-error": "Continue"}),
+        ),
+        backup("refused", &hook(&json!({"command": [""]}))),
+        backup("told", &json!({})),
+    ];
+    for object in objects {
+        plane.apply(&object.to_string());
+    }
+
+    let refused = server.ended("backup", "refused");
+    assert_eq!(phase(&refused), "FailedValidation", "{refused:#}");
+    let place = "invalid hook \"h\", spec.hooks.resources[0].pre[0].exec.command";
+    let reason = format!("{place}: it is empty: name the program to run and its arguments");
+    assert_eq!(refused["status"]["validationErrors"], json!([reason]));
+    // The API server itself refuses what has not even the field.
+    let unheard = backup("unheard", &hook(&json!({}))).to_string();
+    let error = plane
+        .kubectl_with(&["apply", "-f", "-"], &unheard)
+        .expect_err("refused");
+    assert!(
+        error.contains("spec.hooks.resources[0].pre[0].exec.command: Required value"),
+        "{error}"
+    );
+
+    let told = server.ended("backup", "told");
+    assert_eq!(phase(&told), "PartiallyFailed", "{told:#}");
+    let results: Value = serde_json::from_str(&server.unpacked("backups/told/told-results.gz")).expect("JSON");
+    let errors = results["errors"]["namespaces"]["app"].to_string();
+    for said in [
+        "name: /speechless message: /Error executing hook error: /the command is empty",
+        "name: /speechless message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
+        "name: /elsewhere message: /Error executing hook error: /container `web` is not in the pod; it has db",
+        "name: /elsewhere message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
+        "name: /waiting message: /Error executing hook error: /",
+    ] {
+        assert!(errors.contains(said), "`{said}` is not in {errors}");
+    }
+    assert_eq!(text(&told, "/status/errors"), "5", "{errors}");
+    assert_eq!(text(&told, "/status/hookStatus/hooksFailed"), "3", "{told:#}");
+    let list: Value = serde_json::from_str(&server.unpacked("backups/told/told-resource-list.json.gz")).expect("JSON");
+    assert_eq!(list["v1/Pod"], json!(["app/plain", "app/waiting"]));
+}
