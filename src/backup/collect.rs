@@ -127,7 +127,8 @@ impl Run<'_> {
         });
         related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
-        if self.has_sharers() {
+        // Nobody shares anything with what is passed over.
+        if self.has_sharers() && judge(head, type_, &self.namespaces, false).is_ok() {
             sharers.saw(type_.role, object, key, &related);
         }
         collector.put(key, &object.json, related).await.map_err(Stop::scratch)

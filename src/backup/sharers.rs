@@ -27,7 +27,7 @@ pub(super) struct Sharers {
 }
 
 impl Sharers {
-    /// An object is put aside.
+    /// An object that is going to be saved is put aside.
     pub(super) fn saw(&mut self, role: Role, object: &RawObject, key: Key, related: &Related) {
         let claims: &[Key] = match role {
             Role::Pod => {
@@ -52,8 +52,8 @@ impl Sharers {
 impl Run<'_> {
     /// Whether labels decide what is collected, so that pods may be left out that share a claim with one that is not.
     pub(super) fn has_sharers(&self) -> bool {
-        let claims = self.types.get(&claims());
-        self.selectors.iter().all(Option::is_some) && claims.is_some_and(|claims| claims.included)
+        let by_labels = self.selectors.iter().all(Option::is_some);
+        by_labels && self.types.get(&claims()).is_some_and(|claims| claims.included)
     }
 
     /// Puts the missing pods aside. Each may bring further claims, so a namespace is listed until none is missing.

@@ -117,8 +117,9 @@ async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_clai
     selected["metadata"]["labels"]["app"] = json!("web");
     let mut ended = running("ended", &BOTH, &["data"]);
     ended["status"]["phase"] = json!("Succeeded");
-    let mut labelled = running("labelled", &BOTH, &["data"]);
-    labelled["metadata"]["labels"]["velero.io/exclude-from-backup"] = json!("true");
+    // It is selected and passed over, and so is nobody that others could share with.
+    let mut labelled = running("labelled", &BOTH, &["own"]);
+    labelled["metadata"]["labels"] = json!({"app": "web", "velero.io/exclude-from-backup": "true"});
     let mut elsewhere = running("elsewhere", &BOTH, &["data"]);
     elsewhere["metadata"]["namespace"] = json!("other");
     api.insert_all([
