@@ -181,7 +181,10 @@ fn every_test_that_the_checklist_names_is_there() {
         .collect();
     // Tests have sentences for names; what else stands in code marks is a field, a file or a flag.
     let is_a_sentence = |word: &&str| {
-        word.matches('_').count() > 2 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        word.matches('_').count() > 2
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let named: Vec<&str> = checklist.split('`').filter(is_a_sentence).collect();
     assert!(named.len() > 80, "only {} names were found", named.len());

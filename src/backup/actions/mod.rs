@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn built_in_actions_run_in_upstreams_order_and_before_all_others() {
         let late: Arc<dyn BackupItemAction> = Arc::new(Stub("example.com/late", AppliesTo::default()));
-        let table = ActionTable::new(built_in().into_iter().chain([late]), &resolve);
+        let table = ActionTable::new(built_in(false).into_iter().chain([late]), &resolve);
         let names: Vec<&str> = table.entries.iter().map(|entry| entry.action.name()).collect();
         assert_eq!(
             names,

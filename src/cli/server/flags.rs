@@ -293,7 +293,7 @@ mod tests {
             (&["--item-block-worker-count=7"], 7),
             (&["--item-block-worker-count=0"], 1),
         ] {
-            let settings = super::super::settings(&parse(flags), <_>::default(), &|_| true);
+            let settings = super::super::settings(&parse(flags), &<_>::default(), <_>::default(), &|_| true);
             assert_eq!(settings.item_block_workers, workers, "{flags:?}");
         }
     }
