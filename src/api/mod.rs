@@ -18,6 +18,7 @@ mod meta;
 pub mod names;
 mod quantity;
 mod reference;
+pub mod restore_plan;
 mod root;
 pub mod schema;
 mod selector;

@@ -124,6 +124,11 @@ impl ApiError {
         self.code == 500 && self.message.contains("failed calling webhook")
     }
 
+    /// An admission webhook was not called, because it has effects and this was a dry run.
+    pub fn is_dry_run_unsupported(&self) -> bool {
+        self.code == 400 && self.message.contains("does not support dry run")
+    }
+
     /// As client-go: the reason decides, the code only where the reason is none the API knows.
     fn reason_or_code(&self, reason: &str, code: u16) -> bool {
         self.reason == reason || (self.code == code && !KNOWN_REASONS.contains(&self.reason.as_str()))

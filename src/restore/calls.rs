@@ -22,14 +22,17 @@ const START: u32 = 8;
 pub struct Calls {
     cluster: Cluster,
     limiter: Limiter,
+    options: WriteOptions,
 }
 
 impl Calls {
-    /// At most `max` requests at once. The cluster's client must have no retry layer of its own.
-    pub fn new(cluster: Cluster, max: u32) -> Self {
+    /// At most `max` requests at once. The cluster's client must have no retry layer of its own. `options` are those of
+    /// every creation and change.
+    pub fn new(cluster: Cluster, max: u32, options: WriteOptions) -> Self {
         Self {
             cluster,
             limiter: Limiter::new(START, max),
+            options,
         }
     }
 
@@ -45,8 +48,7 @@ impl Calls {
 
     /// Creates an object.
     pub async fn create(&self, resource: &Resource, namespace: Option<&str>, body: Bytes) -> Result<Value, ApiError> {
-        let options = WriteOptions::default();
-        self.limited(|| objects::create(&self.cluster, resource, namespace, body.clone(), options))
+        self.limited(|| objects::create(&self.cluster, resource, namespace, body.clone(), self.options))
             .await
     }
 
@@ -69,8 +71,7 @@ impl Calls {
         name: &str,
         patch: &Value,
     ) -> Result<Value, ApiError> {
-        let options = WriteOptions::default();
-        self.limited(|| objects::merge_patch(&self.cluster, resource, namespace, name, patch, options))
+        self.limited(|| objects::merge_patch(&self.cluster, resource, namespace, name, patch, self.options))
             .await
     }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::actions::{ActionError, Actions, Restoration, RestoreItemAction};
 use super::calls::Calls;
 use super::flights::Flights;
+use super::foresight::Foresight;
 use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, SinkError, State};
 use super::names::Names;
 use super::namespaces::{Namespaces, Obstacle};
@@ -32,6 +33,7 @@ use crate::api::GoDuration;
 use crate::archive::spool::ItemRef;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::{Discovery, DiscoveryError, GroupResource};
+use crate::cluster::objects::WriteOptions;
 use crate::select::includes::IncludesExcludes;
 use crate::select::labels::SelectorError;
 use crate::select::namespaces::NamespaceFilter;
@@ -117,6 +119,8 @@ pub(super) struct Run<'a> {
     pub(super) namespaces: Namespaces,
     /// Whether the last object that was asked about was in the cluster already.
     pub(super) asks_first: AtomicBool,
+    /// There in a dry run: all goes the same way, only that nothing is written, waited for or tried again.
+    pub(super) foresight: Option<Foresight<'a>>,
     world: RwLock<Arc<World>>,
     ledger: Mutex<Ledger>,
     parked: Mutex<Parked>,
@@ -172,7 +176,7 @@ pub async fn run(
         return Err(Fatal::Unsupported(fields));
     }
     let discovery = Discovery::read(deps.cluster()).await?;
-    let run = Run::new(request, deps, discovery, ledger, on_progress)?;
+    let run = Run::new(request, deps, discovery, ledger, on_progress, None)?;
     run.begin().await?;
     let ended = tokio::select! {
         () = cancel.cancelled() => Err(Fatal::Cancelled),
@@ -185,19 +189,20 @@ pub async fn run(
 }
 
 impl Deps<'_> {
-    fn cluster(&self) -> &Cluster {
+    pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 }
 
 impl<'a> Run<'a> {
     #[expect(clippy::result_large_err, reason = "made once a restore")]
-    fn new(
+    pub(super) fn new(
         request: &'a Request,
         deps: &'a Deps<'a>,
         discovery: Discovery,
         ledger: Ledger,
         on_progress: &'a OnProgress<'a>,
+        foresight: Option<Foresight<'a>>,
     ) -> Result<Self, Fatal> {
         let spec = &request.spec;
         let selectors = request.selectors()?;
@@ -246,10 +251,17 @@ impl<'a> Run<'a> {
             plan,
             filter,
             restored_status,
-            calls: Calls::new(deps.cluster.clone(), request.options.max_requests),
+            calls: Calls::new(
+                deps.cluster.clone(),
+                request.options.max_requests,
+                WriteOptions {
+                    dry_run: foresight.is_some(),
+                },
+            ),
             flights: Flights::default(),
             namespaces: Namespaces::default(),
             asks_first: AtomicBool::new(false),
+            foresight,
             world: RwLock::new(Arc::new(World { discovery, actions })),
             ledger: Mutex::new(ledger),
             parked: Mutex::default(),
@@ -335,7 +347,7 @@ impl<'a> Run<'a> {
     }
 
     /// Restores these items, as many at once as can be.
-    async fn restore_all(&self, items: &[ItemRef]) {
+    pub(super) async fn restore_all(&self, items: &[ItemRef]) {
         let each = |item: &ItemRef| {
             let item = *item;
             async move {
@@ -620,7 +632,7 @@ impl<'a> Run<'a> {
         self.tell_progress();
     }
 
-    fn why(&self, hold: &Hold) -> String {
+    pub(super) fn why(&self, hold: &Hold) -> String {
         match hold {
             Hold::Error(passing, error) => format!("{passing} ({error})"),
             Hold::Deletion => "it exists and is being deleted".to_owned(),

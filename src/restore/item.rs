@@ -3,6 +3,7 @@
 //! Every step here may be repeated: an item that is parked, or whose outcome was not kept before a crash, goes through all
 //! of them again.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::engine::{Outcome, Run, World, message};
 use super::flights::Claim;
 use super::ledger::{Message, Note, Severity, State};
 use super::namespaces::{self, Known, LOOK_AGAIN, Obstacle, Readiness};
+use super::object::changes::Changes;
 use super::object::existing::{self, Step};
 use super::object::volume::{self, Decision, Kept};
 use super::object::{identity, managed_fields, metadata, outcome, status};
@@ -25,6 +27,7 @@ use super::plan::NAMESPACES;
 use super::priorities::CRDS;
 use super::retry::{Passing, Verdict, verdict};
 use crate::api::annotations::{INIT_RESTORE_IMAGE, POST_RESTORE_COMMAND};
+use crate::api::restore_plan::PlannedAction;
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::ItemRef;
 use crate::cluster::ApiError;
@@ -45,18 +48,29 @@ const STATUS_TRIES: u32 = 5;
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'r> {
     item: ItemRef,
-    path: ItemPath<'r>,
-    target: Option<&'r str>,
+    pub(super) path: ItemPath<'r>,
+    pub(super) target: Option<&'r str>,
 }
 
 /// What is to be said about an item when it is done.
 #[derive(Debug, Default)]
-struct Told {
-    messages: Vec<Message>,
-    note: Note,
+pub(super) struct Told {
+    pub(super) messages: Vec<Message>,
+    pub(super) note: Note,
+    /// Why it ended as it did, where no message says so: for a dry run.
+    pub(super) why: Cow<'static, str>,
+    /// It exists and is equal.
+    pub(super) is_equal: bool,
+    /// Where it differs from what exists, if anybody wants to know.
+    pub(super) changes: Changes,
 }
 
 impl Subject<'_> {
+    /// Its handle.
+    pub(super) fn item(&self) -> ItemRef {
+        self.item
+    }
+
     /// The bucket of its messages.
     fn bucket(&self) -> &str {
         self.target.unwrap_or_default()
@@ -94,7 +108,7 @@ fn hold_of(error: &ApiError) -> Option<Hold> {
 }
 
 /// An error that can pass parks the item; gives what is final.
-fn unless_passing<T>(result: Result<T, ApiError>) -> Result<Result<T, ApiError>, Hold> {
+pub(super) fn unless_passing<T>(result: Result<T, ApiError>) -> Result<Result<T, ApiError>, Hold> {
     match result.as_ref().err().and_then(hold_of) {
         Some(hold) => Err(hold),
         None => Ok(result),
@@ -132,7 +146,11 @@ impl Run<'_> {
         let target = path.namespace.map(|namespace| self.restoration.target(namespace));
         let subject = Subject { item, path, target };
         let mut told = Told::default();
-        match self.process(&subject, &mut told).await {
+        let mut came_to = self.process(&subject, &mut told).await;
+        if let Some(foresight) = &self.foresight {
+            came_to = self.foretell(foresight, &subject, came_to, &mut told).await;
+        }
+        match came_to {
             Ok(state) => {
                 self.done(item, state, told.messages, told.note);
                 Outcome::Done { exists: state.exists() }
@@ -156,6 +174,7 @@ impl Run<'_> {
         }
         // its own issue: the action that turns it into a result; a bare one would make the node agents copy
         if subject.path.group_resource == DATA_UPLOADS {
+            told.why = "the data it stands for cannot be restored yet".into();
             return Ok(State::Skipped);
         }
         if let (Some(source), Some(target)) = (subject.path.namespace, subject.target) {
@@ -175,9 +194,11 @@ impl Run<'_> {
         self.note_kind(subject, &original, told);
         if outcome::is_over(subject.path.group_resource, &original) {
             self.log_item(subject.item, "It has completed, so it is not restored");
+            told.why = "it has completed".into();
             return Ok(State::Dropped);
         }
         if outcome::is_mirror(&original) {
+            told.why = "it is the image of a static pod, which its node makes".into();
             return Ok(State::Skipped);
         }
         let mut item = original.clone();
@@ -209,7 +230,16 @@ impl Run<'_> {
         let converted = ["apiVersion", "kind"]
             .iter()
             .any(|key| item.get(key) != original.get(key));
-        let Some(served) = self.served(subject, &world, (&resource, converted), &item, told)? else {
+        let served = self.served(subject, &world, (&resource, converted), &item, told);
+        let served = match (&self.foresight, served) {
+            (Some(foresight), Err(Hold::Error(Passing::Unserved, _))) if foresight.brings(&item) => {
+                told.why = "not asked: its type comes with this restore".into();
+                self.warn_of_hooks(subject, &item, told);
+                return Ok(State::Created);
+            }
+            (_, served) => served?,
+        };
+        let Some(served) = served else {
             return Ok(State::Failed);
         };
         self.warn_of_hooks(subject, &item, told);
@@ -247,15 +277,17 @@ impl Run<'_> {
                 Readiness::Held(obstacle),
             ),
             Err(Unmade::Failed(error)) => {
-                self.say(
-                    None,
-                    Severity::Error,
-                    format!("error creating namespace {target}: {error}"),
-                );
+                let text = format!("error creating namespace {target}: {error}");
+                if self.foresight.is_some() {
+                    self.foretell_namespace(source, target, PlannedAction::Deny, text).await;
+                } else {
+                    self.say(None, Severity::Error, text);
+                }
                 (Known::Failed, Readiness::Failed)
             }
         };
         *known = now_known;
+        self.foretell_readiness(source, target, answer.clone()).await;
         answer
     }
 
@@ -273,23 +305,38 @@ impl Run<'_> {
             .preferred_version(&GroupResource::new("", NAMESPACES))
             .ok_or_else(|| Unmade::Held(Obstacle::Error("the API server does not serve namespaces".into())))?;
         let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
-        match self.calls.create(resource, None, objects::body(&wanted)).await {
+        let refused = match self.calls.create(resource, None, objects::body(&wanted)).await {
             Ok(_) => {
                 self.ledger().created_namespace(target);
                 return Ok(());
             }
-            Err(error) if error.is_already_exists() => {}
-            Err(error) => return Err(undecided(error)),
+            Err(refused) => refused,
+        };
+        // Admission is asked before the name is looked at: whatever it says about a creation, the namespace may be there.
+        // Any other answer may be that to a creation that was carried out.
+        let refuses = |passing| matches!(passing, Passing::Webhook | Passing::Quota | Passing::DryRun);
+        match verdict(&refused) {
+            Verdict::Park(passing) if !refuses(passing) => return Err(undecided(refused)),
+            _ => {}
         }
-        match self.calls.get(resource, None, target).await.map_err(undecided)? {
-            Some(live) if namespaces::can_take_objects(&live) => {
+        match self.calls.get(resource, None, target).await {
+            Ok(Some(live)) if namespaces::can_take_objects(&live) => {
                 // It carries no label of ours, so its age has to tell.
                 if may_be_ours && existing::is_not_older(&live, &self.started) {
                     self.ledger().created_namespace(target);
                 }
                 Ok(())
             }
-            _ => Err(Unmade::Held(Obstacle::Deletion)),
+            Ok(None) if refused.is_dry_run_unsupported() => {
+                let reason = Passing::DryRun.to_string();
+                self.foretell_namespace(source, target, PlannedAction::Unknown, reason)
+                    .await;
+                self.ledger().created_namespace(target);
+                Ok(())
+            }
+            Ok(None) | Err(_) if !refused.is_already_exists() => Err(undecided(refused)),
+            Ok(_) => Err(Unmade::Held(Obstacle::Deletion)),
+            Err(error) => Err(undecided(error)),
         }
     }
 
@@ -368,6 +415,7 @@ impl Run<'_> {
                         format!("the data of persistent volume {name} is in a CSI snapshot, which this release cannot restore: its claim gets an empty volume"),
                     );
                 }
+                told.why = "it is not restored, so that its claim gets a new volume".into();
                 return Some(State::Provision);
             }
             Decision::FromSnapshot if wants_data => {
@@ -426,6 +474,7 @@ impl Run<'_> {
                 }
                 Ok(Output { skip: true, .. }) => {
                     self.log_item(subject.item, &format!("Left out by action {}", action.name()));
+                    told.why = format!("left out by action {}", action.name()).into();
                     return Ok(Some(told.implied()));
                 }
                 Ok(output) => {
@@ -590,6 +639,9 @@ impl Run<'_> {
         wanted: Wanted,
         told: &mut Told,
     ) -> Result<State, Hold> {
+        if let Some(foresight) = &self.foresight {
+            return self.foresee(foresight, subject, world, wanted, told).await;
+        }
         if self.asks_first() {
             let name = metadata::field(&wanted.item, "name").unwrap_or(subject.path.name);
             match unless_passing(self.calls.get(&wanted.resource, subject.target, name).await)? {
@@ -627,7 +679,7 @@ impl Run<'_> {
 
     /// An object of that name may be there, also if the server says something else: a service that has its ports already,
     /// a quota, a webhook. Then the two are compared (spec restore 11).
-    async fn not_created(
+    pub(super) async fn not_created(
         &self,
         subject: &Subject<'_>,
         world: &World,
@@ -669,7 +721,7 @@ impl Run<'_> {
     }
 
     /// The object is in the cluster.
-    async fn found(
+    pub(super) async fn found(
         &self,
         subject: &Subject<'_>,
         world: &World,
@@ -714,17 +766,27 @@ impl Run<'_> {
         let updating = self.ledger().note(subject.item).is_some_and(|note| note.updating);
         let equal = if updating { State::Updated } else { State::Skipped };
         let step = existing::decide(&comparable, &wanted.item, &self.origin, self.policy);
-        if matches!(step, Step::Complete(_) | Step::Overwrite(_)) && !updating {
+        if self.foresight.is_some() {
+            told.changes = existing::differences(&comparable, &wanted.item, &self.origin);
+        } else if matches!(step, Step::Complete(_) | Step::Overwrite(_)) && !updating {
             self.intend_update(subject.item).await;
         }
         match step {
-            Step::Keep => Ok(equal),
+            Step::Keep => {
+                told.is_equal = true;
+                Ok(equal)
+            }
             Step::Warn => {
                 self.log_item(subject.item, "It already exists and is different: left as it is");
+                told.why = "it exists and is different: left as it is".into();
                 Ok(State::Differs)
             }
             Step::Relabel(labels) => match patch(labels).await? {
-                Ok(_) => Ok(equal),
+                Ok(_) => {
+                    told.is_equal = true;
+                    told.why = "gets the two labels of this restore".into();
+                    Ok(equal)
+                }
                 Err(error) => {
                     told.error(
                         subject,
@@ -908,11 +970,11 @@ enum Unmade {
 }
 
 /// An object on its way into the cluster.
-struct Wanted {
-    item: Value,
+pub(super) struct Wanted {
+    pub(super) item: Value,
     status: Option<Value>,
     managed: Option<Value>,
-    resource: Resource,
+    pub(super) resource: Resource,
 }
 
 impl Lookup for Run<'_> {

@@ -314,6 +314,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a namespace was created.
+    pub fn has_created_namespace(&self, name: &str) -> bool {
+        self.beside.namespaces.contains(name)
+    }
+
     /// The namespaces that were created.
     pub fn namespaces(&self) -> impl Iterator<Item = &str> {
         self.beside.namespaces.iter().map(String::as_str)

@@ -21,6 +21,7 @@ pub mod actions;
 mod calls;
 pub mod engine;
 pub mod flights;
+pub mod foresight;
 mod item;
 pub mod ledger;
 pub mod limiter;

@@ -35,6 +35,9 @@ pub enum Passing {
     /// 403 `exceeded quota`.
     #[error("a quota is used up")]
     Quota,
+    /// 400 `does not support dry run`: only a dry run is told that.
+    #[error("an admission webhook has effects, so it is not asked in a dry run")]
+    DryRun,
 }
 
 impl Passing {
@@ -50,6 +53,7 @@ impl Passing {
             Self::Unserved => "TypeNotServed",
             Self::NamespaceTerminating => "NamespaceTerminating",
             Self::Quota => "QuotaExceeded",
+            Self::DryRun => "DryRunUnsupported",
         }
     }
 }
@@ -66,8 +70,8 @@ pub enum Verdict {
 /// The table of decision 19: what can pass parks the item, all else is final.
 pub fn verdict(error: &ApiError) -> Verdict {
     use Passing::{
-        Conflict, GatewayTimeout, NamespaceTerminating, Quota, TooManyRequests, Transport, Unavailable, Unserved,
-        Webhook,
+        Conflict, DryRun, GatewayTimeout, NamespaceTerminating, Quota, TooManyRequests, Transport, Unavailable,
+        Unserved, Webhook,
     };
     let passing = match error.class() {
         Class::Transport | Class::Timeout | Class::Unreadable => Transport,
@@ -81,6 +85,7 @@ pub fn verdict(error: &ApiError) -> Verdict {
             409 => Conflict,
             500 if error.is_webhook_unreachable() => Webhook,
             403 if error.is_quota_exceeded() => Quota,
+            400 if error.is_dry_run_unsupported() => DryRun,
             404 if error.is_unserved() => Unserved,
             404 if names_a_namespace(error) => NamespaceTerminating,
             _ => return Verdict::Final,
@@ -158,6 +163,13 @@ mod tests {
     #[test]
     fn an_unreadable_success_parks() {
         parks(&of_class(Class::Unreadable), Passing::Transport);
+    }
+
+    #[test]
+    fn a_webhook_that_a_dry_run_must_not_call_parks() {
+        let text = "admission webhook \"w.example.com\" does not support dry run";
+        parks(&answered(400, "BadRequest", text), Passing::DryRun);
+        is_final(&answered(400, "BadRequest", "x"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The engine over a fake API server.
 
+mod dry_run;
 mod existing;
 mod faults;
 mod invariants;

@@ -169,6 +169,11 @@ impl FakeApi {
         self.lock().all(api_version, kind)
     }
 
+    /// All objects of all kinds.
+    pub fn everything(&self) -> Vec<Value> {
+        self.lock().everything()
+    }
+
     /// Scripts a fault. Faults are tried in the order they were scripted.
     pub fn fault(&self, fault: Fault) {
         self.lock().faults.push(fault);

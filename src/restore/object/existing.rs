@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::changes::{self, Changes};
 use super::metadata::{self, Origin};
 use super::{merge, service_account};
 
@@ -68,6 +69,20 @@ pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> 
             Step::Overwrite(patch)
         }
     }
+}
+
+/// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not told.
+pub fn differences(live: &Value, wanted: &Value, origin: &Origin) -> Changes {
+    let mut live = live.clone();
+    origin.label(&mut live);
+    let (live, wanted) = (comparable(live), comparable(wanted.clone()));
+    let is = |kind: &str| wanted.get("kind").is_some_and(|its| its == kind);
+    let becomes = if is("ServiceAccount") {
+        service_account::merged(&live, &wanted)
+    } else {
+        wanted.clone()
+    };
+    changes::between(&live, &becomes, is("Secret"))
 }
 
 fn is_empty(patch: &Value) -> bool {

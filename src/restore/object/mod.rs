@@ -1,10 +1,12 @@
 //! What a restore does to one object, and how it compares two: pure functions on raw JSON.
 
+pub mod changes;
 pub mod existing;
 pub mod identity;
 pub mod managed_fields;
 pub mod merge;
 pub mod metadata;
+pub mod needs;
 pub mod outcome;
 pub mod service_account;
 pub mod status;

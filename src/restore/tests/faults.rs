@@ -521,3 +521,23 @@ async fn the_status_write_gives_way_to_somebody_faster() {
     assert!(report.results.warnings.namespaces["default"][0].contains("status of pods/default/p: no"));
     assert_eq!(report.resources.0["v1/Pod"], ["default/p(created)"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_there_is_used_although_its_creation_would_be_refused() {
+    for (code, reason, message) in [
+        (
+            403,
+            "Forbidden",
+            "ValidatingAdmissionPolicy 'labels' denied request: namespaces need an owner",
+        ),
+        (500, "InternalError", "failed calling webhook \"w\": connection refused"),
+    ] {
+        let scene = Scene::of(&[config("default", "a")]);
+        let refused = Fault::new(100, code, reason, creates("/api/v1/namespaces")).message(message);
+        scene.api.fault(refused);
+        let start = Instant::now();
+        let report = scene.run().await;
+        assert_eq!((report.objects.created, report.messages.errors), (1, 0), "{code}");
+        assert!(start.elapsed() < Duration::from_secs(1), "nothing is waited for");
+    }
+}

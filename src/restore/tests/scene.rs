@@ -142,7 +142,7 @@ impl Scene {
         }
     }
 
-    fn cluster(&self) -> Cluster {
+    pub(super) fn cluster(&self) -> Cluster {
         let (inner, delay, trips) = (self.api.client(), Arc::clone(&self.delay), Arc::clone(&self.trips));
         let (at_once, most, serial) = (
             Arc::new(AtomicUsize::new(0)),
@@ -187,14 +187,7 @@ impl Scene {
         sink: &dyn LedgerSink,
         cancel: &CancellationToken,
     ) -> Result<Report, Fatal> {
-        let now = Arc::new(|| STARTED.parse().unwrap());
-        let log = RunLog::create(
-            tempfile::tempfile().unwrap(),
-            Format::Text,
-            Level::Info,
-            Vec::new(),
-            now,
-        );
+        let log = log();
         let deps = Deps {
             cluster: self.cluster(),
             actions: self.actions.clone(),
@@ -243,6 +236,17 @@ impl Scene {
         self.trips.lock().unwrap().clear();
         self.api.forget_seen();
     }
+}
+
+pub(super) fn log() -> RunLog {
+    let now = Arc::new(|| STARTED.parse().unwrap());
+    RunLog::create(
+        tempfile::tempfile().unwrap(),
+        Format::Text,
+        Level::Info,
+        Vec::new(),
+        now,
+    )
 }
 
 /// Keeps the newest record, as the cluster would.

@@ -94,7 +94,7 @@ pub(super) fn answer(state: &mut State, seen: &Seen, headers: &HeaderMap) -> Ans
             Err(answer) => answer,
         },
         (&Method::PUT, Some(_)) => match body(seen) {
-            Ok(object) => state.update(&kind, part, object),
+            Ok(object) => state.update(&kind, part, object, dry),
             Err(answer) => answer,
         },
         (&Method::PATCH, Some(name)) => patch(state, &kind, part, target.namespace, name, seen, headers),
@@ -210,13 +210,14 @@ fn patch(
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
+    let dry = seen.param("dryRun") == Some("All");
     let change = match body(seen) {
         Ok(change) => change,
         Err(answer) => return answer,
     };
     let Some(mut wanted) = state.read(kind, namespace, name) else {
         if content.starts_with("application/apply-patch") {
-            return state.create(kind, namespace, change, false);
+            return state.create(kind, namespace, change, dry);
         }
         return not_found(kind, name);
     };
@@ -233,7 +234,7 @@ fn patch(
     if key_of(&wanted) != (namespace.to_owned(), name.to_owned()) {
         return Answer::error(422, "Invalid", "the name of an object cannot be changed");
     }
-    state.update(kind, part, wanted)
+    state.update(kind, part, wanted, dry)
 }
 
 #[cfg(test)]

@@ -145,6 +145,10 @@ impl State {
             .map(|object| shown_as(kind, object))
     }
 
+    pub(super) fn everything(&self) -> Vec<Value> {
+        self.objects.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
     pub(super) fn create(&mut self, kind: &FakeKind, namespace: &str, mut object: Value, dry: bool) -> Answer {
         if !object["metadata"].is_object() {
             return Answer::error(400, "BadRequest", "the object has no metadata");
@@ -200,7 +204,7 @@ impl State {
     }
 
     /// Replaces (or, after a patch was applied to what was read, updates) an object.
-    pub(super) fn update(&mut self, kind: &FakeKind, part: Part, mut wanted: Value) -> Answer {
+    pub(super) fn update(&mut self, kind: &FakeKind, part: Part, mut wanted: Value, dry: bool) -> Answer {
         let (namespace, name) = key_of(&wanted);
         let Some(current) = self.read(kind, &namespace, &name) else {
             return not_found(kind, &name);
@@ -260,6 +264,9 @@ impl State {
         if outside_spec(&wanted) != outside_spec(&current) {
             let generation = current["metadata"]["generation"].as_u64().unwrap_or(1);
             wanted["metadata"]["generation"] = json!(generation + 1);
+        }
+        if dry {
+            return Answer::ok(shown_as(kind, &wanted));
         }
         self.revision += 1;
         wanted["metadata"]["resourceVersion"] = json!(self.revision.to_string());
