@@ -7,6 +7,7 @@ pub mod backup_storage_location;
 pub mod backup_sync;
 pub mod broken_off;
 pub mod download_request;
+pub mod dry_only;
 pub mod freeze;
 pub mod gated;
 pub mod location;

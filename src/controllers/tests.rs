@@ -2,6 +2,7 @@
 
 mod backup_death;
 mod deletion;
+mod dry_run;
 mod hook_death;
 mod location;
 mod requests;

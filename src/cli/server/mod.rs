@@ -31,6 +31,7 @@ use crate::controllers::freeze::{self, Claims, PodExec};
 use crate::controllers::gated::gated;
 use crate::controllers::ports::{Ports, Settings};
 use crate::controllers::record;
+use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run_records::RunRecords;
 use crate::controllers::served::{self, Served};
@@ -282,6 +283,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         finder,
         key,
         running,
+        dry_runs: DryRuns::new(&engine),
     };
     let address = args.artifact_address;
     manager.task(When::Always, "artifacts", move |group| {

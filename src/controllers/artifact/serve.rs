@@ -1,5 +1,5 @@
 //! The artifact endpoint: `GET /artifacts/<kind>/<name>` with a token. Every replica serves it from the bucket; the log of
-//! a run that is under way is served by the replica that runs it.
+//! a run that is under way is served by the replica that runs it. Beside it, the plans of [`dry_run`].
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum_server::Handle;
 use futures::TryStreamExt;
 use tokio_util::io::ReaderStream;
@@ -21,6 +21,7 @@ use crate::telemetry::run_log::RunLog;
 use super::super::download_request::Finder;
 use super::super::location;
 use super::super::ports::Ports;
+use super::super::restore::dry_run::{self, DryRuns};
 use super::file::Artifact;
 use super::tls::{self, TlsError};
 use super::token::{HEADER, Key};
@@ -79,6 +80,8 @@ pub struct Endpoint {
     pub key: Key,
     /// Runs under way here.
     pub running: Running,
+    /// Plans restores that are not carried out.
+    pub dry_runs: DryRuns,
 }
 
 /// The endpoint cannot be served.
@@ -103,6 +106,7 @@ impl Endpoint {
     pub fn router(self) -> Router {
         Router::new()
             .route("/artifacts/{kind}/{name}", get(artifact))
+            .route(dry_run::ROUTE, post(dry_run::plan))
             .with_state(self)
     }
 

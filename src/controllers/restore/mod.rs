@@ -8,8 +8,10 @@
 //! `WaitingForPluginOperations*` and `Finalizing*` come with plugins' operations and volumes; this server never writes them.
 
 pub mod download;
+pub mod dry_run;
 pub mod reconcile;
 pub mod record;
 pub mod run;
+pub mod source;
 pub mod validate;
 pub mod volumes;

@@ -5,8 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::Api;
-
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
@@ -24,7 +22,7 @@ use super::super::ports::Ports;
 use super::super::story;
 use super::super::write::{WriteError, Written};
 use super::run::{Ended, Job, Underway};
-use super::validate::{Facts, validate};
+use super::source;
 
 /// How long to wait before a run that broke off is begun again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -124,38 +122,9 @@ impl Restores {
         Ok((backup, location))
     }
 
-    /// The backup of this name and where it lies, as the API server has them now.
-    async fn fresh_source(
-        &self,
-        backup: &str,
-    ) -> Result<(Option<Arc<Backup>>, Option<Arc<BackupStorageLocation>>), Error> {
-        let (client, namespace) = (self.ports.cluster.client(), &self.ports.namespace);
-        let backups: Api<Backup> = Api::namespaced(client.clone(), namespace);
-        let Some(backup) = backups.get_opt(backup).await? else {
-            return Ok((None, None));
-        };
-        let locations: Api<BackupStorageLocation> = Api::namespaced(client.clone(), namespace);
-        let location = locations.get_opt(&backup.spec.storage_location).await?;
-        Ok((Some(Arc::new(backup)), location.map(Arc::new)))
-    }
-
     async fn validate(&self, seen: &Restore) -> Result<Next, Error> {
         let now = self.ports.clock.now();
-        let judge = |backups: &[Arc<Backup>], locations: &[Arc<BackupStorageLocation>]| {
-            let facts = Facts {
-                now,
-                settings: &self.ports.settings,
-                backups,
-                locations,
-            };
-            validate(seen, &facts)
-        };
-        let mut wanted = judge(&self.backups.list(), &self.locations.list());
-        if *wanted.status.phase() == RestorePhase::FailedValidation && !seen.spec.backup_name.is_empty() {
-            // This verdict is final, and a store may not know yet what the user has seen a moment ago.
-            let (backup, location) = self.fresh_source(&seen.spec.backup_name).await?;
-            wanted = judge(backup.as_slice(), location.as_slice());
-        }
+        let mut wanted = source::judge(&self.ports, &self.backups, &self.locations, seen).await?;
         guard(&mut wanted);
         conditions(&mut wanted.status, now);
         if self.write(seen, &wanted).await? {

@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
-use crate::archive::reader::Limits;
-use crate::archive::spool::Options as SpoolOptions;
 use crate::restore::actions;
 use crate::restore::engine::{self, Deps, Fatal};
 use crate::restore::ledger::{Ledger, Severity};
@@ -19,7 +17,7 @@ use crate::restore::progress::{Progress, Standstill};
 use crate::restore::report::{Report, recap};
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
-use crate::store::layout::{self, BackupFile, RestoreFile};
+use crate::store::layout::{self, RestoreFile};
 use crate::store::{Store, StoreError};
 use crate::telemetry::run_log::RunLog;
 
@@ -31,9 +29,10 @@ use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};
 use super::super::story;
 use super::super::uploads::{UploadError, Uploads};
-use super::download::{self, DownloadError};
+use super::download::DownloadError;
 use super::record::Keeper;
-use super::volumes::{self, VolumesError};
+use super::source::{self, FetchError};
+use super::volumes::VolumesError;
 
 /// Where the final status stands in the run record, from when the restore's files are in the bucket.
 const ENDED: &str = "ended";
@@ -70,9 +69,7 @@ enum Broken {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Download(#[from] DownloadError),
-    #[error(transparent)]
-    Volumes(#[from] VolumesError),
+    Fetch(#[from] FetchError),
     #[error("a file of the restore could not be made: {0}; check the space in the scratch directory")]
     Scratch(#[from] io::Error),
 }
@@ -84,14 +81,12 @@ impl Broken {
             Self::Location(error) => error.is_transient(),
             Self::Store(error)
             | Self::Upload(UploadError::Store(error))
-            | Self::Download(DownloadError::Store(error))
-            | Self::Volumes(VolumesError::Store(error)) => error.is_transient(),
+            | Self::Fetch(
+                FetchError::Download(DownloadError::Store(error)) | FetchError::Volumes(VolumesError::Store(error)),
+            ) => error.is_transient(),
             Self::Record(_) | Self::Upload(UploadError::Record(_)) => true,
             Self::Engine(fatal) => matches!(fatal, Fatal::Discovery(_) | Fatal::Unkept(_) | Fatal::Cancelled),
-            Self::Upload(UploadError::Scratch(_))
-            | Self::Download(_)
-            | Self::Volumes(VolumesError::Unreadable { .. })
-            | Self::Scratch(_) => false,
+            Self::Upload(UploadError::Scratch(_)) | Self::Fetch(_) | Self::Scratch(_) => false,
         }
     }
 }
@@ -156,8 +151,10 @@ impl Job {
         uploads.take_over(&store).await?;
         uploads.sweep(&store, &layout::restore_dir(self.name())).await?;
         // An archive can take longer than the grace period.
-        let request = handle.cancelled().run_until_cancelled(self.request(&store)).await;
-        let request = request.unwrap_or(Err(Broken::Engine(Fatal::Cancelled)))?;
+        let spool = self.ports.settings.restore_spool_limit;
+        let request = source::request(&self.ports, &store, &self.restore, spool);
+        let request = handle.cancelled().run_until_cancelled(request).await;
+        let request = request.ok_or(Broken::Engine(Fatal::Cancelled))??;
         let keeper = Keeper::new(&self.ports, &store, self.name(), uploads.into_record());
         let ledger = match keeper.kept().await? {
             Some(kept) => match Ledger::resume(&kept, &request.archive) {
@@ -191,33 +188,6 @@ impl Job {
     async fn record(&self) -> Result<Record, RecordError> {
         let location = self.location.metadata.name.as_deref().unwrap_or_default();
         Record::open(&self.ports, &*self.restore, location).await
-    }
-
-    /// Fetches everything the engine needs of the backup.
-    async fn request(&self, store: &Store) -> Result<Request, Broken> {
-        let backup = self.restore.spec.backup_name.as_str();
-        let settings = &self.ports.settings;
-        let options = SpoolOptions {
-            limits: Limits::default(),
-            spool: settings.restore_spool_limit,
-            versioned: false,
-        };
-        let key = BackupFile::Contents.key(backup);
-        let archive = download::spool(store, &key, &self.ports.scratch, options).await?;
-        // By the API server's clock, as the times it is compared with.
-        let meta = &self.restore.metadata;
-        let created = meta.creation_timestamp.as_ref().map(|t| t.0);
-        let started = created.unwrap_or_else(|| self.ports.clock.now());
-        Ok(Request {
-            name: self.name().to_owned(),
-            namespace: self.restore.metadata.namespace.clone().unwrap_or_default(),
-            uid: self.restore.metadata.uid.clone().unwrap_or_default(),
-            spec: self.restore.spec.clone(),
-            started,
-            archive: Arc::new(archive),
-            kept_volumes: volumes::read(store, backup).await?,
-            options: settings.restore.clone(),
-        })
     }
 
     async fn make(

@@ -1,6 +1,7 @@
 //! From the spec a user wrote to the spec a restore runs by (spec restore 3.3, spec api 7.2). Pure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -9,8 +10,6 @@ use crate::api::{GoDuration, labels, names, time};
 use crate::restore::request::unsupported;
 use crate::select::validation;
 use crate::store::layout;
-
-use super::super::ports::Settings;
 
 /// What is never restored, in upstream's order: it belongs to a cluster's machinery or to Velero itself.
 pub const NON_RESTORABLE: [&str; 9] = [
@@ -29,8 +28,8 @@ pub const NON_RESTORABLE: [&str; 9] = [
 pub struct Facts<'a> {
     /// The time.
     pub now: Timestamp,
-    /// The flags.
-    pub settings: &'a Settings,
+    /// `--default-item-operation-timeout`.
+    pub item_operation_timeout: Duration,
     /// Every backup of the namespace.
     pub backups: &'a [Arc<Backup>],
     /// Every location of the namespace.
@@ -87,7 +86,7 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
     let status = &mut restore.status;
     if errors.is_empty() {
         if restore.spec.item_operation_timeout.is_zero() {
-            let default = i64::try_from(facts.settings.item_operation_timeout.as_secs()).unwrap_or(i64::MAX);
+            let default = i64::try_from(facts.item_operation_timeout.as_secs()).unwrap_or(i64::MAX);
             restore.spec.item_operation_timeout = GoDuration::from_secs(default);
         }
         status.phase = Some(RestorePhase::InProgress);
@@ -212,7 +211,11 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
     Ok(())
 }
 
-fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<String>> {
+/// The backup that a schedule stands for: its newest that is Completed.
+///
+/// # Errors
+/// What stands in `status.validationErrors` where there is none.
+pub fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<String>> {
     let label = names::label_value(schedule);
     let of_schedule = |b: &&Arc<Backup>| {
         b.metadata
@@ -238,7 +241,7 @@ fn newest_of(schedule: &str, backups: &[Arc<Backup>]) -> Result<String, Vec<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controllers::testing::{available, settings};
+    use crate::controllers::testing::available;
 
     fn backup(name: &str, phase: &str, schedule: Option<&str>, started: i64) -> Arc<Backup> {
         let mut backup = Backup::new("velero", name);
@@ -262,10 +265,9 @@ mod tests {
             backup("failed", "Failed", None, 4),
         ];
         let locations = [available("default")];
-        let settings = settings();
         let facts = Facts {
             now: Timestamp::UNIX_EPOCH,
-            settings: &settings,
+            item_operation_timeout: Duration::from_hours(4),
             backups: &backups,
             locations: &locations,
         };
@@ -301,10 +303,9 @@ mod tests {
         for phase in ["", "New", "Queued", "ReadyToStart", "InProgress"] {
             let mut unfinished = backup("b", "New", None, 1);
             Arc::make_mut(&mut unfinished).status.phase = (!phase.is_empty()).then(|| BackupPhase::from(phase));
-            let settings = settings();
             let facts = Facts {
                 now: Timestamp::UNIX_EPOCH,
-                settings: &settings,
+                item_operation_timeout: Duration::from_hours(4),
                 backups: &[unfinished],
                 locations: &[available("default")],
             };

@@ -13,6 +13,7 @@ use crate::api::v1::{DownloadRequest, ServerStatusRequest};
 use crate::controllers::artifact::serve::{Endpoint, Running};
 use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
 use crate::controllers::download_request::{DownloadRequests, Finder, TOKEN};
+use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::testing::world::{Process, World};
 use crate::controllers::version;
@@ -54,6 +55,7 @@ async fn get(world: &World, process: &Process, path: &str, token: &str) -> (Stat
         finder: finder(world),
         key: key(),
         running: Running::default(),
+        dry_runs: DryRuns::new(&process.ports.engine),
     };
     let request = Request::get(path).header(HEADER, token).body(Body::empty()).unwrap();
     let response = endpoint.router().oneshot(request).await.unwrap();
