@@ -186,6 +186,15 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
+    /// Asks whether an object could be created; nothing is stored.
+    pub async fn could_create(&self, object: &K) -> Result<K, RequestError> {
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        self.api.create(&dry_run, object).await.map_err(failed::<K>)
+    }
+
     /// Changes an object by a JSON merge patch.
     pub async fn patch(&self, name: &str, patch: &Value) -> Result<K, RequestError> {
         self.api

@@ -17,6 +17,7 @@ mod bad_input_hooks;
 mod bad_input_restore;
 mod compat;
 mod disaster;
+mod dry_run;
 mod harness;
 mod large;
 mod leadership;

@@ -7,11 +7,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures::{Stream, StreamExt};
+use reqwest::Response;
 
 use super::ArtifactError;
 
 /// A file in pieces.
 pub(super) type Body = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// As much of an answer as is read to say why not.
+const MAX_REFUSAL: usize = 64 * 1024;
+
+/// The beginning of an answer that says why not.
+pub(super) async fn beginning(mut response: Response) -> String {
+    let mut text = Vec::new();
+    while let Ok(Some(piece)) = response.chunk().await {
+        text.extend_from_slice(&piece);
+        if text.len() > MAX_REFUSAL {
+            text.truncate(MAX_REFUSAL);
+            break;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
 
 /// Writes the file as it comes. `idle` is how long it may stand still.
 pub(super) async fn copy(mut body: Body, sink: &mut (impl Write + Send), idle: Duration) -> Result<(), ArtifactError> {
@@ -45,7 +62,7 @@ pub(super) async fn gunzip(
     sink.flush().map_err(ArtifactError::Write)
 }
 
-async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, ArtifactError> {
+pub(super) async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, ArtifactError> {
     if let Ok(piece) = tokio::time::timeout(idle, body.next()).await {
         piece.transpose().map_err(ArtifactError::Transfer)
     } else {

@@ -3,14 +3,15 @@
 use std::io;
 
 use futures::TryStreamExt;
+use http::header::CONTENT_TYPE;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams, PartialObjectMeta};
 use kube::{Client, ResourceExt};
 use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
-use super::Miss;
-use super::body::Body;
+use super::body::{Body, beginning};
+use super::{Ask, Miss, is_refusal};
 use crate::controllers::artifact::serve::PORT;
 use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
@@ -18,7 +19,7 @@ use crate::runtime::task;
 /// The label of the server's pods (spec server-cli 10.4).
 const PODS: &str = "deploy=velero";
 
-pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &str) -> Result<Body, Miss> {
+pub(super) async fn open(client: &Client, namespace: &str, ask: &Ask, token: &str) -> Result<Body, Miss> {
     let pod = running_pod(client, namespace).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut forwarder = pods.portforward(&pod, &[PORT]).await.map_err(closed)?;
@@ -40,11 +41,16 @@ pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &s
         .no_proxy()
         .build()
         .map_err(closed)?;
-    let request = http.get(format!("https://{address}{path}")).header(HEADER, token);
+    let request = http
+        .request(ask.method.clone(), format!("https://{address}{}", ask.path))
+        .header(HEADER, token)
+        .header(CONTENT_TYPE, "application/json")
+        .body(ask.body.clone());
     let response = request.send().await.map_err(closed)?;
     match response.status() {
         status if status.is_success() => {}
         StatusCode::NOT_FOUND => return Err(Miss::Absent),
+        status if is_refusal(status) => return Err(Miss::Refused(status, beginning(response).await)),
         status => return Err(Miss::Closed(status.to_string())),
     }
     let pieces = response.bytes_stream().map_err(io::Error::other).inspect_ok(move |_| {

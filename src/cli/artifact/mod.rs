@@ -1,10 +1,12 @@
 //! A run's files, by a DownloadRequest and whichever way to them is open (decision 24, spec server-cli 8.7).
 //!
 //! The ways, in order: the server's artifact endpoint through the API server's proxy, the same through a forwarded port,
-//! the store's signed URL. A Go server offers the last one only.
+//! the store's signed URL. A Go server offers the last one only. The endpoint also plans restores ([`plan`]); of that
+//! there is no other way.
 
 mod body;
 mod forward;
+pub mod plan;
 mod proxy;
 mod request;
 mod url;
@@ -13,6 +15,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use kube::Client;
 use serde::de::DeserializeOwned;
 
@@ -101,12 +105,27 @@ pub enum ArtifactError {
     Write(#[source] io::Error),
 }
 
+/// What the endpoint is asked.
+struct Ask {
+    method: Method,
+    path: String,
+    /// JSON, or nothing.
+    body: Bytes,
+}
+
 /// Why one way does not lead to a file.
 enum Miss {
     /// The server looked and there is no such file: no other way will find it.
     Absent,
+    /// The server has understood and will not: no other way will change its mind.
+    Refused(StatusCode, String),
     /// The way is closed.
     Closed(String),
+}
+
+/// Whether the endpoint has understood the request and refuses it.
+fn is_refusal(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 408 | 409 | 413 | 422 | 429)
 }
 
 /// Fetches files of runs in one namespace.
@@ -176,24 +195,18 @@ impl Artifacts {
     }
 
     async fn open(&self, offer: &Offer, kind: &DownloadTargetKind, name: &str) -> Result<Body, ArtifactError> {
-        let path = format!("/artifacts/{kind}/{name}");
+        let ask = Ask {
+            method: Method::GET,
+            path: format!("/artifacts/{kind}/{name}"),
+            body: Bytes::new(),
+        };
         let mut closed = Vec::new();
         if let Some(token) = &offer.token {
-            match self
-                .in_time(proxy::open(&self.client, &self.namespace, &path, token))
-                .await
-            {
+            match self.ask(&ask, token, &mut closed).await {
                 Ok(body) => return Ok(body),
                 Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Closed(why)) => closed.push(format!("through the API server's proxy: {why}")),
-            }
-            match self
-                .in_time(forward::open(&self.client, &self.namespace, &path, token))
-                .await
-            {
-                Ok(body) => return Ok(body),
-                Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Closed(why)) => closed.push(format!("through a forwarded port: {why}")),
+                Err(Miss::Refused(status, why)) => closed.push(format!("{status}: {why}")),
+                Err(Miss::Closed(_)) => {}
             }
         }
         if let Some(address) = &offer.url {
@@ -201,10 +214,25 @@ impl Artifacts {
             match self.in_time(opened).await {
                 Ok(body) => return Ok(body),
                 Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Closed(why)) => closed.push(format!("from the object store: {why}")),
+                Err(Miss::Closed(why) | Miss::Refused(_, why)) => closed.push(format!("from the object store: {why}")),
             }
         }
         Err(ArtifactError::Unreachable(closed))
+    }
+
+    /// Asks the endpoint by the first way that is open; those that are closed are added to the list.
+    async fn ask(&self, ask: &Ask, token: &str, closed: &mut Vec<String>) -> Result<Body, Miss> {
+        let proxied = proxy::open(&self.client, &self.namespace, ask, token);
+        match self.in_time(proxied).await {
+            Err(Miss::Closed(why)) => closed.push(format!("through the API server's proxy: {why}")),
+            answered => return answered,
+        }
+        let forwarded = forward::open(&self.client, &self.namespace, ask, token);
+        let answered = self.in_time(forwarded).await;
+        if let Err(Miss::Closed(why)) = &answered {
+            closed.push(format!("through a forwarded port: {why}"));
+        }
+        answered
     }
 
     /// A way that does not open in time is closed.

@@ -3,27 +3,32 @@
 use std::io;
 
 use futures::TryStreamExt;
+use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body as KubeBody;
 use serde_json::Value;
 
-use super::Miss;
 use super::body::Body;
+use super::{Ask, Miss, is_refusal};
 use crate::controllers::artifact::serve::{PORT, SERVICE};
 use crate::controllers::artifact::token::HEADER;
 
 /// An answer that says why not is short.
 const MAX_REFUSAL: usize = 64 * 1024;
 
-pub(super) async fn open(client: &Client, namespace: &str, path: &str, token: &str) -> Result<Body, Miss> {
-    let request = Request::get(format!(
-        "/api/v1/namespaces/{namespace}/services/https:{SERVICE}:{PORT}/proxy{path}"
-    ))
-    .header(HEADER, token)
-    .body(KubeBody::empty())
-    .map_err(|error| Miss::Closed(error.to_string()))?;
+pub(super) async fn open(client: &Client, namespace: &str, ask: &Ask, token: &str) -> Result<Body, Miss> {
+    let path = &ask.path;
+    let request = Request::builder()
+        .method(ask.method.clone())
+        .uri(format!(
+            "/api/v1/namespaces/{namespace}/services/https:{SERVICE}:{PORT}/proxy{path}"
+        ))
+        .header(HEADER, token)
+        .header(CONTENT_TYPE, "application/json")
+        .body(KubeBody::from(ask.body.to_vec()))
+        .map_err(|error| Miss::Closed(error.to_string()))?;
     let response = client
         .send(request)
         .await
@@ -49,6 +54,7 @@ async fn refusal(response: Response<KubeBody>) -> Miss {
     match status {
         Some(status) => Miss::Closed(status["message"].as_str().unwrap_or("refused").to_owned()),
         None if code == StatusCode::NOT_FOUND => Miss::Absent,
+        None if is_refusal(code) => Miss::Refused(code, text),
         None => Miss::Closed(format!("{code}: {text}")),
     }
 }

@@ -6,16 +6,13 @@ use std::io;
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use reqwest::{Certificate, ClientBuilder, Response, StatusCode};
+use reqwest::{Certificate, ClientBuilder, StatusCode};
 
-use super::body::Body;
+use super::body::{Body, beginning};
 use super::{DownloadOptions, Miss};
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, ObjectStorage, Restore};
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::terminal;
-
-/// As much of an answer as is shown to say why not.
-const MAX_REFUSAL: usize = 2048;
 
 pub(super) async fn open(
     client: &Client,
@@ -133,18 +130,6 @@ fn unreached(error: &reqwest::Error) -> Miss {
         );
     }
     Miss::Closed(text)
-}
-
-async fn beginning(mut response: Response) -> String {
-    let mut text = Vec::new();
-    while let Ok(Some(piece)) = response.chunk().await {
-        text.extend_from_slice(&piece);
-        if text.len() > MAX_REFUSAL {
-            text.truncate(MAX_REFUSAL);
-            break;
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn closed(error: impl std::fmt::Display) -> Miss {

@@ -7,6 +7,7 @@ pub mod describe;
 mod golden;
 pub mod json;
 mod print;
+pub mod restore_plan;
 pub mod selector;
 pub mod table;
 pub mod tabs;

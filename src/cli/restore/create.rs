@@ -10,9 +10,11 @@ use crate::cli::backup::{compact, set};
 use crate::cli::context::Context;
 use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, Selector, StringArray, go_bool, merged};
 use crate::cli::objects::Objects;
-use crate::cli::output::{self, OutputArgs};
+use crate::cli::output::{self, Format, OutputArgs};
 use crate::cli::{terminal, wait};
 use crate::runtime::clock::{Clock, System};
+
+use super::dry_run;
 
 /// Create a restore
 #[derive(Clone, Debug, clap::Args)]
@@ -94,6 +96,15 @@ pub struct Create {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     fail_on_error: bool,
+    /// Show what the restore would do to each object, and create nothing, not the restore either: the server plans it and
+    /// asks the API server with dry runs. With -o json or yaml the whole plan. Exits with 1 if anything would be denied.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    dry_run: bool,
+    /// With --dry-run: list every object, those too that are simply created.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    details: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -112,7 +123,10 @@ const EXAMPLES: &str = "Examples:
   velero restore create --from-schedule schedule-1 --allow-partially-failed
 
   # Create a restore into another namespace.
-  velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy";
+  velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy
+
+  # See what that would do, without doing it.
+  velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy --dry-run";
 
 /// What a restore is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +164,10 @@ impl Create {
         };
         let source = latest.as_deref().map_or(source, Source::Backup);
         let restore = self.restore(source, &context.namespace, System.now());
+        if self.dry_run {
+            let format = format.unwrap_or(Format::Table);
+            return dry_run::run(&client, &context.namespace, &restore, format, self.details).await;
+        }
         if let Some(format) = format {
             return Ok(terminal::print(&output::object(
                 &restore,
@@ -187,6 +205,12 @@ impl Create {
             None | Some("" | "none" | "update")
         ) {
             bail!("existing-resource-policy has invalid value, it accepts only none, update as value");
+        }
+        if self.dry_run && self.wait {
+            bail!("either --dry-run or --wait can be specified, but not both: a dry run creates nothing to wait for");
+        }
+        if self.details && !self.dry_run {
+            bail!("--details can be specified with --dry-run only");
         }
         if self.parallel_files_download < 0 {
             bail!("parallel-files-download cannot be negative");
@@ -319,6 +343,9 @@ mod tests {
             );
         }
         assert!(create("--parallel-files-download=-1").check().is_err());
+        assert!(create("--dry-run --details -o json").check().is_ok());
+        assert!(create("--dry-run --wait").check().is_err());
+        assert!(create("--details").check().is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod create;
 mod describe;
+mod dry_run;
 mod get;
 mod logs;
 

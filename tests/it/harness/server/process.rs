@@ -1,11 +1,13 @@
 //! The server as a process among others: signals, standbys, what it serves itself.
 
+use std::net::UdpSocket;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
-use super::Server;
+use super::{Server, free_address};
 use crate::harness::{eventually, text, within};
 
 impl<'a> Server<'a> {
@@ -109,8 +111,19 @@ impl<'a> Server<'a> {
 
     /// What this very process serves of a run's file: the HTTP status and the bytes.
     pub fn artifact(&self, kind: &str, name: &str, token: &str) -> (u16, Vec<u8>) {
+        self.ask(Method::GET, &format!("/artifacts/{kind}/{name}"), token, String::new())
+    }
+
+    /// What this very process plans for a restore of a backup: the HTTP status and the text.
+    pub fn plan(&self, backup: &str, token: &str, restore: &Value) -> (u16, String) {
+        let path = format!("/restores/plan/{backup}");
+        let (status, text) = self.ask(Method::POST, &path, token, restore.to_string());
+        (status, String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn ask(&self, method: Method, path: &str, token: &str, body: String) -> (u16, Vec<u8>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let url = format!("https://{}/artifacts/{kind}/{name}", self.artifacts);
+        let url = format!("https://{}{path}", self.artifacts);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -120,14 +133,56 @@ impl<'a> Server<'a> {
                 .danger_accept_invalid_certs(true)
                 .build()
                 .expect("a client");
-            let answer = client
-                .get(url)
-                .header("X-Velero-Token", token)
-                .send()
-                .await
-                .expect("an answer");
+            let request = client.request(method, url).header("X-Velero-Token", token).body(body);
+            let answer = request.send().await.expect("an answer");
             let status = answer.status().as_u16();
             (status, answer.bytes().await.expect("its body").to_vec())
         })
+    }
+
+    /// Starts it again behind the Service of an installation, so that the API server's proxy leads to its endpoint.
+    #[track_caller]
+    pub fn stand_behind_the_proxy(&mut self) {
+        // Addresses of a Service must not be loopback ones. Nothing is sent.
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        socket.connect("192.0.2.1:9").expect("a route");
+        let address = socket.local_addr().expect("its address").ip();
+        let listen = free_address().replace("127.0.0.1", &address.to_string());
+        let port: u16 = listen
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .expect("a port");
+        self.flags.push(format!("--artifact-address={listen}"));
+        self.restart();
+        self.artifacts = listen;
+        let (namespace, meta) = (&self.namespace, json!({"name": "velero", "namespace": self.namespace}));
+        let pod = json!({"kind": "Pod", "name": "velero", "namespace": namespace});
+        for object in [
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}}),
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": meta,
+                "spec": {"containers": [{"name": "velero", "image": "example.com/velero"}]}}),
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": meta,
+                "spec": {"ports": [{"name": "artifacts", "port": 8443, "targetPort": port}]}}),
+            json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": meta,
+                "subsets": [{"addresses": [{"ip": address, "targetRef": pod}], "ports": [{"name": "artifacts", "port": port}]}]}),
+        ] {
+            self.plane.apply(&object.to_string());
+        }
+        // The proxy leads to nothing but pods.
+        let status = json!({"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}]}}).to_string();
+        let patch = [
+            "patch",
+            "pod",
+            "velero",
+            "-n",
+            namespace,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &status,
+        ];
+        self.plane.kubectl(&patch);
+        eventually("the server to lead", || (self.leader() == self.identity).then_some(()));
     }
 }

@@ -1,0 +1,105 @@
+//! `velero restore create --dry-run`: what the restore would do, by the server; nothing is created (decisions 20 and 37).
+
+use std::time::Duration;
+
+use kube::Client;
+
+use crate::api::restore_plan::RestorePlan;
+use crate::api::v1::{Backup, BackupStorageLocation, Restore};
+use crate::cli::artifact::plan::{PlanError, nothing};
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadOptions};
+use crate::cli::failure::Ending;
+use crate::cli::objects::{Objects, RequestError};
+use crate::cli::output::{self, Format};
+use crate::cli::terminal;
+use crate::controllers::restore::validate::{Facts, newest_of, validate};
+use crate::runtime::clock::{Clock, System};
+
+/// How long the server may take to answer, and how long it may say nothing.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Shows what the server would do with the restore. Ends with an error if it would be refused, or anything of it denied.
+pub async fn run(
+    client: &Client,
+    namespace: &str,
+    restore: &Restore,
+    format: Format,
+    details: bool,
+) -> anyhow::Result<()> {
+    could_be_created(client, namespace, restore).await?;
+    let plan = plan(client, namespace, restore).await?;
+    let text = match format {
+        Format::Table => output::restore_plan::text(&plan, details),
+        Format::Json => output::print_json(&plan)?,
+        Format::Yaml => output::print_yaml(&plan)?,
+    };
+    terminal::print(&text)?;
+    if plan.validation_errors.is_empty() && plan.summary.deny == 0 {
+        Ok(())
+    } else {
+        Err(Ending::Silent.into())
+    }
+}
+
+/// Whether the API server would take the object: its name, its schema, the user's rights.
+async fn could_be_created(client: &Client, namespace: &str, restore: &Restore) -> Result<(), RequestError> {
+    match Objects::<Restore>::new(client, namespace).could_create(restore).await {
+        // A webhook that has effects is not asked.
+        Err(RequestError::Refused { code: 400, message, .. }) if message.contains("does not support dry run") => Ok(()),
+        created => created.map(drop),
+    }
+}
+
+async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Result<RestorePlan> {
+    let backups = Objects::<Backup>::new(client, namespace);
+    let backup = if restore.spec.schedule_name.is_empty() {
+        restore.spec.backup_name.clone()
+    } else {
+        // The token is for one backup, so it has to be known which one it will be.
+        let all: Vec<_> = backups.list(None).await?.items.into_iter().map(Into::into).collect();
+        match newest_of(&restore.spec.schedule_name, &all) {
+            Ok(backup) => backup,
+            Err(validation_errors) => {
+                return Ok(RestorePlan {
+                    validation_errors,
+                    ..nothing(restore)
+                });
+            }
+        }
+    };
+    let options = DownloadOptions {
+        timeout: PATIENCE,
+        insecure_skip_tls_verify: false,
+        cacert: None,
+    };
+    match Artifacts::new(client.clone(), namespace, options)
+        .plan(&backup, restore)
+        .await
+    {
+        Err(PlanError::Unreached(ArtifactError::Unanswered)) => unanswered(client, namespace, restore).await,
+        planned => Ok(planned?),
+    }
+}
+
+/// A server that cannot open the backup's location issues no token. That the location is not to be used is the better answer.
+async fn unanswered(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Result<RestorePlan> {
+    let backups = Objects::<Backup>::new(client, namespace).list(None).await?.items;
+    let locations = Objects::<BackupStorageLocation>::new(client, namespace)
+        .list(None)
+        .await?
+        .items;
+    let facts = Facts {
+        now: System.now(),
+        item_operation_timeout: Duration::ZERO,
+        backups: &backups.into_iter().map(Into::into).collect::<Vec<_>>(),
+        locations: &locations.into_iter().map(Into::into).collect::<Vec<_>>(),
+    };
+    let validation_errors = validate(restore, &facts).status.validation_errors;
+    if validation_errors.is_empty() {
+        return Err(ArtifactError::Unanswered.into());
+    }
+    Ok(RestorePlan {
+        validation_errors,
+        ..nothing(restore)
+    })
+}
