@@ -215,7 +215,7 @@ impl Run<'_> {
             item.reason = self.why(hold);
         }
         if came_to == Ok(State::NoNamespace) {
-            item.reason = "its namespace cannot be created".to_owned();
+            "its namespace cannot be created".clone_into(&mut item.reason);
         }
         if item.action == PlannedAction::Deny && item.reason.is_empty() {
             // the message with which it fails is the reason, and not said twice

@@ -305,12 +305,9 @@ impl Run<'_> {
             .preferred_version(&GroupResource::new("", NAMESPACES))
             .ok_or_else(|| Unmade::Held(Obstacle::Error("the API server does not serve namespaces".into())))?;
         let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
-        let refused = match self.calls.create(resource, None, objects::body(&wanted)).await {
-            Ok(_) => {
-                self.ledger().created_namespace(target);
-                return Ok(());
-            }
-            Err(refused) => refused,
+        let Err(refused) = self.calls.create(resource, None, objects::body(&wanted)).await else {
+            self.ledger().created_namespace(target);
+            return Ok(());
         };
         // Admission is asked before the name is looked at: whatever it says about a creation, the namespace may be there.
         // Any other answer may be that to a creation that was carried out.

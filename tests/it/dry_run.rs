@@ -256,7 +256,6 @@ fn what_a_dry_run_says_is_what_the_restore_does_and_nothing_is_written_before() 
     similar_asserts::assert_eq!((everything(&plane), files(&server.bucket())), before);
     assert!(server.objects("restore").is_empty(), "it creates no Restore");
 
-    eprintln!("{}", page.1);
     assert!(!ok, "something is denied");
     let expected = [
         ("ConfigMap", "app", "same", "unchanged", ""),

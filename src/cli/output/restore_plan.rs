@@ -222,7 +222,7 @@ mod tests {
 
     fn plan() -> RestorePlan {
         let mut restore = Restore::new("velero", "back");
-        restore.spec.backup_name = "first".to_owned();
+        "first".clone_into(&mut restore.spec.backup_name);
         restore.spec.namespace_mapping = [("shop".to_owned(), "copy".to_owned())].into();
         let mut patched = item(PlannedAction::Patch, "copy", "Deployment", "web", "");
         patched.changes = (0..7)

@@ -61,7 +61,7 @@ const LINES: usize = 64;
 const ALIVE: Duration = Duration::from_secs(10);
 
 /// No dry run takes longer.
-const LIMIT: Duration = Duration::from_mins(60);
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// Plans restores, a few at once. Clones share the places.
 #[derive(Clone)]
@@ -252,10 +252,7 @@ impl Job {
                 reason: error.to_string(),
             },
             Err(_) => PlanLine::Failed {
-                reason: format!(
-                    "it took more than {} minutes; plan a part of it, by namespaces or resources",
-                    LIMIT.as_secs() / 60
-                ),
+                reason: "it took more than an hour; plan a part of it, by namespaces or resources".to_owned(),
             },
         };
         let _ = lines.send(last).await;
