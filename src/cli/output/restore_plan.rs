@@ -247,7 +247,9 @@ mod tests {
             warned,
         ];
         let mut summary = Summary::default();
-        items.iter().for_each(|item| summary.add(item));
+        for item in &items {
+            summary.add(item);
+        }
         RestorePlan {
             restore,
             summary,

@@ -79,11 +79,10 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
             PlannedAction::Create | PlannedAction::Unknown => "created",
             PlannedAction::Patch => "updated",
             PlannedAction::Unchanged if item.kind == "Namespace" => continue,
-            PlannedAction::Unchanged => "skipped",
             PlannedAction::Deny => "failed",
             PlannedAction::Skip if item.reason.contains("is different") => "failed",
             PlannedAction::Skip if item.reason.contains("has completed") => continue,
-            PlannedAction::Skip => "skipped",
+            PlannedAction::Unchanged | PlannedAction::Skip => "skipped",
             PlannedAction::Wait => continue,
         };
         let name = item
@@ -93,7 +92,9 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
         let kind = format!("{}/{}", item.api_version, item.kind);
         list.entry(kind).or_default().push(format!("{name}({word})"));
     }
-    list.values_mut().for_each(|names| names.sort());
+    for names in list.values_mut() {
+        names.sort();
+    }
     list
 }
 
