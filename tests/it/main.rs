@@ -18,6 +18,7 @@ mod bad_input_restore;
 mod compat;
 mod disaster;
 mod dry_run;
+mod go_release;
 mod harness;
 mod large;
 mod leadership;

@@ -8,10 +8,11 @@ mod s3;
 mod server;
 mod shop;
 
+pub use launched::program;
 pub use plane::Plane;
 pub use proxy::{Fault, Proxy};
 pub use s3::S3;
-pub use server::{Server, phase};
+pub use server::{Server, free_address, phase};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

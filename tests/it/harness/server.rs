@@ -325,7 +325,7 @@ fn tail(text: &str) -> String {
 }
 
 /// A port that nobody listens on just now.
-fn free_address() -> String {
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address").to_string()
 }
