@@ -92,6 +92,8 @@ fn shop(plane: &Plane) -> Vec<String> {
     let mut names: Vec<String> = plane
         .list("shop", KINDS)
         .iter()
+        // A Job that is restored without its history starts anew, beside the pod it once had.
+        .filter(|object| text(object, "/metadata/labels/job-name").is_empty())
         .map(|object| format!("{} {}", text(object, "/kind"), text(object, "/metadata/name")))
         .collect();
     let content = |kind, name, at| {
