@@ -131,7 +131,9 @@ impl Restores {
             let schedule = &wanted.spec.schedule_name;
             self.ports.metrics.restore_started(schedule);
             if *wanted.status.phase() == RestorePhase::FailedValidation {
-                self.ports.metrics.restore_ended(schedule, Counted::FailedValidation);
+                self.ports
+                    .metrics
+                    .restore_ended(schedule, Counted::FailedValidation, None);
             }
         }
         Ok(Next::Resync)
@@ -232,7 +234,14 @@ impl Restores {
                 RestorePhase::PartiallyFailed => Counted::PartiallyFailed,
                 _ => Counted::Failed,
             };
-            self.ports.metrics.restore_ended(&wanted.spec.schedule_name, counted);
+            let status = &wanted.status;
+            let ends = status
+                .start_timestamp
+                .as_ref()
+                .zip(status.completion_timestamp.as_ref());
+            let took = ends.map(|(start, end)| end.0.as_second() - start.0.as_second());
+            let metrics = &self.ports.metrics;
+            metrics.restore_ended(&wanted.spec.schedule_name, counted, took);
         }
         Ok(written != Written::Conflict)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use crate::harness::{Server, data};
+use crate::harness::{Plane, Server, data, eventually, phase};
 
 /// What the recorded page has and ours has not, by the feature that will bring it.
 fn missing(line: &str) -> Option<&'static str> {
@@ -36,6 +36,83 @@ pub fn are_as_recorded(server: &Server<'_>) {
     ] {
         assert!(page.lines().any(|have| have == line), "{line} is missing in\n{page}");
     }
+}
+
+/// Values of restores without a schedule, in the order of [`RESTORES`]; what is not there is nothing.
+fn restores(server: &Server<'_>) -> Vec<Option<u32>> {
+    let page = page(server);
+    let value = |name: &&str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(*name))?;
+        line.trim().parse().ok()
+    };
+    RESTORES.iter().map(value).collect()
+}
+
+const RESTORES: [&str; 6] = [
+    "velero_restore_attempt_total{schedule=\"\"}",
+    "velero_restore_success_total{schedule=\"\"}",
+    "velero_restore_partial_failure_total{schedule=\"\"}",
+    "velero_restore_failed_total{schedule=\"\"}",
+    "velero_restore_validation_failed_total{schedule=\"\"}",
+    "velero_restore_duration_seconds_count{schedule=\"\"}",
+];
+
+#[test]
+fn a_restore_counts_once_when_it_ends_and_not_again_after_a_restart() {
+    let plane = Plane::start();
+    let mut server = Server::start(&plane, "velero");
+    plane.apply(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: small}\n---\n\
+         apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: small}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {name: s, namespace: small}\n\
+         spec: {type: NodePort, ports: [{port: 80, nodePort: 30099}]}\n",
+    );
+    server.velero(&["backup", "create", "b", "--include-namespaces", "small", "--wait"]);
+    let restore = |server: &Server<'_>, name: &str, more: &[&str], want: &str| {
+        let mut arguments = vec!["restore", "create", name, "--from-backup", "b", "--wait"];
+        arguments.extend(more);
+        server.velero(&arguments);
+        let ended = server.object("restore", name);
+        assert_eq!(phase(&ended), want, "{ended:#}");
+    };
+    let at_first = restores(&server);
+    assert_eq!(at_first, [Some(0), Some(0), Some(0), Some(0), Some(0), None]);
+    let whole = [
+        "--namespace-mappings",
+        "small:copy",
+        "--include-resources",
+        "configmaps",
+    ];
+    restore(&server, "whole", &whole, "Completed");
+    restore(
+        &server,
+        "refused",
+        &["--include-resources", "nodes"],
+        "FailedValidation",
+    );
+    // The counter moves right after the status is written, which is what the command has waited for.
+    eventually("two restores to be counted", || {
+        (restores(&server) == [Some(2), Some(1), Some(0), Some(0), Some(1), Some(1)]).then_some(())
+    });
+
+    server.restart();
+    eventually("the restores that are there to be counted", || {
+        TcpStream::connect(&server.metrics).ok()?;
+        page(&server)
+            .lines()
+            .find(|line| *line == "velero_restore_total 2")
+            .map(drop)
+    });
+    // The port of its service is taken by the one that was backed up.
+    let conflict = ["--namespace-mappings", "small:second"];
+    restore(&server, "partly", &conflict, "PartiallyFailed");
+    let after = [Some(1), Some(0), Some(1), Some(0), Some(0), Some(1)];
+    eventually("the third restore to be counted", || {
+        (restores(&server) == after).then_some(())
+    });
+    // A moment later, after passes over all of them, it is still so.
+    server.velero(&["backup", "create", "c", "--include-namespaces", "small", "--wait"]);
+    assert_eq!(restores(&server), after);
 }
 
 fn page(server: &Server<'_>) -> String {
