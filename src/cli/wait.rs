@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use jiff::Timestamp;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::failure::Ending;
 use super::objects::{Kind, Objects};
+use super::output::pace::{Pace, Paced};
 use super::terminal;
 use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
+use crate::runtime::clock::{Clock, System};
 
 /// A backup or a restore.
-pub trait Run: Kind {
+pub trait Run: Kind + Paced {
     /// `Backup` or `Restore`, as in messages.
     const NOUN: &'static str;
 
@@ -23,9 +26,6 @@ pub trait Run: Kind {
 
     /// Whether it is over and nothing went wrong.
     fn succeeded(&self) -> bool;
-
-    /// Items done and items in all, once they are counted.
-    fn progress(&self) -> Option<(i64, i64)>;
 }
 
 impl Run for Backup {
@@ -42,13 +42,6 @@ impl Run for Backup {
     fn succeeded(&self) -> bool {
         *self.status.phase() == BackupPhase::Completed
     }
-
-    fn progress(&self) -> Option<(i64, i64)> {
-        self.status
-            .progress
-            .as_ref()
-            .map(|progress| (progress.items_backed_up, progress.total_items))
-    }
 }
 
 impl Run for Restore {
@@ -64,13 +57,6 @@ impl Run for Restore {
 
     fn succeeded(&self) -> bool {
         *self.status.phase() == RestorePhase::Completed
-    }
-
-    fn progress(&self) -> Option<(i64, i64)> {
-        self.status
-            .progress
-            .as_ref()
-            .map(|progress| (progress.items_restored, progress.total_items))
     }
 }
 
@@ -94,21 +80,27 @@ pub async fn wait<R: Run>(objects: &Objects<R>, name: &str, fail_on_error: bool)
 }
 
 async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::Result<R> {
+    let mut ticker = Ticker::new(terminal::is_watched());
+    let ended = watch(objects, name, &mut ticker).await;
+    if ended.is_err() {
+        // What went wrong gets a line of its own.
+        terminal::print(ticker.leave())?;
+    }
+    ended
+}
+
+async fn watch<R: Run>(objects: &Objects<R>, name: &str, ticker: &mut Ticker) -> anyhow::Result<R> {
     let mut changes = objects.watch(name);
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
     seconds.tick().await;
-    let mut ticker = Ticker {
-        watched: terminal::is_watched(),
-        rate: Rate::default(),
-    };
     let mut latest: Option<R> = None;
     loop {
         tokio::select! {
-            _ = seconds.tick() => ticker.tick(latest.as_ref())?,
+            _ = seconds.tick() => terminal::print(&ticker.tick(latest.as_ref(), System.now()))?,
             change = changes.next() => match change {
                 Some(Ok(Some(run))) if run.is_over() => {
-                    ticker.end(&run)?;
+                    terminal::print(&ticker.end(&run, System.now()))?;
                     return Ok(run);
                 }
                 Some(Ok(Some(run))) => latest = Some(run),
@@ -122,67 +114,159 @@ async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::R
     }
 }
 
-/// What is written each second: a dot as upstream, or one line that changes if somebody watches.
+/// What is written each second: a dot as upstream, or one line that is written anew if somebody watches.
 struct Ticker {
     watched: bool,
-    rate: Rate,
+    /// The total of the last look: one that still grows is nothing to count towards.
+    total: Option<i64>,
+    /// Length of the line that stands there.
+    width: usize,
 }
 
 impl Ticker {
-    fn tick<R: Run>(&mut self, run: Option<&R>) -> std::io::Result<()> {
-        match run.and_then(Run::progress) {
-            Some((done, total)) if self.watched => {
-                let rate = self.rate.next(done, Instant::now());
-                // The blanks wipe out what a longer line left behind.
-                terminal::print(&format!("\r{}   ", progress_line(done, total, rate)))
-            }
-            _ => terminal::print("."),
+    fn new(watched: bool) -> Self {
+        Self {
+            watched,
+            total: None,
+            width: 0,
+        }
+    }
+
+    fn tick<R: Run>(&mut self, run: Option<&R>, now: Timestamp) -> String {
+        match run {
+            _ if !self.watched => ".".to_owned(),
+            Some(run) => self.rewritten(run, now),
+            None => String::new(),
         }
     }
 
     /// Whoever watches is left with the last count, not with that of a second ago.
-    fn end<R: Run>(&mut self, run: &R) -> std::io::Result<()> {
-        match run.progress() {
-            Some((done, total)) if self.watched => terminal::print(&format!("\r{done}/{total} items{:12}", "")),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn progress_line(done: i64, total: i64, rate: i64) -> String {
-    format!("{done}/{total} items, {rate}/s")
-}
-
-/// Items a second since the last look.
-#[derive(Default)]
-struct Rate {
-    last: Option<(i64, Instant)>,
-}
-
-impl Rate {
-    fn next(&mut self, done: i64, now: Instant) -> i64 {
-        let (before, since) = self.last.replace((done, now)).unwrap_or((done, now));
-        let millis = i64::try_from(now.duration_since(since).as_millis()).unwrap_or(i64::MAX);
-        if millis == 0 {
-            0
+    fn end<R: Run>(&mut self, run: &R, now: Timestamp) -> String {
+        if self.watched {
+            self.rewritten(run, now)
         } else {
-            (done - before).saturating_mul(1000) / millis
+            String::new()
         }
     }
+
+    /// What ends the line that stands there.
+    fn leave(&self) -> &'static str {
+        if self.width > 0 { "\n" } else { "" }
+    }
+
+    fn rewritten<R: Run>(&mut self, run: &R, now: Timestamp) -> String {
+        let total = run.count().map(|count| count.total);
+        let settled = self.total == total;
+        self.total = total;
+        let line = line(run, settled, now);
+        // Blanks wipe out what a longer line left behind.
+        let text = format!("\r{line:width$}", width = self.width);
+        self.width = line.len();
+        text
+    }
+}
+
+/// `InProgress  12,345 of 30,000 items, 1100 items/s, about 45s left`.
+fn line<R: Run>(run: &R, settled: bool, now: Timestamp) -> String {
+    let count = run.count().filter(|count| count.total > 0);
+    let pace = run.pace(now).map(|pace| Pace {
+        left: pace.left.filter(|_| settled),
+        ..pace
+    });
+    let items = count.map(|count| format!("  {count}")).unwrap_or_default();
+    let pace = pace.map(|pace| format!(", {pace}")).unwrap_or_default();
+    // Why is told by describe: here it would not stay within one line.
+    let blocked = run.standstill().map(|_| ", blocked").unwrap_or_default();
+    format!("{}{items}{pace}{blocked}", run.phase())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_rate_is_that_since_the_last_look() {
-        let mut rate = Rate::default();
-        let start = Instant::now();
-        assert_eq!(rate.next(100, start), 0);
-        assert_eq!(rate.next(1300, start + Duration::from_secs(1)), 1200);
-        assert_eq!(rate.next(1400, start + Duration::from_millis(1500)), 200);
-        assert_eq!(progress_line(1400, 30_000, 200), "1400/30000 items, 200/s");
+    fn restore(phase: &str, progress: &serde_json::Value, blocked: &str) -> Restore {
+        serde_json::from_value(json!({
+            "apiVersion": "velero.io/v1", "kind": "Restore", "metadata": {"name": "r"}, "spec": {},
+            "status": {
+                "phase": phase, "startTimestamp": "1970-01-01T00:00:00Z", "progress": progress,
+                "conditions": [{"type": "Blocked", "status": blocked, "reason": "Quota", "message": "a quota is used up",
+                    "lastTransitionTime": "1970-01-01T00:00:00Z"}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn one_line_is_written_anew_for_who_watches_and_dots_for_a_script() {
+        let half = restore(
+            "InProgress",
+            &json!({"totalItems": 30_000, "itemsRestored": 12_345}),
+            "False",
+        );
+        let mut watched = Ticker::new(true);
+        assert_eq!(watched.tick::<Restore>(None, at(10)), "");
+        assert_eq!(watched.leave(), "");
+        let first = "InProgress  12,345 of 30,000 items, 1234 items/s";
+        assert_eq!(watched.tick(Some(&half), at(10)), format!("\r{first}"));
+        let second = "InProgress  12,345 of 30,000 items, 1122 items/s, about 16s left";
+        assert_eq!(watched.tick(Some(&half), at(11)), format!("\r{second}"));
+        assert_eq!(watched.leave(), "\n");
+        let end = restore(
+            "Completed",
+            &json!({"totalItems": 30_000, "itemsRestored": 30_000}),
+            "False",
+        );
+        let last = "Completed  30,000 of 30,000 items";
+        let blanks = " ".repeat(second.len() - last.len());
+        assert_eq!(watched.end(&end, at(12)), format!("\r{last}{blanks}"));
+
+        let mut script = Ticker::new(false);
+        assert_eq!(script.tick::<Restore>(None, at(10)), ".");
+        assert_eq!(script.tick(Some(&half), at(11)), ".");
+        assert_eq!(script.end(&end, at(12)), "");
+        assert_eq!(script.leave(), "");
+    }
+
+    #[test]
+    fn the_line_says_what_is_known_and_estimates_nothing_while_the_total_grows() {
+        let cases = [
+            (restore("New", &json!(null), "False"), true, "New"),
+            (restore("InProgress", &json!({}), "False"), true, "InProgress"),
+            (
+                restore("InProgress", &json!({"totalItems": 50, "itemsRestored": 0}), "False"),
+                true,
+                "InProgress  0 of 50 items",
+            ),
+            (
+                restore("InProgress", &json!({"totalItems": 50, "itemsRestored": 20}), "False"),
+                false,
+                "InProgress  20 of 50 items, 2.0 items/s",
+            ),
+            (
+                restore("InProgress", &json!({"totalItems": 50, "itemsRestored": 20}), "False"),
+                true,
+                "InProgress  20 of 50 items, 2.0 items/s, about 15s left",
+            ),
+            (
+                restore("InProgress", &json!({"totalItems": 50, "itemsRestored": 20}), "True"),
+                true,
+                "InProgress  20 of 50 items, 2.0 items/s, blocked",
+            ),
+            (
+                restore("Finalizing", &json!({"totalItems": 50, "itemsRestored": 50}), "False"),
+                true,
+                "Finalizing  50 of 50 items",
+            ),
+        ];
+        for (restore, settled, want) in cases {
+            assert_eq!(line(&restore, settled, at(10)), want);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod describe;
 #[cfg(test)]
 mod golden;
 pub mod json;
+pub mod pace;
 mod print;
 pub mod restore_plan;
 pub mod selector;

@@ -12,7 +12,7 @@ const AT_ONCE: Duration = Duration::from_secs(20);
 pub fn runs_are_waited_for(mut server: Server<'_>) {
     server
         .plane
-        .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: small}\n");
+        .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: small}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: small}\n");
     let said = server.velero(&["backup", "create", "w", "--include-namespaces", "small", "--wait"]);
     assert_eq!(
         undotted(&said),
@@ -26,6 +26,7 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         said.ends_with("\nRestore completed with status: Completed. You may check for more information using the commands `velero restore describe w` and `velero restore logs w`.\n"),
         "{said}"
     );
+    on_a_terminal(&server);
     let said = server.velero(&["backup", "create", "v", "--include-namespaces", "small"]);
     assert_eq!(
         said,
@@ -93,6 +94,35 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
     let (code, said) = waiting.ends();
     assert!(code != Some(0), "{said}");
     server.object("backup", "kept");
+}
+
+/// Somebody who watches is shown one line that is written anew, which ends as the run does.
+fn on_a_terminal(server: &Server<'_>) {
+    let wait = server.command(&["restore", "create", "t", "--from-backup", "w", "-w"]);
+    let words: Vec<&str> = std::iter::once(wait.get_program())
+        .chain(wait.get_args())
+        .map(|word| word.to_str().expect("text"))
+        .collect();
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"])
+        .envs(wait.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::null())
+        .output()
+        .expect("a terminal");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let restore = server.object("restore", "t");
+    let items = restore["status"]["progress"]["itemsRestored"]
+        .as_i64()
+        .expect("a number");
+    let last = said.lines().find_map(|line| {
+        line.trim_end()
+            .rsplit('\r')
+            .next()
+            .filter(|line| line.starts_with("Completed  "))
+    });
+    assert_eq!(last, Some(&*format!("Completed  {items} of {items} items")), "{said:?}");
+    assert!(!said.contains("\n.") && !said.contains("\r."), "{said:?}");
 }
 
 /// What was said, without the dots of the seconds.
