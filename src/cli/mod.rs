@@ -7,6 +7,7 @@
 //!   output       objects -> tables, pages, JSON, YAML; pure
 //!   objects      Velero's kinds in one namespace, with errors in the server's words
 //!   artifact     a run's files by whichever way is open
+//!   describe     what is gathered and shown of a run alike, backup or restore
 //! ```
 
 pub mod artifact;
@@ -17,6 +18,7 @@ pub mod client_config;
 pub mod completion;
 pub mod config;
 pub mod context;
+pub mod describe;
 pub mod failure;
 pub mod flag;
 mod group;

@@ -16,6 +16,7 @@ mod bad_input_cluster;
 mod bad_input_hooks;
 mod bad_input_restore;
 mod compat;
+mod describe;
 mod disaster;
 mod dry_run;
 mod go_release;

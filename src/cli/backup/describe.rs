@@ -1,26 +1,19 @@
 //! `velero backup describe`.
 
-use std::time::Duration;
-
-use anyhow::bail;
 use kube::Client;
 
 use crate::api::artifact::{BackupMethod, NativeSnapshot, NativeSnapshotInfo, VolumeInfo};
-use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest, DownloadTargetKind, PodVolumeBackup};
+use crate::api::v1::{Backup, DeleteBackupRequest, DownloadTargetKind, PodVolumeBackup};
 use crate::api::{labels, names};
-use crate::cli::artifact::{Artifacts, DownloadArgs};
+use crate::cli::artifact::Artifacts;
 use crate::cli::context::Context;
-use crate::cli::flag::{Selector, go_bool};
+use crate::cli::describe::{DescribeArgs, Fetch, unreachable};
+use crate::cli::flag::Selector;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::describe::backup::{BackupDetails, BackupFacts, Snapshots};
 use crate::cli::output::describe::{self, Fetched};
-use crate::cli::output::json;
-use crate::cli::terminal;
 
 mod csi;
-
-/// How long one of a run's files is waited for.
-pub(crate) const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Describe backups
 #[derive(Clone, Debug, clap::Args)]
@@ -30,45 +23,32 @@ pub struct Describe {
     /// Only show items matching this label selector.
     #[arg(short = 'l', long)]
     selector: Option<Selector>,
-    /// Display additional detail in the command output.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    details: bool,
-    /// Output display format: 'plaintext' or 'json'. 'json' only applies to a single backup.
-    #[arg(short, long, default_value = "plaintext")]
-    output: String,
     #[command(flatten)]
-    download: DownloadArgs,
+    how: DescribeArgs,
 }
 
 impl Describe {
     /// Shows all that is known of the backups.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        if !matches!(self.output.as_str(), "plaintext" | "json") {
-            bail!(
-                "invalid output format '{}'. valid value are 'plaintext, json'",
-                self.output
-            );
-        }
+        self.how.check()?;
         let client = context.client().await?;
         let backups = Objects::<Backup>::new(&client, &context.namespace);
         let listing = backups.named_or_listed(&self.names, self.selector.as_ref()).await?;
-        let single = listing.items.len() == 1;
-        let options = self.download.options(FETCH_TIMEOUT, context);
+        let count = listing.items.len();
         let reader = Reader {
-            artifacts: Artifacts::new(client.clone(), &context.namespace, options),
+            artifacts: self.how.artifacts(&client, context),
             client,
             namespace: &context.namespace,
         };
         for (number, backup) in listing.items.into_iter().enumerate() {
-            let facts = Box::pin(reader.facts(backup, self.details)).await?;
-            if single && self.output == "json" {
-                let value = describe::backup_json(&facts, &context.view());
-                terminal::say(&json::render(&value, 4)?)?;
-            } else {
-                let gap = if number > 0 { "\n\n" } else { "" };
-                terminal::print(&format!("{gap}{}", describe::backup::text(&facts, &context.view())))?;
-            }
+            let facts = Box::pin(reader.facts(backup, self.how.details)).await?;
+            let view = context.view();
+            self.how.show(
+                number,
+                count,
+                || describe::backup::text(&facts, &view),
+                || describe::backup_json(&facts, &view),
+            )?;
         }
         Ok(())
     }
@@ -88,7 +68,7 @@ impl Reader<'_> {
         let delete_requests = Objects::<DeleteBackupRequest>::new(&self.client, self.namespace);
         let pod_volume_backups = Objects::<PodVolumeBackup>::new(&self.client, self.namespace);
         let label = names::label_value(&name);
-        let unreachable = self.unreachable(&backup).await?;
+        let unreachable = unreachable(&self.client, self.namespace, &backup.spec.storage_location).await?;
         let fetch = Fetch {
             artifacts: &self.artifacts,
             name: &name,
@@ -121,20 +101,6 @@ impl Reader<'_> {
             },
             backup,
         })
-    }
-
-    /// Why no file of the backup can be fetched, if that is certain: asking would only cost the user the time limit, once
-    /// for each file.
-    async fn unreachable(&self, backup: &Backup) -> Result<Option<String>, RequestError> {
-        let location = &backup.spec.storage_location;
-        if location.is_empty() {
-            return Ok(Some("the backup names no storage location yet".to_owned()));
-        }
-        let locations = Objects::<BackupStorageLocation>::new(&self.client, self.namespace);
-        let found = locations.find(location).await?;
-        Ok(found
-            .is_none()
-            .then(|| format!("backup storage location {location:?} does not exist")))
     }
 
     async fn snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
@@ -175,23 +141,6 @@ impl Reader<'_> {
             }
         }
         Fetched::Got(snapshots)
-    }
-}
-
-/// Fetches files of one run.
-pub(crate) struct Fetch<'a> {
-    pub(crate) artifacts: &'a Artifacts,
-    pub(crate) name: &'a str,
-    /// Why asking is in vain.
-    pub(crate) unreachable: Option<&'a str>,
-}
-
-impl Fetch<'_> {
-    pub(crate) async fn json<T: serde::de::DeserializeOwned>(&self, kind: DownloadTargetKind) -> Fetched<T> {
-        match self.unreachable {
-            Some(why) => Fetched::NotFetched(why.to_owned()),
-            None => self.artifacts.json(&kind, self.name).await,
-        }
     }
 }
 

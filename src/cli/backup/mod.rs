@@ -10,7 +10,6 @@ mod spec;
 pub use create::Create;
 pub(crate) use create::{compact, set};
 pub use describe::Describe;
-pub(crate) use describe::{FETCH_TIMEOUT, Fetch};
 pub use download::Download;
 pub use get::Get;
 pub use logs::Logs;

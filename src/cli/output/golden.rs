@@ -1,5 +1,6 @@
 //! What the Go release printed for the recorded objects, and what we print for them: the same bytes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use flate2::read::GzDecoder;
 use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use similar_asserts::assert_eq;
 
 use super::columns::Columns;
@@ -145,6 +147,59 @@ fn restore_describe_details() {
         describe::restore::text(&restore_facts(true), &view()),
         printed("restore-describe-details")
     );
+}
+
+/// The Go release has no such JSON: whatever its page says of the restore is in ours.
+#[test]
+fn restore_describe_json() {
+    let shown = describe::restore_json(&restore_facts(true), &view());
+    let mut facts = BTreeSet::new();
+    leaves(&shown, &mut facts);
+    let page = printed("restore-describe-details");
+    for line in page.lines() {
+        let line = uncoloured(line);
+        let said = line.trim().trim_start_matches("- ");
+        let value = said.split_once(':').map_or(said, |(_, value)| value.trim());
+        let (value, _) = value.split_once(" (run '").unwrap_or((value, ""));
+        let (value, section) = (value.to_owned(), "CSI Snapshot Restores: <none included>");
+        assert!(
+            value.is_empty() || said == section || facts.contains(said) || facts.contains(&value),
+            "{said:?} is not in\n{shown:#}"
+        );
+    }
+    let status = &shown["status"];
+    assert_eq!(
+        (&status["totalItemsToBeRestored"], &status["itemsRestored"]),
+        (&33.into(), &33.into())
+    );
+    assert_eq!(status["restoreVolumes"]["csiSnapshots"], "<none included>");
+}
+
+/// Every value, and the pairs of maps as a page shows them.
+fn leaves(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|one| leaves(one, into)),
+        Value::Object(all) => {
+            for (key, one) in all {
+                into.extend(one.as_str().map(|text| format!("{key}={text}")));
+                leaves(one, into);
+            }
+        }
+        Value::String(text) => {
+            into.insert(text.clone());
+        }
+        other => {
+            into.insert(other.to_string());
+        }
+    }
+}
+
+fn uncoloured(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once('m').map_or("", |(_, rest)| rest)
+    })
 }
 
 #[test]

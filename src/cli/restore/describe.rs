@@ -2,16 +2,15 @@
 
 use kube::Client;
 
-use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, PodVolumeRestore, Restore};
+use crate::api::v1::{Backup, DownloadTargetKind, PodVolumeRestore, Restore};
 use crate::api::{labels, names};
-use crate::cli::artifact::{Artifacts, DownloadArgs};
-use crate::cli::backup::{FETCH_TIMEOUT, Fetch};
+use crate::cli::artifact::Artifacts;
 use crate::cli::context::Context;
-use crate::cli::flag::{Selector, go_bool};
+use crate::cli::describe::{self as common, DescribeArgs, Fetch};
+use crate::cli::flag::Selector;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::describe;
 use crate::cli::output::describe::restore::{RestoreDetails, RestoreFacts};
-use crate::cli::terminal;
 
 /// Describe restores
 #[derive(Clone, Debug, clap::Args)]
@@ -21,30 +20,32 @@ pub struct Describe {
     /// Only show items matching this label selector.
     #[arg(short = 'l', long)]
     selector: Option<Selector>,
-    /// Display additional detail in the command output.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    details: bool,
     #[command(flatten)]
-    download: DownloadArgs,
+    how: DescribeArgs,
 }
 
 impl Describe {
     /// Shows all that is known of the restores.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
+        self.how.check()?;
         let client = context.client().await?;
         let restores = Objects::<Restore>::new(&client, &context.namespace);
         let listing = restores.named_or_listed(&self.names, self.selector.as_ref()).await?;
-        let options = self.download.options(FETCH_TIMEOUT, context);
+        let count = listing.items.len();
         let reader = Reader {
-            artifacts: Artifacts::new(client.clone(), &context.namespace, options),
+            artifacts: self.how.artifacts(&client, context),
             client,
             namespace: &context.namespace,
         };
         for (number, restore) in listing.items.into_iter().enumerate() {
-            let facts = reader.facts(restore, self.details).await?;
-            let gap = if number > 0 { "\n\n" } else { "" };
-            terminal::print(&format!("{gap}{}", describe::restore::text(&facts, &context.view())))?;
+            let facts = Box::pin(reader.facts(restore, self.how.details)).await?;
+            let view = context.view();
+            self.how.show(
+                number,
+                count,
+                || describe::restore::text(&facts, &view),
+                || describe::restore_json(&facts, &view),
+            )?;
         }
         Ok(())
     }
@@ -107,15 +108,6 @@ impl Reader<'_> {
         let Some(backup) = Objects::<Backup>::new(&self.client, self.namespace).find(name).await? else {
             return Ok(Some(format!("backup {name:?} does not exist")));
         };
-        let location = &backup.spec.storage_location;
-        let locations = Objects::<BackupStorageLocation>::new(&self.client, self.namespace);
-        let found = if location.is_empty() {
-            None
-        } else {
-            locations.find(location).await?
-        };
-        Ok(found
-            .is_none()
-            .then(|| format!("backup storage location {location:?} does not exist")))
+        common::unreachable(&self.client, self.namespace, &backup.spec.storage_location).await
     }
 }

@@ -142,6 +142,10 @@ fn what_a_command_cannot_accept_is_told_once_before_a_cluster_is_asked() {
             "invalid output format 'yaml'. valid value are 'plaintext, json'",
         ),
         (
+            "restore describe -o yaml",
+            "invalid output format 'yaml'. valid value are 'plaintext, json'",
+        ),
+        (
             "backup get",
             "error finding Kubernetes API server config in --kubeconfig, $KUBECONFIG, or in-cluster configuration: ",
         ),

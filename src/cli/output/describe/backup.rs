@@ -146,6 +146,7 @@ fn run(page: &mut Page<'_>, backup: &Backup) {
         };
         page.line(format_args!("{total}:\t{}", progress.total_items));
         page.line(format_args!("{done}:\t{}", progress.items_backed_up));
+        page.pace(backup);
         page.blank();
     }
 }

@@ -3,87 +3,33 @@
 use serde_json::{Map, Value, json};
 
 use super::backup::{BackupFacts, deletion_failed};
-use super::pod_volumes::{BACKUP_PHASES, PodVolume, by_phase, by_pod, uploader};
-use super::resource_list;
-use super::volumes::{Snapshots, mover, result};
-use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, list, time_or_na};
+use super::pod_volumes::{BACKUP_PHASES, PodVolume};
+use super::volumes::{Snapshots, result};
+use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, json_parts, list, time_or_na};
 use crate::api::BackupHook;
-use crate::api::artifact::{MessageSet, VolumeInfo};
-use crate::api::v1::{Backup, BackupPhase, BackupSpec};
+use crate::api::artifact::VolumeInfo;
+use crate::api::v1::{BackupPhase, BackupSpec};
 use crate::cli::output::selector::{self, NONE};
 
 /// All that is shown of a backup, as one object.
 pub fn json(facts: &BackupFacts, view: &View) -> Value {
-    let backup = &facts.backup;
-    let mut top = Map::new();
-    top.insert("metadata".into(), metadata(backup));
-    top.insert(
-        "phase".into(),
-        backup.status.phase.as_ref().map_or("", |phase| phase.as_str()).into(),
-    );
+    let BackupFacts { backup, results, .. } = facts;
+    let status = &backup.status;
+    let phase = status.phase.as_ref().map(BackupPhase::as_str);
+    let mut top = json_parts::head(&backup.metadata, phase, &status.validation_errors);
     if let Some(policy) = &backup.spec.resource_policy {
         top.insert(
             "resourcePolicies".into(),
             json!({"type": policy.kind, "name": policy.name}),
         );
     }
-    if !backup.status.validation_errors.is_empty() {
-        top.insert(
-            "validationErrors".into(),
-            backup.status.validation_errors.clone().into(),
-        );
-    }
-    if let Some([warnings, errors]) = results(facts) {
-        top.insert("warnings".into(), warnings);
-        top.insert("errors".into(), errors);
-    }
+    json_parts::results(&mut top, results.as_ref(), status.warnings, status.errors);
     top.insert("spec".into(), spec(&backup.spec));
-    top.insert("status".into(), status(facts, view));
+    top.insert("status".into(), self::status(facts, view));
     if !facts.delete_requests.is_empty() {
         top.insert("deletionAttempts".into(), deletions(facts, view));
     }
     Value::Object(top)
-}
-
-fn metadata(backup: &Backup) -> Value {
-    let meta = &backup.metadata;
-    json!({
-        "name": meta.name.as_deref().unwrap_or_default(),
-        "namespace": meta.namespace.as_deref().unwrap_or_default(),
-        "labels": meta.labels,
-        "annotations": meta.annotations,
-    })
-}
-
-/// Warnings and errors, both as soon as one of them is counted.
-fn results(facts: &BackupFacts) -> Option<[Value; 2]> {
-    let status = &facts.backup.status;
-    let of = |messages: &MessageSet, count: i64| if count > 0 { message_set(messages) } else { json!({}) };
-    let failed = |step: &str, why: &str| {
-        let text = |what: &str| format!("<error {step} {what}: {why}>");
-        [
-            json!({"errorGettingWarnings": text("warnings")}),
-            json!({"errorGettingErrors": text("errors")}),
-        ]
-    };
-    Some(match facts.results.as_ref()? {
-        Fetched::Got(results) => [
-            of(&results.warnings, status.warnings),
-            of(&results.errors, status.errors),
-        ],
-        Fetched::Missing => [json!({"count": status.warnings}), json!({"count": status.errors})],
-        Fetched::NotFetched(why) => failed("getting", why),
-        Fetched::Unreadable(why) => failed("decoding", why),
-    })
-}
-
-fn message_set(messages: &MessageSet) -> Value {
-    let namespaces = if messages.namespaces.is_empty() {
-        json!([])
-    } else {
-        json!(messages.namespaces)
-    };
-    json!({"velero": messages.velero, "cluster": messages.cluster, "namespace": namespaces})
 }
 
 fn spec(spec: &BackupSpec) -> Value {
@@ -150,28 +96,17 @@ fn status(facts: &BackupFacts, view: &View) -> Value {
         "expiration": view.time_or_nil(status.expiration.as_ref()),
         "backupVolumes": volumes(facts),
     });
-    if let Some(progress) = &status.progress {
-        let (total, done) = if *status.phase() == BackupPhase::InProgress {
-            ("estimatedTotalItemsToBeBackedUp", "itemsBackedUpSoFar")
-        } else {
-            ("totalItemsToBeBackedUp", "itemsBackedUp")
-        };
-        top[total] = progress.total_items.into();
-        top[done] = progress.items_backed_up.into();
-    }
+    json_parts::progress(
+        &mut top,
+        &facts.backup,
+        view,
+        ["estimatedTotalItemsToBeBackedUp", "itemsBackedUpSoFar"],
+        ["totalItemsToBeBackedUp", "itemsBackedUp"],
+    );
     if let Some(details) = &facts.details {
-        match (
-            &details.resource_list,
-            resource_list::failure("backup", &details.resource_list),
-        ) {
-            (Fetched::Got(list), _) => top["resourceList"] = json!(list),
-            (_, why) => top["errorGettingResourceList"] = json!(why),
-        }
+        json_parts::resource_list(&mut top, "backup", &details.resource_list);
     }
-    if let Some(hooks) = &status.hook_status {
-        top["hooksAttempted"] = hooks.hooks_attempted.into();
-        top["hooksFailed"] = hooks.hooks_failed.into();
-    }
+    json_parts::hooks(&mut top, status.hook_status.as_ref());
     top
 }
 
@@ -234,58 +169,34 @@ fn csi(snapshots: &Snapshots, details: bool) -> Value {
 }
 
 fn csi_snapshot(volume: &VolumeInfo, details: bool) -> Value {
-    const HINT: &str = "included, specify --details for more information";
     let mut parts = Map::new();
     if volume.preserve_local_snapshot {
         let info = volume.csi_snapshot_info.clone().unwrap_or_default();
-        let mut part = json!({
-            "snapshotContentName": info.vsc_name,
-            "storageSnapshotID": info.snapshot_handle,
-            "snapshotSize(bytes)": info.size,
-            "csiDriver": info.driver,
-            "result": result(volume),
-        });
+        let mut part = json_parts::snapshot(&info);
+        part["snapshotSize(bytes)"] = json!(info.size);
+        part["result"] = json!(result(volume));
         if !volume.snapshot_data_moved {
             part["operationID"] = json!(info.operation_id);
         }
-        parts.insert("snapshot".into(), if details { part } else { json!(HINT) });
+        parts.insert("snapshot".into(), json_parts::detailed(part, details));
     }
     if volume.snapshot_data_moved {
         let info = volume.snapshot_data_movement_info.clone().unwrap_or_default();
-        let mut part = json!({
-            "operationID": info.operation_id,
-            "dataMover": mover(&info),
-            "uploaderType": info.uploader_type,
-            "result": result(volume),
-        });
+        let mut part = json_parts::movement(&info);
+        part["result"] = json!(result(volume));
         if info.size > 0 || info.incremental_size > 0 {
             part["size"] = json!(info.size);
             part["incrementalSize"] = json!(info.incremental_size);
         }
-        parts.insert("dataMovement".into(), if details { part } else { json!(HINT) });
+        parts.insert("dataMovement".into(), json_parts::detailed(part, details));
     }
     Value::Object(parts)
 }
 
 fn pod_volumes(facts: &BackupFacts, details: bool) -> Value {
     let volumes: Vec<PodVolume<'_>> = facts.pod_volume_backups.iter().map(PodVolume::from).collect();
-    if volumes.is_empty() {
-        return json!("<none included>");
-    }
-    let of = |volumes: &[&PodVolume<'_>]| {
-        if !details {
-            return json!(volumes.len());
-        }
-        by_pod(volumes)
-            .into_iter()
-            .map(|(pod, shown)| json!({pod: shown.join(", ")}))
-            .collect()
-    };
-    let phases: Map<String, Value> = by_phase(&volumes, BACKUP_PHASES)
-        .into_iter()
-        .map(|(phase, volumes)| (phase.to_owned(), of(&volumes)))
-        .collect();
-    json!({"uploderType": uploader(&volumes), "podVolumeBackupsDetails": phases})
+    let keys = ["uploderType", "podVolumeBackupsDetails"];
+    json_parts::pod_volumes(&volumes, BACKUP_PHASES, details, keys)
 }
 
 fn deletions(facts: &BackupFacts, view: &View) -> Value {

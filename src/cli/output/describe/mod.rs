@@ -2,10 +2,12 @@
 
 pub mod backup;
 mod backup_json;
+mod json_parts;
 mod operations;
 mod pod_volumes;
 mod resource_list;
 pub mod restore;
+mod restore_json;
 mod results;
 pub mod schedule;
 mod spec;
@@ -17,10 +19,12 @@ use std::fmt::Write as _;
 
 use crate::api::{GoDuration, ObjectMeta, Time};
 
+use super::pace::Paced;
 use super::selector::NONE;
 use super::{View, tabs};
 
 pub use backup_json::json as backup_json;
+pub use restore_json::json as restore_json;
 
 /// What came of fetching one of a run's files.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +108,13 @@ impl<'a> Page<'a> {
         self.line(format_args!("Validation errors:\t{}", self.view.red(first)));
         for error in rest {
             self.line(format_args!("\t{}", self.view.red(error)));
+        }
+    }
+
+    /// How a run goes, while it does. Upstream tells nothing of the kind.
+    fn pace(&mut self, run: &impl Paced) {
+        if let Some(pace) = run.pace(self.view.now) {
+            self.line(format_args!("Rate:\t{pace}"));
         }
     }
 

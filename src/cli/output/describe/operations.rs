@@ -1,6 +1,8 @@
 //! Asynchronous operations of a run.
 
-use super::{Fetched, Page};
+use serde_json::{Value, json};
+
+use super::{Fetched, Page, View};
 use crate::api::artifact::{BackupOperationSpec, ItemOperation, ResourceIdentifier, RestoreOperationSpec};
 
 /// How many operations there were.
@@ -129,6 +131,60 @@ fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
             page.line(format_args!("\t\t{heading}:\t{}", page.view.time(time)));
         }
     }
+}
+
+/// The operations as JSON, one by one where they were fetched, else their counts; nothing if there were none.
+pub(super) fn json<S: Operation>(
+    counts: &Counts,
+    fetched: Option<&Fetched<Vec<ItemOperation<S>>>>,
+    view: &View,
+) -> Option<Value> {
+    if counts.attempted == 0 {
+        return None;
+    }
+    Some(match fetched {
+        None => json!({
+            "attempted": counts.attempted, "completed": counts.completed, "failed": counts.failed,
+        }),
+        Some(Fetched::Got(operations)) => operations.iter().map(|one| operation_json(one, view)).collect(),
+        Some(Fetched::Missing) => json!("<error getting operation info: file not found>"),
+        Some(Fetched::NotFetched(why)) => json!(format!("<error getting operation info: {why}>")),
+        Some(Fetched::Unreadable(why)) => json!(format!("<error reading operation info: {why}>")),
+    })
+}
+
+fn operation_json<S: Operation>(operation: &ItemOperation<S>, view: &View) -> Value {
+    let (spec, status) = (&operation.spec, &operation.status);
+    let mut one = json!({
+        "item": named(spec.item()),
+        "itemActionPlugin": spec.action(),
+        "operationID": spec.id(),
+        "phase": status.phase.as_ref().map(ToString::to_string).unwrap_or_default(),
+    });
+    if !spec.items_to_update().is_empty() {
+        one["itemsToUpdate"] = spec.items_to_update().iter().map(named).collect();
+    }
+    if !status.error.is_empty() {
+        one["error"] = json!(status.error);
+    }
+    if status.total > 0 || status.completed > 0 {
+        one["progress"] = json!({
+            "completed": status.completed, "total": status.total, "units": status.operation_units,
+        });
+    }
+    if !status.description.is_empty() {
+        one["progressDescription"] = json!(status.description);
+    }
+    for (key, time) in [
+        ("created", &status.created),
+        ("started", &status.started),
+        ("updated", &status.updated),
+    ] {
+        if let Some(time) = time {
+            one[key] = json!(view.time(time));
+        }
+    }
+    one
 }
 
 /// `persistentvolumeclaims ns/name`.

@@ -6,7 +6,8 @@ use super::resource_list::resource_list;
 use super::volumes::mover;
 use super::{Fetched, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na};
 use crate::api::artifact::{ResourceList, RestoreItemOperation, RestoreMethod, RestoreVolumeInfo, Results};
-use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec};
+use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec, RestoreStatus};
+use crate::cli::output::pace::Paced;
 use crate::cli::output::selector::{self, NONE};
 
 /// All that is shown of a restore.
@@ -84,14 +85,9 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
     page.blank();
     settings(&mut page, spec);
     page.blank();
-    let counts = Counts {
-        attempted: status.restore_item_operations_attempted,
-        completed: status.restore_item_operations_completed,
-        failed: status.restore_item_operations_failed,
-    };
     operations(
         &mut page,
-        &counts,
+        &counts(status),
         details.as_ref().and_then(|details| details.operations.as_ref()),
     );
     if let Some(hooks) = &status.hook_status {
@@ -135,19 +131,56 @@ fn phase(page: &mut Page<'_>, restore: &Restore) {
         page.line(format_args!("{total}:\t{}", progress.total_items));
         page.line(format_args!("{done}:\t{}", progress.items_restored));
     }
+    // Ours: upstream tells none of these.
+    page.pace(restore);
+    if let Some(why) = restore.standstill() {
+        page.line(format_args!("Blocked:\t{why}"));
+    }
+    if !restore.status.failure_reason.is_empty() {
+        page.line(format_args!("Failure reason:\t{}", restore.status.failure_reason));
+    }
 }
 
-fn filters(page: &mut Page<'_>, spec: &RestoreSpec) {
+/// How many asynchronous operations there were.
+pub(super) fn counts(status: &RestoreStatus) -> Counts {
+    Counts {
+        attempted: status.restore_item_operations_attempted,
+        completed: status.restore_item_operations_completed,
+        failed: status.restore_item_operations_failed,
+    }
+}
+
+/// The namespaces that are restored, in words.
+pub(super) fn included_namespaces(spec: &RestoreSpec) -> String {
     const ALL: &str = "all namespaces found in the backup";
-    page.line(format_args!("Backup:\t{}", spec.backup_name));
-    page.blank();
-    page.line("Namespaces:");
-    let included = if spec.included_namespaces == ["*"] {
+    if spec.included_namespaces == ["*"] {
         ALL.to_owned()
     } else {
         list(&spec.included_namespaces, ALL)
-    };
-    page.line(format_args!("\tIncluded:\t{included}"));
+    }
+}
+
+/// What becomes of objects that are there already.
+pub(super) fn existing_resource_policy(spec: &RestoreSpec) -> &str {
+    if spec.existing_resource_policy.is_empty() {
+        NONE
+    } else {
+        &spec.existing_resource_policy
+    }
+}
+
+/// Those of the volumes whose snapshots were restored by a CSI driver.
+pub(super) fn csi_volumes(volumes: &[RestoreVolumeInfo]) -> impl Iterator<Item = &RestoreVolumeInfo> {
+    volumes
+        .iter()
+        .filter(|volume| volume.restore_method == Some(RestoreMethod::CsiSnapshot))
+}
+
+fn filters(page: &mut Page<'_>, spec: &RestoreSpec) {
+    page.line(format_args!("Backup:\t{}", spec.backup_name));
+    page.blank();
+    page.line("Namespaces:");
+    page.line(format_args!("\tIncluded:\t{}", included_namespaces(spec)));
     page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_namespaces, NONE)));
     page.blank();
     page.line("Resources:");
@@ -175,11 +208,7 @@ fn filters(page: &mut Page<'_>, spec: &RestoreSpec) {
 
 fn csi_snapshots(page: &mut Page<'_>, volumes: &[RestoreVolumeInfo], details: bool) {
     page.blank();
-    let snapshots = || {
-        volumes
-            .iter()
-            .filter(|volume| volume.restore_method == Some(RestoreMethod::CsiSnapshot))
-    };
+    let snapshots = || csi_volumes(volumes);
     if snapshots().next().is_none() {
         return page.line("CSI Snapshot Restores: <none included>");
     }
@@ -211,12 +240,10 @@ fn csi_snapshots(page: &mut Page<'_>, volumes: &[RestoreVolumeInfo], details: bo
 }
 
 fn settings(page: &mut Page<'_>, spec: &RestoreSpec) {
-    let policy = if spec.existing_resource_policy.is_empty() {
-        NONE
-    } else {
-        &spec.existing_resource_policy
-    };
-    page.line(format_args!("Existing Resource Policy: \t{policy}"));
+    page.line(format_args!(
+        "Existing Resource Policy: \t{}",
+        existing_resource_policy(spec)
+    ));
     page.line(format_args!(
         "ItemOperationTimeout:\t{}",
         duration(&spec.item_operation_timeout)
@@ -243,3 +270,6 @@ fn settings(page: &mut Page<'_>, spec: &RestoreSpec) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

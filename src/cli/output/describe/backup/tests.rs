@@ -108,3 +108,33 @@ fn a_backup_that_waits_shows_its_place_and_one_that_was_refused_why() {
         "{page}"
     );
 }
+
+#[test]
+fn a_backup_that_runs_shows_its_pace() {
+    let mut facts = facts();
+    facts.results = None;
+    facts.backup.status = serde_json::from_value(json!({
+        "phase": "InProgress", "startTimestamp": "1970-01-01T00:00:00Z",
+        "progress": {"totalItems": 60_500, "itemsBackedUp": 11_000},
+    }))
+    .unwrap();
+    let view = View {
+        now: view().now + jiff::SignedDuration::from_secs(10),
+        ..view()
+    };
+    let page = text(&facts, &view);
+    let progress = "\nEstimated total items to be backed up:  60500\n\
+                    Items backed up so far:                 11000\n\
+                    Rate:                                   1100 items/s, about 45s left\n\n";
+    assert!(page.contains(progress), "{page}");
+    let status = backup_json(&facts, &view)["status"].clone();
+    assert_eq!(
+        [
+            &status["estimatedTotalItemsToBeBackedUp"],
+            &status["itemsBackedUpSoFar"],
+            &status["rate"],
+            &status["estimatedSecondsLeft"]
+        ],
+        [&json!(60_500), &json!(11_000), &json!(1_100.0), &json!(45)]
+    );
+}

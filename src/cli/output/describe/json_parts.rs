@@ -1,0 +1,146 @@
+//! What the JSON of a backup and of a restore have in common.
+
+use serde_json::{Map, Value, json};
+
+use super::pod_volumes::{PodVolume, by_phase, by_pod, uploader};
+use super::volumes::mover;
+use super::{Fetched, View, resource_list as page};
+use crate::api::artifact::{CsiSnapshotInfo, DataMovementInfo, MessageSet, ResourceList, Results};
+use crate::api::{HookStatus, ObjectMeta};
+use crate::cli::output::pace::Paced;
+
+/// What stands for the parts of a snapshot without details.
+const INCLUDED: &str = "included, specify --details for more information";
+
+/// What all runs begin with: their metadata, phase and what was wrong with their spec.
+pub(super) fn head(meta: &ObjectMeta, phase: Option<&str>, validation_errors: &[String]) -> Map<String, Value> {
+    let mut top = Map::new();
+    let metadata = json!({
+        "name": meta.name.as_deref().unwrap_or_default(),
+        "namespace": meta.namespace.as_deref().unwrap_or_default(),
+        "labels": meta.labels,
+        "annotations": meta.annotations,
+    });
+    top.insert("metadata".into(), metadata);
+    top.insert("phase".into(), phase.unwrap_or_default().into());
+    if !validation_errors.is_empty() {
+        top.insert("validationErrors".into(), validation_errors.into());
+    }
+    top
+}
+
+/// Warnings and errors, both as soon as one of them is counted: their messages, or their numbers without a file of them.
+pub(super) fn results(top: &mut Map<String, Value>, fetched: Option<&Fetched<Results>>, warnings: i64, errors: i64) {
+    let Some(fetched) = fetched else {
+        return;
+    };
+    let of = |messages: &MessageSet, count: i64| if count > 0 { message_set(messages) } else { json!({}) };
+    let failed = |step: &str, why: &str| {
+        let text = |what: &str| format!("<error {step} {what}: {why}>");
+        [
+            json!({"errorGettingWarnings": text("warnings")}),
+            json!({"errorGettingErrors": text("errors")}),
+        ]
+    };
+    let [warnings, errors] = match fetched {
+        Fetched::Got(results) => [of(&results.warnings, warnings), of(&results.errors, errors)],
+        Fetched::Missing => [json!({"count": warnings}), json!({"count": errors})],
+        Fetched::NotFetched(why) => failed("getting", why),
+        Fetched::Unreadable(why) => failed("decoding", why),
+    };
+    top.insert("warnings".into(), warnings);
+    top.insert("errors".into(), errors);
+}
+
+fn message_set(messages: &MessageSet) -> Value {
+    let namespaces = if messages.namespaces.is_empty() {
+        json!([])
+    } else {
+        json!(messages.namespaces)
+    };
+    json!({"velero": messages.velero, "cluster": messages.cluster, "namespace": namespaces})
+}
+
+/// Items under the keys of a run in progress (total, done) or of one that is not, and how it goes.
+pub(super) fn progress(
+    status: &mut Value,
+    run: &impl Paced,
+    view: &View,
+    in_progress: [&str; 2],
+    otherwise: [&str; 2],
+) {
+    let Some(count) = run.count() else {
+        return;
+    };
+    let [total, done] = if run.in_progress() { in_progress } else { otherwise };
+    status[total] = count.total.into();
+    status[done] = count.done.into();
+    if let Some(pace) = run.pace(view.now) {
+        status["rate"] = pace.rounded().into();
+        if let Some(left) = pace.left {
+            status["estimatedSecondsLeft"] = left.into();
+        }
+    }
+}
+
+/// What a `backup` or a `restore`, as `whose` says, has touched.
+pub(super) fn resource_list(status: &mut Value, whose: &str, fetched: &Fetched<ResourceList>) {
+    match (fetched, page::failure(whose, fetched)) {
+        (Fetched::Got(list), _) => status["resourceList"] = json!(list),
+        (_, why) => status["errorGettingResourceList"] = json!(why),
+    }
+}
+
+pub(super) fn hooks(status: &mut Value, hooks: Option<&HookStatus>) {
+    if let Some(hooks) = hooks {
+        status["hooksAttempted"] = hooks.hooks_attempted.into();
+        status["hooksFailed"] = hooks.hooks_failed.into();
+    }
+}
+
+/// One part of a CSI snapshot, or without details only that it is there.
+pub(super) fn detailed(part: Value, details: bool) -> Value {
+    if details { part } else { json!(INCLUDED) }
+}
+
+pub(super) fn snapshot(info: &CsiSnapshotInfo) -> Value {
+    json!({
+        "snapshotContentName": info.vsc_name,
+        "storageSnapshotID": info.snapshot_handle,
+        "csiDriver": info.driver,
+    })
+}
+
+pub(super) fn movement(info: &DataMovementInfo) -> Value {
+    json!({
+        "operationID": info.operation_id,
+        "dataMover": mover(info),
+        "uploaderType": info.uploader_type,
+    })
+}
+
+/// The uploader and the volumes by phase, under these two keys.
+pub(super) fn pod_volumes(
+    volumes: &[PodVolume<'_>],
+    phases: &[&'static str],
+    details: bool,
+    [uploader_key, volumes_key]: [&str; 2],
+) -> Value {
+    if volumes.is_empty() {
+        return json!("<none included>");
+    }
+    let of = |volumes: &[&PodVolume<'_>]| {
+        if !details {
+            return json!(volumes.len());
+        }
+        by_pod(volumes)
+            .into_iter()
+            .map(|(pod, shown)| json!({pod: shown.join(", ")}))
+            .collect()
+    };
+    let phases: Map<String, Value> = by_phase(volumes, phases)
+        .into_iter()
+        .map(|(phase, volumes)| (phase.to_owned(), of(&volumes)))
+        .collect();
+    json!({uploader_key: uploader(volumes), volumes_key: phases})
+}
