@@ -89,7 +89,7 @@ pub enum ArtifactError {
     #[error("{0}")]
     Request(#[from] RequestError),
     /// No way led to the file.
-    #[error("no way to the file is open: {}; check that the velero pod is ready and that this machine may use one of these ways", .0.join("; "))]
+    #[error("no way to the server is open: {}; check that the velero pod is ready and that this machine may use one of these ways", .0.join("; "))]
     Unreachable(Vec<String>),
     /// The transfer broke off.
     #[error("read the file: {0}")]
