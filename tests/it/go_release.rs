@@ -75,6 +75,10 @@ impl<'a> GoServer<'a> {
     }
 
     fn tell_to_stop(&mut self) {
+        // The pid of one that has ended may be another's by now.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-s", "TERM", &pid]).status();
         let _ = self.child.wait();
