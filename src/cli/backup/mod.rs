@@ -13,7 +13,6 @@ pub use describe::Describe;
 pub use download::Download;
 pub use get::Get;
 pub use logs::Logs;
-pub(crate) use spec::type_lists;
 
 use super::Commands;
 use super::context::Context;

@@ -166,7 +166,7 @@ fn list(flag: Option<&StringArray>) -> Vec<String> {
 fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
     let mut errors = validation::backup_namespaces(&spec.included_namespaces, &spec.excluded_namespaces);
     if errors.is_empty() {
-        let lists = type_lists(spec);
+        let lists = TypeLists::from(spec);
         if lists.is_old_style() && lists.has_new_style() {
             errors = validation::backup_resources(lists);
             errors.truncate(1);
@@ -176,19 +176,6 @@ fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
         Ok(())
     } else {
         Err(SpecError::Lists(errors))
-    }
-}
-
-/// The lists of a spec that choose resource types.
-pub(crate) fn type_lists(spec: &BackupSpec) -> TypeLists<'_> {
-    TypeLists {
-        included: &spec.included_resources,
-        excluded: &spec.excluded_resources,
-        include_cluster: spec.include_cluster_resources,
-        included_cluster_scoped: &spec.included_cluster_scoped_resources,
-        excluded_cluster_scoped: &spec.excluded_cluster_scoped_resources,
-        included_namespace_scoped: &spec.included_namespace_scoped_resources,
-        excluded_namespace_scoped: &spec.excluded_namespace_scoped_resources,
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{Page, auto_included_excluded, auto_true_false, duration, list};
 use crate::api::v1::BackupSpec;
 use crate::api::{BackupHook, BackupResourceHooks, TypedLocalObjectReference};
-use crate::cli::backup::type_lists;
 use crate::cli::output::selector::{self, NONE};
+use crate::select::backup::TypeLists;
 
 pub(super) fn resource_policy(page: &mut Page<'_>, policy: Option<&TypedLocalObjectReference>) {
     let Some(policy) = policy else { return };
@@ -89,7 +89,7 @@ pub(super) fn backup_spec(page: &mut Page<'_>, spec: &BackupSpec) {
 fn resources(page: &mut Page<'_>, spec: &BackupSpec) {
     page.line("Resources:");
     // A spec without filters counts as one that filters by scope.
-    if type_lists(spec).is_old_style() {
+    if TypeLists::from(spec).is_old_style() {
         page.line(format_args!("\tIncluded:\t{}", list(&spec.included_resources, "*")));
         page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_resources, NONE)));
         page.line(format_args!(
