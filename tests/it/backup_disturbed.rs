@@ -5,35 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Fault, Plane, Proxy, S3, Server, eventually, phase, text, within};
-use crate::s3::{backup, create, fill, location};
+use crate::harness::{Fault, Plane, Proxy, Server, eventually, phase, text, within};
+use crate::s3::{backup, create, fill, location, proxied, s3_of};
 use crate::survival;
 
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Much less than the waits between attempts have grown to, or than a resync takes.
 const AT_ONCE: Duration = Duration::from_secs(20);
-
-fn s3_of(server: &Server<'_>) -> S3 {
-    let s3 = S3::start(&[]);
-    let content = format!("--from-literal=cloud={}", s3.credentials("default"));
-    let secret = ["create", "secret", "generic", "cloud-credentials"];
-    server
-        .plane
-        .kubectl(&[&secret[..], &["-n", &server.namespace, &content]].concat());
-    s3
-}
-
-/// A location of this name behind a proxy of its own.
-fn proxied(server: &Server<'_>, s3: &S3, name: &str) -> Proxy {
-    let proxy = Proxy::before(&s3.endpoint);
-    create(
-        server.plane,
-        [location(server, name, &proxy.endpoint(), &[], &json!({}))],
-    );
-    server.until_available(name);
-    proxy
-}
 
 /// Waits for a warning about a backup, and gives what it says.
 #[track_caller]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::harness::{Fault, Plane, Proxy, S3, Server, eventually, phase, text, within};
-use crate::s3::{backup, create, fill, location};
+use crate::s3::{backup, create, fill, proxied, s3_of};
 
 /// Less than the resync of a backup that waits: what happens within is no accident.
 const AT_ONCE: Duration = Duration::from_secs(20);
@@ -19,18 +19,8 @@ struct Stuck {
 
 impl Stuck {
     fn before(server: &Server<'_>) -> Self {
-        let s3 = S3::start(&[]);
-        let content = format!("--from-literal=cloud={}", s3.credentials("default"));
-        let secret = ["create", "secret", "generic", "cloud-credentials"];
-        server
-            .plane
-            .kubectl(&[&secret[..], &["-n", &server.namespace, &content]].concat());
-        let proxy = Proxy::before(&s3.endpoint);
-        create(
-            server.plane,
-            [location(server, "stuck", &proxy.endpoint(), &[], &json!({}))],
-        );
-        server.until_available("stuck");
+        let s3 = s3_of(server);
+        let proxy = proxied(server, &s3, "stuck");
         proxy.misbehave(|asked| asked.writes().then_some(Fault::Silence));
         Self { s3, proxy }
     }

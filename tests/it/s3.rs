@@ -21,6 +21,24 @@ fn secret(server: &Server<'_>, name: &str, key: &str, content: &str) {
         .kubectl(&[&arguments[..], &[&format!("--from-literal={file}")]].concat());
 }
 
+/// An S3 server whose credentials are those of the installation.
+pub fn s3_of(server: &Server<'_>) -> S3 {
+    let s3 = S3::start(&[]);
+    secret(server, "cloud-credentials", "cloud", &s3.credentials("default"));
+    s3
+}
+
+/// A location of this name behind a proxy of its own.
+pub fn proxied(server: &Server<'_>, s3: &S3, name: &str) -> Proxy {
+    let proxy = Proxy::before(&s3.endpoint);
+    create(
+        server.plane,
+        [location(server, name, &proxy.endpoint(), &[], &json!({}))],
+    );
+    server.until_available(name);
+    proxy
+}
+
 /// A location on the bucket `velero` with a prefix of its name; `more` goes into the spec.
 pub fn location(
     server: &Server<'_>,
