@@ -55,6 +55,8 @@ pub const STORAGE_PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner"
 pub const BETA_STORAGE_PROVISIONER: &str = "volume.beta.kubernetes.io/storage-provisioner";
 /// Kubernetes' note of the node a claim's volume is made for.
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+/// The account that a token Secret is for, by name.
+pub const SERVICE_ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 /// Kubernetes' note of the account a token is for. Since 1.11.
 pub const SERVICE_ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
 

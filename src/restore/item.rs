@@ -27,7 +27,9 @@ use crate::cluster::ApiError;
 use crate::cluster::discovery::{GroupResource, Resource};
 
 mod additional;
+mod job_pods;
 mod namespace;
+mod rebind;
 mod write;
 
 const VOLUMES: &str = "persistentvolumes";
@@ -182,14 +184,25 @@ impl Run<'_> {
             }
         };
         self.note_kind(subject, &original, told);
-        if outcome::is_over(subject.path.group_resource, &original) {
-            self.log_item(subject.item, "It has completed, so it is not restored");
-            told.why = "it has completed".into();
+        if let Some(how) = outcome::over(subject.path.group_resource, &original) {
+            self.log_item(subject.item, &format!("It {how}, so it is not restored"));
+            told.why = format!("it {how}").into();
+            // pods are what others make again, or bare and at their end; a job stands for what somebody wants done
+            if subject.path.group_resource != "pods" {
+                let id = self.id_of(subject.item);
+                told.warn(
+                    subject,
+                    format!("{id} {how}: it is not restored, because it would run again"),
+                );
+            }
             return Ok(State::Dropped);
         }
         if outcome::is_mirror(&original) {
             told.why = "it is the image of a static pod, which its node makes".into();
             return Ok(State::Skipped);
+        }
+        if let Some(state) = self.leave_to_job(subject, &original, told).await {
+            return Ok(state);
         }
         let mut item = original.clone();
         if let Some(state) = self.decide_volume(subject, &mut item, told) {
@@ -235,6 +248,7 @@ impl Run<'_> {
         self.warn_of_hooks(subject, &item, told);
         let wanted = Wanted {
             item,
+            owners: original.pointer("/metadata/ownerReferences").cloned(),
             status,
             managed,
             resource: served,
@@ -386,6 +400,8 @@ impl Run<'_> {
 /// An object on its way into the cluster.
 pub(super) struct Wanted {
     pub(super) item: Value,
+    /// Who owned it in the backup.
+    owners: Option<Value>,
     status: Option<Value>,
     managed: Option<Value>,
     pub(super) resource: Resource,

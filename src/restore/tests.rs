@@ -1,11 +1,14 @@
 //! The engine over a fake API server.
 
+mod beside;
 mod dry_run;
 mod existing;
 mod faults;
 mod invariants;
+mod jobs;
 mod order;
 mod resume;
 mod scene;
 mod selection;
+mod tokens;
 mod volumes;

@@ -15,6 +15,7 @@ mod bad_input_bucket;
 mod bad_input_cluster;
 mod bad_input_hooks;
 mod bad_input_restore;
+mod beside;
 mod compat;
 mod describe;
 mod disaster;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{ActionError, BuiltIn, Input, Output};
 use crate::api::labels::{BATCH_CONTROLLER_UID, CONTROLLER_UID};
+use crate::restore::object::job;
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
     name: "velero.io/job",
@@ -15,9 +16,20 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
 /// The second since Kubernetes 1.27.
 const UID_LABELS: [&str; 2] = [CONTROLLER_UID, BATCH_CONTROLLER_UID];
 
+/// Where they stand; a job without labels of its own shows those of its template.
+const LABELS: [&str; 3] = [
+    "/metadata/labels",
+    "/spec/selector/matchLabels",
+    "/spec/template/metadata/labels",
+];
+
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    for labels in ["/spec/selector/matchLabels", "/spec/template/metadata/labels"] {
+    // the user's own labels, whatever their names; the API server writes none into such a job
+    if job::selects_by_hand(item) {
+        return Ok(Output::default());
+    }
+    for labels in LABELS {
         if let Some(labels) = item.pointer_mut(labels).and_then(Value::as_object_mut) {
             labels.retain(|key, _| !UID_LABELS.contains(&key.as_str()));
         }
@@ -36,7 +48,7 @@ mod tests {
     fn the_uid_of_the_old_job_goes_and_all_else_stays() {
         let old = json!({"controller-uid": "1", "batch.kubernetes.io/controller-uid": "1", "job-name": "j"});
         let job = |labels: &Value| {
-            json!({"spec": {
+            json!({"metadata": {"labels": labels}, "spec": {
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}},
             }})
@@ -45,5 +57,13 @@ mod tests {
         for untouched in [json!({"spec": {}}), json!({}), job(&json!(null))] {
             assert_eq!(changed(&ACTION, &untouched), untouched);
         }
+    }
+    #[test]
+    fn a_selector_of_the_user_s_own_stays() {
+        let labels = json!({"controller-uid": "my-own", "run": "mine"});
+        let job = json!({"spec": {
+            "manualSelector": true, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}},
+        }});
+        assert_eq!(changed(&ACTION, &job), job);
     }
 }

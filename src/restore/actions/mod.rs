@@ -16,6 +16,7 @@ mod role_bindings;
 mod secret;
 mod service;
 mod service_account;
+mod token_references;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -95,18 +96,10 @@ impl Restoration {
     }
 }
 
-/// Questions of an action that need the archive or the cluster.
+/// Questions of an action that need the archive.
 pub trait Lookup: Send + Sync {
-    /// Whether the archive holds an item.
-    fn is_archived(&self, item: &ItemId) -> bool;
-
-    /// Whether the cluster holds an object; `namespace` is the target one. Asked again, it answers anew.
-    fn is_live<'a>(
-        &'a self,
-        resource: &'a GroupResource,
-        namespace: Option<&'a str>,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<bool, ActionError>>;
+    /// An object of the archive as it is there; nothing if there is none, or none that can be read.
+    fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>>;
 }
 
 /// What an action gets.
@@ -114,21 +107,25 @@ pub trait Lookup: Send + Sync {
 pub struct Input<'a> {
     /// The object as it is in the archive, metadata and status included.
     pub original: &'a Value,
+    /// Its namespace in the backup; `None` for cluster scope.
+    pub namespace: Option<&'a str>,
     /// The restore it is for.
     pub restore: &'a Restoration,
-    /// The archive and the cluster.
+    /// The archive.
     pub lookup: &'a dyn Lookup,
 }
 
 /// What an action answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
-    /// Leave the object out. Everything else in the answer is then ignored.
+    /// Leave the object out. Everything else in the answer, save its warnings, is then ignored.
     pub skip: bool,
     /// Restore these first, in this order.
     pub additional: Vec<ItemId>,
     /// Wait until [`RestoreItemAction::are_ready`] says that the additional items are, at most so long.
     pub wait: Option<Duration>,
+    /// What is to be said to the user about the object.
+    pub warnings: Vec<String>,
 }
 
 impl Output {
@@ -252,13 +249,13 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
         Arc::new(role_bindings::CLUSTER),
         Arc::new(crd_preserve_fields::ACTION),
         Arc::new(job::ACTION),
-        Arc::new(pod::ACTION),
+        Arc::new(pod::PodAction),
         Arc::new(pod_volume_restore::ACTION),
         Arc::new(pvc::ACTION),
         Arc::new(role_bindings::NAMESPACED),
-        Arc::new(secret::SecretAction),
+        Arc::new(secret::ACTION),
         Arc::new(service::ACTION),
-        Arc::new(service_account::ACTION),
+        Arc::new(service_account::ServiceAccountAction),
     ]
 }
 
@@ -346,35 +343,50 @@ fn labels_of(object: &Value) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod testing {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
+
+    use serde_json::json;
 
     use super::*;
+    use crate::api::annotations::{SERVICE_ACCOUNT_NAME, SERVICE_ACCOUNT_UID};
+    use crate::restore::object::{metadata, token};
 
-    /// An archive and a cluster that hold what they are told.
+    /// An archive that holds what it is told.
     #[derive(Default)]
     pub(super) struct World {
-        pub(super) archived: HashSet<ItemId>,
-        pub(super) live: HashSet<ItemId>,
+        archived: HashMap<ItemId, Value>,
+    }
+
+    impl World {
+        /// An archive of these secrets.
+        pub(super) fn of(secrets: impl IntoIterator<Item = Value>) -> Self {
+            let id = |secret: &Value| {
+                let field = |key| metadata::field(secret, key).unwrap();
+                ItemId::namespaced(GroupResource::new("", "secrets"), field("namespace"), field("name"))
+            };
+            Self {
+                archived: secrets.into_iter().map(|secret| (id(&secret), secret)).collect(),
+            }
+        }
     }
 
     impl Lookup for World {
-        fn is_archived(&self, item: &ItemId) -> bool {
-            self.archived.contains(item)
+        fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>> {
+            ready(self.archived.get(item).cloned()).boxed()
         }
+    }
 
-        fn is_live<'a>(
-            &'a self,
-            resource: &'a GroupResource,
-            namespace: Option<&'a str>,
-            name: &'a str,
-        ) -> BoxFuture<'a, Result<bool, ActionError>> {
-            let item = ItemId {
-                resource: resource.clone(),
-                namespace: namespace.map(String::from),
-                name: name.to_owned(),
-            };
-            ready(Ok(self.live.contains(&item))).boxed()
-        }
+    /// A token that the controller made.
+    pub(super) fn generated(namespace: &str, account: &str, name: &str) -> Value {
+        let annotations = json!({(SERVICE_ACCOUNT_NAME): account, (SERVICE_ACCOUNT_UID): "1"});
+        json!({"metadata": {"name": name, "namespace": namespace, "annotations": annotations}, "type": token::TYPE})
+    }
+
+    /// A token that somebody asked for.
+    pub(super) fn made_by_hand(namespace: &str, account: &str, name: &str) -> Value {
+        let mut secret = generated(namespace, account, name);
+        secret["metadata"]["managedFields"] = json!([{"manager": "kubectl", "fieldsV1": {"f:type": {}}}]);
+        secret
     }
 
     pub(super) fn mapped(pairs: &[(&str, &str)]) -> Restoration {
@@ -395,6 +407,7 @@ mod testing {
         let mut item = object.clone();
         let input = Input {
             original: object,
+            namespace: metadata::field(object, "namespace"),
             restore,
             lookup: world,
         };

@@ -1,62 +1,151 @@
 //! What a cluster assigned to a pod goes: its node, its priority number, its mounted token.
 
+use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
 
-use super::{ActionError, BuiltIn, Input, ItemId, Output};
+use super::token_references::{left_out, warning};
+use super::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
 use crate::cluster::discovery::GroupResource;
+use crate::restore::object::metadata;
 
-pub(super) const ACTION: BuiltIn = BuiltIn {
-    name: "velero.io/pod",
-    resources: &["pods"],
-    label: None,
-    execute,
-};
+pub(super) struct PodAction;
 
-const CONTAINERS: [&str; 2] = ["containers", "initContainers"];
+const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
-fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else {
-        return Ok(Output::default());
-    };
-    spec.remove("nodeName");
-    spec.remove("priority");
-    drop_token_volumes(spec);
-    let class = spec
-        .get("priorityClassName")
-        .and_then(Value::as_str)
-        .filter(|class| !class.is_empty());
-    let class = class.map(|class| ItemId::cluster(GroupResource::new("scheduling.k8s.io", "priorityclasses"), class));
-    Ok(Output::after(class.into_iter().collect()))
+/// Where admission mounts the token of a pod's account, in each cluster its own.
+const MOUNTED_BY_ADMISSION: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+impl RestoreItemAction for PodAction {
+    fn name(&self) -> &'static str {
+        "velero.io/pod"
+    }
+
+    fn applies_to(&self) -> AppliesTo {
+        AppliesTo {
+            included_resources: vec!["pods".to_owned()],
+            ..AppliesTo::default()
+        }
+    }
+
+    fn execute<'a>(&'a self, item: &'a mut Value, input: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>> {
+        async move {
+            let name = metadata::field(item, "name").unwrap_or_default().to_owned();
+            let Some(spec) = item.get_mut("spec").and_then(Value::as_object_mut) else {
+                return Ok(Output::default());
+            };
+            spec.remove("nodeName");
+            spec.remove("priority");
+            let class = text(spec, "priorityClassName");
+            let class =
+                class.map(|class| ItemId::cluster(GroupResource::new("scheduling.k8s.io", "priorityclasses"), class));
+            let mut output = Output::after(class.into_iter().collect());
+            output.warnings = drop_tokens(spec, &name, &input).await;
+            Ok(output)
+        }
+        .boxed()
+    }
+
+    fn is_pure(&self) -> bool {
+        true
+    }
 }
 
-/// Tokens that were secrets (before Kubernetes 1.24) are not restored; the new cluster mounts its own.
-fn drop_token_volumes(spec: &mut Map<String, Value>) {
-    let account = spec
-        .get("serviceAccountName")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let prefix = format!("{account}-token-");
-    let is_token = |entry: &Value| {
-        entry
-            .get("name")
-            .and_then(Value::as_str)
-            .is_some_and(|name| name.starts_with(&prefix))
+fn text<'a>(spec: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    spec.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// Takes away the volumes of tokens that are left out, with their mounts; gives what is to be said.
+async fn drop_tokens(spec: &mut Map<String, Value>, pod: &str, input: &Input<'_>) -> Vec<String> {
+    let account = text(spec, "serviceAccountName").unwrap_or("default").to_owned();
+    let volumes = || spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
+    let mounted = volumes().filter_map(secret_of).map(|(_, secret)| secret);
+    let gone = left_out(input, &account, mounted).await;
+    let dropped: Vec<(String, String)> = volumes()
+        .filter_map(secret_of)
+        .filter(|(_, secret)| gone.iter().any(|one| one == secret))
+        .map(|(volume, secret)| (volume.to_owned(), secret.to_owned()))
+        .collect();
+    let mut named = Vec::new();
+    for key in [
+        "containers",
+        "initContainers",
+        "ephemeralContainers",
+        "imagePullSecrets",
+        "volumes",
+    ] {
+        if let Some(part) = spec.get(key) {
+            names_in(key, part, &mut named);
+        }
+    }
+    let used = left_out(input, &account, named.into_iter()).await;
+
+    let automounts = spec
+        .get("automountServiceAccountToken")
+        .is_none_or(|mounts| mounts != false);
+    let lost = dropped
+        .iter()
+        .filter(|(volume, _)| !automounts || is_mounted_elsewhere(spec, volume))
+        .map(|(_, secret)| secret);
+    let mut told: Vec<&String> = lost.chain(&used).collect();
+    told.sort_unstable();
+    told.dedup();
+    let warnings = told
+        .iter()
+        .map(|secret| warning(&format!("pod {pod}"), secret))
+        .collect();
+
+    let is_dropped = |entry: &Value| {
+        let name = entry.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| dropped.iter().any(|(volume, _)| volume == name))
     };
     if let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) {
-        volumes.retain(|volume| !is_token(volume));
+        volumes.retain(|volume| !is_dropped(volume));
     }
-    for containers in CONTAINERS {
-        for container in spec
-            .get_mut(containers)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
+    for mounts in CONTAINERS {
+        for container in spec.get_mut(mounts).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(mounts) = container.get_mut("volumeMounts").and_then(Value::as_array_mut) {
-                mounts.retain(|mount| !is_token(mount));
+                mounts.retain(|mount| !is_dropped(mount));
             }
         }
+    }
+    warnings
+}
+
+/// The names of a volume and of the Secret that it is.
+fn secret_of(volume: &Value) -> Option<(&str, &str)> {
+    let secret = volume.pointer("/secret/secretName")?.as_str()?;
+    Some((volume.get("name")?.as_str()?, secret))
+}
+
+/// Whether a container has the volume at a place of its own, where admission mounts nothing.
+fn is_mounted_elsewhere(spec: &Map<String, Value>, volume: &str) -> bool {
+    let containers = CONTAINERS.iter().filter_map(|key| spec.get(*key)?.as_array()).flatten();
+    let mut mounts = containers
+        .filter_map(|container| container.get("volumeMounts")?.as_array())
+        .flatten();
+    mounts.any(|mount| {
+        mount.get("name").is_some_and(|name| name == volume)
+            && mount.get("mountPath").is_none_or(|path| path != MOUNTED_BY_ADMISSION)
+    })
+}
+
+/// The Secrets that a part of a pod's spec names by references other than a volume's own.
+fn names_in<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
+    const REFERENCES: [&str; 3] = ["secretKeyRef", "secretRef", "imagePullSecrets"];
+    match value {
+        Value::Array(entries) => entries.iter().for_each(|entry| names_in(key, entry, found)),
+        Value::Object(map) => {
+            // a projected volume has its secrets in a list of sources
+            let is_source = key == "sources" && map.contains_key("secret");
+            let reference = if is_source { map.get("secret") } else { Some(value) };
+            if (is_source || REFERENCES.contains(&key))
+                && let Some(name) = reference.and_then(|reference| reference.get("name")?.as_str())
+            {
+                found.push(name);
+            }
+            map.iter().for_each(|(key, value)| names_in(key, value, found));
+        }
+        _ => {}
     }
 }
 
@@ -65,31 +154,103 @@ mod tests {
     use serde_json::json;
 
     use super::super::Restoration;
-    use super::super::testing::{World, changed, run};
+    use super::super::testing::{World, generated, made_by_hand, run};
     use super::*;
+
+    fn world() -> World {
+        World::of([
+            generated("shop", "web", "web-token-x7k2p"),
+            made_by_hand("shop", "web", "web-token-mbfgh"),
+        ])
+    }
+
+    fn pod(volumes: Value, mounts: Value) -> Value {
+        json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {
+            "serviceAccountName": "web", "volumes": volumes,
+            "containers": [{"name": "a", "volumeMounts": mounts}, {"name": "b"}],
+            "initContainers": [{"name": "i", "volumeMounts": mounts}],
+        }})
+    }
+
+    fn restored(pod: &Value) -> (Value, Vec<String>) {
+        let (item, output) = run(&PodAction, &Restoration::default(), &world(), pod);
+        (item, output.unwrap().warnings)
+    }
 
     #[test]
     fn what_the_cluster_assigned_goes() {
-        let pod = json!({"spec": {
-            "nodeName": "n", "priority": 100, "serviceAccountName": "web",
-            "volumes": [{"name": "web-token-abc"}, {"name": "default-token-x"}, {"name": "data"}],
-            "containers": [{"name": "a", "volumeMounts": [{"name": "web-token-abc"}, {"name": "data"}]}, {"name": "b"}],
-            "initContainers": [{"name": "i", "volumeMounts": [{"name": "web-token-abc"}]}],
-        }});
-        let expected = json!({"spec": {
-            "serviceAccountName": "web",
-            "volumes": [{"name": "default-token-x"}, {"name": "data"}],
-            "containers": [{"name": "a", "volumeMounts": [{"name": "data"}]}, {"name": "b"}],
-            "initContainers": [{"name": "i", "volumeMounts": []}],
-        }});
-        assert_eq!(changed(&ACTION, &pod), expected);
+        let spec = json!({"spec": {"nodeName": "n", "priority": 100, "volumes": null, "dnsPolicy": "Default"}});
+        assert_eq!(
+            restored(&spec),
+            (json!({"spec": {"volumes": null, "dnsPolicy": "Default"}}), vec![])
+        );
+        assert_eq!(restored(&json!({})), (json!({}), vec![]));
+    }
+
+    #[test]
+    fn only_the_token_that_a_controller_made_is_not_mounted() {
+        let volume = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret}});
+        let at = |name: &str, path: &str| json!({"name": name, "mountPath": path});
+        let kept = [
+            volume("web-token-ci", "web-token-ci"),
+            volume("t", "web-token-mbfgh"),
+            json!({"name": "web-token-x7k2p", "emptyDir": {}}),
+        ];
+        for volume in kept {
+            let name = volume["name"].as_str().unwrap();
+            let pod = pod(json!([volume]), json!([at(name, "/t")]));
+            assert_eq!(restored(&pod), (pod.clone(), vec![]));
+        }
+        // another account's, which the backup does not have: what it is cannot be known
+        let other = pod(json!([volume("o", "app-token-zzzzz")]), json!([at("o", "/t")]));
+        assert_eq!(restored(&other), (other.clone(), vec![]));
+
+        let data = json!({"name": "data", "emptyDir": {}});
+        for (path, warned) in [(MOUNTED_BY_ADMISSION, 0), ("/t", 1)] {
+            for secret in ["web-token-x7k2p", "web-token-zzzzz"] {
+                let before = pod(
+                    json!([volume("v", secret), data]),
+                    json!([at("v", path), at("data", "/d")]),
+                );
+                let (after, warnings) = restored(&before);
+                assert_eq!(after, pod(json!([data]), json!([at("data", "/d")])), "{secret}");
+                assert_eq!(warnings.len(), warned, "{path} {warnings:?}");
+                assert!(warnings.iter().all(|warning| warning.contains(secret)), "{warnings:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_that_nothing_mounts_in_its_place_is_told() {
+        let mut pod = pod(
+            json!([{"name": "v", "secret": {"secretName": "web-token-x7k2p"}}]),
+            json!([{"name": "v", "mountPath": MOUNTED_BY_ADMISSION}]),
+        );
+        pod["spec"]["automountServiceAccountToken"] = json!(false);
+        assert_eq!(restored(&pod).1.len(), 1);
+    }
+
+    #[test]
+    fn other_references_to_such_a_token_stay_and_are_told_once() {
+        let name = json!({"name": "web-token-x7k2p", "key": "token"});
+        let specs = [
+            json!({"imagePullSecrets": [name, {"name": "registry"}]}),
+            json!({"containers": [{"env": [{"name": "T", "valueFrom": {"secretKeyRef": name}}], "envFrom": [{"secretRef": name}]}]}),
+            json!({"volumes": [{"name": "v", "projected": {"sources": [{"secret": name}, {"secret": {"name": "mine"}}]}}]}),
+        ];
+        for spec in specs {
+            let pod = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": spec});
+            let (after, warnings) = restored(&pod);
+            assert_eq!(after, pod);
+            assert_eq!(warnings.len(), 1, "{spec} {warnings:?}");
+        }
     }
 
     #[test]
     fn the_priority_class_is_asked_for() {
         for (class, expected) in [("high", Some("priorityclasses.scheduling.k8s.io/high")), ("", None)] {
             let pod = json!({"spec": {"priorityClassName": class}});
-            let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &pod);
+            let (_, output) = run(&PodAction, &Restoration::default(), &World::default(), &pod);
             assert_eq!(
                 output.unwrap().additional.first().map(ToString::to_string).as_deref(),
                 expected,

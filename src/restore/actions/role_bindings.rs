@@ -1,4 +1,7 @@
-//! Subjects of role bindings follow their service accounts into the target namespace.
+//! Subjects of role bindings follow their service accounts into the target namespace, also those that name them as a group
+//! or as a user.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -18,6 +21,12 @@ pub(super) const NAMESPACED: BuiltIn = BuiltIn {
     execute,
 };
 
+/// Before a namespace: the group of its service accounts.
+const ACCOUNTS_OF: &str = "system:serviceaccounts:";
+
+/// Before `<namespace>:<name>`: the user name of a service account.
+const ACCOUNT: &str = "system:serviceaccount:";
+
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     for subject in item
@@ -26,17 +35,34 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
         .into_iter()
         .flatten()
     {
-        let Some(namespace) = subject.get_mut("namespace") else {
-            continue;
-        };
-        if let Some(target) = namespace
-            .as_str()
-            .and_then(|source| input.restore.namespace_mapping.get(source))
+        let mapping = &input.restore.namespace_mapping;
+        if let Some(namespace) = subject.get_mut("namespace")
+            && let Some(target) = namespace.as_str().and_then(|source| mapping.get(source))
         {
             *namespace = Value::from(target.as_str());
         }
+        if let Some(name) = mapped_name(subject, mapping) {
+            subject["name"] = Value::from(name);
+        }
     }
     Ok(Output::default())
+}
+
+/// The name of a group or a user that stands for accounts of a namespace, where that is mapped.
+fn mapped_name(subject: &Value, mapping: &BTreeMap<String, String>) -> Option<String> {
+    let text = |key| subject.get(key).and_then(Value::as_str);
+    let name = text("name")?;
+    match text("kind")? {
+        "Group" => {
+            let target = mapping.get(name.strip_prefix(ACCOUNTS_OF)?)?;
+            Some(format!("{ACCOUNTS_OF}{target}"))
+        }
+        "User" => {
+            let (source, account) = name.strip_prefix(ACCOUNT)?.split_once(':')?;
+            Some(format!("{ACCOUNT}{}:{account}", mapping.get(source)?))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +78,13 @@ mod tests {
             {"kind": "ServiceAccount", "name": "a", "namespace": "shop"},
             {"kind": "ServiceAccount", "name": "b", "namespace": "other"},
             {"kind": "User", "name": "c"},
+            {"kind": "Group", "name": "system:serviceaccounts:shop"},
+            {"kind": "Group", "name": "system:serviceaccounts"},
+            {"kind": "Group", "name": "system:serviceaccounts:shop-2"},
+            {"kind": "User", "name": "system:serviceaccount:shop:a"},
+            {"kind": "User", "name": "system:serviceaccount:other:a"},
+            {"kind": "User", "name": "system:serviceaccounts:shop"},
+            {"kind": "Group", "name": "system:serviceaccount:shop:a"},
         ]});
         for action in [CLUSTER, NAMESPACED] {
             let (item, output) = run(&action, &mapped(&[("shop", "copy")]), &World::default(), &binding);
@@ -62,6 +95,13 @@ mod tests {
                     {"kind": "ServiceAccount", "name": "a", "namespace": "copy"},
                     {"kind": "ServiceAccount", "name": "b", "namespace": "other"},
                     {"kind": "User", "name": "c"},
+                    {"kind": "Group", "name": "system:serviceaccounts:copy"},
+                    {"kind": "Group", "name": "system:serviceaccounts"},
+                    {"kind": "Group", "name": "system:serviceaccounts:shop-2"},
+                    {"kind": "User", "name": "system:serviceaccount:copy:a"},
+                    {"kind": "User", "name": "system:serviceaccount:other:a"},
+                    {"kind": "User", "name": "system:serviceaccounts:shop"},
+                    {"kind": "Group", "name": "system:serviceaccount:shop:a"},
                 ]})
             );
         }

@@ -1,63 +1,115 @@
-//! A service account forgets the token that its cluster generated for it.
+//! A service account forgets the token that its cluster generated for it (decision 40).
 
+use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::token_references::{left_out, warning};
+use super::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use crate::restore::object::metadata;
 
-pub(super) const ACTION: BuiltIn = BuiltIn {
-    name: "velero.io/service-account",
-    resources: &["serviceaccounts"],
-    label: None,
-    execute,
-};
+pub(super) struct ServiceAccountAction;
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
-fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    let prefix = format!("{}-token-", metadata::field(item, "name").unwrap_or_default());
-    if let Some(secrets) = item.get_mut("secrets").and_then(Value::as_array_mut) {
-        let generated = |secret: &Value| {
-            secret
-                .get("name")
-                .and_then(Value::as_str)
-                .is_some_and(|name| name.starts_with(&prefix))
-        };
-        // only one was ever generated; others of that form were added by people
-        if let Some(at) = secrets.iter().rposition(generated) {
-            secrets.remove(at);
+impl RestoreItemAction for ServiceAccountAction {
+    fn name(&self) -> &'static str {
+        "velero.io/service-account"
+    }
+
+    fn applies_to(&self) -> AppliesTo {
+        AppliesTo {
+            included_resources: vec!["serviceaccounts".to_owned()],
+            ..AppliesTo::default()
         }
     }
-    Ok(Output::default())
+
+    fn execute<'a>(&'a self, item: &'a mut Value, input: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>> {
+        async move {
+            let name = metadata::field(item, "name").unwrap_or_default().to_owned();
+            let lists = ["secrets", "imagePullSecrets"];
+            let names = lists.iter().flat_map(|list| references(item, list));
+            let gone = left_out(&input, &name, names).await;
+            let mut output = Output::default();
+            for secret in &gone {
+                output
+                    .warnings
+                    .push(warning(&format!("service account {name}"), secret));
+            }
+            for list in lists {
+                if let Some(references) = item.get_mut(list).and_then(Value::as_array_mut) {
+                    references
+                        .retain(|reference| !name_of(reference).is_some_and(|name| gone.iter().any(|one| one == name)));
+                }
+            }
+            Ok(output)
+        }
+        .boxed()
+    }
+
+    fn is_pure(&self) -> bool {
+        true
+    }
+}
+
+fn references<'a>(account: &'a Value, list: &str) -> impl Iterator<Item = &'a str> {
+    let references = account.get(list).and_then(Value::as_array);
+    references.into_iter().flatten().filter_map(name_of)
+}
+
+fn name_of(reference: &Value) -> Option<&str> {
+    reference.get("name").and_then(Value::as_str)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::changed;
+    use super::super::Restoration;
+    use super::super::testing::{World, generated, made_by_hand, run};
     use super::*;
 
     #[test]
-    fn the_last_generated_token_goes() {
-        let account = |secrets: Value| json!({"metadata": {"name": "web"}, "secrets": secrets});
-        let table = [
-            (json!([{"name": "web-token-a"}]), json!([])),
+    fn only_references_to_what_a_controller_made_go_and_each_is_told() {
+        let world = World::of([
+            generated("shop", "web", "web-token-x7k2p"),
+            made_by_hand("shop", "web", "web-token-mbfgh"),
+            generated("shop", "app", "app-token-x7k2p"),
+        ]);
+        let named = |names: &[&str]| -> Value { names.iter().map(|name| json!({"name": name})).collect() };
+        let table: [(&[&str], &[&str]); 6] = [
+            (&["web-token-x7k2p"], &[]),
+            (&["web-token-x7k2p", "mine"], &["mine"]),
             (
-                json!([{"name": "web-token-a"}, {"name": "web-token-b"}]),
-                json!([{"name": "web-token-a"}]),
+                &["web-token-ci", "web-token-deploy"],
+                &["web-token-ci", "web-token-deploy"],
             ),
-            (
-                json!([{"name": "web-token-a"}, {"name": "mine"}]),
-                json!([{"name": "mine"}]),
-            ),
-            (
-                json!([{"name": "website-token-a"}, {"name": "web"}]),
-                json!([{"name": "website-token-a"}, {"name": "web"}]),
-            ),
-            (json!(null), json!(null)),
+            (&["web-token-mbfgh"], &["web-token-mbfgh"]),
+            // another account's, and one that the backup does not have
+            (&["app-token-x7k2p", "web-token-zzzzz"], &[]),
+            (&["db-token-zzzzz"], &["db-token-zzzzz"]),
         ];
-        for (before, after) in table {
-            assert_eq!(changed(&ACTION, &account(before)), account(after));
+        for list in ["secrets", "imagePullSecrets"] {
+            for (before, after) in table {
+                let account = json!({"metadata": {"name": "web", "namespace": "shop"}, (list): named(before)});
+                let (item, output) = run(&ServiceAccountAction, &Restoration::default(), &world, &account);
+                assert_eq!(item[list], named(after), "{before:?}");
+                let warnings = output.unwrap().warnings;
+                assert_eq!(warnings.len(), before.len() - after.len(), "{warnings:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_account_without_references_stays_as_it_is() {
+        for account in [
+            json!({"metadata": {"name": "web"}}),
+            json!({"metadata": {"name": "web"}, "secrets": null}),
+        ] {
+            let (item, output) = run(
+                &ServiceAccountAction,
+                &Restoration::default(),
+                &World::default(),
+                &account,
+            );
+            assert_eq!((item, output), (account, Ok(Output::default())));
         }
     }
 }

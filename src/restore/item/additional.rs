@@ -12,7 +12,6 @@ use super::super::ledger::{Severity, State};
 use super::super::parked::Hold;
 use super::{Subject, Told};
 use crate::archive::layout::{ItemCopy, ItemPath};
-use crate::cluster::discovery::GroupResource;
 
 impl Run<'_> {
     /// Runs the item's actions in order; `Some` if one of them leaves it out or fails.
@@ -31,6 +30,7 @@ impl Run<'_> {
             let action = applicable.action;
             let input = Input {
                 original,
+                namespace: subject.path.namespace,
                 restore: &self.restoration,
                 lookup: self,
             };
@@ -42,12 +42,19 @@ impl Run<'_> {
                     );
                     return Ok(Some(State::Failed));
                 }
-                Ok(Output { skip: true, .. }) => {
+                Ok(Output {
+                    skip: true, warnings, ..
+                }) => {
                     self.log_item(subject.item, &format!("Left out by action {}", action.name()));
                     told.why = format!("left out by action {}", action.name()).into();
-                    return Ok(Some(told.implied()));
+                    let state = told.implied();
+                    warnings.into_iter().for_each(|text| told.warn(subject, text));
+                    return Ok(Some(state));
                 }
                 Ok(output) => {
+                    for text in output.warnings {
+                        told.warn(subject, text);
+                    }
                     for wanted in &output.additional {
                         self.restore_additional(subject, wanted, told).await?;
                     }
@@ -144,29 +151,16 @@ impl Run<'_> {
 }
 
 impl Lookup for Run<'_> {
-    fn is_archived(&self, item: &ItemId) -> bool {
-        let resource = item.resource.to_string();
-        let path = ItemPath {
-            group_resource: &resource,
-            namespace: item.namespace.as_deref(),
-            name: &item.name,
-        };
-        self.request.archive.find(&path, ItemCopy::Plain).is_some()
-    }
-
-    fn is_live<'a>(
-        &'a self,
-        resource: &'a GroupResource,
-        namespace: Option<&'a str>,
-        name: &'a str,
-    ) -> BoxFuture<'a, Result<bool, ActionError>> {
+    fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>> {
         async move {
-            let world = self.world();
-            let Some(served) = world.discovery.preferred_version(resource) else {
-                return Ok(false);
+            let resource = item.resource.to_string();
+            let path = ItemPath {
+                group_resource: &resource,
+                namespace: item.namespace.as_deref(),
+                name: &item.name,
             };
-            let found = self.calls.get(served, namespace, name).await;
-            Ok(found.map_err(|error| ActionError(error.to_string()))?.is_some())
+            let found = self.request.archive.find(&path, ItemCopy::Plain)?;
+            serde_json::from_slice(&self.read_bytes(found).await.ok()?).ok()
         }
         .boxed()
     }

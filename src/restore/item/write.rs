@@ -10,10 +10,12 @@ use super::super::actions::Input;
 use super::super::engine::{Run, World};
 use super::super::ledger::State;
 use super::super::object::existing::{self, Step};
-use super::super::object::{managed_fields, metadata, outcome, status, volume};
+use super::super::object::shared::{self, Sharing};
+use super::super::object::{managed_fields, metadata, outcome, status, unseen, volume};
 use super::super::parked::Hold;
 use super::super::priorities::CRDS;
 use super::super::retry::Passing;
+use super::rebind::Looked;
 use super::{CLAIMS, Subject, Told, VOLUMES, Wanted, hold_of, unless_passing};
 use crate::cluster::ApiError;
 use crate::cluster::discovery::{GroupResource, Resource};
@@ -21,6 +23,8 @@ use crate::cluster::objects;
 
 /// A CRD is accepted within milliseconds; one that is not after this gives its place in the wave to others.
 const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
+
+const ACCOUNTS: &str = "serviceaccounts";
 
 /// A status that somebody else changes at the same time is written so often.
 const STATUS_TRIES: u32 = 5;
@@ -146,6 +150,19 @@ impl Run<'_> {
         live: Value,
         told: &mut Told,
     ) -> Result<State, Hold> {
+        let (live, given_back) = match subject.path.group_resource {
+            VOLUMES => match self.look_at_binding(subject, wanted, live, told).await? {
+                Looked::AsItWas(live) => (live, false),
+                Looked::GivenBack(live) => (live, true),
+                Looked::Ended(state) => return Ok(state),
+            },
+            _ => (live, false),
+        };
+        let id = self.id_of(subject.item);
+        for remark in unseen::remarks(subject.path.group_resource, &live, wanted.owners.as_ref()) {
+            told.warn(subject, format!("{id} already exists: {remark}"));
+        }
+        let version = live.pointer("/metadata/resourceVersion").cloned();
         let comparable = self.as_if_restored(subject, world, live, &wanted.item).await;
         let patch = |patch: Value| async move {
             let name = metadata::field(&wanted.item, "name").unwrap_or(subject.path.name);
@@ -155,20 +172,38 @@ impl Run<'_> {
                     .await,
             )
         };
-        let id = self.id_of(subject.item);
         // an earlier life, or a call whose answer was lost, may have changed it already
         let updating = self.ledger().note(subject.item).is_some_and(|note| note.updating);
-        let equal = if updating { State::Updated } else { State::Skipped };
-        let step = existing::decide(&comparable, &wanted.item, &self.origin, self.policy);
-        if self.foresight.is_some() {
-            told.changes = existing::differences(&comparable, &wanted.item, &self.origin);
-        } else if matches!(step, Step::Complete(_) | Step::Overwrite(_)) && !updating {
+        let equal = if updating || given_back {
+            State::Updated
+        } else {
+            State::Skipped
+        };
+        let sharing = self.sharing(subject, &comparable, wanted);
+        let becomes = match &sharing {
+            Sharing::Join { becomes, .. } => becomes,
+            Sharing::Own | Sharing::Serves(_) => &wanted.item,
+        };
+        let step = existing::decide(&comparable, becomes, &self.origin, self.policy);
+        if self.foresight.is_some() && !given_back {
+            told.changes = existing::differences(&comparable, becomes, &self.origin, self.policy);
+        }
+        let step = self.with_others(subject, (sharing, step), version, told);
+        if subject.path.group_resource == ACCOUNTS && self.policy == existing::Policy::Leave {
+            self.warn_of_kept(subject, &comparable, &wanted.item, told);
+        }
+        if self.foresight.is_none() && matches!(step, Step::Complete(_) | Step::Overwrite(_)) && !updating {
             self.intend_update(subject.item).await;
         }
         match step {
             Step::Keep => {
-                told.is_equal = true;
+                told.is_equal = !given_back;
                 Ok(equal)
+            }
+            Step::Warn if given_back => {
+                let name = subject.path.name;
+                told.warn(subject, existing::differs_warning("PersistentVolume", name));
+                Ok(State::Updated)
             }
             Step::Warn => {
                 self.log_item(subject.item, "It already exists and is different: left as it is");
@@ -177,8 +212,10 @@ impl Run<'_> {
             }
             Step::Relabel(labels) => match patch(labels).await? {
                 Ok(_) => {
-                    told.is_equal = true;
-                    told.why = "gets the two labels of this restore".into();
+                    if !given_back {
+                        told.is_equal = true;
+                        told.why = "gets the two labels of this restore".into();
+                    }
                     Ok(equal)
                 }
                 Err(error) => {
@@ -210,6 +247,75 @@ impl Run<'_> {
         }
     }
 
+    /// What a restore may do about an object that it finds, for the sake of others.
+    fn sharing(&self, subject: &Subject<'_>, live: &Value, wanted: &Wanted) -> Sharing {
+        let mapping = &self.restoration.namespace_mapping;
+        shared::decide(subject.path.group_resource, live, &wanted.item, mapping)
+    }
+
+    /// The step that leaves to others what they have, and what is to be said about it. `version`: that of the object.
+    fn with_others(
+        &self,
+        subject: &Subject<'_>,
+        (sharing, step): (Sharing, Step),
+        version: Option<Value>,
+        told: &mut Told,
+    ) -> Step {
+        let id = self.id_of(subject.item);
+        match (sharing, step) {
+            (Sharing::Serves(source), Step::Overwrite(_)) => {
+                let target = self.restoration.target(&source);
+                told.warn(
+                    subject,
+                    format!(
+                        "{id} already exists and is different, but calls a service of namespace {source}, which this restore \
+                         copies to {target}: it is left as it is; check whether the copy needs one of its own"
+                    ),
+                );
+                Step::Warn
+            }
+            (Sharing::Join { missing, .. }, Step::Warn) if !missing.is_empty() => {
+                told.warn(
+                    subject,
+                    format!(
+                        "{id} already exists without these subjects of the restore, which so lack its rights: {}; add them, or \
+                         restore with --existing-resource-policy update, which adds them",
+                        missing.join(", ")
+                    ),
+                );
+                Step::Warn
+            }
+            (Sharing::Join { missing, .. }, Step::Overwrite(mut patch)) if !missing.is_empty() => {
+                let text = format!("Its subjects stay, and these are added: {}", missing.join(", "));
+                self.log_item(subject.item, &text);
+                told.why = format!("its subjects stay, and these are added: {}", missing.join(", ")).into();
+                // the list is replaced whole: what was added to it in the meantime must not get lost
+                json_patch::merge(
+                    &mut patch,
+                    &serde_json::json!({"metadata": {"resourceVersion": version}}),
+                );
+                Step::Overwrite(patch)
+            }
+            (_, step) => step,
+        }
+    }
+
+    /// What a service account of the cluster has in a form of its own.
+    fn warn_of_kept(&self, subject: &Subject<'_>, live: &Value, wanted: &Value, told: &mut Told) {
+        let kept = unseen::kept_by_account(live, wanted);
+        if !kept.is_empty() {
+            let id = self.id_of(subject.item);
+            told.warn(
+                subject,
+                format!(
+                    "{id} already exists and keeps its own {}; restore with --existing-resource-policy update to get the \
+                     backup's",
+                    kept.join(", ")
+                ),
+            );
+        }
+    }
+
     /// The object in the cluster after what a restore would do to it: what remains different was made so by somebody.
     async fn as_if_restored(&self, subject: &Subject<'_>, world: &World, live: Value, wanted: &Value) -> Value {
         let mut item = live.clone();
@@ -219,6 +325,7 @@ impl Run<'_> {
             if applicable.action.is_pure() && applicable.matches(&item) {
                 let input = Input {
                     original: &live,
+                    namespace: subject.path.namespace,
                     restore: &self.unmapped,
                     lookup: self,
                 };

@@ -53,7 +53,7 @@ pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> 
         };
     }
     if wanted.get("kind").is_some_and(|kind| kind == "ServiceAccount") {
-        let patch = merge::diff(&live, &service_account::merged(&live, &wanted));
+        let patch = merge::diff(&live, &account(&live, &wanted, policy));
         return if is_empty(&patch) {
             Step::Keep
         } else {
@@ -72,17 +72,25 @@ pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> 
 }
 
 /// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not told.
-pub fn differences(live: &Value, wanted: &Value, origin: &Origin) -> Changes {
+pub fn differences(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> Changes {
     let mut live = live.clone();
     origin.label(&mut live);
     let (live, wanted) = (comparable(live), comparable(wanted.clone()));
     let is = |kind: &str| wanted.get("kind").is_some_and(|its| its == kind);
     let becomes = if is("ServiceAccount") {
-        service_account::merged(&live, &wanted)
+        account(&live, &wanted, policy)
     } else {
         wanted.clone()
     };
     changes::between(&live, &becomes, is("Secret"))
+}
+
+/// A service account is completed, never replaced.
+fn account(live: &Value, wanted: &Value, policy: Policy) -> Value {
+    match policy {
+        Policy::Leave => service_account::merged(live, wanted),
+        Policy::Update => service_account::updated(live, wanted),
+    }
 }
 
 fn is_empty(patch: &Value) -> bool {

@@ -75,6 +75,11 @@ impl Origin {
     }
 }
 
+/// Whether a label is one of the two.
+pub fn is_of_origin(key: &str) -> bool {
+    [BACKUP_NAME, RESTORE_NAME].contains(&key)
+}
+
 /// The value of a label.
 pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get("metadata")?.get("labels")?.get(key)?.as_str()

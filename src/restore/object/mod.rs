@@ -1,13 +1,18 @@
 //! What a restore does to one object, and how it compares two: pure functions on raw JSON.
 
+pub mod binding;
 pub mod changes;
 pub mod existing;
 pub mod identity;
+pub mod job;
 pub mod managed_fields;
 pub mod merge;
 pub mod metadata;
 pub mod needs;
 pub mod outcome;
 pub mod service_account;
+pub mod shared;
 pub mod status;
+pub mod token;
+pub mod unseen;
 pub mod volume;

@@ -7,18 +7,51 @@ use super::metadata;
 /// On a pod that a node made from a file of its own; the node makes it again.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// Whether it has completed, so that restoring it would run it again: pods by their phase, jobs by their completion time.
-pub fn is_over(group_resource: &str, object: &Value) -> bool {
+/// A job's conditions that decide how it ends. The last two come first, while its pods still go.
+const ENDS: [(&str, &str); 4] = [
+    ("Complete", COMPLETED),
+    ("Failed", FAILED),
+    ("SuccessCriteriaMet", COMPLETED),
+    ("FailureTarget", FAILED),
+];
+
+const COMPLETED: &str = "has completed";
+const FAILED: &str = "has failed";
+
+/// How it ended, if it has, so that restoring it would run it again: pods by their phase, jobs by their conditions and
+/// their completion time.
+pub fn over(group_resource: &str, object: &Value) -> Option<String> {
     match group_resource {
-        "pods" => object
-            .pointer("/status/phase")
-            .is_some_and(|phase| phase == "Succeeded" || phase == "Failed"),
-        "jobs.batch" => {
-            let completed = object.pointer("/status/completionTime").and_then(Value::as_str);
-            completed.is_some_and(|time| !time.is_empty())
-        }
-        _ => false,
+        "pods" => match object.pointer("/status/phase")?.as_str()? {
+            "Succeeded" => Some(COMPLETED.to_owned()),
+            "Failed" => Some(FAILED.to_owned()),
+            _ => None,
+        },
+        "jobs.batch" => job_end(object),
+        _ => None,
     }
+}
+
+fn job_end(job: &Value) -> Option<String> {
+    let ends = ENDS.iter().find_map(|(kind, end)| Some((*end, condition(job, kind)?)));
+    if let Some((end, condition)) = ends {
+        let reason = condition.get("reason").and_then(Value::as_str);
+        return Some(match reason.filter(|reason| end == FAILED && !reason.is_empty()) {
+            Some(reason) => format!("{end} ({reason})"),
+            None => end.to_owned(),
+        });
+    }
+    let time = job.pointer("/status/completionTime")?.as_str()?;
+    (!time.is_empty()).then(|| COMPLETED.to_owned())
+}
+
+/// A condition of an object that holds.
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| {
+        condition.get("type").is_some_and(|its| its == kind)
+            && condition.get("status").is_some_and(|status| status == "True")
+    })
 }
 
 /// Whether it is the image of a static pod.
@@ -29,14 +62,9 @@ pub fn is_mirror(object: &Value) -> bool {
 
 /// Whether a CRD is accepted: its names are its own and its type is served.
 pub fn is_accepted(crd: &Value) -> bool {
-    let holds = |wanted: &str| {
-        let conditions = crd.pointer("/status/conditions").and_then(Value::as_array);
-        conditions.into_iter().flatten().any(|condition| {
-            condition.get("type").is_some_and(|kind| kind == wanted)
-                && condition.get("status").is_some_and(|status| status == "True")
-        })
-    };
-    holds("Established") && holds("NamesAccepted")
+    ["Established", "NamesAccepted"]
+        .iter()
+        .all(|kind| condition(crd, kind).is_some())
 }
 
 #[cfg(test)]
@@ -46,24 +74,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_completed_is_not_run_again() {
+    fn what_has_ended_either_way_is_not_run_again() {
+        let job = |kind: &str, status: &str, reason: &str| {
+            json!({"status": {"conditions": [
+                {"type": "Suspended", "status": "False"}, {"type": kind, "status": status, "reason": reason},
+            ]}})
+        };
         let table = [
-            ("pods", json!({"status": {"phase": "Succeeded"}}), true),
-            ("pods", json!({"status": {"phase": "Failed"}}), true),
-            ("pods", json!({"status": {"phase": "Running"}}), false),
-            ("pods", json!({}), false),
+            ("pods", json!({"status": {"phase": "Succeeded"}}), Some("has completed")),
+            ("pods", json!({"status": {"phase": "Failed"}}), Some("has failed")),
+            ("pods", json!({"status": {"phase": "Running"}}), None),
+            ("pods", json!({}), None),
             (
                 "jobs.batch",
                 json!({"status": {"completionTime": "2026-01-01T00:00:00Z"}}),
-                true,
+                Some("has completed"),
             ),
-            ("jobs.batch", json!({"status": {"completionTime": null}}), false),
-            ("jobs.batch", json!({"status": {"failed": 3}}), false),
-            ("jobs.example.com", json!({"status": {"completionTime": "t"}}), false),
-            ("widgets.example.com", json!({"status": {"phase": "Failed"}}), false),
+            ("jobs.batch", json!({"status": {"completionTime": null}}), None),
+            ("jobs.batch", json!({"status": {"failed": 3}}), None),
+            (
+                "jobs.batch",
+                job("Complete", "True", "CompletionsReached"),
+                Some("has completed"),
+            ),
+            (
+                "jobs.batch",
+                job("Failed", "True", "BackoffLimitExceeded"),
+                Some("has failed (BackoffLimitExceeded)"),
+            ),
+            ("jobs.batch", job("Failed", "True", ""), Some("has failed")),
+            (
+                "jobs.batch",
+                job("FailureTarget", "True", "DeadlineExceeded"),
+                Some("has failed (DeadlineExceeded)"),
+            ),
+            (
+                "jobs.batch",
+                job("SuccessCriteriaMet", "True", "SuccessPolicy"),
+                Some("has completed"),
+            ),
+            ("jobs.batch", job("Failed", "False", "BackoffLimitExceeded"), None),
+            ("jobs.batch", job("Suspended", "True", "JobSuspended"), None),
+            ("jobs.example.com", job("Failed", "True", "x"), None),
+            ("widgets.example.com", json!({"status": {"phase": "Failed"}}), None),
         ];
         for (resource, object, expected) in table {
-            assert_eq!(is_over(resource, &object), expected, "{resource} {object}");
+            assert_eq!(over(resource, &object).as_deref(), expected, "{resource} {object}");
         }
     }
 

@@ -4,14 +4,31 @@ use serde_json::{Map, Value};
 
 /// The in-cluster account with the backup's secrets, pull secrets, labels and annotations that it lacks. What it has wins.
 pub fn merged(live: &Value, backup: &Value) -> Value {
-    let mut merged = live.clone();
+    completed(live, backup, false)
+}
+
+/// The same, where the backup's labels, annotations and automounting win: for a restore that updates what exists.
+pub fn updated(live: &Value, backup: &Value) -> Value {
+    const AUTOMOUNT: &str = "automountServiceAccountToken";
+    let mut updated = completed(live, backup, true);
+    if let Some(account) = updated.as_object_mut() {
+        match backup.get(AUTOMOUNT) {
+            Some(automount) => account.insert(AUTOMOUNT.to_owned(), automount.clone()),
+            None => account.remove(AUTOMOUNT),
+        };
+    }
+    updated
+}
+
+fn completed(live: &Value, backup: &Value, backup_wins: bool) -> Value {
+    let mut completed = live.clone();
     for list in ["secrets", "imagePullSecrets"] {
-        add_references(&mut merged, backup, list);
+        add_references(&mut completed, backup, list);
     }
     for map in ["labels", "annotations"] {
-        add_keys(&mut merged, backup, map);
+        add_keys(&mut completed, backup, map, backup_wins);
     }
-    merged
+    completed
 }
 
 fn add_references(merged: &mut Value, backup: &Value, list: &str) {
@@ -35,7 +52,7 @@ fn add_references(merged: &mut Value, backup: &Value, list: &str) {
     }
 }
 
-fn add_keys(merged: &mut Value, backup: &Value, map: &str) {
+fn add_keys(merged: &mut Value, backup: &Value, map: &str, backup_wins: bool) {
     let Some(wanted) = backup
         .get("metadata")
         .and_then(|metadata| metadata.get(map))
@@ -51,11 +68,14 @@ fn add_keys(merged: &mut Value, backup: &Value, map: &str) {
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_else(Map::new);
-    let before = all.len();
     for (key, value) in wanted {
-        all.entry(key.clone()).or_insert_with(|| value.clone());
+        if backup_wins {
+            all.insert(key.clone(), value.clone());
+        } else {
+            all.entry(key.clone()).or_insert_with(|| value.clone());
+        }
     }
-    if all.len() > before {
+    if !all.is_empty() {
         metadata.insert(map.to_owned(), Value::Object(all));
     }
 }
@@ -91,5 +111,28 @@ mod tests {
         for (name, live, backup, expected) in table {
             assert_eq!(merged(&live, &backup), expected, "{name}");
         }
+    }
+    #[test]
+    fn a_restore_that_updates_brings_labels_annotations_and_automounting() {
+        let live = json!({
+            "metadata": {"annotations": {"role": "two", "mine": "x"}},
+            "secrets": [{"name": "x"}], "automountServiceAccountToken": true,
+        });
+        let backup = |automount: Value| {
+            let mut backup = json!({
+                "metadata": {"annotations": {"role": "one"}, "labels": {"l": "1"}}, "secrets": [{"name": "y"}],
+            });
+            json_patch::merge(&mut backup, &json!({"automountServiceAccountToken": automount}));
+            backup
+        };
+        let expected = json!({
+            "metadata": {"annotations": {"role": "one", "mine": "x"}, "labels": {"l": "1"}},
+            "secrets": [{"name": "x"}, {"name": "y"}], "automountServiceAccountToken": false,
+        });
+        assert_eq!(updated(&live, &backup(json!(false))), expected);
+        assert_eq!(
+            updated(&live, &backup(json!(null))).get("automountServiceAccountToken"),
+            None
+        );
     }
 }

@@ -81,7 +81,7 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
             PlannedAction::Unchanged if item.kind == "Namespace" => continue,
             PlannedAction::Deny => "failed",
             PlannedAction::Skip if item.reason.contains("is different") => "failed",
-            PlannedAction::Skip if item.reason.contains("has completed") => continue,
+            PlannedAction::Skip if item.reason.starts_with("it has ") => continue,
             PlannedAction::Unchanged | PlannedAction::Skip => "skipped",
             PlannedAction::Wait => continue,
         };
@@ -99,7 +99,7 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Plans, restores, and holds that the one is what the other does.
-async fn held(scene: &Scene) -> (Vec<PlannedItem>, Report) {
+pub(super) async fn held(scene: &Scene) -> (Vec<PlannedItem>, Report) {
     let (items, _) = told(scene).await;
     let report = scene.run().await;
     assert_eq!(

@@ -89,7 +89,7 @@ async fn an_update_that_is_refused_is_a_warning_and_still_labels() {
 async fn a_service_account_gets_what_it_lacks_whatever_the_policy() {
     let mut backup = object("v1", "ServiceAccount", "default", "default");
     backup["imagePullSecrets"] = json!([{"name": "registry"}]);
-    backup["secrets"] = json!([{"name": "default-token-abc"}, {"name": "mine"}]);
+    backup["secrets"] = json!([{"name": "default-token-bcdfg"}, {"name": "mine"}]);
     let scene = Scene::of(&[("serviceaccounts", backup)]);
     let mut live = object("v1", "ServiceAccount", "default", "default");
     live["secrets"] = json!([{"name": "new"}]);
