@@ -10,6 +10,7 @@ mod apiservice;
 mod crd_preserve_fields;
 mod job;
 mod pod;
+mod pod_templates;
 mod pod_volume_restore;
 mod pvc;
 mod role_bindings;
@@ -250,6 +251,7 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
         Arc::new(crd_preserve_fields::ACTION),
         Arc::new(job::ACTION),
         Arc::new(pod::PodAction),
+        Arc::new(pod_templates::PodTemplatesAction),
         Arc::new(pod_volume_restore::ACTION),
         Arc::new(pvc::ACTION),
         Arc::new(role_bindings::NAMESPACED),

@@ -3,7 +3,7 @@
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
 
-use super::token_references::{left_out, warning};
+use super::token_references::{left_out, names_in, secret_of, warning};
 use super::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::metadata;
@@ -111,12 +111,6 @@ async fn drop_tokens(spec: &mut Map<String, Value>, pod: &str, input: &Input<'_>
     warnings
 }
 
-/// The names of a volume and of the Secret that it is.
-fn secret_of(volume: &Value) -> Option<(&str, &str)> {
-    let secret = volume.pointer("/secret/secretName")?.as_str()?;
-    Some((volume.get("name")?.as_str()?, secret))
-}
-
 /// Whether a container has the volume at a place of its own, where admission mounts nothing.
 fn is_mounted_elsewhere(spec: &Map<String, Value>, volume: &str) -> bool {
     let containers = CONTAINERS.iter().filter_map(|key| spec.get(*key)?.as_array()).flatten();
@@ -127,26 +121,6 @@ fn is_mounted_elsewhere(spec: &Map<String, Value>, volume: &str) -> bool {
         mount.get("name").is_some_and(|name| name == volume)
             && mount.get("mountPath").is_none_or(|path| path != MOUNTED_BY_ADMISSION)
     })
-}
-
-/// The Secrets that a part of a pod's spec names by references other than a volume's own.
-fn names_in<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
-    const REFERENCES: [&str; 3] = ["secretKeyRef", "secretRef", "imagePullSecrets"];
-    match value {
-        Value::Array(entries) => entries.iter().for_each(|entry| names_in(key, entry, found)),
-        Value::Object(map) => {
-            // a projected volume has its secrets in a list of sources
-            let is_source = key == "sources" && map.contains_key("secret");
-            let reference = if is_source { map.get("secret") } else { Some(value) };
-            if (is_source || REFERENCES.contains(&key))
-                && let Some(name) = reference.and_then(|reference| reference.get("name")?.as_str())
-            {
-                found.push(name);
-            }
-            map.iter().for_each(|(key, value)| names_in(key, value, found));
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Who refers to a Secret with the token of a service account that a controller made, and that so is left out.
 
+use serde_json::Value;
+
 use super::{Input, ItemId};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::object::token;
@@ -40,4 +42,30 @@ pub(super) fn warning(what: &str, secret: &str) -> String {
          with a Secret of type {} of your own",
         token::TYPE
     )
+}
+
+/// The names of a volume and of the Secret that it is.
+pub(super) fn secret_of(volume: &Value) -> Option<(&str, &str)> {
+    let secret = volume.pointer("/secret/secretName")?.as_str()?;
+    Some((volume.get("name")?.as_str()?, secret))
+}
+
+/// The Secrets that a part of a pod's spec names by references other than a volume's own.
+pub(super) fn names_in<'a>(key: &str, value: &'a Value, found: &mut Vec<&'a str>) {
+    const REFERENCES: [&str; 3] = ["secretKeyRef", "secretRef", "imagePullSecrets"];
+    match value {
+        Value::Array(entries) => entries.iter().for_each(|entry| names_in(key, entry, found)),
+        Value::Object(map) => {
+            // a projected volume has its secrets in a list of sources
+            let is_source = key == "sources" && map.contains_key("secret");
+            let reference = if is_source { map.get("secret") } else { Some(value) };
+            if (is_source || REFERENCES.contains(&key))
+                && let Some(name) = reference.and_then(|reference| reference.get("name")?.as_str())
+            {
+                found.push(name);
+            }
+            map.iter().for_each(|(key, value)| names_in(key, value, found));
+        }
+        _ => {}
+    }
 }
