@@ -16,8 +16,9 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
     execute,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
-    let asked = Asked::of(item)?;
+    let asked = Asked::of(item);
     let ports = item.pointer("/spec/ports").and_then(Value::as_array);
     let keep: Vec<bool> = ports
         .into_iter()
@@ -61,7 +62,7 @@ pub fn keeps_a_node_port(service: &Value, preserve: bool) -> bool {
         return false;
     };
     let ports = || spec.get("ports").and_then(Value::as_array).into_iter().flatten();
-    let Ok(asked) = Asked::of(service) else { return false };
+    let asked = Asked::of(service);
     has_node_ports(spec)
         && ports().any(|port| number(port.get("nodePort")).is_some() && (preserve || asked.for_node_port(port)))
 }
@@ -86,34 +87,43 @@ struct Applied {
     health_check: bool,
 }
 
-impl<'a> Asked<'a> {
-    fn of(service: &'a Value) -> Result<Self, ActionError> {
-        let Some(applied) = metadata::annotation(service, LAST_APPLIED) else {
-            return Ok(Self::Managed(
-                service.pointer("/metadata/managedFields").unwrap_or(&Value::Null),
-            ));
+impl Applied {
+    /// Reads the record; nothing where it is not what kubectl writes about a service. Anybody may write it, so it is a hint.
+    fn read(record: &str) -> Option<Self> {
+        let applied: Value = serde_json::from_str(record).ok()?;
+        let spec = match applied.as_object()?.get("spec") {
+            None | Some(Value::Null) => None,
+            Some(spec) => Some(spec.as_object()?),
         };
-        let applied: Value = serde_json::from_str(applied)
-            .map_err(|error| ActionError(format!("read annotation `{LAST_APPLIED}`: {error}")))?;
-        let mut ports = Applied {
-            health_check: number(applied.pointer("/spec/healthCheckNodePort")).is_some(),
-            ..Applied::default()
+        let ports = match spec.and_then(|spec| spec.get("ports")) {
+            None | Some(Value::Null) => &Vec::new(),
+            Some(ports) => ports.as_array()?,
         };
-        for port in applied
-            .pointer("/spec/ports")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        let mut read = Self {
+            health_check: spec.is_some_and(|spec| number(spec.get("healthCheckNodePort")).is_some()),
+            ..Self::default()
+        };
+        for port in ports {
             let Some(node_port) = number(port.get("nodePort")) else {
                 continue;
             };
             match port.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) {
-                Some(name) => drop(ports.names.insert(name.to_owned())),
-                None => drop(ports.unnamed.insert(node_port)),
+                Some(name) => drop(read.names.insert(name.to_owned())),
+                None => drop(read.unnamed.insert(node_port)),
             }
         }
-        Ok(Self::Applied(ports))
+        Some(read)
+    }
+}
+
+impl<'a> Asked<'a> {
+    fn of(service: &'a Value) -> Self {
+        metadata::annotation(service, LAST_APPLIED)
+            .and_then(Applied::read)
+            .map_or_else(
+                || Self::Managed(service.pointer("/metadata/managedFields").unwrap_or(&Value::Null)),
+                Self::Applied,
+            )
     }
 
     fn for_node_port(&self, port: &Value) -> bool {
@@ -289,12 +299,58 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_record_fails_the_item() {
-        let mut object = service(None, &json!([]), &json!({"ports": []}));
-        object["metadata"]["annotations"] = json!({LAST_APPLIED: "{"});
-        let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &object);
-        assert!(output.unwrap_err().to_string().contains(LAST_APPLIED));
-        assert!(!keeps_a_node_port(&object, false));
+    fn a_record_that_cannot_be_read_is_as_good_as_none() {
+        let ports = json!([{"port": 81, "protocol": "TCP", "nodePort": 30081}]);
+        let owner =
+            json!([{"fieldsV1": {"f:spec": {"f:ports": {r#"k:{"port":81,"protocol":"TCP"}"#: {"f:nodePort": {}}}}}}]);
+        for record in [
+            "{",
+            "",
+            "not { json",
+            "null",
+            "[]",
+            "3",
+            r#"{"spec": 3}"#,
+            r#"{"spec": {"ports": {"a": 1}}}"#,
+        ] {
+            for (managed, kept) in [
+                (&owner, true),
+                (&json!([]), false),
+                (&json!("odd"), false),
+                (&json!(null), false),
+            ] {
+                let mut object = service(None, managed, &json!({"type": "NodePort", "ports": ports}));
+                object["metadata"]["annotations"] = json!({LAST_APPLIED: record});
+                let has = changed(&ACTION, &object)["spec"]["ports"][0].get("nodePort").is_some();
+                assert_eq!(has, kept, "{record:?} {managed}");
+                assert_eq!(keeps_a_node_port(&object, false), kept, "{record:?} {managed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_odd_inside_a_record_asks_for_nothing() {
+        let ports = json!([{"name": "p", "port": 81, "nodePort": 30081}]);
+        for port in [
+            json!({"name": "p", "nodePort": null}),
+            json!({"name": "p", "nodePort": "x"}),
+            json!({"name": "p", "nodePort": -1}),
+            json!({"name": 7, "nodePort": {}}),
+            json!("odd"),
+            json!(null),
+        ] {
+            let applied = json!({"spec": {"healthCheckNodePort": null, "ports": [port]}});
+            let object = service(Some(&applied), &json!([]), &json!({"type": "NodePort", "ports": ports}));
+            assert_eq!(
+                changed(&ACTION, &object)["spec"]["ports"][0].get("nodePort"),
+                None,
+                "{applied}"
+            );
+        }
+        for empty in [json!({}), json!({"spec": null}), json!({"spec": {"ports": null}})] {
+            let object = service(Some(&empty), &json!([]), &json!({"type": "NodePort", "ports": ports}));
+            assert!(!keeps_a_node_port(&object, false), "{empty}");
+        }
     }
 
     #[test]
