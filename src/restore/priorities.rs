@@ -47,6 +47,21 @@ pub const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 const SEPARATOR: &str = "-";
 
+/// What limits others: it comes before them, else a controller fills the place that the backup's objects need.
+const LIMITS: [&str; 2] = ["limitranges", "resourcequotas"];
+
+/// What makes pods, and pods.
+const LIMITED: [&str; 8] = [
+    "pods",
+    "replicasets.apps",
+    "replicationcontrollers",
+    "deployments.apps",
+    "statefulsets.apps",
+    "daemonsets.apps",
+    "jobs.batch",
+    "cronjobs.batch",
+];
+
 /// The two ends of the order; whatever neither names is restored between them, alphabetically.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Priorities {
@@ -104,6 +119,9 @@ impl Priorities {
     /// `resolve` turns a name as users write it into the canonical one, or says that it is not known; an unknown name is
     /// taken literally, so that its items fail with a real error instead of vanishing. A type of the archive counts as
     /// named by a list only if it stands there literally (spec restore 7.2): an alias in the low list stays in the middle.
+    ///
+    /// Limits that no list names go right before the first type that they limit (decision 41): not before all others, because what
+    /// they count may have been more than they allow when the backup was made.
     pub fn order<'a>(
         &self,
         archived: impl IntoIterator<Item = &'a GroupResource>,
@@ -113,9 +131,19 @@ impl Priorities {
         let mut middle: Vec<String> = archived.into_iter().map(ToString::to_string).collect();
         middle.retain(|name| !named.contains(name.as_str()));
         middle.sort_unstable();
+        let (limits, middle): (Vec<String>, Vec<String>) =
+            middle.into_iter().partition(|name| LIMITS.contains(&name.as_str()));
+        let is_limited = |name: &String| {
+            let resolved = resolve(name).map(|resource| resource.to_string());
+            LIMITED.contains(&resolved.as_ref().unwrap_or(name).as_str())
+        };
+        let at = self.high.iter().position(is_limited).unwrap_or(self.high.len());
+        let (before, after) = self.high.split_at(at);
         let mut seen = HashSet::new();
-        self.high
+        before
             .iter()
+            .chain(&limits)
+            .chain(after)
             .chain(&middle)
             .chain(&self.low)
             .filter_map(|name| resolve(name).or_else(|| name.parse().ok()))
@@ -199,6 +227,55 @@ mod tests {
         let order = parsed("pods,-,cluster.x").order(&archived, |name| (name == "cluster.x").then(|| gr("clusters.x")));
         let order: Vec<String> = order.iter().map(ToString::to_string).collect();
         assert_eq!(order, ["pods", "apples.x", "clusters.x", "zebras.x"]);
+    }
+
+    #[test]
+    fn quotas_and_limit_ranges_come_before_what_they_limit_unless_the_user_says_otherwise() {
+        let archived = [
+            "resourcequotas",
+            "limitranges",
+            "pods",
+            "jobs.batch",
+            "secrets",
+            "apples.x",
+        ]
+        .map(gr);
+        let default = Priorities::default();
+        let table = [
+            (
+                "secrets,po,-",
+                "secrets limitranges resourcequotas pods apples.x jobs.batch",
+            ),
+            (
+                "secrets,-",
+                "secrets limitranges resourcequotas apples.x jobs.batch pods",
+            ),
+            (
+                "pods,limitranges,-",
+                "resourcequotas pods limitranges apples.x jobs.batch secrets",
+            ),
+            (
+                "pods,-,resourcequotas",
+                "limitranges pods apples.x jobs.batch secrets resourcequotas",
+            ),
+        ];
+        for (flag, expected) in table {
+            let mut priorities = parsed(flag);
+            priorities.low.retain(|name| !default.low.contains(name));
+            let order = priorities.order(&archived, |name| match name {
+                "po" => Some(gr("pods")),
+                other => archived.contains(&gr(other)).then(|| gr(other)),
+            });
+            let order: Vec<String> = order.iter().map(ToString::to_string).collect();
+            assert_eq!(order.join(" "), expected, "{flag}");
+        }
+        let order = default.order(&archived, |_| None);
+        let at = |name: &str| order.iter().position(|other| other.to_string() == name).unwrap();
+        assert!(at("limitranges") < at("pods") && at("resourcequotas") < at("pods"));
+        assert!(
+            at("secrets") < at("resourcequotas"),
+            "what stands before pods is not limited"
+        );
     }
 
     #[test]

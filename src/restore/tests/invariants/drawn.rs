@@ -100,13 +100,13 @@ pub(super) const KINDS: [Type; 24] = [
         false,
         Part::High,
     ),
+    kind("resourcequotas", "v1", "ResourceQuota", true, Part::High),
     kind("pods", "v1", "Pod", true, Part::High),
     kind("replicasets.apps", "apps/v1", "ReplicaSet", true, Part::High),
     kind("endpoints", "v1", "Endpoints", true, Part::High),
     kind("services", "v1", "Service", true, Part::High),
     kind("deployments.apps", "apps/v1", "Deployment", true, Part::Middle),
     kind("gadgets.example.com", "example.com/v1", "Gadget", true, Part::Middle),
-    kind("resourcequotas", "v1", "ResourceQuota", true, Part::Middle),
     kind(
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
         "admissionregistration.k8s.io/v1",
@@ -449,7 +449,12 @@ impl Drawn {
             .filter(|name| *name != CRDS && !high.contains(name) && !low.contains(name))
             .collect();
         middle.sort_unstable();
-        let all: Vec<&str> = [CRDS].into_iter().chain(high).chain(middle).chain(low).collect();
+        let is_limit = |name: &&str| ["limitranges", "resourcequotas"].contains(name);
+        let (limits, middle): (Vec<&str>, Vec<&str>) = middle.into_iter().partition(is_limit);
+        let is_limited = |name: &&str| ["pods", "replicasets.apps", "deployments.apps"].contains(name);
+        let at = high.iter().position(is_limited).unwrap_or(high.len());
+        let (before, after) = (high[..at].to_vec(), high[at..].to_vec());
+        let all: Vec<&str> = [vec![CRDS], before, limits, after, middle, low].concat();
         all.iter().position(|name| *name == KINDS[kind].resource).unwrap()
     }
 
