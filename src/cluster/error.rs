@@ -114,14 +114,9 @@ impl ApiError {
         self.causes.iter().any(|cause| cause.reason == "NamespaceTerminating")
     }
 
-    /// A quota is used up.
-    pub fn is_quota_exceeded(&self) -> bool {
-        self.code == 403 && self.message.contains("exceeded quota")
-    }
-
-    /// An admission webhook could not be called (as opposed to: it refused).
-    pub fn is_webhook_unreachable(&self) -> bool {
-        self.code == 500 && self.message.contains("failed calling webhook")
+    /// A webhook was asked and refused; the answer's code is the webhook's own.
+    pub fn is_refused_by_webhook(&self) -> bool {
+        self.message.starts_with("admission webhook ") && self.message.contains("denied the request")
     }
 
     /// An admission webhook was not called, because it has effects and this was a dry run.

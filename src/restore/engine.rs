@@ -125,6 +125,8 @@ pub(super) struct Run<'a> {
     ledger: Mutex<Ledger>,
     parked: Mutex<Parked>,
     kinds: Mutex<Kinds<'a>>,
+    /// Types that nothing brings, each with the reason that its items fail with. Forgotten when discovery is read again.
+    hopeless: Mutex<HashMap<String, String>>,
     /// Types of CRDs that this run has brought.
     new_types: Mutex<Vec<GroupResource>>,
     tally: Mutex<Tally>,
@@ -266,6 +268,7 @@ impl<'a> Run<'a> {
             ledger: Mutex::new(ledger),
             parked: Mutex::default(),
             kinds: Mutex::new(Kinds::new(&request.archive)),
+            hopeless: Mutex::default(),
             new_types: Mutex::default(),
             tally: Mutex::new(Tally {
                 left,
@@ -528,6 +531,7 @@ impl<'a> Run<'a> {
         match read.await {
             Ok(world) => {
                 *self.world.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(world);
+                self.hopeless().clear();
                 true
             }
             Err(error) => {
@@ -549,6 +553,10 @@ impl<'a> Run<'a> {
 
     pub(super) fn parked(&self) -> MutexGuard<'_, Parked> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn hopeless(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {

@@ -117,11 +117,19 @@ pub(super) fn action_of(hold: &Hold) -> PlannedAction {
         Hold::Error(passing, _) => match passing {
             // tried again for a while, but nothing of this restore makes them pass
             Passing::Quota | Passing::Unserved => PlannedAction::Deny,
-            Passing::Webhook | Passing::Conflict | Passing::NamespaceTerminating => PlannedAction::Wait,
+            Passing::Webhook
+            | Passing::Conversion
+            | Passing::Policy
+            | Passing::Conflict
+            | Passing::NamespaceTerminating
+            | Passing::TypeTerminating
+            | Passing::QuotaUnknown
+            | Passing::Dependency => PlannedAction::Wait,
             Passing::Transport
             | Passing::TooManyRequests
             | Passing::Unavailable
             | Passing::GatewayTimeout
+            | Passing::Backend
             | Passing::DryRun => PlannedAction::Unknown,
         },
         Hold::Deletion | Hold::Namespace(_) | Hold::Established | Hold::Behind(_) => PlannedAction::Wait,
@@ -296,7 +304,7 @@ impl Run<'_> {
                 told.why = format!("not asked: {missing} comes with this restore").into();
             } else {
                 let body = objects::body(&wanted.item);
-                if let Err(error) = unless_passing(self.calls.create(&wanted.resource, subject.target, body).await)? {
+                if let Err(error) = self.calls.create(&wanted.resource, subject.target, body).await {
                     return self.not_created(subject, world, wanted, error, told).await;
                 }
             }
@@ -338,6 +346,12 @@ mod tests {
             (error(Passing::Quota), PlannedAction::Deny),
             (error(Passing::Unserved), PlannedAction::Deny),
             (error(Passing::Webhook), PlannedAction::Wait),
+            (error(Passing::Conversion), PlannedAction::Wait),
+            (error(Passing::Policy), PlannedAction::Wait),
+            (error(Passing::QuotaUnknown), PlannedAction::Wait),
+            (error(Passing::Dependency), PlannedAction::Wait),
+            (error(Passing::TypeTerminating), PlannedAction::Wait),
+            (error(Passing::Backend), PlannedAction::Unknown),
             (error(Passing::Conflict), PlannedAction::Wait),
             (error(Passing::NamespaceTerminating), PlannedAction::Wait),
             (error(Passing::Transport), PlannedAction::Unknown),

@@ -10,13 +10,14 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::engine::{Outcome, Run, World, message};
+use self::unserved::Named;
+use super::engine::{Outcome, Run, message};
 use super::flights::Claim;
 use super::ledger::{Message, Note, Severity, State};
 use super::namespaces::{Obstacle, Readiness};
 use super::object::changes::Changes;
 use super::object::volume::{self, Decision, Kept};
-use super::object::{identity, managed_fields, metadata, outcome};
+use super::object::{cluster_owned, creation, identity, managed_fields, metadata, outcome};
 use super::parked::Hold;
 use super::plan::NAMESPACES;
 use super::retry::{Passing, Verdict, verdict};
@@ -24,12 +25,14 @@ use crate::api::annotations::{INIT_RESTORE_IMAGE, POST_RESTORE_COMMAND};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::ItemRef;
 use crate::cluster::ApiError;
-use crate::cluster::discovery::{GroupResource, Resource};
+use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 
 mod additional;
+mod dependency;
 mod job_pods;
 mod namespace;
 mod rebind;
+mod unserved;
 mod write;
 
 const VOLUMES: &str = "persistentvolumes";
@@ -184,6 +187,11 @@ impl Run<'_> {
             }
         };
         self.note_kind(subject, &original, told);
+        if let Some(reason) = self.owner_of(subject, &original).await {
+            self.log_item(subject.item, &format!("Left to the cluster: {reason}"));
+            told.why = reason.into();
+            return Ok(State::Skipped);
+        }
         if let Some(how) = outcome::over(subject.path.group_resource, &original) {
             self.log_item(subject.item, &format!("It {how}, so it is not restored"));
             told.why = format!("it {how}").into();
@@ -222,6 +230,9 @@ impl Run<'_> {
         if let Some(state) = self.act(subject, &world, &mut item, &original, told).await? {
             return Ok(state);
         }
+        for lost in creation::clear(subject.path.group_resource, &mut item) {
+            self.log_item(subject.item, lost);
+        }
         if subject.path.group_resource == CLAIMS {
             volume::adjust_claim(&mut item, |name| self.is_provisioned(name));
         }
@@ -233,17 +244,33 @@ impl Run<'_> {
         let converted = ["apiVersion", "kind"]
             .iter()
             .any(|key| item.get(key) != original.get(key));
-        let served = self.served(subject, &world, (&resource, converted), &item, told);
-        let served = match (&self.foresight, served) {
-            (Some(foresight), Err(Hold::Error(Passing::Unserved, _))) if foresight.brings(&item) => {
-                told.why = "not asked: its type comes with this restore".into();
-                self.warn_of_hooks(subject, &item, told);
-                return Ok(State::Created);
-            }
-            (_, served) => served?,
+        let text = |key| item.get(key).and_then(Value::as_str).unwrap_or_default();
+        let named = Named {
+            resource: &resource,
+            api_version: text("apiVersion"),
+            kind: text("kind"),
         };
-        let Some(served) = served else {
-            return Ok(State::Failed);
+        let served = match served(&world.discovery, named, converted) {
+            Served::As(served) => served,
+            Served::Otherwise(other) => {
+                let id = self.id_of(subject.item);
+                told.error(
+                    subject,
+                    format!(
+                        "error restoring {id}: the API server serves it as {other}, not as {}",
+                        named.api_version
+                    ),
+                );
+                return Ok(State::Failed);
+            }
+            Served::Not => {
+                if self.foresight.as_ref().is_some_and(|foresight| foresight.brings(&item)) {
+                    told.why = "not asked: its type comes with this restore".into();
+                    self.warn_of_hooks(subject, &item, told);
+                    return Ok(State::Created);
+                }
+                return self.unserved(subject, &world, named, told).await;
+            }
         };
         self.warn_of_hooks(subject, &item, told);
         let wanted = Wanted {
@@ -254,6 +281,26 @@ impl Run<'_> {
             resource: served,
         };
         self.create(subject, &world, wanted, told).await
+    }
+
+    /// Why an object is left to the cluster, if it is.
+    async fn owner_of(&self, subject: &Subject<'_>, object: &Value) -> Option<&'static str> {
+        let mut service = None;
+        if cluster_owned::has_service(&subject.path) {
+            let path = ItemPath {
+                group_resource: "services",
+                ..subject.path
+            };
+            if let Some(item) = self.request.archive.find(&path, ItemCopy::Plain) {
+                service = self.read_json(item).await;
+            }
+        }
+        cluster_owned::reason(&subject.path, object, service.as_ref())
+    }
+
+    async fn read_json(&self, item: ItemRef) -> Option<Value> {
+        let bytes = self.read_bytes(item).await.ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     async fn read_bytes(&self, item: ItemRef) -> Result<Bytes, String> {
@@ -336,37 +383,6 @@ impl Run<'_> {
         item.is_some_and(|item| self.ledger().state(item) == State::Provision)
     }
 
-    /// The type as it is served, in the version the item has now; nothing after an error.
-    fn served(
-        &self,
-        subject: &Subject<'_>,
-        world: &World,
-        (resource, converted): (&GroupResource, bool),
-        item: &Value,
-        told: &mut Told,
-    ) -> Result<Option<Resource>, Hold> {
-        let text = |key| item.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (api_version, kind) = (text("apiVersion"), text("kind"));
-        let served = world.discovery.by_kind(api_version, kind);
-        // where somebody else's definition has taken the name of the kind, objects of theirs are not what was saved
-        if let Some(served) = served.filter(|served| converted || served.group_resource() == *resource) {
-            return Ok(Some(served.clone()));
-        }
-        let Some(other) = world.discovery.preferred_version(resource) else {
-            let error = format!("the API server does not serve {kind} of {api_version}");
-            return Err(Hold::Error(Passing::Unserved, error));
-        };
-        let id = self.id_of(subject.item);
-        told.error(
-            subject,
-            format!(
-                "error restoring {id}: the API server serves it as {}, not as {api_version}",
-                other.api_version()
-            ),
-        );
-        Ok(None)
-    }
-
     /// What a pod asks for and is not there yet (decision 22).
     fn warn_of_hooks(&self, subject: &Subject<'_>, item: &Value, told: &mut Told) {
         if subject.path.group_resource != "pods" {
@@ -394,6 +410,29 @@ impl Run<'_> {
                 ),
             );
         }
+    }
+}
+
+/// How the cluster has the type of an item.
+enum Served {
+    /// In the version the item has.
+    As(Resource),
+    /// In other versions only; this is the preferred one.
+    Otherwise(String),
+    /// Not at all, now.
+    Not,
+}
+
+/// How the type of an item is served. Where somebody else's definition has taken the name of its kind, objects of theirs are not
+/// what was saved, unless an action has `converted` the item.
+fn served(discovery: &Discovery, named: Named<'_>, converted: bool) -> Served {
+    let found = discovery.by_kind(named.api_version, named.kind);
+    if let Some(found) = found.filter(|found| converted || found.group_resource() == *named.resource) {
+        return Served::As(found.clone());
+    }
+    match discovery.preferred_version(named.resource) {
+        Some(other) => Served::Otherwise(other.api_version()),
+        None => Served::Not,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an error of the API server means for the item it hit (decision 19).
+//! What an error of the API server means for the item it hit (decisions 19 and 41).
 
 use std::time::Duration;
 
@@ -26,15 +26,33 @@ pub enum Passing {
     /// 500 `failed calling webhook`: what serves it may not run yet.
     #[error("an admission webhook could not be called")]
     Webhook,
+    /// 500 `conversion webhook for … failed`: what serves it may not run yet.
+    #[error("the conversion webhook of its type could not be called")]
+    Conversion,
+    /// An admission policy whose parameters are not there yet.
+    #[error("an admission policy is not ready")]
+    Policy,
+    /// What the API server itself depends on (etcd, encryption, authorization) did not answer.
+    #[error("the API server does not reach what it depends on")]
+    Backend,
     /// 404 of the whole type: what serves it may not run yet.
     #[error("the API server does not serve its type")]
     Unserved,
     /// 404 of the namespace, or it is being deleted.
     #[error("its namespace is being deleted")]
     NamespaceTerminating,
+    /// 403 of a type whose definition is being deleted.
+    #[error("its type is being deleted")]
+    TypeTerminating,
     /// 403 `exceeded quota`.
     #[error("a quota is used up")]
     Quota,
+    /// 403 `status unknown for quota`: the quota is new, and what it limits was not counted yet.
+    #[error("the use of a quota has not been counted yet")]
+    QuotaUnknown,
+    /// An object that it names is not there, or the API server has not seen it yet.
+    #[error("an object that it needs is not there yet")]
+    Dependency,
     /// 400 `does not support dry run`: only a dry run is told that.
     #[error("an admission webhook has effects, so it is not asked in a dry run")]
     DryRun,
@@ -50,12 +68,109 @@ impl Passing {
             Self::GatewayTimeout => "ApiServerTimeout",
             Self::Conflict => "Conflict",
             Self::Webhook => "WebhookUnavailable",
+            Self::Conversion => "ConversionWebhookUnavailable",
+            Self::Policy => "AdmissionPolicyNotReady",
+            Self::Backend => "ApiServerBackendUnavailable",
             Self::Unserved => "TypeNotServed",
             Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::TypeTerminating => "TypeTerminating",
             Self::Quota => "QuotaExceeded",
+            Self::QuotaUnknown => "QuotaNotCounted",
+            Self::Dependency => "DependencyMissing",
             Self::DryRun => "DryRunUnsupported",
         }
     }
+
+    /// Whether admission or conversion says it: both come before the look whether the name is taken, so the object may be
+    /// there all the same.
+    pub fn hides_what_exists(self) -> bool {
+        matches!(
+            self,
+            Self::Webhook
+                | Self::Conversion
+                | Self::Policy
+                | Self::Quota
+                | Self::QuotaUnknown
+                | Self::Dependency
+                | Self::DryRun
+        )
+    }
+}
+
+/// Errors that the API server tells by their text alone: the code (0: any), what the message contains, what it means.
+/// Found by reading Kubernetes 1.35: the admission plugins, the quota evaluator, the service allocators, the handler of custom
+/// resources and its webhook converter, and what the generic handlers make of an error that has no status (500, raw text).
+const BY_TEXT: [(u16, &str, Passing); 30] = [
+    (500, "failed calling webhook", Passing::Webhook),
+    (0, "failed to configure policy: ", Passing::Policy),
+    (0, "failed to configure binding: ", Passing::Policy),
+    (403, "exceeded quota", Passing::Quota),
+    // a quota that covers it may be new: admission reads quotas from a cache
+    (0, "insufficient quota to ", Passing::Quota),
+    (403, "status unknown for quota", Passing::QuotaUnknown),
+    (500, "resource quota evaluation timed out", Passing::QuotaUnknown),
+    (0, "not yet synced", Passing::Unavailable),
+    (403, "not yet ready to handle request", Passing::Unavailable),
+    (
+        403,
+        "at this time because there was an error enforcing limit ranges",
+        Passing::Unavailable,
+    ),
+    (422, "allocator not ready", Passing::Unavailable),
+    (0, "cannot allocate resources of type", Passing::Unavailable),
+    (500, "error resolving resource", Passing::Unavailable),
+    (
+        403,
+        "create not allowed while custom resource definition is terminating",
+        Passing::TypeTerminating,
+    ),
+    (403, "no PriorityClass with name", Passing::Dependency),
+    (403, "pod rejected: RuntimeClass", Passing::Dependency),
+    (403, "error looking up service account", Passing::Dependency),
+    (500, "etcdserver: request timed out", Passing::Backend),
+    (500, "etcdserver: leader changed", Passing::Backend),
+    (500, "etcdserver: no leader", Passing::Backend),
+    (500, "etcdserver: not leader", Passing::Backend),
+    (500, "etcdserver: server stopped", Passing::Backend),
+    (500, "etcdserver: too many requests", Passing::Backend),
+    (500, "rpc error: code = Unavailable", Passing::Backend),
+    (500, "rpc error: code = DeadlineExceeded", Passing::Backend),
+    (500, "context deadline exceeded", Passing::Backend),
+    (500, "connection refused", Passing::Backend),
+    (500, "connection reset by peer", Passing::Backend),
+    (500, "i/o timeout", Passing::Backend),
+    (500, "TLS handshake timeout", Passing::Backend),
+];
+
+/// What an answer means by its text. What a webhook says when it refuses is its own affair and means nothing here.
+fn by_text(error: &ApiError) -> Option<Passing> {
+    if error.is_refused_by_webhook() {
+        return None;
+    }
+    if error.code == 500 && error.message.contains("conversion webhook for ") {
+        return is_uncalled(&error.message).then_some(Passing::Conversion);
+    }
+    BY_TEXT
+        .iter()
+        .find(|(code, text, _)| (*code == 0 || *code == error.code) && error.message.contains(text))
+        .map(|(.., passing)| *passing)
+}
+
+/// Whether a conversion failed because its webhook could not be called. What follows `failed: ` is either the error of the
+/// call (a URL, or what an HTTP error of its server becomes), or what the webhook itself says against the object.
+fn is_uncalled(message: &str) -> bool {
+    let Some((_, why)) = message.split_once(" failed: ") else {
+        return false;
+    };
+    [
+        "Post \"",
+        "the server ",
+        "an error on the server",
+        "service \"",
+        "no endpoints",
+    ]
+    .iter()
+    .any(|call| why.starts_with(call))
 }
 
 /// What to do about an error.
@@ -67,27 +182,28 @@ pub enum Verdict {
     Final,
 }
 
-/// The table of decision 19: what can pass parks the item, all else is final.
+/// The table of decisions 19 and 41: what can pass parks the item, all else is final.
 pub fn verdict(error: &ApiError) -> Verdict {
     use Passing::{
-        Conflict, DryRun, GatewayTimeout, NamespaceTerminating, Quota, TooManyRequests, Transport, Unavailable,
-        Unserved, Webhook,
+        Conflict, DryRun, GatewayTimeout, NamespaceTerminating, TooManyRequests, Transport, Unavailable, Unserved,
     };
     let passing = match error.class() {
         Class::Transport | Class::Timeout | Class::Unreadable => Transport,
         Class::Unsent => return Verdict::Final,
         Class::Answered if error.is_already_exists() => return Verdict::Final,
         Class::Answered if error.is_namespace_terminating() => NamespaceTerminating,
-        Class::Answered => match error.code {
-            429 => TooManyRequests,
-            503 => Unavailable,
-            504 => GatewayTimeout,
-            409 => Conflict,
-            500 if error.is_webhook_unreachable() => Webhook,
-            403 if error.is_quota_exceeded() => Quota,
-            400 if error.is_dry_run_unsupported() => DryRun,
-            404 if error.is_unserved() => Unserved,
-            404 if names_a_namespace(error) => NamespaceTerminating,
+        Class::Answered => match (by_text(error), error.code) {
+            (Some(passing), _) => passing,
+            (None, 429) => TooManyRequests,
+            (None, 502 | 503) => Unavailable,
+            (None, 504) => GatewayTimeout,
+            // the storage ran out of time: not the code but the reason says that it can be tried again
+            (None, 500) if error.reason == "ServerTimeout" => GatewayTimeout,
+            (None, 409) => Conflict,
+            (None, 400) if error.is_dry_run_unsupported() => DryRun,
+            (None, 404) if error.is_refused_by_webhook() => return Verdict::Final,
+            (None, 404) if error.is_unserved() => Unserved,
+            (None, 404) if names_a_namespace(error) => NamespaceTerminating,
             _ => return Verdict::Final,
         },
     };
@@ -215,6 +331,214 @@ mod tests {
     fn a_webhook_that_cannot_be_called_parks() {
         let message = "Internal error occurred: failed calling webhook \"w.example.com\": connection refused";
         parks(&answered(500, "InternalError", message), Passing::Webhook);
+    }
+
+    /// One line an error of the API server as it was seen, or as its source writes it.
+    #[test]
+    fn what_the_api_server_tells_by_text_parks() {
+        use Passing::{
+            Backend, Conversion, Dependency, Policy, Quota, QuotaUnknown, TypeTerminating, Unavailable, Webhook,
+        };
+        let table: [(u16, &str, Passing); 37] = [
+            (
+                500,
+                "Internal error occurred: failed calling webhook \"w.example.com\": failed to call webhook: Post \"https://w.shop.svc:443/?timeout=10s\": no endpoints available for service \"w\"",
+                Webhook,
+            ),
+            (
+                500,
+                "conversion webhook for h07.example.com/v2, Kind=Conv failed: Post \"https://127.0.0.1:19443/convert?timeout=30s\": dial tcp 127.0.0.1:19443: connect: connection refused",
+                Conversion,
+            ),
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W failed: Post \"https://w.shop.svc:443/convert?timeout=30s\": service \"w\" not found",
+                Conversion,
+            ),
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W failed: Post \"https://w.shop.svc:443/convert?timeout=30s\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+                Conversion,
+            ),
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W failed: the server is currently unable to handle the request",
+                Conversion,
+            ),
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W failed: an error on the server (\"starting\") has prevented the request from succeeding",
+                Conversion,
+            ),
+            (
+                422,
+                "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: failed to configure binding: paramKind kind `example.com/v1, Kind=P` not yet synced to use for admission",
+                Policy,
+            ),
+            (
+                422,
+                "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: failed to find resource referenced by paramKind: 'example.com/v1, Kind=P'",
+                Policy,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2",
+                Quota,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: insufficient quota to consume: count/pods",
+                Quota,
+            ),
+            (
+                500,
+                "insufficient quota to match these scopes: [{PriorityClass In [high]}]",
+                Quota,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: status unknown for quota: q, resources: pods",
+                QuotaUnknown,
+            ),
+            (
+                500,
+                "Internal error occurred: resource quota evaluation timed out",
+                QuotaUnknown,
+            ),
+            (500, "pods not yet synced", Unavailable),
+            (
+                403,
+                "pods \"a\" is forbidden: not yet ready to handle request",
+                Unavailable,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: unable to CREATE pods at this time because there was an error enforcing limit ranges",
+                Unavailable,
+            ),
+            (
+                422,
+                "Service \"a\" is invalid: spec.clusterIPs: Invalid value: []: failed to allocate IP: allocator not ready",
+                Unavailable,
+            ),
+            (
+                500,
+                "Internal error occurred: failed to allocate a nodePort: cannot allocate resources of type servicenodeportallocations at this time",
+                Unavailable,
+            ),
+            (500, "Internal error occurred: error resolving resource", Unavailable),
+            (
+                403,
+                "widgets.example.com \"a\" is forbidden: create not allowed while custom resource definition is terminating",
+                TypeTerminating,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: no PriorityClass with name high was found",
+                Dependency,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: pod rejected: RuntimeClass \"kata\" not found",
+                Dependency,
+            ),
+            (
+                403,
+                "pods \"a\" is forbidden: error looking up service account shop/web: serviceaccount \"web\" not found",
+                Dependency,
+            ),
+            (
+                500,
+                "etcdserver: request timed out, possibly due to previous leader failure",
+                Backend,
+            ),
+            (500, "etcdserver: leader changed", Backend),
+            (500, "etcdserver: no leader", Backend),
+            (500, "etcdserver: not leader", Backend),
+            (500, "etcdserver: server stopped", Backend),
+            (500, "etcdserver: too many requests", Backend),
+            (
+                500,
+                "rpc error: code = Unavailable desc = error reading from server: EOF",
+                Backend,
+            ),
+            (500, "rpc error: code = DeadlineExceeded desc = kms", Backend),
+            (500, "context deadline exceeded", Backend),
+            (
+                500,
+                "Internal error occurred: Post \"https://authorizer/\": dial tcp 10.0.0.1:443: connect: connection refused",
+                Backend,
+            ),
+            (
+                500,
+                "read tcp 10.0.0.1:1->10.0.0.2:2379: read: connection reset by peer",
+                Backend,
+            ),
+            (
+                500,
+                "Internal error occurred: dial tcp 10.0.0.1:443: i/o timeout",
+                Backend,
+            ),
+            (500, "Internal error occurred: net/http: TLS handshake timeout", Backend),
+            (
+                500,
+                "Internal error occurred: failed calling webhook \"w\": failed to call webhook: Post \"https://w/\": context deadline exceeded",
+                Webhook,
+            ),
+        ];
+        for (code, message, why) in table {
+            assert_eq!(verdict(&answered(code, "", message)), Verdict::Park(why), "{message}");
+        }
+        for (code, text, _) in BY_TEXT {
+            let has_row = table
+                .iter()
+                .any(|(of, message, _)| (code == 0 || code == *of) && message.contains(text));
+            assert!(has_row, "no row for {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_words_in_another_mouth_are_final() {
+        let table = [
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W failed: size must be positive",
+            ),
+            (
+                500,
+                "conversion webhook for example.com/v2, Kind=W returned 2 objects, expected 1",
+            ),
+            (
+                403,
+                "admission webhook \"w\" denied the request: exceeded quota of the team",
+            ),
+            (404, "admission webhook \"w\" denied the request: no such team"),
+            (
+                422,
+                "ConfigMap \"a\" is invalid: data: Invalid value: \"etcdserver: no leader\"",
+            ),
+            (403, "pods \"a\" is forbidden: failed quota: q: must specify cpu for: c"),
+            (500, "etcdserver: mvcc: database space exceeded"),
+            (500, "etcdserver: request is too large"),
+        ];
+        for (code, message) in table {
+            let error = ApiError {
+                subject: None,
+                ..answered(code, "", message)
+            };
+            assert_eq!(verdict(&error), Verdict::Final, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_storage_that_ran_out_of_time_parks_by_its_reason() {
+        let message = "The POST operation against Pod could not be completed at this time, please try again.";
+        parks(&answered(500, "ServerTimeout", message), Passing::GatewayTimeout);
+    }
+
+    #[test]
+    fn a_bad_gateway_parks() {
+        parks(&answered(502, "", "bad gateway"), Passing::Unavailable);
     }
 
     #[test]

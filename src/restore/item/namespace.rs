@@ -77,9 +77,8 @@ impl Run<'_> {
         };
         // Admission is asked before the name is looked at: whatever it says about a creation, the namespace may be there.
         // Any other answer may be that to a creation that was carried out.
-        let refuses = |passing| matches!(passing, Passing::Webhook | Passing::Quota | Passing::DryRun);
         match verdict(&refused) {
-            Verdict::Park(passing) if !refuses(passing) => return Err(undecided(refused)),
+            Verdict::Park(passing) if !passing.hides_what_exists() => return Err(undecided(refused)),
             _ => {}
         }
         match self.calls.get(resource, None, target).await {

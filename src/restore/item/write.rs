@@ -11,7 +11,7 @@ use super::super::engine::{Run, World};
 use super::super::ledger::State;
 use super::super::object::existing::{self, Step};
 use super::super::object::shared::{self, Sharing};
-use super::super::object::{managed_fields, metadata, outcome, status, unseen, volume};
+use super::super::object::{creation, managed_fields, metadata, outcome, status, unseen, volume};
 use super::super::parked::Hold;
 use super::super::priorities::CRDS;
 use super::super::retry::Passing;
@@ -25,6 +25,11 @@ use crate::cluster::objects;
 const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
 
 const ACCOUNTS: &str = "serviceaccounts";
+
+/// A quota's use is counted within milliseconds where a controller does it.
+const COUNTED_AT_ONCE: Duration = Duration::from_secs(10);
+
+const QUOTAS: &str = "resourcequotas";
 
 /// A status that somebody else changes at the same time is written so often.
 const STATUS_TRIES: u32 = 5;
@@ -57,9 +62,11 @@ impl Run<'_> {
                     self.ask_first(true);
                 }
                 match hold_of(&error) {
-                    // Admission comes before anybody looks whether the name is taken.
-                    Some(hold) if !matches!(hold, Hold::Error(Passing::Quota | Passing::Webhook, _)) => Err(hold),
-                    _ => self.not_created(subject, world, wanted, error, told).await,
+                    Some(Hold::Error(passing, _)) if passing.hides_what_exists() => {
+                        self.not_created(subject, world, wanted, error, told).await
+                    }
+                    Some(hold) => Err(hold),
+                    None => self.not_created(subject, world, wanted, error, told).await,
                 }
             }
         }
@@ -106,13 +113,54 @@ impl Run<'_> {
             // gone between the two calls
             None if error.is_already_exists() => Err(Hold::Error(Passing::Conflict, error.message)),
             None => {
-                if let Some(hold) = hold_of(&error) {
+                if let Some(hold) = self.hold_of_creation(subject, &wanted.item, &error) {
                     return Err(hold);
+                }
+                if let Some(lesser) =
+                    creation::without_default(subject.path.group_resource, &wanted.item, &error.message)
+                {
+                    return self.create_lesser(subject, wanted, lesser, &error, told).await;
                 }
                 told.error(
                     subject,
                     format!("error restoring {}: {}", self.id_of(subject.item), error.message),
                 );
+                Ok(State::Failed)
+            }
+        }
+    }
+
+    /// Creates a priority class that cannot be the default as an ordinary one: the pods that name it need it.
+    async fn create_lesser(
+        &self,
+        subject: &Subject<'_>,
+        wanted: Wanted,
+        lesser: Value,
+        refused: &ApiError,
+        told: &mut Told,
+    ) -> Result<State, Hold> {
+        let id = self.id_of(subject.item);
+        let created = self
+            .calls
+            .create(&wanted.resource, subject.target, objects::body(&lesser))
+            .await;
+        match unless_passing(created)? {
+            Ok(created) => {
+                told.warn(
+                    subject,
+                    format!(
+                        "{id} is restored with globalDefault: false, because the cluster has another default: {}",
+                        refused.message
+                    ),
+                );
+                let wanted = Wanted { item: lesser, ..wanted };
+                if self.foresight.is_some() {
+                    return Ok(State::Created);
+                }
+                self.created(subject, &wanted, created, told).await
+            }
+            Err(error) => {
+                told.error(subject, format!("error restoring {id}: {}", error.message));
                 Ok(State::Failed)
             }
         }
@@ -335,6 +383,7 @@ impl Run<'_> {
                 }
             }
         }
+        creation::clear(subject.path.group_resource, &mut item);
         match subject.path.group_resource {
             VOLUMES => volume::reset_binding(&mut item),
             CLAIMS => {
@@ -377,8 +426,10 @@ impl Run<'_> {
                 );
             }
         }
-        if subject.path.group_resource == CRDS {
-            self.wait_for_acceptance(subject, &wanted.resource, created).await?;
+        match subject.path.group_resource {
+            CRDS => self.wait_for_acceptance(subject, &wanted.resource, created).await?,
+            QUOTAS => self.wait_until_counted(subject, &wanted.resource, created).await?,
+            _ => {}
         }
         Ok(State::Created)
     }
@@ -458,6 +509,27 @@ impl Run<'_> {
         }
         let text = |path| crd.pointer(path).and_then(Value::as_str).unwrap_or_default();
         self.expect_type(GroupResource::new(text("/spec/group"), text("/spec/names/plural")));
+        Ok(())
+    }
+
+    /// Waits until a quota's use was counted: until then nothing that it limits is admitted, and what is parked for that lets
+    /// controllers go first. Without a controller that counts it is not waited for longer.
+    async fn wait_until_counted(&self, subject: &Subject<'_>, quotas: &Resource, mut quota: Value) -> Result<(), Hold> {
+        let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
+        let name = metadata::field(&quota, "name").unwrap_or(subject.path.name).to_owned();
+        while !outcome::is_counted(&quota) {
+            if start.elapsed() > COUNTED_AT_ONCE {
+                self.log_item(subject.item, "Its use has not been counted yet; the restore goes on");
+                return Ok(());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+            match unless_passing(self.calls.get(quotas, subject.target, &name).await)? {
+                Ok(Some(newer)) => quota = newer,
+                // gone, or not to be read: created all the same
+                Ok(None) | Err(_) => return Ok(()),
+            }
+        }
         Ok(())
     }
 }

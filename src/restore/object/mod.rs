@@ -2,6 +2,8 @@
 
 pub mod binding;
 pub mod changes;
+pub mod cluster_owned;
+pub mod creation;
 pub mod existing;
 pub mod identity;
 pub mod job;

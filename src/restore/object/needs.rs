@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::ItemId;
+
+/// The account of pods that name none. A controller makes it in each new namespace.
+const DEFAULT_ACCOUNT: &str = "default";
 
 /// What the built-in admission looks up for an object of the backup's namespace `namespace`. Anything else that an object
 /// names may come later.
@@ -36,6 +40,46 @@ pub fn of(resource: &GroupResource, object: &Value, namespace: Option<&str>) -> 
     needed
 }
 
+/// What of this admission did not find, by its refusal.
+pub fn missing(refusal: &str, resource: &GroupResource, object: &Value, namespace: Option<&str>) -> Vec<ItemId> {
+    let mut needed = of(resource, object, namespace);
+    let accounts = GroupResource::new("", "serviceaccounts");
+    if let Some(namespace) = namespace
+        && !needed.iter().any(|needed| needed.resource == accounts)
+    {
+        needed.push(ItemId::namespaced(accounts, namespace, DEFAULT_ACCOUNT));
+    }
+    needed.retain(|needed| {
+        refusal.contains(match needed.resource.resource.as_str() {
+            "serviceaccounts" => "service account",
+            "priorityclasses" => "PriorityClass",
+            _ => "RuntimeClass",
+        })
+    });
+    needed
+}
+
+/// The object that a creation of `name` in the backup's namespace did not find, where the answer names another one: it may
+/// live in the namespace or in the cluster.
+pub fn named_by(error: &ApiError, name: &str, namespace: Option<&str>) -> Vec<ItemId> {
+    let Some(subject) = error.subject.as_ref().filter(|_| error.code == 404) else {
+        return Vec::new();
+    };
+    if subject.name.is_empty() || subject.name == name {
+        return Vec::new();
+    }
+    let resource = GroupResource::new(&subject.group, &subject.kind);
+    let own = namespace.map(|namespace| ItemId::namespaced(resource.clone(), namespace, &subject.name));
+    own.into_iter()
+        .chain([ItemId::cluster(resource.clone(), &subject.name)])
+        .collect()
+}
+
+/// Whether a controller of each cluster makes the object, so that it comes without any restore.
+pub fn is_made_by_the_cluster(needed: &ItemId) -> bool {
+    needed.name == DEFAULT_ACCOUNT && needed.resource == GroupResource::new("", "serviceaccounts")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -58,5 +102,68 @@ mod tests {
         );
         assert!(of(&pods, &json!({"spec": {"serviceAccountName": ""}}), Some("shop")).is_empty());
         assert!(of(&GroupResource::new("apps", "pods"), &spec, Some("shop")).is_empty());
+    }
+
+    #[test]
+    fn a_refusal_tells_which_of_a_pods_needs_is_missing() {
+        let pods = GroupResource::new("", "pods");
+        let spec =
+            json!({"spec": {"serviceAccountName": "web", "priorityClassName": "high", "runtimeClassName": "kata"}});
+        let table = [
+            (
+                &spec,
+                "no PriorityClass with name high was found",
+                "priorityclasses.scheduling.k8s.io/high",
+            ),
+            (
+                &spec,
+                "pod rejected: RuntimeClass \"kata\" not found",
+                "runtimeclasses.node.k8s.io/kata",
+            ),
+            (
+                &spec,
+                "error looking up service account shop/web: not found",
+                "serviceaccounts/shop/web",
+            ),
+            (
+                &json!({}),
+                "error looking up service account shop/default: not found",
+                "serviceaccounts/shop/default",
+            ),
+        ];
+        for (object, refusal, expected) in table {
+            let missing = missing(refusal, &pods, object, Some("shop"));
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            assert_eq!(missing, [expected], "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_404_that_names_another_object_tells_what_is_needed() {
+        let error = |kind: &str, name: &str| ApiError {
+            attempt: "create rolebindings".to_owned(),
+            class: crate::cluster::error::Class::Answered,
+            code: 404,
+            reason: "NotFound".to_owned(),
+            message: "x".to_owned(),
+            causes: Vec::new(),
+            subject: Some(crate::cluster::error::Subject {
+                group: "rbac.authorization.k8s.io".to_owned(),
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+            }),
+            retry_after: None,
+            continue_token: None,
+        };
+        let words = |needed: Vec<ItemId>| needed.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            words(named_by(&error("roles", "reader"), "b", Some("shop"))),
+            [
+                "roles.rbac.authorization.k8s.io/shop/reader",
+                "roles.rbac.authorization.k8s.io/reader"
+            ]
+        );
+        assert!(named_by(&error("rolebindings", "b"), "b", Some("shop")).is_empty());
+        assert!(named_by(&error("roles", ""), "b", Some("shop")).is_empty());
     }
 }

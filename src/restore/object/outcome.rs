@@ -67,6 +67,19 @@ pub fn is_accepted(crd: &Value) -> bool {
         .all(|kind| condition(crd, kind).is_some())
 }
 
+/// Whether the use of all that a quota limits has been counted.
+pub fn is_counted(quota: &Value) -> bool {
+    let limits = |path| quota.pointer(path).and_then(Value::as_object);
+    let (used, hard) = (limits("/status/used"), limits("/status/hard"));
+    let has = |counted: Option<&serde_json::Map<String, Value>>, key: &String| {
+        counted.is_some_and(|map| map.contains_key(key))
+    };
+    limits("/spec/hard")
+        .into_iter()
+        .flat_map(serde_json::Map::keys)
+        .all(|key| has(used, key) && has(hard, key))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -141,5 +154,20 @@ mod tests {
         };
         assert!(is_accepted(&crd("True", "True")));
         assert!(!is_accepted(&crd("False", "True")) && !is_accepted(&crd("True", "False")) && !is_accepted(&json!({})));
+    }
+
+    #[test]
+    fn a_quota_is_counted_when_all_its_limits_have_a_use() {
+        let spec = json!({"hard": {"pods": "2", "services": "1"}});
+        let (all, half) = (json!({"pods": "0", "services": "0"}), json!({"pods": "0"}));
+        let table = [
+            (json!({"spec": spec}), false),
+            (json!({"spec": spec, "status": {"hard": all, "used": half}}), false),
+            (json!({"spec": spec, "status": {"hard": all, "used": all}}), true),
+            (json!({"spec": {}}), true),
+        ];
+        for (quota, expected) in table {
+            assert_eq!(is_counted(&quota), expected, "{quota}");
+        }
     }
 }

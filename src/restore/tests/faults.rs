@@ -47,7 +47,14 @@ async fn errors_that_pass_are_waited_for_and_not_reported() {
             "InternalError",
             "Internal error occurred: failed calling webhook \"w\": connection refused",
         ),
+        (
+            500,
+            "",
+            "conversion webhook for example.com/v2, Kind=W failed: Post \"https://w/\": connection refused",
+        ),
+        (500, "", "etcdserver: leader changed"),
         (403, "Forbidden", "exceeded quota: q"),
+        (403, "Forbidden", "status unknown for quota: q, resources: secrets"),
     ] {
         let scene = Scene::of(&[config("default", "a"), secret("default", "b")]);
         scene
@@ -78,6 +85,12 @@ async fn an_object_that_is_there_waits_for_no_quota_and_no_webhook() {
     for (code, reason, message) in [
         (403, "Forbidden", "exceeded quota: q"),
         (500, "InternalError", "failed calling webhook \"w\": connection refused"),
+        (403, "Forbidden", "status unknown for quota: q, resources: configmaps"),
+        (
+            500,
+            "",
+            "conversion webhook for example.com/v2, Kind=W failed: Post \"https://w/\": connection refused",
+        ),
     ] {
         let scene = Scene::of(&[config("default", "a")]);
         scene.api.insert(config("default", "a").1);
@@ -349,8 +362,9 @@ async fn an_object_that_is_being_deleted_is_created_when_it_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_nobody_serves_is_an_error_after_the_timeout() {
+async fn a_type_that_nothing_can_bring_is_an_error_at_once() {
     let scene = Scene::of(&[widget("default", "blue"), config("default", "a")]);
+    let start = Instant::now();
     let report = scene.run().await;
     assert_eq!(report.objects.created, 1);
     let error = &report.results.errors.namespaces["default"][0];
@@ -358,15 +372,89 @@ async fn a_type_that_nobody_serves_is_an_error_after_the_timeout() {
         error.starts_with("error restoring widgets.example.com/default/blue: the API server does not serve"),
         "{error}"
     );
-    assert_eq!(report.resources.0["example.com/v1/Widget"], ["default/blue(failed)"]);
     assert!(
-        scene
-            .progress
-            .lock()
-            .unwrap()
-            .iter()
-            .any(|progress| progress.parked == 1)
+        error.contains("CustomResourceDefinition widgets.example.com"),
+        "what to check: {error}"
     );
+    assert_eq!(report.resources.0["example.com/v1/Widget"], ["default/blue(failed)"]);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_that_an_api_service_may_bring_is_an_error_after_the_timeout() {
+    let scene = Scene::of(&[widget("default", "blue"), config("default", "a")]);
+    scene.api.insert(api_service());
+    let start = Instant::now();
+    let report = scene.run().await;
+    assert_eq!((report.objects.created, report.objects.failed), (1, 1));
+    let parked = |progress: &crate::restore::progress::Progress| progress.parked == 1;
+    assert!(scene.progress.lock().unwrap().iter().any(parked));
+    assert!(start.elapsed() >= Duration::from_mins(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_a_definition_that_failed_fail_with_its_reason_at_once() {
+    let scene = Scene::of(&[
+        crd("widgets", "Widget"),
+        widget("default", "blue"),
+        widget("default", "red"),
+    ]);
+    scene
+        .api
+        .fault(Fault::new(1, 422, "Invalid", creates("customresourcedefinitions")).message("schemas are required"));
+    let start = Instant::now();
+    let report = scene.run().await;
+    for error in &report.results.errors.namespaces["default"] {
+        assert!(
+            error.ends_with("could not be restored: schemas are required"),
+            "{error}"
+        );
+    }
+    assert_eq!(report.objects.failed, 3);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_waits_for_a_class_that_admission_does_not_see_yet_and_for_no_other() {
+    let named = |class: &str| {
+        let mut pod = pod("default", class, &[]);
+        pod.1["spec"]["priorityClassName"] = json!(class);
+        pod
+    };
+    let class = (
+        "priorityclasses.scheduling.k8s.io",
+        object("scheduling.k8s.io/v1", "PriorityClass", "", "high"),
+    );
+    let refused = |name: &'static str, times| {
+        let hits = move |seen: &crate::testing::fake_api::Seen| {
+            seen.method == "POST"
+                && String::from_utf8_lossy(&seen.body).contains(&format!("\"name\":\"{name}\""))
+                && seen.path.ends_with("pods")
+        };
+        Fault::new(times, 403, "Forbidden", hits).message(&format!(
+            "pods \"{name}\" is forbidden: no PriorityClass with name {name} was found"
+        ))
+    };
+    let scene = Scene::of(&[class, named("high"), named("gone")]);
+    scene.api.fault(refused("high", 2));
+    scene.api.fault(refused("gone", usize::MAX));
+    let start = Instant::now();
+    let report = scene.run().await;
+    assert_eq!((report.objects.created, report.objects.failed), (2, 1));
+    assert!(
+        texts(&report.results.errors).contains("no PriorityClass with name gone"),
+        "{}",
+        texts(&report.results.errors)
+    );
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// What a server of its own stands behind, which does not answer.
+fn api_service() -> serde_json::Value {
+    let mut service = object("apiregistration.k8s.io/v1", "APIService", "", "v1.example.com");
+    service["spec"] =
+        json!({"group": "example.com", "version": "v1", "service": {"namespace": "default", "name": "w"}});
+    service
 }
 
 #[tokio::test(start_paused = true)]
@@ -379,8 +467,9 @@ async fn an_object_is_not_created_as_one_of_another_type_with_its_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_somebody_brings_later_is_restored_then() {
+async fn a_type_that_an_api_service_brings_later_is_restored_then() {
     let scene = Scene::of(&[widget("default", "blue")]);
+    scene.api.insert(api_service());
     let api = scene.api.clone();
     let bring = async {
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -531,6 +620,12 @@ async fn a_namespace_that_is_there_is_used_although_its_creation_would_be_refuse
             "ValidatingAdmissionPolicy 'labels' denied request: namespaces need an owner",
         ),
         (500, "InternalError", "failed calling webhook \"w\": connection refused"),
+        (403, "Forbidden", "status unknown for quota: q, resources: configmaps"),
+        (
+            500,
+            "",
+            "conversion webhook for example.com/v2, Kind=W failed: Post \"https://w/\": connection refused",
+        ),
     ] {
         let scene = Scene::of(&[config("default", "a")]);
         let refused = Fault::new(100, code, reason, creates("/api/v1/namespaces")).message(message);

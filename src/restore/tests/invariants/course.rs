@@ -383,6 +383,17 @@ fn furnish(drawn: &Drawn, facts: &[Fact], scene: &Scene) {
         object["metadata"]["creationTimestamp"] = json!("2029-01-01T00:00:00Z");
         object
     };
+    // servers of their own, so that their types are waited for
+    for group in ["example.com", "cluster.x-k8s.io", "packaging.carvel.dev"] {
+        let mut service = old(object(
+            "apiregistration.k8s.io/v1",
+            "APIService",
+            "",
+            &format!("v1.{group}"),
+        ));
+        service["spec"] = json!({"group": group, "version": "v1", "service": {"namespace": "default", "name": "x"}});
+        scene.api.insert(service);
+    }
     if let Some((name, _)) = drawn.leaving() {
         let mut namespace = old(object("v1", "Namespace", "", name));
         namespace["status"] = json!({"phase": "Terminating"});

@@ -1,0 +1,492 @@
+//! What each cluster writes itself and is never restored (decision 41): the old cluster's version would be wrong in another one,
+//! and in the same one it would be a second one or be overwritten.
+
+use serde_json::Value;
+
+use super::metadata::{annotation, field, label};
+use crate::archive::layout::ItemPath;
+
+/// One kind of object that a cluster writes itself.
+struct Row {
+    /// Its type.
+    resource: &'static str,
+    /// Which objects of the type.
+    is_owned: fn(&Value) -> bool,
+    /// Why it is left out, for the log and for a dry run.
+    why: &'static str,
+}
+
+const SLICE_CONTROLLERS: [&str; 2] = [
+    "endpointslice-controller.k8s.io",
+    "endpointslicemirroring-controller.k8s.io",
+];
+
+/// `kubernetes` in namespace `default`: the API server's own addresses.
+const API_SERVER: &str = "it names the addresses of the API server, which writes it itself";
+const RBAC_DEFAULT: &str =
+    "it is one of the API server's default roles and bindings, which it writes itself as it starts";
+const PRIORITY_DEFAULT: &str =
+    "it is one of the API server's own settings of priority and fairness, which it maintains itself";
+const CERTIFICATES: &str =
+    "it holds the certificates of the old cluster; a controller writes those of this one into every namespace";
+const API_SERVER_CONFIG: &str =
+    "it holds what the API servers of the old cluster tell; those of this one write it themselves";
+const CAPACITY: &str =
+    "it tells what the storage or the devices of the old cluster have to give; their drivers write it themselves";
+
+const ROWS: [Row; 24] = [
+    Row {
+        resource: "endpointslices.discovery.k8s.io",
+        is_owned: |slice| {
+            label(slice, "endpointslice.kubernetes.io/managed-by").is_some_and(|by| SLICE_CONTROLLERS.contains(&by))
+        },
+        why: "a controller maintains it and makes one with the addresses of this cluster",
+    },
+    Row {
+        resource: "endpointslices.discovery.k8s.io",
+        is_owned: is_kubernetes,
+        why: API_SERVER,
+    },
+    Row {
+        resource: "endpoints",
+        is_owned: is_kubernetes,
+        why: API_SERVER,
+    },
+    Row {
+        resource: "endpoints",
+        is_owned: |endpoints| {
+            label(endpoints, "endpoints.kubernetes.io/managed-by") == Some("endpoint-controller")
+                || annotation(endpoints, "endpoints.kubernetes.io/last-change-trigger-time").is_some()
+        },
+        why: SELECTED,
+    },
+    Row {
+        resource: "services",
+        is_owned: is_kubernetes,
+        why: API_SERVER,
+    },
+    Row {
+        resource: "configmaps",
+        is_owned: |map| is_named(map, &["kube-root-ca.crt", "openshift-service-ca.crt"]),
+        why: CERTIFICATES,
+    },
+    Row {
+        resource: "configmaps",
+        is_owned: |map| {
+            is_in(map, "kube-system")
+                && is_named(
+                    map,
+                    &[
+                        "extension-apiserver-authentication",
+                        "kube-apiserver-legacy-service-account-token-tracking",
+                    ],
+                )
+        },
+        why: API_SERVER_CONFIG,
+    },
+    Row {
+        resource: "leases.coordination.k8s.io",
+        is_owned: |lease| is_in(lease, "kube-node-lease"),
+        why: "it is the heartbeat of a node of the old cluster",
+    },
+    Row {
+        resource: "leases.coordination.k8s.io",
+        is_owned: |lease| label(lease, "apiserver.kubernetes.io/identity").is_some(),
+        why: "it is the heartbeat of an API server of the old cluster",
+    },
+    Row {
+        resource: "leasecandidates.coordination.k8s.io",
+        is_owned: |_| true,
+        why: "it is the offer of a process of the old cluster to become leader",
+    },
+    Row {
+        resource: "clusterroles.rbac.authorization.k8s.io",
+        is_owned: is_rbac_default,
+        why: RBAC_DEFAULT,
+    },
+    Row {
+        resource: "clusterrolebindings.rbac.authorization.k8s.io",
+        is_owned: is_rbac_default,
+        why: RBAC_DEFAULT,
+    },
+    Row {
+        resource: "roles.rbac.authorization.k8s.io",
+        is_owned: is_rbac_default,
+        why: RBAC_DEFAULT,
+    },
+    Row {
+        resource: "rolebindings.rbac.authorization.k8s.io",
+        is_owned: is_rbac_default,
+        why: RBAC_DEFAULT,
+    },
+    Row {
+        resource: "priorityclasses.scheduling.k8s.io",
+        is_owned: |class| is_named(class, &["system-node-critical", "system-cluster-critical"]),
+        why: "the API server makes this priority class itself",
+    },
+    Row {
+        resource: "flowschemas.flowcontrol.apiserver.k8s.io",
+        is_owned: is_priority_default,
+        why: PRIORITY_DEFAULT,
+    },
+    Row {
+        resource: "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+        is_owned: is_priority_default,
+        why: PRIORITY_DEFAULT,
+    },
+    Row {
+        resource: "ipaddresses.networking.k8s.io",
+        is_owned: |address| {
+            label(address, "ipaddress.kubernetes.io/managed-by").is_some_and(|by| by == "ipallocator.k8s.io")
+        },
+        why: "it stands for the address of a service, which gets a new one",
+    },
+    Row {
+        resource: "servicecidrs.networking.k8s.io",
+        is_owned: |range| is_named(range, &["kubernetes"]),
+        why: "it is the range of addresses that the API server of the old cluster was started with",
+    },
+    Row {
+        resource: "storageversions.internal.apiserver.k8s.io",
+        is_owned: |_| true,
+        why: API_SERVER_CONFIG,
+    },
+    Row {
+        resource: "csistoragecapacities.storage.k8s.io",
+        is_owned: |capacity| label(capacity, "csi.storage.k8s.io/managed-by").is_some(),
+        why: CAPACITY,
+    },
+    Row {
+        resource: "resourceslices.resource.k8s.io",
+        is_owned: |_| true,
+        why: CAPACITY,
+    },
+    Row {
+        resource: "resourceclaims.resource.k8s.io",
+        is_owned: |claim| annotation(claim, "resource.kubernetes.io/pod-claim-name").is_some(),
+        why: "a controller made it for a pod out of a template, and makes one for the restored pod",
+    },
+    Row {
+        resource: "podcertificaterequests.certificates.k8s.io",
+        is_owned: |_| true,
+        why: "it is the request of a node of the old cluster for a pod that ran there",
+    },
+];
+
+const SELECTED: &str =
+    "its service selects pods, so a controller maintains it and makes one with the addresses of this cluster";
+
+/// Why an object of the backup is left to the cluster; nothing if it is restored. `service` is the Service of the same name, where
+/// the backup has it.
+pub fn reason(path: &ItemPath<'_>, object: &Value, service: Option<&Value>) -> Option<&'static str> {
+    let row = ROWS
+        .iter()
+        .find(|row| row.resource == path.group_resource && (row.is_owned)(object));
+    row.map(|row| row.why)
+        .or_else(|| (has_service(path) && service.is_some_and(selects)).then_some(SELECTED))
+}
+
+/// Whether an object of this type may belong to a Service of its name, on which it depends by whom it is maintained.
+pub fn has_service(path: &ItemPath<'_>) -> bool {
+    path.group_resource == "endpoints"
+}
+
+/// Whether a service has its endpoints from a controller: one without a selector has them from a person.
+fn selects(service: &Value) -> bool {
+    let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+    selector.is_some_and(|selector| !selector.is_empty())
+        && service.pointer("/spec/type").is_none_or(|kind| kind != "ExternalName")
+}
+
+fn is_named(object: &Value, names: &[&str]) -> bool {
+    field(object, "name").is_some_and(|name| names.contains(&name))
+}
+
+fn is_in(object: &Value, namespace: &str) -> bool {
+    field(object, "namespace") == Some(namespace)
+}
+
+fn is_kubernetes(object: &Value) -> bool {
+    is_in(object, "default") && is_named(object, &["kubernetes"])
+}
+
+/// One that a person has taken out of the API server's care is that person's.
+fn is_rbac_default(object: &Value) -> bool {
+    label(object, "kubernetes.io/bootstrapping") == Some("rbac-defaults")
+        && annotation(object, "rbac.authorization.kubernetes.io/autoupdate") != Some("false")
+}
+
+fn is_priority_default(object: &Value) -> bool {
+    annotation(object, "apf.kubernetes.io/autoupdate-spec") == Some("true")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// `type namespace/name`, labels, annotations: whether the cluster writes it.
+    #[test]
+    fn what_a_cluster_writes_itself_is_left_to_it_and_nothing_else() {
+        let none = || json!({});
+        let slice = |by: &str| json!({"endpointslice.kubernetes.io/managed-by": by});
+        let rbac = || json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+        let apf = |keep: &str| json!({"apf.kubernetes.io/autoupdate-spec": keep});
+        let flow = "flowcontrol.apiserver.k8s.io";
+        let table = [
+            (
+                "endpointslices.discovery.k8s.io",
+                "a",
+                "web-x1",
+                slice("endpointslice-controller.k8s.io"),
+                none(),
+                true,
+            ),
+            (
+                "endpointslices.discovery.k8s.io",
+                "a",
+                "web-x2",
+                slice("endpointslicemirroring-controller.k8s.io"),
+                none(),
+                true,
+            ),
+            (
+                "endpointslices.discovery.k8s.io",
+                "a",
+                "mine",
+                slice("staff"),
+                none(),
+                false,
+            ),
+            ("endpointslices.discovery.k8s.io", "a", "mine", none(), none(), false),
+            (
+                "endpointslices.discovery.k8s.io",
+                "default",
+                "kubernetes",
+                none(),
+                none(),
+                true,
+            ),
+            ("endpoints", "default", "kubernetes", none(), none(), true),
+            ("endpoints", "a", "kubernetes", none(), none(), false),
+            (
+                "endpoints",
+                "a",
+                "web",
+                json!({"endpoints.kubernetes.io/managed-by": "endpoint-controller"}),
+                none(),
+                true,
+            ),
+            (
+                "endpoints",
+                "a",
+                "web",
+                none(),
+                json!({"endpoints.kubernetes.io/last-change-trigger-time": "t"}),
+                true,
+            ),
+            (
+                "endpoints",
+                "a",
+                "lock",
+                none(),
+                json!({"control-plane.alpha.kubernetes.io/leader": "{}"}),
+                false,
+            ),
+            ("services", "default", "kubernetes", none(), none(), true),
+            ("services", "a", "kubernetes", none(), none(), false),
+            ("configmaps", "a", "kube-root-ca.crt", none(), none(), true),
+            ("configmaps", "a", "openshift-service-ca.crt", none(), none(), true),
+            ("secrets", "a", "kube-root-ca.crt", none(), none(), false),
+            (
+                "configmaps",
+                "kube-system",
+                "extension-apiserver-authentication",
+                none(),
+                none(),
+                true,
+            ),
+            (
+                "configmaps",
+                "a",
+                "extension-apiserver-authentication",
+                none(),
+                none(),
+                false,
+            ),
+            (
+                "leases.coordination.k8s.io",
+                "kube-node-lease",
+                "node",
+                none(),
+                none(),
+                true,
+            ),
+            (
+                "leases.coordination.k8s.io",
+                "kube-system",
+                "apiserver-x",
+                json!({"apiserver.kubernetes.io/identity": "k"}),
+                none(),
+                true,
+            ),
+            ("leases.coordination.k8s.io", "a", "leader", none(), none(), false),
+            ("leasecandidates.coordination.k8s.io", "a", "c", none(), none(), true),
+            (
+                "clusterroles.rbac.authorization.k8s.io",
+                "",
+                "view",
+                rbac(),
+                none(),
+                true,
+            ),
+            (
+                "clusterroles.rbac.authorization.k8s.io",
+                "",
+                "view",
+                rbac(),
+                json!({"rbac.authorization.kubernetes.io/autoupdate": "false"}),
+                false,
+            ),
+            (
+                "clusterroles.rbac.authorization.k8s.io",
+                "",
+                "view",
+                none(),
+                none(),
+                false,
+            ),
+            (
+                "clusterrolebindings.rbac.authorization.k8s.io",
+                "",
+                "x",
+                rbac(),
+                none(),
+                true,
+            ),
+            (
+                "roles.rbac.authorization.k8s.io",
+                "kube-system",
+                "x",
+                rbac(),
+                none(),
+                true,
+            ),
+            (
+                "rolebindings.rbac.authorization.k8s.io",
+                "kube-system",
+                "x",
+                rbac(),
+                none(),
+                true,
+            ),
+            (
+                "priorityclasses.scheduling.k8s.io",
+                "",
+                "system-node-critical",
+                none(),
+                none(),
+                true,
+            ),
+            ("priorityclasses.scheduling.k8s.io", "", "mine", none(), none(), false),
+            (&format!("flowschemas.{flow}"), "", "exempt", none(), apf("true"), true),
+            (&format!("flowschemas.{flow}"), "", "mine", none(), apf("false"), false),
+            (
+                &format!("prioritylevelconfigurations.{flow}"),
+                "",
+                "exempt",
+                none(),
+                apf("true"),
+                true,
+            ),
+            (
+                "ipaddresses.networking.k8s.io",
+                "",
+                "10.0.0.1",
+                json!({"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}),
+                none(),
+                true,
+            ),
+            ("ipaddresses.networking.k8s.io", "", "10.0.0.1", none(), none(), false),
+            ("servicecidrs.networking.k8s.io", "", "kubernetes", none(), none(), true),
+            ("servicecidrs.networking.k8s.io", "", "more", none(), none(), false),
+            (
+                "storageversions.internal.apiserver.k8s.io",
+                "",
+                "apps",
+                none(),
+                none(),
+                true,
+            ),
+            (
+                "csistoragecapacities.storage.k8s.io",
+                "a",
+                "c",
+                json!({"csi.storage.k8s.io/managed-by": "external-provisioner"}),
+                none(),
+                true,
+            ),
+            ("csistoragecapacities.storage.k8s.io", "a", "c", none(), none(), false),
+            ("resourceslices.resource.k8s.io", "", "s", none(), none(), true),
+            (
+                "resourceclaims.resource.k8s.io",
+                "a",
+                "pod-x",
+                none(),
+                json!({"resource.kubernetes.io/pod-claim-name": "gpu"}),
+                true,
+            ),
+            ("resourceclaims.resource.k8s.io", "a", "mine", none(), none(), false),
+            (
+                "podcertificaterequests.certificates.k8s.io",
+                "a",
+                "p",
+                none(),
+                none(),
+                true,
+            ),
+            ("controllerrevisions.apps", "a", "db-1", none(), none(), false),
+        ];
+        for (resource, namespace, name, labels, annotations, owned) in &table {
+            let object = json!({"metadata": {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}});
+            let path = ItemPath {
+                group_resource: resource,
+                namespace: Some(*namespace).filter(|namespace| !namespace.is_empty()),
+                name,
+            };
+            assert_eq!(reason(&path, &object, None).is_some(), *owned, "{resource} {object}");
+        }
+        for row in &ROWS {
+            let is_tested = |owned: bool| table.iter().any(|line| line.0 == row.resource && line.5 == owned);
+            assert!(is_tested(true), "{}", row.resource);
+        }
+    }
+
+    #[test]
+    fn endpoints_by_hand_are_those_of_a_service_without_a_selector() {
+        let table = [
+            (json!({"spec": {"selector": {"app": "web"}}}), true),
+            (json!({"spec": {"selector": {}}}), false),
+            (json!({"spec": {}}), false),
+            (
+                json!({"spec": {"type": "ExternalName", "selector": {"app": "web"}}}),
+                false,
+            ),
+        ];
+        let path = |group_resource| ItemPath {
+            group_resource,
+            namespace: Some("a"),
+            name: "web",
+        };
+        let object = json!({"metadata": {"name": "web", "namespace": "a"}});
+        for (service, owned) in table {
+            assert_eq!(
+                reason(&path("endpoints"), &object, Some(&service)).is_some(),
+                owned,
+                "{service}"
+            );
+            assert_eq!(reason(&path("configmaps"), &object, Some(&service)), None);
+        }
+    }
+}

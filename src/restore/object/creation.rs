@@ -1,0 +1,161 @@
+//! Fields that only a subresource or an admission plugin sets, so that a creation with them is refused (decision 41).
+//!
+//! Derived from Kubernetes 1.35: `PrepareForCreate` and the validation of creations of every strategy in `pkg/registry`, and the
+//! plugins in `plugin/pkg/admission`. Most strategies clear what a client must not set (a status, the user of a certificate
+//! request) and so need no row; what the actions remove already (addresses of services, the node and the priority of pods) has none
+//! either.
+
+use serde_json::{Map, Value};
+
+/// Where a field stands that no creation may carry.
+struct Row {
+    resource: &'static str,
+    /// The map that holds it.
+    parent: &'static str,
+    field: &'static str,
+    /// Whether it goes from this object.
+    goes: fn(&Value) -> bool,
+    /// What is said in the log; nothing where the new cluster puts its own value there.
+    lost: Option<&'static str>,
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        // validation: "cannot be set on create"; only `kubectl debug` and the subresource add them
+        resource: "pods",
+        parent: "/spec",
+        field: "ephemeralContainers",
+        goes: |_| true,
+        lost: Some(
+            "It is restored without its debug containers (spec.ephemeralContainers), which no creation may have",
+        ),
+    },
+    Row {
+        // admission plugin Priority computes it from the class and refuses any other value
+        resource: "pods",
+        parent: "/spec",
+        field: "preemptionPolicy",
+        goes: |_| true,
+        lost: None,
+    },
+    Row {
+        // admission plugin RuntimeClass computes it from the class and refuses any other value
+        resource: "pods",
+        parent: "/spec",
+        field: "overhead",
+        goes: |_| true,
+        lost: None,
+    },
+    Row {
+        // validation of creations: not both, or (since 1.33) both only with the same value; updates may make them differ
+        resource: "ingresses.networking.k8s.io",
+        parent: "/metadata/annotations",
+        field: "kubernetes.io/ingress.class",
+        goes: |ingress| ingress.pointer("/spec/ingressClassName").is_some_and(Value::is_string),
+        lost: Some(
+            "It is restored without its annotation kubernetes.io/ingress.class, which no creation may have beside \
+             spec.ingressClassName",
+        ),
+    },
+];
+
+/// Takes out what no creation may carry; gives what is to be said about it. Also for an object in the cluster, before the two are
+/// compared.
+pub fn clear(group_resource: &str, object: &mut Value) -> Vec<&'static str> {
+    let mut said = Vec::new();
+    for row in ROWS.iter().filter(|row| row.resource == group_resource) {
+        if !(row.goes)(object) {
+            continue;
+        }
+        let parent = object.pointer_mut(row.parent).and_then(Value::as_object_mut);
+        let removed = parent.and_then(|parent| parent.remove(row.field));
+        if removed.is_some_and(|value| !is_empty(&value)) {
+            said.extend(row.lost);
+        }
+    }
+    said
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
+}
+
+/// A default priority class as one that is no default, where the cluster has another default meanwhile: there can be only one.
+/// `refusal` is what the API server says to the creation.
+pub fn without_default(group_resource: &str, object: &Value, refusal: &str) -> Option<Value> {
+    let is_taken = group_resource == "priorityclasses.scheduling.k8s.io"
+        && refusal.contains("is already marked as default")
+        && object.get("globalDefault").is_some_and(|default| default == true);
+    is_taken.then(|| {
+        let mut lesser = object.clone();
+        lesser["globalDefault"] = Value::Bool(false);
+        lesser
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_no_creation_may_carry_goes_and_what_a_person_made_is_told() {
+        let table = [
+            (
+                "pods",
+                json!({"spec": {"ephemeralContainers": [{"name": "dbg"}], "a": 1}}),
+                json!({"spec": {"a": 1}}),
+                1,
+            ),
+            (
+                "pods",
+                json!({"spec": {"ephemeralContainers": []}}),
+                json!({"spec": {}}),
+                0,
+            ),
+            (
+                "pods",
+                json!({"spec": {"preemptionPolicy": "Never", "overhead": {"cpu": "1"}}}),
+                json!({"spec": {}}),
+                0,
+            ),
+            ("pods", json!({"spec": null}), json!({"spec": null}), 0),
+            (
+                "pods.example.com",
+                json!({"spec": {"overhead": 1}}),
+                json!({"spec": {"overhead": 1}}),
+                0,
+            ),
+            (
+                "ingresses.networking.k8s.io",
+                json!({"metadata": {"annotations": {"kubernetes.io/ingress.class": "a", "b": "c"}}, "spec": {"ingressClassName": "d"}}),
+                json!({"metadata": {"annotations": {"b": "c"}}, "spec": {"ingressClassName": "d"}}),
+                1,
+            ),
+            (
+                "ingresses.networking.k8s.io",
+                json!({"metadata": {"annotations": {"kubernetes.io/ingress.class": "a"}}, "spec": {}}),
+                json!({"metadata": {"annotations": {"kubernetes.io/ingress.class": "a"}}, "spec": {}}),
+                0,
+            ),
+        ];
+        for (resource, before, after, said) in table {
+            let mut object = before.clone();
+            assert_eq!(clear(resource, &mut object).len(), said, "{before}");
+            assert_eq!(object, after, "{before}");
+        }
+    }
+
+    #[test]
+    fn a_second_default_class_becomes_an_ordinary_one() {
+        let classes = "priorityclasses.scheduling.k8s.io";
+        let refusal = "PriorityClass other is already marked as default. Only one default can exist";
+        let default = json!({"globalDefault": true, "value": 5});
+        let lesser = json!({"globalDefault": false, "value": 5});
+        assert_eq!(without_default(classes, &default, refusal), Some(lesser.clone()));
+        assert_eq!(without_default(classes, &lesser, refusal), None);
+        assert_eq!(without_default(classes, &default, "no"), None);
+        assert_eq!(without_default("pods", &default, refusal), None);
+    }
+}
