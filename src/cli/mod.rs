@@ -23,6 +23,7 @@ pub mod failure;
 pub mod flag;
 mod group;
 pub mod install;
+pub mod node_agent;
 pub mod objects;
 pub mod output;
 pub mod restore;
@@ -84,6 +85,9 @@ pub enum Command {
     Get(Group<verbs::Get>),
     /// Install Velero
     Install(Box<install::Install>),
+    /// Work with the node agent
+    #[command(hide = true)]
+    NodeAgent(node_agent::NodeAgent),
     /// Work with restores
     Restore(Group<restore::Command>),
     /// Work with schedules
@@ -191,6 +195,7 @@ impl Root {
             Command::Describe(group) => Box::pin(group.run(&["describe"], &context)).await,
             Command::Get(group) => group.run(&["get"], &context).await,
             Command::Install(install) => install.run(&context).await,
+            Command::NodeAgent(agent) => agent.run(),
             Command::Restore(group) => Box::pin(group.run(&["restore"], &context)).await,
             Command::Schedule(group) => group.run(&["schedule"], &context).await,
             Command::Server(args) => {
@@ -256,9 +261,22 @@ mod tests {
             "schedule create s",
             "plugin get",
             "debug",
-            "node-agent server",
         ] {
             assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_agent_of_another_release_s_daemonset_is_refused_in_one_sentence() {
+        for line in [
+            "node-agent",
+            "node-agent server",
+            "node-agent server --features=EnableCSI --data-mover-prepare-timeout=30m --log-level debug --log-format=json",
+            "node-agent server --unknown x --node-agent-configmap y",
+        ] {
+            let root = parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let error = root.run().await.unwrap_err().to_string();
+            assert!(error.starts_with("this release has no node agent"), "{line}: {error}");
         }
     }
 

@@ -1,17 +1,22 @@
-//! DownloadRequest: how people read a run's files. Answered with a signed URL where the store can sign, and always with a
-//! token for the artifact endpoint (decision 24, spec server 5); gone after ten minutes.
+//! DownloadRequest: how people read a run's files. Answered with a signed URL where the store can sign, else with a URL of
+//! the artifact endpoint (decision 44), and always with a token for that (decision 24, spec server 5); gone after ten
+//! minutes. What is not there is answered as well: the endpoint says why, which no status could tell to the Go client.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::NamespaceResourceScope;
+use kube::Api;
 
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch};
+use crate::runtime::{Class, Classify, Kind, Next, ObjectRef, Reconciler, SharedWatch};
 use crate::store::StoreError;
 
+use super::artifact::absent::{Course, Missing};
+use super::artifact::base::BaseUrl;
 use super::artifact::file::Artifact;
 use super::artifact::token::{Key, LIFETIME};
 use super::location::{self, LocationError};
@@ -20,6 +25,9 @@ use super::write::{WriteError, Written};
 
 /// Where the token stands on an answered request.
 pub const TOKEN: &str = "velero.io/artifact-token";
+
+/// When to look again for what the watch does not show yet.
+const UNSEEN: Duration = Duration::from_secs(1);
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +41,9 @@ pub enum Error {
     /// The URL cannot be signed.
     #[error("signing a URL for the download request failed: {0}")]
     NotSigned(#[from] StoreError),
+    /// Whether what the watch does not show is there is not known.
+    #[error("looking for what the download request names failed: {0}")]
+    TargetUnknown(#[source] Box<kube::Error>),
 }
 
 impl Classify for Error {
@@ -49,6 +60,7 @@ pub struct DownloadRequests {
     ports: Arc<Ports>,
     finder: Finder,
     key: Key,
+    base: BaseUrl,
 }
 
 /// Finds whose file is asked for and where it lies.
@@ -65,27 +77,60 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// The location of a run's files; `None` if the run, its backup or its location is not there.
-    pub fn location(&self, artifact: &Artifact) -> Option<Arc<BackupStorageLocation>> {
-        let backup = match artifact {
+    /// The location of a run's files.
+    ///
+    /// # Errors
+    /// The run, its backup or its location is not there.
+    pub fn location(&self, artifact: &Artifact) -> Result<Arc<BackupStorageLocation>, Missing> {
+        let name = match artifact {
             Artifact::Backup(_, name) => name.clone(),
-            Artifact::Restore(_, name) => self
-                .restores
-                .get(&ObjectRef::new(name).within(&self.namespace))?
-                .spec
-                .backup_name
-                .clone(),
+            Artifact::Restore(_, name) => {
+                let restore = self.restores.get(&ObjectRef::new(name).within(&self.namespace));
+                let restore = restore.ok_or_else(|| Missing::Restore(name.clone()))?;
+                restore.spec.backup_name.clone()
+            }
         };
-        let backup = self.backups.get(&ObjectRef::new(&backup).within(&self.namespace))?;
+        let backup = self.backups.get(&ObjectRef::new(&name).within(&self.namespace));
+        let backup = backup.ok_or_else(|| Missing::Backup(name.clone()))?;
+        let location = &backup.spec.storage_location;
         self.locations
-            .get(&ObjectRef::new(&backup.spec.storage_location).within(&self.namespace))
+            .get(&ObjectRef::new(location).within(&self.namespace))
+            .ok_or_else(|| Missing::Location {
+                location: location.clone(),
+                backup: name,
+            })
+    }
+
+    /// How far the run itself is; nothing if it is not there.
+    pub fn course(&self, artifact: &Artifact) -> Option<Course> {
+        match artifact {
+            Artifact::Backup(_, name) => {
+                let backup = self.backups.get(&ObjectRef::new(name).within(&self.namespace))?;
+                Some(Course {
+                    phase: backup.status.phase().as_str().to_owned(),
+                    validation_errors: backup.status.validation_errors.clone(),
+                })
+            }
+            Artifact::Restore(_, name) => {
+                let restore = self.restores.get(&ObjectRef::new(name).within(&self.namespace))?;
+                Some(Course {
+                    phase: restore.status.phase().as_str().to_owned(),
+                    validation_errors: restore.status.validation_errors.clone(),
+                })
+            }
+        }
     }
 }
 
 impl DownloadRequests {
-    /// A reconciler of download requests that issues tokens with this key.
-    pub fn new(ports: Arc<Ports>, finder: Finder, key: Key) -> Self {
-        Self { ports, finder, key }
+    /// A reconciler of download requests that issues tokens with this key, and URLs that begin with this base.
+    pub fn new(ports: Arc<Ports>, finder: Finder, key: Key, base: BaseUrl) -> Self {
+        Self {
+            ports,
+            finder,
+            key,
+            base,
+        }
     }
 }
 
@@ -128,16 +173,18 @@ impl Reconciler for DownloadRequests {
             .map_or_else(|| later(now, LIFETIME), |t| t.0);
         let mut wanted = (*seen).clone();
         wanted.status.expiration = Some(time(end));
-        let answered = self.answer(&seen.spec.target, end).await?;
-        if let Some((url, token)) = answered {
-            wanted.status.phase = Some(DownloadRequestPhase::Processed);
-            wanted.status.download_url = url.unwrap_or_default();
-            wanted
-                .metadata
-                .annotations
-                .get_or_insert_default()
-                .insert(TOKEN.to_owned(), token);
+        let target = &seen.spec.target;
+        let token = self.key.issue(target.kind.as_str(), &target.name, end);
+        match self.signed(target).await? {
+            Found::Unseen => return Ok(Next::In(UNSEEN)),
+            Found::Signed(url) => wanted.status.download_url = url,
+            Found::Unsigned => {
+                wanted.status.download_url = self.base.url(target.kind.as_str(), &target.name, &token);
+            }
         }
+        wanted.status.phase = Some(DownloadRequestPhase::Processed);
+        let annotations = wanted.metadata.annotations.get_or_insert_default();
+        annotations.insert(TOKEN.to_owned(), token);
         match self.ports.write(&*seen, &wanted).await? {
             Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => Ok(Next::At(end)),
@@ -145,18 +192,56 @@ impl Reconciler for DownloadRequests {
     }
 }
 
+/// What can be offered of a target.
+enum Found {
+    /// The store's own URL.
+    Signed(String),
+    /// The store signs no URLs, or there is nothing to sign one for.
+    Unsigned,
+    /// It has just come, and the watch does not show it yet.
+    Unseen,
+}
+
 impl DownloadRequests {
-    /// The URL, if the store can sign, and the token; nothing if the target is not there (yet).
-    async fn answer(&self, target: &DownloadTarget, end: Timestamp) -> Result<Option<(Option<String>, String)>, Error> {
+    async fn signed(&self, target: &DownloadTarget) -> Result<Found, Error> {
         let Some(artifact) = Artifact::of(target.kind.as_str(), &target.name) else {
-            return Ok(None);
+            return Ok(Found::Unsigned);
         };
-        let Some(location) = self.finder.location(&artifact) else {
-            return Ok(None);
+        let location = match self.finder.location(&artifact) {
+            Ok(location) => location,
+            Err(missing) if self.fresh_exists(&missing).await? => return Ok(Found::Unseen),
+            Err(_) => return Ok(Found::Unsigned),
         };
-        let store = location::open(&self.ports, &location).await?;
-        let url = store.signed_url(&artifact.key(), LIFETIME).await?;
-        Ok(Some((url, self.key.issue(target.kind.as_str(), &target.name, end))))
+        let store = match location::open(&self.ports, &location).await {
+            Ok(store) => store,
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // The endpoint says what is wrong with the location, where the file is asked for.
+            Err(_) => return Ok(Found::Unsigned),
+        };
+        let signed = store.signed_url(&artifact.key(), LIFETIME).await?;
+        Ok(signed.map_or(Found::Unsigned, Found::Signed))
+    }
+
+    /// Whether what the watch does not show is there all the same, as the API server says now.
+    async fn fresh_exists(&self, missing: &Missing) -> Result<bool, Error> {
+        match missing {
+            Missing::Restore(name) => self.fresh::<Restore>(name).await,
+            Missing::Backup(name) => self.fresh::<Backup>(name).await,
+            Missing::Location { location, .. } => self.fresh::<BackupStorageLocation>(location).await,
+        }
+    }
+
+    async fn fresh<K>(&self, name: &str) -> Result<bool, Error>
+    where
+        K: Kind + kube::Resource<Scope = NamespaceResourceScope>,
+    {
+        // Such a name would be another path.
+        if name.is_empty() || name.contains('/') {
+            return Ok(false);
+        }
+        let api: Api<K> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
+        let found = api.get_metadata_opt(name).await;
+        Ok(found.map_err(|error| Error::TargetUnknown(Box::new(error)))?.is_some())
     }
 }
 

@@ -1,11 +1,15 @@
 //! From a BackupStorageLocation to its open store: the Secrets it names are read here and go no further.
 
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
 use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::Api;
 
 use crate::api::SecretKeySelector;
 use crate::api::v1::BackupStorageLocation;
-use crate::store::{self, Secret, Store, StoreConfig, StoreError};
+use crate::store::{self, Secret, Store, StoreConfig, StoreError, config};
 
 use super::ports::Ports;
 
@@ -36,6 +40,15 @@ pub enum LocationError {
         /// The key inside.
         key: String,
     },
+    /// The file with credentials that the environment names cannot be read.
+    #[error("reading the credentials file `{}` failed: {source}; check the volume that it is on", file.display())]
+    CredentialsFile {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The API server refused.
     #[error("reading secret `{name}` failed: {reason}")]
     Api {
@@ -55,7 +68,10 @@ impl LocationError {
         match self {
             Self::Api { .. } => true,
             Self::Store(error) => error.is_transient(),
-            Self::Spec(_) | Self::SecretMissing { .. } | Self::SecretUnreadable { .. } => false,
+            Self::Spec(_)
+            | Self::SecretMissing { .. }
+            | Self::SecretUnreadable { .. }
+            | Self::CredentialsFile { .. } => false,
         }
     }
 }
@@ -81,8 +97,11 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         (None, Some(reference)) => Some(required(ports, reference).await?),
         (None, None) => None,
     };
+    let file = credentials_file(&spec.provider, |variable| std::env::var_os(variable));
     let credentials = if let Some(reference) = &spec.credential {
         Some(text(reference, required(ports, reference).await?)?)
+    } else if let Some(content) = read_credentials(file).await? {
+        Some(content)
     } else {
         let (name, key) = DEFAULT_CREDENTIALS;
         let reference = SecretKeySelector {
@@ -95,7 +114,7 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
             None => None,
         }
     };
-    let config = StoreConfig {
+    let wanted = StoreConfig {
         provider: spec.provider.clone(),
         bucket: bucket.bucket.clone(),
         prefix: bucket.prefix.clone(),
@@ -103,7 +122,24 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         ca_cert,
         credentials: credentials.map(Secret::new),
     };
-    Ok(store::open(&config).await?.gated(ports.gate.clone()))
+    Ok(store::open(&wanted).await?.gated(ports.gate.clone()))
+}
+
+/// The file with the credentials of locations that name none, which the environment names: a Secret of whatever name is
+/// mounted there (spec api 13.1).
+fn credentials_file(provider: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let name = config::credentials_variable(config::built_in(provider)?)?;
+    variable(name).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Its content; nothing if there is no such file, as without a Secret.
+async fn read_credentials(file: Option<PathBuf>) -> Result<Option<String>, LocationError> {
+    let Some(file) = file else { return Ok(None) };
+    match tokio::fs::read_to_string(&file).await {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LocationError::CredentialsFile { file, source }),
+    }
 }
 
 async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8>, LocationError> {
@@ -132,4 +168,40 @@ fn text(reference: &SecretKeySelector, bytes: Vec<u8>) -> Result<String, Locatio
         name: reference.name.clone(),
         key: reference.key.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn credentials_come_from_the_file_that_the_environment_names_for_this_provider() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cloud");
+        std::fs::write(&path, "[default]\n").unwrap();
+        for (provider, name, found) in [
+            ("aws", "AWS_SHARED_CREDENTIALS_FILE", true),
+            ("velero.io/aws", "AWS_SHARED_CREDENTIALS_FILE", true),
+            ("aws", "AZURE_CREDENTIALS_FILE", false),
+            ("velero.io/fs", "AWS_SHARED_CREDENTIALS_FILE", false),
+            ("example.com/other", "AWS_SHARED_CREDENTIALS_FILE", false),
+        ] {
+            let file = credentials_file(provider, |asked| (asked == name).then(|| path.clone().into_os_string()));
+            let content = read_credentials(file).await.unwrap();
+            assert_eq!(content.is_some(), found, "{provider} {name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_credentials_file_that_is_not_there_is_as_none_and_one_that_cannot_be_read_is_an_error() {
+        assert_eq!(credentials_file("aws", |_| Some(OsString::new())), None);
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(
+            read_credentials(Some(directory.path().join("none"))).await.unwrap(),
+            None
+        );
+        let error = read_credentials(Some(directory.path().to_owned())).await.unwrap_err();
+        assert!(!error.is_transient());
+        assert!(error.to_string().contains("check the volume"), "{error}");
+    }
 }

@@ -1,8 +1,8 @@
 //! A run's files, by a DownloadRequest and whichever way to them is open (decision 24, spec server-cli 8.7).
 //!
 //! The ways, in order: the server's artifact endpoint through the API server's proxy, the same through a forwarded port,
-//! the store's signed URL. A Go server offers the last one only. The endpoint also plans restores ([`plan`]); of that
-//! there is no other way.
+//! the URL of the answer, which is the store's or the endpoint's own. A Go server offers the last one only. The endpoint
+//! also plans restores ([`plan`]); of that there is no other way.
 
 mod body;
 mod forward;
@@ -214,7 +214,7 @@ impl Artifacts {
             match self.in_time(opened).await {
                 Ok(body) => return Ok(body),
                 Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Closed(why) | Miss::Refused(_, why)) => closed.push(format!("from the object store: {why}")),
+                Err(Miss::Closed(why) | Miss::Refused(_, why)) => closed.push(format!("from the server's URL: {why}")),
             }
         }
         Err(ArtifactError::Unreachable(closed))

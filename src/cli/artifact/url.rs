@@ -1,4 +1,4 @@
-//! The store's signed URL.
+//! The URL that the server answers with: one that the store signed, or the artifact endpoint's own (decision 44).
 
 use std::error::Error as _;
 use std::io;

@@ -14,6 +14,8 @@ use serde_json::Value;
 use crate::cli::objects::RequestError;
 use crate::cli::terminal;
 
+use super::trust::Trust;
+
 /// Who owns the fields that `--apply` writes.
 const FIELD_MANAGER: &str = "velero-cli";
 /// How long the API server may take to serve new kinds.
@@ -21,7 +23,12 @@ const DEFINITIONS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Creates the definitions, waits until they are served, and creates the rest. What exists is left alone, or with `apply`
 /// made equal.
-pub(super) async fn install(client: &Client, objects: Vec<Value>, apply: bool) -> anyhow::Result<()> {
+pub(super) async fn install(
+    client: &Client,
+    objects: Vec<Value>,
+    trust: Option<&Trust>,
+    apply: bool,
+) -> anyhow::Result<()> {
     let (definitions, others): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
         .partition(|object| object["kind"] == "CustomResourceDefinition");
@@ -30,8 +37,11 @@ pub(super) async fn install(client: &Client, objects: Vec<Value>, apply: bool) -
     }
     terminal::say("Waiting for resources to be ready in cluster...")?;
     served(client, &definitions).await?;
-    for object in &others {
-        put(client, object, apply).await?;
+    for mut object in others {
+        if let Some(trust) = trust {
+            trust.add_to(client, &mut object).await?;
+        }
+        put(client, &object, apply).await?;
     }
     Ok(())
 }
@@ -105,6 +115,7 @@ fn resource(object: &Value) -> anyhow::Result<ApiResource> {
         "ServiceAccount" => "serviceaccounts",
         "Secret" => "secrets",
         "Service" => "services",
+        "Ingress" => "ingresses",
         "Deployment" => "deployments",
         "DaemonSet" => "daemonsets",
         "BackupStorageLocation" => "backupstoragelocations",
@@ -142,6 +153,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::install::options::ArtifactOptions;
     use crate::cli::install::{InstallOptions, objects};
 
     #[test]
@@ -157,7 +169,15 @@ mod tests {
 
     #[test]
     fn every_object_of_an_installation_has_a_resource() {
-        for object in objects(&InstallOptions::default()).unwrap() {
+        let options = InstallOptions {
+            artifacts: ArtifactOptions {
+                url: Some("https://a".parse().unwrap()),
+                node_port: Some(30443),
+                ingress_class: Some("c".to_owned()),
+            },
+            ..InstallOptions::default()
+        };
+        for object in objects(&options).unwrap() {
             resource(&object).unwrap();
         }
     }

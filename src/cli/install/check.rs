@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -10,10 +11,10 @@ use kube::Api;
 use serde_json::Value;
 
 use super::UPLOADER;
-use super::flags::{Install, LocationFlags};
+use super::flags::{ArtifactFlags, Install, LocationFlags};
 use super::options::{
-    DEFAULT_FSPATH, InstallOptions, LocationOptions, NodeAgentOptions, Resources, ServerFlags, SnapshotLocationOptions,
-    Volume,
+    ArtifactOptions, DEFAULT_FSPATH, InstallOptions, LocationOptions, NodeAgentOptions, Resources, ServerFlags,
+    SnapshotLocationOptions, Volume,
 };
 use crate::api::{GoDuration, Quantity};
 use crate::cli::context::Context;
@@ -130,6 +131,7 @@ impl Install {
                 .clone()
                 .filter(|name| !name.is_empty()),
             csi_early_frequent_polling: self.pod.csi_snapshot_early_frequent_polling,
+            artifacts: self.artifacts.checked()?,
         })
     }
 
@@ -255,6 +257,27 @@ impl Install {
     }
 }
 
+impl ArtifactFlags {
+    fn checked(&self) -> Result<ArtifactOptions, Refused> {
+        let ingress_class = self.artifact_ingress_class.clone().filter(|class| !class.is_empty());
+        let url = self.artifact_url.as_ref();
+        if self.artifact_node_port.is_some() && url.is_none() {
+            return refused(
+                "--artifact-node-port needs --artifact-url https://HOST:PORT: the name or address of a node, by which clients come",
+            );
+        }
+        let named = url.is_some_and(|url| !url.has_path() && url.host().parse::<IpAddr>().is_err());
+        if ingress_class.is_some() && !named {
+            return refused("--artifact-ingress-class needs --artifact-url https://NAME: the Ingress is for this name");
+        }
+        Ok(ArtifactOptions {
+            url: self.artifact_url.clone(),
+            node_port: self.artifact_node_port,
+            ingress_class,
+        })
+    }
+}
+
 impl Resources {
     /// What the server may use unless flags say otherwise.
     pub(super) fn server_defaults() -> Self {
@@ -269,6 +292,12 @@ impl Resources {
 }
 
 impl LocationOptions {
+    /// Whether its clients come to the server's own endpoint, and have to trust that: it signs no URLs, and nobody said which
+    /// certificates to trust.
+    pub(super) fn trusts_the_server(&self) -> bool {
+        is_filesystem(&self.provider) && self.ca_cert.is_none()
+    }
+
     /// The location of an installation without flags.
     pub(super) fn filesystem() -> Self {
         Self {
@@ -533,11 +562,42 @@ mod tests {
                 "must be less than or equal",
             ),
             ("--image i --provider aws --bucket b --secret-file /no/such", "/no/such"),
+            (
+                "--image i --filesystem-claim c --artifact-node-port 30443",
+                "--artifact-node-port needs --artifact-url",
+            ),
+            (
+                "--image i --filesystem-claim c --artifact-ingress-class nginx",
+                "--artifact-ingress-class needs --artifact-url",
+            ),
+            (
+                "--image i --filesystem-claim c --artifact-ingress-class nginx --artifact-url https://10.0.0.1",
+                "--artifact-ingress-class needs --artifact-url",
+            ),
+            (
+                "--image i --filesystem-claim c --artifact-ingress-class nginx --artifact-url https://a/b",
+                "--artifact-ingress-class needs --artifact-url",
+            ),
         ];
         for (line, want) in cases {
             let error = checked(line).unwrap_err().to_string();
             assert!(error.contains(want), "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn a_way_to_the_artifacts_is_what_the_flags_say() {
+        let options = checked("--image i --filesystem-claim c").unwrap();
+        assert_eq!(options.artifacts, ArtifactOptions::default());
+        assert_eq!(options.artifact_url().as_str(), "https://velero.velero.svc:8443");
+        assert!(options.location.unwrap().trusts_the_server());
+        let options =
+            checked("--image i --filesystem-claim c --artifact-url https://n:30443/ --artifact-node-port 30443")
+                .unwrap();
+        assert_eq!(options.artifact_url().as_str(), "https://n:30443");
+        assert_eq!(options.artifacts.node_port, Some(30443));
+        let signing = checked("--image i --provider aws --bucket b --no-secret").unwrap();
+        assert!(!signing.location.unwrap().trusts_the_server());
     }
 
     #[test]

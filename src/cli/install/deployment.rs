@@ -122,6 +122,8 @@ fn owner(volume: &Volume) -> PodSecurityContext {
 fn container(options: &InstallOptions) -> Container {
     let mut args = vec!["server".to_owned(), options.features_flag()];
     args.extend(options.server.arguments());
+    let url = options.artifacts.url.as_ref();
+    args.extend(url.map(|url| format!("--artifact-url={}", url.as_str())));
     let mut env = vec![
         variable("VELERO_SCRATCH_DIR", "/scratch"),
         field("VELERO_NAMESPACE", "metadata.namespace"),

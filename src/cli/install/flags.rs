@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::api::{GoDuration, Quantity};
 use crate::cli::flag::{Map, StringArray, go_bool};
 use crate::cli::output::OutputArgs;
+use crate::controllers::artifact::base::BaseUrl;
 
 /// Install Velero
 #[derive(Clone, Debug, clap::Args)]
@@ -47,6 +48,8 @@ pub struct Install {
     #[command(flatten)]
     pub(super) server: ServerArguments,
     #[command(flatten)]
+    pub(super) artifacts: ArtifactFlags,
+    #[command(flatten)]
     pub(super) node_agent: NodeAgentFlags,
     #[command(flatten)]
     pub(super) output: OutputArgs,
@@ -58,6 +61,9 @@ const EXAMPLES: &str = "Examples:
 
   # Backups in S3
   velero install --image IMAGE --provider aws --bucket backups --secret-file ./aws-iam-creds --backup-location-config region=us-east-2
+
+  # Backups in a volume, read from outside the cluster by any of Velero's clients
+  velero install --image IMAGE --filesystem-claim velero-backups --artifact-url https://NODE:30443 --artifact-node-port 30443
 
   # Look first
   velero install --image IMAGE --filesystem-claim velero-backups --dry-run -o yaml";
@@ -196,6 +202,21 @@ pub(super) struct ServerArguments {
     pub(super) maintenance_job_mem_limit: String,
     #[arg(long, default_value = "", hide = true)]
     pub(super) maintenance_job_mem_request: String,
+}
+
+/// How clients reach the server's files where the store signs no URLs, as velero.io/fs.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ArtifactFlags {
+    /// Base of the URLs that clients download logs and archives from where the object store gives none; by default the
+    /// Service of the installation, which is reached from inside the cluster only.
+    #[arg(long, value_name = "https://HOST[:PORT]")]
+    pub(super) artifact_url: Option<BaseUrl>,
+    /// Open this port on every node for these downloads. Needs --artifact-url with a node's name or address.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) artifact_node_port: Option<u16>,
+    /// Create an Ingress of this class for the host of --artifact-url, that hands TLS through to the server.
+    #[arg(long, value_name = "CLASS")]
+    pub(super) artifact_ingress_class: Option<String>,
 }
 
 /// The node agent. There is none yet: the flags are known so that the refusal can say so.

@@ -35,7 +35,11 @@ const FILES: [File; 4] = [
     File {
         name: "20-backup-storage-location.yaml",
         kinds: &["BackupStorageLocation"],
-        note: "# Backups go to the volume that 30-velero.yaml mounts. For a bucket see `velero install --help`.\n",
+        note: "# Backups go to the volume that 30-velero.yaml mounts. For a bucket see `velero install --help`.\n\
+               # Clients other than this release's `velero` read logs and archives from the server itself. They trust it when this\n\
+               # location has its authority as `caCert` (`velero install` puts it there): once the server runs,\n\
+               #   kubectl get secret velero-artifact-tls -n velero -o go-template='{{index .data \"ca.crt\" | base64decode}}' >ca.crt\n\
+               #   velero backup-location set default --cacert ca.crt\n",
     },
     File {
         name: "30-velero.yaml",

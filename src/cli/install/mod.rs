@@ -17,6 +17,8 @@ pub mod options;
 mod ready;
 #[cfg(test)]
 mod recorded;
+mod trust;
+mod way_in;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -24,6 +26,8 @@ use serde_json::Value;
 use super::context::Context;
 use super::output::{self, Format, PrintError};
 use super::terminal;
+
+use trust::Trust;
 
 pub use check::Refused;
 pub use flags::Install;
@@ -41,6 +45,7 @@ impl Install {
         if format == Some(Format::Table) {
             anyhow::bail!("'table' format is not supported with 'install' command");
         }
+        let mut trust = None;
         let objects = if self.crds_only {
             objects::crds()?
         } else {
@@ -50,6 +55,10 @@ impl Install {
                 self.check_configmaps(context).await?;
                 self.check_node(context).await?;
             }
+            trust = Trust::of(&options);
+            if self.dry_run && trust.is_some() {
+                terminal::complain(trust::NOT_SHOWN);
+            }
             objects::objects(&options)?
         };
         if let Some(format) = format {
@@ -58,7 +67,7 @@ impl Install {
         if self.dry_run {
             return Ok(());
         }
-        self.apply(context, objects).await.map_err(|error| {
+        self.apply(context, objects, trust.as_ref()).await.map_err(|error| {
             let namespace = &context.namespace;
             anyhow::anyhow!(
                 "{error:#}\n\nError installing Velero. Use `kubectl logs deploy/velero -n {namespace}` to check the deploy logs"
@@ -66,9 +75,9 @@ impl Install {
         })
     }
 
-    async fn apply(&self, context: &Context, objects: Vec<Value>) -> anyhow::Result<()> {
+    async fn apply(&self, context: &Context, objects: Vec<Value>, trust: Option<&Trust>) -> anyhow::Result<()> {
         let client = context.client().await?;
-        apply::install(&client, objects, self.apply).await?;
+        apply::install(&client, objects, trust, self.apply).await?;
         if self.crds_only {
             return Ok(terminal::say("Velero's custom resource definitions are installed.")?);
         }

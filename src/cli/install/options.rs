@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{GoDuration, Quantity};
+use crate::controllers::artifact::base::BaseUrl;
 
 /// Port of metrics and health.
 pub const METRICS_PORT: i32 = 8085;
@@ -46,6 +47,19 @@ pub struct InstallOptions {
     pub priority_class: Option<String>,
     /// Whether the server looks at new CSI snapshots more often at first.
     pub csi_early_frequent_polling: bool,
+    /// How clients outside the cluster reach the artifact endpoint.
+    pub artifacts: ArtifactOptions,
+}
+
+/// The way to the artifact endpoint for clients that do not go through the API server (decision 44).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArtifactOptions {
+    /// `--artifact-url` of the server.
+    pub url: Option<BaseUrl>,
+    /// The port of every node that leads there.
+    pub node_port: Option<u16>,
+    /// The class of an Ingress that leads there, for the URL's host.
+    pub ingress_class: Option<String>,
 }
 
 /// A storage location to be made.
@@ -160,6 +174,12 @@ impl InstallOptions {
     /// The features as the value of a flag.
     pub fn features_flag(&self) -> String {
         format!("--features={}", self.features.join(","))
+    }
+
+    /// The base of the URLs that the server gives.
+    pub fn artifact_url(&self) -> BaseUrl {
+        let given = self.artifacts.url.clone();
+        given.unwrap_or_else(|| BaseUrl::of_service(&self.namespace))
     }
 
     /// Where the server sees the volume.

@@ -9,6 +9,7 @@ use clap::Args;
 
 use crate::api::GoDuration;
 use crate::cluster::rate::RateLimit;
+use crate::controllers::artifact::base::BaseUrl;
 use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::priorities::Priorities;
 use crate::telemetry::logrus::{Format, Level};
@@ -57,6 +58,10 @@ pub struct ServerArgs {
     /// Where to serve artifacts to clients behind the API server
     #[arg(long, default_value = ":8443", value_parser = listen_address)]
     pub artifact_address: SocketAddr,
+    /// How clients reach that address without the API server: the base of the URLs that are given where the store cannot sign
+    /// any. Its certificate is for this host. By default the Service `velero` in the server's namespace
+    #[arg(long, value_name = "https://HOST[:PORT]")]
+    pub artifact_url: Option<BaseUrl>,
     /// How often to look into the bucket for backups of other clusters
     #[arg(long, default_value = "1m", value_parser = duration)]
     pub backup_sync_period: Duration,

@@ -19,7 +19,11 @@ use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, Restore, Sc
 use crate::cluster::Cluster;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::status::Conditions;
+use crate::controllers::artifact::base::BaseUrl;
+use crate::controllers::artifact::renewal::Renewal;
+use crate::controllers::artifact::secret as certificates;
 use crate::controllers::artifact::serve::{Endpoint, Running, SERVICE};
+use crate::controllers::artifact::tls::Identity;
 use crate::controllers::artifact::token::Key;
 use crate::controllers::backup::queue::{NamespaceMeta, Queue};
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
@@ -108,6 +112,9 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
             args.scratch_dir.display()
         )
     })?;
+    // The image has no /tmp, and a Deployment that was not made by `velero install` need not set TMPDIR. Fails if another one
+    // was set before: then that is used.
+    let _ = tempfile::env::override_temp_dir(&args.scratch_dir);
     Api::<Namespace>::all(client.clone())
         .get(&namespace)
         .await
@@ -135,6 +142,10 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         .await
         .context("ask the API server for its version")?;
     let key = token_key(&client, &namespace).await?;
+    let base = args
+        .artifact_url
+        .clone()
+        .unwrap_or_else(|| BaseUrl::of_service(&namespace));
 
     let registry = Registry::new();
     let mut manager = Manager::new("velero", &registry)?
@@ -178,7 +189,9 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     let records: SharedWatch<ConfigMap> =
         manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)).labels(record::LABEL));
     let freezes: SharedWatch<ConfigMap> =
-        manager.watch(Watch::of(Api::namespaced(client, &namespace)).labels(freeze::LABEL));
+        manager.watch(Watch::of(Api::namespaced(client.clone(), &namespace)).labels(freeze::LABEL));
+    let secrets: SharedWatch<Secret> = manager
+        .watch(Watch::of(Api::namespaced(client, &namespace)).fields(&format!("metadata.name={}", certificates::NAME)));
 
     let running = Running::default();
     // The queue says how many run. A deleted backup frees its place at once, while its run may take minutes to get away from a
@@ -271,7 +284,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         );
     }
     if enabled(DownloadRequests::NAME) {
-        let reconciler = DownloadRequests::new(ports.clone(), finder.clone(), key.clone());
+        let reconciler = DownloadRequests::new(ports.clone(), finder.clone(), key.clone(), base.clone());
         manager.control(Controller::new(reconciler, &downloads).workers(BUCKET_WORKERS));
     }
     if enabled(StatusRequests::NAME) {
@@ -286,8 +299,12 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         dry_runs: DryRuns::new(&engine),
     };
     let address = args.artifact_address;
+    let names = base.names(&namespace);
+    manager.control(Controller::new(Renewal::new(ports.clone(), names.clone()), &secrets).workers(1));
+    let identity = Arc::new(Identity::new(ports.clone(), names, secrets));
     manager.task(When::Always, "artifacts", move |group| {
-        endpoint.clone().serve(address, group)
+        let (endpoint, identity) = (endpoint.clone(), identity.clone());
+        async move { endpoint.serve(address, &identity, group).await }
     });
     manager.task(When::Always, "object counts", move |group| {
         let (ports, backups, restores) = (ports.clone(), backups.clone(), restores.clone());

@@ -1,10 +1,16 @@
 //! A run's files through the API server (decision 24), for people whose machine cannot reach the bucket.
 //!
 //! The right to create a DownloadRequest is the authorisation: its controller answers with a [`token`], and whoever
-//! holds one may read that one artifact from the [`serve`]r of any replica until it expires.
+//! holds one may read that one artifact from the [`serve`]r of any replica until it expires. Clients of other releases know
+//! no tokens: where the store cannot sign a URL they get one of the endpoint itself (decision 44).
 
+pub mod absent;
+pub mod base;
+pub mod certificate;
 pub mod file;
 pub mod json_gz;
+pub mod renewal;
+pub mod secret;
 pub mod serve;
 pub mod tls;
 pub mod token;

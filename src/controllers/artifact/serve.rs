@@ -1,4 +1,4 @@
-//! The artifact endpoint: `GET /artifacts/<kind>/<name>` with a token. Every replica serves it from the bucket; the log of
+//! The artifact endpoint: `GET /artifacts/<kind>/<name>` with a token, in a header or as `?token=`. Every replica serves it from the bucket; the log of
 //! a run that is under way is served by the replica that runs it. Beside it, the plans of [`dry_run`].
 
 use std::collections::HashMap;
@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum_server::Handle;
 use futures::TryStreamExt;
+use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
 use crate::runtime::task::Group;
@@ -22,8 +23,9 @@ use super::super::download_request::Finder;
 use super::super::location;
 use super::super::ports::Ports;
 use super::super::restore::dry_run::{self, DryRuns};
+use super::absent::{Missing, why};
 use super::file::Artifact;
-use super::tls::{self, TlsError};
+use super::tls::{Identity, TlsError};
 use super::token::{HEADER, Key};
 
 /// Where the endpoint listens; the Service of the same port leads there.
@@ -107,6 +109,12 @@ impl Endpoint {
         Router::new()
             .route("/artifacts/{kind}/{name}", get(artifact))
             .route(dry_run::ROUTE, post(dry_run::plan))
+            .fallback(async || {
+                text(
+                    StatusCode::NOT_FOUND,
+                    "there is nothing at this path; ask for a URL with a DownloadRequest".to_owned(),
+                )
+            })
             .with_state(self)
     }
 
@@ -114,10 +122,10 @@ impl Endpoint {
     ///
     /// # Errors
     /// See [`ServeError`].
-    pub async fn serve(self, address: SocketAddr, group: Group) -> Result<(), ServeError> {
-        let config = tls::self_signed(SERVICE, &self.ports.namespace).await?;
+    pub async fn serve(self, address: SocketAddr, identity: &Identity, group: Group) -> Result<(), ServeError> {
+        let config = identity.load().await?;
         let handle = Handle::new();
-        let server = axum_server::bind_rustls(address, config)
+        let server = axum_server::bind_rustls(address, config.clone())
             .handle(handle.clone())
             .serve(self.router().into_make_service());
         let stop = async {
@@ -127,20 +135,29 @@ impl Endpoint {
         };
         tokio::select! {
             served = server => served.map_err(|source| ServeError::Listen { address, source }),
+            () = identity.follow(&config) => Ok(()),
             () = stop => Ok(()),
         }
     }
 }
 
+/// What a URL of the endpoint carries besides its path.
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    token: String,
+}
+
 async fn artifact(
     State(endpoint): State<Endpoint>,
     Path((kind, name)): Path<(String, String)>,
+    Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
     let token = headers
         .get(HEADER)
         .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+        .unwrap_or(&asked.token);
     if let Err(refused) = endpoint.key.check(token, &kind, &name, endpoint.ports.clock.now()) {
         return text(StatusCode::FORBIDDEN, refused.to_string());
     }
@@ -156,11 +173,13 @@ async fn artifact(
         }
         // The run has just ended: its log is in the bucket.
     }
-    let Some(location) = endpoint.finder.location(&artifact) else {
-        return text(
-            StatusCode::NOT_FOUND,
-            format!("`{name}` or its storage location is not there"),
-        );
+    let absent = |missing: Option<&Missing>| {
+        let course = endpoint.finder.course(&artifact);
+        text(StatusCode::NOT_FOUND, why(&artifact, course.as_ref(), missing))
+    };
+    let location = match endpoint.finder.location(&artifact) {
+        Ok(location) => location,
+        Err(missing) => return absent(Some(&missing)),
     };
     let store = match location::open(&endpoint.ports, &location).await {
         Ok(store) => store,
@@ -168,16 +187,14 @@ async fn artifact(
     };
     match store.stream(&artifact.key()).await {
         Ok((info, stream)) => {
+            // The bytes as they are stored, which is gzip as content: named as an encoding, clients would unpack them twice.
             let headers = [
                 (header::CONTENT_TYPE, "application/gzip".to_owned()),
                 (header::CONTENT_LENGTH, info.size.to_string()),
             ];
             (headers, Body::from_stream(stream.map_err(std::io::Error::other))).into_response()
         }
-        Err(error) if error.is_not_found() => text(
-            StatusCode::NOT_FOUND,
-            format!("the storage location holds no `{}`", artifact.key()),
-        ),
+        Err(error) if error.is_not_found() => absent(None),
         Err(error) => text(StatusCode::BAD_GATEWAY, error.to_string()),
     }
 }

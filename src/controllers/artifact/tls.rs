@@ -1,12 +1,26 @@
-//! The certificate of the artifact endpoint. The API server's proxy does not verify it, so it is made anew at each
-//! start and signs itself.
+//! TLS of the artifact endpoint, with the certificate of the Secret that the replicas share. Every replica follows the
+//! Secret, so that a new certificate is served without a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
 
-/// The certificate could not be made.
+use super::super::ports::Ports;
+use super::secret::{self, Held, NAME, SecretError};
+use crate::runtime::{ObjectRef, SharedWatch};
+
+/// How often the Secret is looked at without a change: it may be gone, and making it again may have failed.
+const RESYNC: Duration = Duration::from_mins(1);
+
+/// The certificate could not be made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// Making it failed.
+    /// Making one for this process alone failed.
     #[error("making the artifact endpoint's certificate failed: {0}")]
     Certificate(#[from] rcgen::Error),
     /// The TLS library refused it.
@@ -14,16 +28,90 @@ pub enum TlsError {
     Config(#[from] std::io::Error),
 }
 
-/// TLS with a certificate for the Service's names in `namespace`.
-///
-/// # Errors
-/// See [`TlsError`].
-pub async fn self_signed(service: &str, namespace: &str) -> Result<RustlsConfig, TlsError> {
-    let names = vec![
-        service.to_owned(),
-        format!("{service}.{namespace}"),
-        format!("{service}.{namespace}.svc"),
-    ];
-    let made = rcgen::generate_simple_self_signed(names)?;
-    Ok(RustlsConfig::from_der(vec![made.cert.der().to_vec()], made.signing_key.serialize_der()).await?)
+/// Why the Secret's certificate is not served.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("secret `{NAME}` holds no certificate; delete it, a new one is made")]
+    Nothing,
+    #[error("the certificate of secret `{NAME}` cannot be used: {0}; delete the secret, a new one is made")]
+    Refused(#[from] std::io::Error),
+}
+
+/// Where the endpoint's certificate comes from.
+pub struct Identity {
+    ports: Arc<Ports>,
+    names: Vec<String>,
+    secrets: SharedWatch<Secret>,
+}
+
+impl Identity {
+    /// The certificate of the Secret that this watch follows; if there is none, one for these names is made.
+    pub fn new(ports: Arc<Ports>, names: Vec<String>, secrets: SharedWatch<Secret>) -> Self {
+        Self { ports, names, secrets }
+    }
+
+    /// TLS with the Secret's certificate. Where that cannot be used, with one of this process alone, which the API
+    /// server's proxy takes as well and nobody else does.
+    pub(super) async fn load(&self) -> Result<RustlsConfig, TlsError> {
+        match self.pem().await {
+            Ok((certificate, key)) => match RustlsConfig::from_pem(certificate, key).await {
+                Ok(config) => return Ok(config),
+                Err(error) => warn(&error.into()),
+            },
+            Err(error) => warn(&error),
+        }
+        let made = rcgen::generate_simple_self_signed(self.names.clone())?;
+        Ok(RustlsConfig::from_der(vec![made.cert.der().to_vec()], made.signing_key.serialize_der()).await?)
+    }
+
+    /// Brings a changed certificate to the connections that come after. Never ends.
+    pub(super) async fn follow(&self, config: &RustlsConfig) {
+        let mut changes = self.secrets.changes();
+        let mut tick = tokio::time::interval(RESYNC);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut loaded: Option<Vec<u8>> = None;
+        loop {
+            tokio::select! {
+                changed = changes.recv() => match changed {
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    // Cannot be: the sender lives as long as the watch.
+                    Err(RecvError::Closed) => return std::future::pending().await,
+                },
+                // The first tick comes at once: the Secret may have changed since it was loaded.
+                _ = tick.tick() => {}
+            }
+            match self.pem().await {
+                Ok((certificate, _)) if loaded.as_ref() == Some(&certificate) => {}
+                Ok((certificate, key)) => {
+                    if let Err(error) = config.reload_from_pem(certificate.clone(), key).await {
+                        warn(&error.into());
+                    }
+                    // One that is refused is told once.
+                    loaded = Some(certificate);
+                }
+                Err(error) => warn(&error),
+            }
+        }
+    }
+
+    async fn pem(&self) -> Result<(Vec<u8>, Vec<u8>), Unusable> {
+        let namespace = &self.ports.namespace;
+        let held = match self.secrets.get(&ObjectRef::new(NAME).within(namespace)) {
+            Some(secret) => Held::read(&secret),
+            None => {
+                let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), namespace);
+                Held::read(&secret::ensure(&api, namespace, &self.names, self.ports.clock.now()).await?)
+            }
+        };
+        held.served().ok_or(Unusable::Nothing)
+    }
+}
+
+fn warn(error: &Unusable) {
+    tracing::warn!(
+        error = error.to_string(),
+        "the artifact endpoint goes on with the certificate that it has"
+    );
 }

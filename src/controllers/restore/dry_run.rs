@@ -175,7 +175,7 @@ async fn accept(
         return Err(Refusal::Text(StatusCode::CONFLICT, text));
     }
     let contents = Artifact::Backup(BackupFile::Contents, name.clone());
-    let location = finder.location(&contents).ok_or_else(|| {
+    let location = finder.location(&contents).map_err(|_| {
         refuse(
             StatusCode::CONFLICT,
             "this replica does not know the backup or its location yet; try again",

@@ -10,6 +10,7 @@ use tower::ServiceExt;
 
 use super::backup_death::shop;
 use crate::api::v1::{DownloadRequest, ServerStatusRequest};
+use crate::controllers::artifact::base::BaseUrl;
 use crate::controllers::artifact::serve::{Endpoint, Running};
 use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
 use crate::controllers::download_request::{DownloadRequests, Finder, TOKEN};
@@ -17,8 +18,8 @@ use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::testing::world::{Process, World};
 use crate::controllers::version;
-use crate::runtime::Reconciler;
 use crate::runtime::lease::death::Dies;
+use crate::runtime::{Next, Reconciler};
 
 fn key() -> Key {
     Key::from_bytes(&[7; KEY_BYTES]).unwrap()
@@ -44,7 +45,8 @@ fn ask(world: &World, name: &str, kind: &str, target: &str) {
 /// One pass for a download request.
 async fn answer(world: &World, process: &Process, name: &str) {
     let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", name)).unwrap();
-    let requests = DownloadRequests::new(process.ports.clone(), finder(world), key());
+    let base = BaseUrl::of_service("velero");
+    let requests = DownloadRequests::new(process.ports.clone(), finder(world), key(), base);
     requests.reconcile(Arc::new(request)).await.unwrap();
 }
 
@@ -57,7 +59,11 @@ async fn get(world: &World, process: &Process, path: &str, token: &str) -> (Stat
         running: Running::default(),
         dry_runs: DryRuns::new(&process.ports.engine),
     };
-    let request = Request::get(path).header(HEADER, token).body(Body::empty()).unwrap();
+    let mut request = Request::get(path);
+    if !token.is_empty() {
+        request = request.header(HEADER, token);
+    }
+    let request = request.body(Body::empty()).unwrap();
     let response = endpoint.router().oneshot(request).await.unwrap();
     let status = response.status();
     (status, to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec())
@@ -98,36 +104,93 @@ async fn a_download_request_is_answered_good_for_ten_minutes_and_then_gone() {
     assert!(!world.has("DownloadRequest", "d"));
 }
 
+/// The path of a URL of the endpoint, with its token.
+fn path_of(request: &Value) -> String {
+    let url = request["status"]["downloadURL"].as_str().unwrap_or_default();
+    url.strip_prefix("https://velero.velero.svc:8443")
+        .unwrap_or_else(|| panic!("no URL of the endpoint: {request:#}"))
+        .to_owned()
+}
+
 #[tokio::test]
-async fn a_download_request_for_what_is_not_there_waits_and_goes_when_its_time_is_over() {
+async fn a_store_that_cannot_sign_is_read_at_the_url_of_the_endpoint_which_carries_the_token() {
+    let world = shop();
+    world.serve(Dies::Never).await;
+    let process = Process::start(&world, Dies::Never).await;
+    ask(&world, "d", "BackupResults", "b");
+    answer(&world, &process, "d").await;
+    let path = path_of(&world.object("DownloadRequest", "d"));
+    let (status, body) = get(&world, &process, &path, "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        body,
+        std::fs::read(world.bucket().join("backups/b/b-results.gz")).unwrap()
+    );
+    let (status, body) = get(&world, &process, &path.replace("BackupResults", "BackupLog"), "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "a token is for one file");
+    assert!(String::from_utf8_lossy(&body).contains("not for this artifact"));
+    world.clock.advance(Duration::from_mins(10));
+    let (status, body) = get(&world, &process, &path, "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(String::from_utf8_lossy(&body).contains("expired"));
+}
+
+#[tokio::test]
+async fn a_download_request_for_what_is_not_there_is_answered_and_its_url_says_why() {
     let world = shop();
     let process = Process::start(&world, Dies::Never).await;
     world.ask("Restore", "orphan", json!({"backupName": "never"}));
-    for (name, kind, target) in [
-        ("unknown-kind", "BackupDreams", "b"),
-        ("no-backup", "BackupLog", "never"),
-        ("no-restore", "RestoreLog", "never"),
-        ("restore-of-no-backup", "RestoreLog", "orphan"),
-    ] {
+    world.ask("Backup", "nowhere", json!({"storageLocation": "gone"}));
+    let cases = [
+        (
+            "unknown-kind",
+            "BackupDreams",
+            "b",
+            "no artifact of kind `BackupDreams`",
+        ),
+        ("no-backup", "BackupLog", "never", "backup \"never\" is not there"),
+        ("no-restore", "RestoreLog", "never", "restore \"never\" is not there"),
+        (
+            "restore-of-no-backup",
+            "RestoreLog",
+            "orphan",
+            "backup \"never\" is not there",
+        ),
+        ("no-location", "BackupLog", "nowhere", "storage location \"gone\""),
+        ("not-begun", "BackupLog", "b", "has not begun"),
+        ("no-name", "BackupLog", "../../b", "is not there"),
+    ];
+    for (name, kind, target, why) in cases {
         ask(&world, name, kind, target);
         answer(&world, &process, name).await;
         let request = world.object("DownloadRequest", name);
-        assert_ne!(request["status"]["phase"], "Processed", "{request:#}");
-        assert_eq!(token_of(&request), "", "{name}");
-        assert_eq!(request["status"]["expiration"], "2030-01-01T00:10:10Z", "{name}");
+        assert_eq!(request["status"]["phase"], "Processed", "{request:#}");
+        let (status, body) = get(&world, &process, &path_of(&request), "").await;
+        let body = String::from_utf8_lossy(&body);
+        assert_eq!(status, StatusCode::NOT_FOUND, "{name}: {body}");
+        assert!(body.contains(why), "{name}: {body}");
     }
-    // What comes later is answered later.
-    world.ask("Backup", "never", json!({"storageLocation": "default"}));
-    answer(&world, &process, "no-backup").await;
-    assert_eq!(
-        world.object("DownloadRequest", "no-backup")["status"]["phase"],
-        "Processed"
-    );
     world.clock.advance(Duration::from_mins(10));
-    for name in ["unknown-kind", "no-backup", "no-restore", "restore-of-no-backup"] {
+    for (name, ..) in cases {
         answer(&world, &process, name).await;
         assert!(!world.has("DownloadRequest", name), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_target_that_the_watch_does_not_show_yet_is_waited_for() {
+    let world = shop();
+    let process = Process::start(&world, Dies::Never).await;
+    let before = finder(&world);
+    world.ask("Backup", "young", json!({"storageLocation": "default"}));
+    ask(&world, "d", "BackupLog", "young");
+    let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", "d")).unwrap();
+    let base = BaseUrl::of_service("velero");
+    let requests = DownloadRequests::new(process.ports.clone(), before, key(), base);
+    let next = requests.reconcile(Arc::new(request)).await.unwrap();
+    assert_eq!(next, Next::In(Duration::from_secs(1)));
+    answer(&world, &process, "d").await;
+    assert_eq!(world.object("DownloadRequest", "d")["status"]["phase"], "Processed");
 }
 
 #[tokio::test]

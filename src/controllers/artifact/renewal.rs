@@ -1,0 +1,101 @@
+//! artifact-certificate: keeps the artifact endpoint's certificate good, and for the names under which it is reached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, PostParams};
+
+use super::super::ports::Ports;
+use super::certificate::{Certificates, Step, step};
+use super::secret::{self, Held, NAME};
+use crate::runtime::lease::NotLeading;
+use crate::runtime::{Class, Classify, Next, Reconciler};
+
+/// A pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// We are not the one to write.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
+    /// Making certificates failed.
+    #[error("making the artifact endpoint's certificate failed: {0}; check --artifact-url")]
+    CertificateNotMade(#[from] rcgen::Error),
+    /// The API server refused, or was not reached.
+    #[error("writing secret `{NAME}` failed: {0}; check that the server may update secrets in its namespace")]
+    SecretNotWritten(#[source] Box<kube::Error>),
+}
+
+impl Classify for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotLeading(_) => Class::Lost,
+            Self::CertificateNotMade(_) => Class::Invalid,
+            Self::SecretNotWritten(_) => Class::Transient,
+        }
+    }
+}
+
+/// The reconciler.
+pub struct Renewal {
+    ports: Arc<Ports>,
+    names: Vec<String>,
+}
+
+impl Renewal {
+    /// A reconciler that keeps the certificate good for these names, which are sorted.
+    pub fn new(ports: Arc<Ports>, names: Vec<String>) -> Self {
+        Self { ports, names }
+    }
+}
+
+impl Reconciler for Renewal {
+    type Kind = Secret;
+    type Error = Error;
+    const NAME: &'static str = "artifact-certificate";
+    const RESYNC: Duration = Duration::from_hours(1);
+
+    async fn reconcile(&self, seen: Arc<Secret>) -> Result<Next, Error> {
+        let now = self.ports.clock.now();
+        let made = match Held::read(&seen) {
+            // Whoever made it renews it.
+            Held::Given { .. } => return Ok(Next::Resync),
+            Held::Ours(ours) => match step(&ours.facts, &self.names, now) {
+                Step::KeepUntil(due) => return Ok(Next::At(due)),
+                Step::Certificate => ours.renewed(&self.names, now)?,
+                Step::Authority => Certificates::new(&self.names, now)?,
+            },
+            Held::Nothing => Certificates::new(&self.names, now)?,
+        };
+        let wanted = secret::of(&made, seen.metadata.clone());
+        let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
+        let params = PostParams::default();
+        match self.ports.gate.write(api.replace(NAME, &params, &wanted)).await? {
+            Ok(_) => {
+                tracing::info!(
+                    secret = NAME,
+                    names = self.names.join(","),
+                    until = %made.facts.not_after,
+                    "the certificate of the artifact endpoint was made anew"
+                );
+                if !is_authority_of(&seen, &made) {
+                    tracing::warn!(
+                        secret = NAME,
+                        "the authority of the artifact endpoint was made anew; give it to storage locations that hold the old one with `velero backup-location set NAME --cacert FILE`"
+                    );
+                }
+                Ok(Next::Resync)
+            }
+            // Deleted or changed meanwhile: the next pass sees which.
+            Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                Ok(Next::In(Duration::from_secs(1)))
+            }
+            Err(error) => Err(Error::SecretNotWritten(Box::new(error))),
+        }
+    }
+}
+
+fn is_authority_of(secret: &Secret, made: &Certificates) -> bool {
+    let held = secret.data.as_ref().and_then(|data| data.get(secret::AUTHORITY));
+    held.is_some_and(|held| held.0 == made.authority.as_bytes())
+}
