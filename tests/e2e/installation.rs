@@ -17,19 +17,28 @@ pub struct Installation<'a> {
 impl<'a> Installation<'a> {
     /// Installs, and waits until the server is ready.
     pub fn new(node: &'a Node, namespace: &'static str) -> Self {
+        Self::with(node, namespace, &[])
+    }
+
+    /// The same with further flags of `velero install`.
+    pub fn with(node: &'a Node, namespace: &'static str, flags: &[&str]) -> Self {
         let installation = Self {
             node,
             namespace,
             store: node.volume(&format!("store-{namespace}")),
         };
-        installation.install();
+        installation.install_with(flags);
         installation
     }
 
     /// Runs `velero install`; what it said.
     pub fn install(&self) -> String {
+        self.install_with(&[])
+    }
+
+    fn install_with(&self, flags: &[&str]) -> String {
         let store = self.store.display().to_string();
-        self.velero(&[
+        let usual = [
             "install",
             "--image",
             IMAGE,
@@ -40,7 +49,8 @@ impl<'a> Installation<'a> {
             // Several installations share a small node.
             "--velero-pod-cpu-request=50m",
             "--wait",
-        ])
+        ];
+        self.velero(&[&usual, flags].concat())
     }
 
     /// Runs the command line; what it printed, or the test fails with what it said.

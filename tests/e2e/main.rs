@@ -15,6 +15,7 @@ mod shop;
 
 mod applications;
 mod death;
+mod downloads;
 mod hooks;
 mod round_trip;
 mod uninstall;

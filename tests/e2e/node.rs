@@ -120,9 +120,19 @@ impl Node {
 
     /// Runs the command line as a user does from this machine; whether it succeeded, its output and what it complained of.
     pub fn velero(&self, namespace: &str, arguments: &[&str]) -> (bool, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+        self.program(Path::new(env!("CARGO_BIN_EXE_velero")), namespace, arguments)
+    }
+
+    /// Runs that of the Go release.
+    pub fn go_velero(&self, namespace: &str, arguments: &[&str]) -> (bool, String, String) {
+        self.program(&launcher().with_file_name("velero"), namespace, arguments)
+    }
+
+    fn program(&self, program: &Path, namespace: &str, arguments: &[&str]) -> (bool, String, String) {
+        let output = Command::new(program)
             .args(arguments)
             .args(["--namespace", namespace])
+            .current_dir(&self.directory)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.directory)
             .stdin(Stdio::null())

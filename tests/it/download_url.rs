@@ -267,6 +267,60 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
     standby.kill();
     server.kill();
     replicas_that_start_at_once_end_with_one_authority(&plane);
+    an_installation_gives_its_location_the_authority_that_the_server_serves_under(&plane, &listen);
+}
+
+/// On the same control plane, in a namespace of its own; nothing runs the Deployment.
+fn an_installation_gives_its_location_the_authority_that_the_server_serves_under(plane: &Plane, listen: &str) {
+    let install = |more: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_velero"))
+            .args([
+                "install",
+                "--namespace",
+                "installed",
+                "--image",
+                "example.com/velero:v1",
+            ])
+            .args(["--filesystem-claim", "c", "--artifact-node-port", "30443"])
+            .arg(format!("--artifact-url=https://{listen}"))
+            .args(more)
+            .env("KUBECONFIG", plane.kubeconfig())
+            .output()
+            .expect("the command runs");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{}", said(&output.stderr));
+        (said(&output.stdout), said(&output.stderr))
+    };
+    let (shown, told) = install(&["--dry-run", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&shown).expect("a list");
+    let items = shown["items"].as_array().expect("items");
+    assert!(!items.iter().any(|item| item["kind"] == "Secret"), "no key is shown");
+    let location = items.iter().find(|item| item["kind"] == "BackupStorageLocation");
+    let storage = &location.expect("a location")["spec"]["objectStorage"];
+    assert!(
+        storage["bucket"] == "velero" && storage["caCert"].is_null(),
+        "{storage}"
+    );
+    assert!(told.contains("velero backup-location set default --cacert"), "{told}");
+    assert!(plane.get("installed", "secret", NAME).is_none(), "it only shows");
+
+    let trusted = || {
+        let location = plane.get("installed", "backupstoragelocation.velero.io", "default");
+        let location = location.expect("the location");
+        let secret = plane.get("installed", "secret", NAME).expect("the secret");
+        let authority = text(&secret, "/data/ca.crt");
+        assert!(!authority.is_empty());
+        assert_eq!(text(&location, "/spec/objectStorage/caCert"), authority);
+        authority
+    };
+    install(&[]);
+    let first = trusted();
+    install(&["--apply"]);
+    assert_eq!(trusted(), first, "a second installation makes no other authority");
+    let service = plane
+        .get("installed", "service", "velero-artifacts")
+        .expect("the node port");
+    assert_eq!(text(&service, "/spec/ports/0/nodePort"), "30443");
 }
 
 /// On the same control plane, in a namespace of its own.
@@ -318,7 +372,11 @@ fn the_go_command_line_reads_logs_details_and_archive_of_a_file_system_location(
          spec: {{backupName: b, namespaceMapping: {{default: copy}}}}}}"
     ));
     server.ended("restore", "r");
-    backup(&server, "invalid", &json!({"storageLocation": "nowhere"}));
+    let invalid = json!({"includedNamespaces": ["default"], "excludedNamespaces": ["default"]});
+    assert_eq!(
+        text(&backup(&server, "invalid", &invalid), "/status/phase"),
+        "FailedValidation"
+    );
 
     // As the documentation says for a location that `velero install` has not made.
     let file = home.path().join("ca.crt");
