@@ -81,7 +81,15 @@ pub(super) fn hook(annotations: &BTreeMap<String, String>, phase: Phase, warning
         name: NAME.to_owned(),
         phase,
         container: given(keys.container).unwrap_or_default().to_owned(),
-        command: words(text),
+        command: words(text).unwrap_or_else(|| {
+            if is_meant_as_several(text) {
+                warnings.push(format!(
+                    "annotation {} is {text:?}, which is no JSON list of strings: it is run as one program of that name, without arguments; write it as [\"program\", \"argument\"]",
+                    keys.command
+                ));
+            }
+            vec![text.to_owned()]
+        }),
         on_error,
         timeout,
     })
@@ -94,10 +102,14 @@ fn command<'a>(annotations: &'a BTreeMap<String, String>, keys: &Keys) -> Option
         .filter(|text| !text.is_empty())
 }
 
-/// A JSON list of strings, else the text as one word: it is not split, as no shell is involved.
-fn words(text: &str) -> Vec<String> {
-    let list = text.starts_with('[').then(|| serde_json::from_str(text).ok()).flatten();
-    list.unwrap_or_else(|| vec![text.to_owned()])
+/// A JSON list of strings. Any other text is one word: it is not split, as no shell is involved.
+fn words(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// Whether a text that is no list looks as if it were to be more than the name of a program.
+fn is_meant_as_several(text: &str) -> bool {
+    text.contains(char::is_whitespace) || text.starts_with(['[', '{'])
 }
 
 #[cfg(test)]
@@ -135,8 +147,34 @@ mod tests {
             (r#" ["sync"]"#, vec![r#" ["sync"]"#]),
             ("{}", vec!["{}"]),
         ] {
-            assert_eq!(super::words(text), words, "{text}");
+            assert_eq!(pre(&[("pre.", "command", text)]).0.unwrap().command, words, "{text}");
         }
+    }
+
+    #[test]
+    fn a_command_that_looks_like_several_words_and_is_no_list_is_a_warning() {
+        for (text, warned) in [
+            ("sync", false),
+            ("/bin/sync", false),
+            (r#"["/bin/echo", "hello"]"#, false),
+            ("[]", false),
+            ("/bin/echo hello", true),
+            ("/bin/echo\thello", true),
+            ("[sync]", true),
+            (r#"["sync", 1]"#, true),
+            (r#" ["sync"]"#, true),
+            (r#"{"command": "sync"}"#, true),
+        ] {
+            let (_, warnings) = pre(&[("pre.", "command", text)]);
+            assert_eq!(warnings.len(), usize::from(warned), "{text}: {warnings:?}");
+        }
+        let (_, warnings) = pre(&[("pre.", "command", "/bin/echo hello")]);
+        assert!(
+            warnings[0].starts_with(
+                r#"annotation pre.hook.backup.velero.io/command is "/bin/echo hello", which is no JSON list"#
+            ),
+            "{warnings:?}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!   annotation   hooks a pod asks for by itself
 //!   spec         hooks of a spec, and the pods they are for
 //!   pod          the hooks of one pod: annotations first
+//!   standing     which containers of a pod run, as its status says
 //!   runner       runs them, and knows what is frozen; tally counts
 //!   freeze       what a successor must know to thaw a frozen application
 //! ```
@@ -20,6 +21,7 @@ mod freeze;
 mod pod;
 mod runner;
 mod spec;
+mod standing;
 mod tally;
 
 pub use annotation::asked;
@@ -28,4 +30,5 @@ pub use freeze::{Freeze, Journal, JournalError};
 pub use pod::PodHooks;
 pub use runner::{Executor, Frozen, Runner, Unthawed};
 pub use spec::{SpecHooks, check};
+pub use standing::Standing;
 pub use tally::Tally;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::annotation;
 use super::command::{Hook, Phase};
 use super::spec::SpecHooks;
+use super::standing::Standing;
 use crate::cluster::raw::RawObject;
 
 /// What is to run in a pod around its backup.
@@ -20,8 +21,8 @@ pub struct PodHooks {
     pub(super) post: Vec<Hook>,
     /// Containers that commands can run in.
     pub(super) containers: Vec<String>,
-    /// It had run to its end when it was listed.
-    pub(super) ended: bool,
+    /// How it stood when it was read last.
+    pub(super) now: Standing,
     /// What its annotations say and cannot be understood.
     pub(super) warnings: Vec<String>,
 }
@@ -54,7 +55,7 @@ impl PodHooks {
             pre,
             post,
             containers,
-            ended: matches!(facts.status.phase.as_str(), "Succeeded" | "Failed"),
+            now: Standing::of(&serde_json::from_slice(&pod.json)?),
             warnings,
             namespace,
         }))
@@ -66,7 +67,6 @@ impl PodHooks {
 struct Pod {
     metadata: Metadata,
     spec: Spec,
-    status: Status,
 }
 
 #[derive(Default, Deserialize)]
@@ -90,12 +90,6 @@ struct Spec {
 struct Container {
     name: String,
     restart_policy: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    phase: String,
 }
 
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
@@ -151,7 +145,7 @@ mod tests {
             [("spec-pre".to_owned(), "db"), ("spec-pre-2".to_owned(), "side")]
         );
         assert_eq!(commands(&hooks.post), [("spec-post".to_owned(), "db")]);
-        assert!(!hooks.ended);
+        assert!(!hooks.now.ended);
     }
 
     #[test]
@@ -178,7 +172,7 @@ mod tests {
             ("Failed", true),
         ] {
             let hooks = PodHooks::of(&spec(), &pod(json!({}), phase)).unwrap().unwrap();
-            assert_eq!(hooks.ended, ended, "{phase}");
+            assert_eq!(hooks.now.ended, ended, "{phase}");
             assert_eq!(hooks.containers, ["db", "side", "proxy"]);
         }
     }

@@ -4,6 +4,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use self::state::{Idle, State};
 use super::command::{Hook, OnError, Phase};
 use super::freeze::{Freeze, Journal, JournalError};
 use super::pod::PodHooks;
+use super::standing::Standing;
 use super::tally::Tally;
 use crate::api::GoDuration;
 use crate::cluster::exec::{Exec, ExecError, Ran};
@@ -36,6 +38,9 @@ const AT_ONCE: usize = 8;
 pub trait Executor: Send + Sync {
     /// Runs it to its end or until its time is over.
     fn execute<'a>(&'a self, exec: &'a Exec) -> BoxFuture<'a, Ran>;
+
+    /// How a pod stands now; `None` when it is not there.
+    fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>>;
 }
 
 /// Runs the hooks of one backup. Its log tells of each; errors and warnings in it count.
@@ -65,6 +70,8 @@ pub struct Frozen {
     /// Whether it must not be saved: a pre hook failed that was not to.
     pub refused: bool,
     freeze: Option<u64>,
+    /// Whether a pre hook of it was begun, by this run or by one before, so that it may be frozen.
+    begun: bool,
 }
 
 /// A freeze that could not be ended, because its pod could not be reached.
@@ -85,6 +92,18 @@ pub struct Unthawed {
 struct Failure {
     text: String,
     error: Option<ExecError>,
+    /// Whether the command was begun, as far as is known.
+    begun: bool,
+}
+
+/// What became of a hook whose turn it was.
+enum Turn {
+    Ran,
+    Failed(Failure),
+    /// The pod has ended or is gone.
+    Gone(Failure),
+    /// Its container, which is in this state, does not run. Nothing was begun.
+    Stopped(String),
 }
 
 impl Failure {
@@ -98,12 +117,23 @@ impl Failure {
                 Some(Self {
                     text: format!("`{program}` ended with exit code {code}{said}"),
                     error: None,
+                    begun: true,
                 })
             }
             Err(error) => Some(Self {
                 text: error.to_string(),
                 error: Some(error.clone()),
+                begun: !error.was_not_begun(),
             }),
+        }
+    }
+
+    /// The hook cannot be run at all.
+    fn before(text: String) -> Self {
+        Self {
+            text,
+            error: None,
+            begun: false,
         }
     }
 
@@ -134,7 +164,8 @@ impl Runner {
 
     /// Runs the pre hooks of pods that are to be saved together, pod after pod. That they may be frozen is written down
     /// before the first command.
-    pub async fn freeze(&self, pods: Vec<PodHooks>) -> Vec<Frozen> {
+    pub async fn freeze(&self, mut pods: Vec<PodHooks>) -> Vec<Frozen> {
+        self.look_again(&mut pods).await;
         let intended: Vec<Option<u64>> = pods.iter().map(|pod| self.intend(pod)).collect();
         let recorded = if intended.iter().any(Option::is_some) {
             self.record().await
@@ -151,7 +182,7 @@ impl Runner {
     /// Runs the post hooks of pods after everything of them is saved, pod after pod.
     pub async fn thaw(&self, frozen: Vec<Frozen>) {
         for frozen in frozen.iter().filter(|frozen| !frozen.refused) {
-            self.thaw_pod(&frozen.pod, frozen.freeze).await;
+            self.thaw_pod(&frozen.pod, frozen.freeze, frozen.begun).await;
         }
     }
 
@@ -181,14 +212,35 @@ impl Runner {
             .await
     }
 
-    /// A pod with hooks on both sides is one that may be frozen.
+    /// Reads pods afresh whose containers did not run when they were listed, which may be long ago.
+    async fn look_again(&self, pods: &mut [PodHooks]) {
+        for pod in pods {
+            let is_stopped = |hook: &Hook| pod.now.stopped(&hook.container).is_some();
+            if pod.now.ended || !pod.pre.iter().any(is_stopped) {
+                continue;
+            }
+            match self.shared.executor.look(&pod.namespace, &pod.name).await {
+                Ok(Some(now)) => pod.now = now,
+                // A pod that is gone was not running either.
+                Ok(None) => {}
+                // Then the answers to its commands have to tell.
+                Err(_) => pod.now = Standing::default(),
+            }
+        }
+    }
+
+    /// A pod with hooks on both sides is one that may be frozen, unless there is nothing in it that could be.
     fn intend(&self, pod: &PodHooks) -> Option<u64> {
-        let freezes = !pod.ended && !pod.pre.is_empty() && !pod.post.is_empty();
+        let runs = |hook: &Hook| pod.now.stopped(&hook.container).is_none();
+        // A post hook of a stopped container may be what thaws another one.
+        let is_for = |hook: &Hook| runs(hook) || pod.pre.iter().all(|pre| pre.container != hook.container);
+        let thaw: Vec<Hook> = pod.post.iter().filter(|hook| is_for(hook)).cloned().collect();
+        let freezes = !pod.now.ended && pod.pre.iter().any(runs) && !thaw.is_empty();
         freezes.then(|| {
             self.state().open(Freeze {
                 namespace: pod.namespace.clone(),
                 pod: pod.name.clone(),
-                thaw: pod.post.clone(),
+                thaw,
             })
         })
     }
@@ -207,29 +259,39 @@ impl Runner {
         let mut refused = false;
         // Whether something may be frozen: by an earlier command, by one of which nothing is known, or by one that a run
         // before this one began.
-        let mut effective = self.state().is_suspect(&pod.namespace, &pod.name);
-        if pod.ended && !pod.pre.is_empty() {
+        let suspect = self.state().is_suspect(&pod.namespace, &pod.name);
+        let (mut effective, mut begun) = (suspect, suspect);
+        if pod.now.ended && !pod.pre.is_empty() {
             self.about(Level::Info, &pod.namespace, &pod.name)
                 .msg("The pod has run to its end: its hooks need not run");
         } else {
             self.state().begin(freeze);
+            let mut untouched = BTreeSet::new();
+            let mut touched = BTreeSet::new();
             for hook in &pod.pre {
-                let ended = match recorded {
-                    Err(error) if freeze.is_some() => Err(Failure {
-                        text: error.to_string(),
-                        error: None,
-                    }),
-                    _ => self.run(&pod, hook, freeze).await,
+                let turn = match (pod.now.stopped(&hook.container), recorded) {
+                    (Some(state), _) => Turn::Stopped(state.to_owned()),
+                    (None, Err(error)) if freeze.is_some() => Turn::Failed(Failure::before(error.to_string())),
+                    _ => self.turn(&pod, hook, freeze).await,
                 };
-                match ended {
-                    Ok(()) => effective = true,
-                    Err(failure) if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) => {
+                match turn {
+                    Turn::Ran => {
+                        (effective, begun) = (true, true);
+                        touched.insert(hook.container.clone());
+                    }
+                    Turn::Gone(failure) => {
                         self.gone(&pod, hook, &failure);
                         pod.post.clear();
                         break;
                     }
-                    Err(failure) => {
+                    Turn::Stopped(state) => {
+                        self.idle(&pod, hook, &state);
+                        untouched.insert(hook.container.clone());
+                    }
+                    Turn::Failed(failure) => {
                         effective |= failure.is(ExecError::may_have_run);
+                        begun |= failure.begun;
+                        touched.insert(hook.container.clone());
                         self.failed(&pod, hook, &failure);
                         if hook.on_error == OnError::Fail {
                             refused = true;
@@ -238,48 +300,75 @@ impl Runner {
                     }
                 }
             }
+            if !suspect {
+                // What was not frozen is not thawed.
+                let only_untouched = !untouched.is_empty() && touched.is_empty();
+                let is_untouched = |name: &String| untouched.contains(name) && !touched.contains(name);
+                pod.post
+                    .retain(|hook| !only_untouched && !is_untouched(&hook.container));
+            }
         }
         if refused && effective && !pod.post.is_empty() {
             self.about(Level::Info, &pod.namespace, &pod.name)
                 .msg("A pre hook failed when the pod may have been frozen already: its post hooks are run");
-            self.thaw_pod(&pod, freeze).await;
+            self.thaw_pod(&pod, freeze, begun).await;
         } else if refused || pod.post.is_empty() {
             self.close(freeze.take()).await;
         }
-        Frozen { pod, refused, freeze }
+        Frozen {
+            pod,
+            refused,
+            freeze,
+            begun,
+        }
     }
 
-    async fn thaw_pod(&self, pod: &PodHooks, freeze: Option<u64>) {
+    /// `begun`: it may be frozen. Then a post hook whose container does not run keeps the freeze open: a frozen filesystem outlives
+    /// the container in which it was frozen.
+    async fn thaw_pod(&self, pod: &PodHooks, freeze: Option<u64>, begun: bool) {
         self.state().tally.attempted += pod.post.len();
-        for hook in pod.post.iter().filter(|_| !pod.ended) {
-            let Err(failure) = self.run(pod, hook, freeze).await else {
-                continue;
-            };
-            if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) {
-                self.gone(pod, hook, &failure);
-                break;
-            }
-            self.failed(pod, hook, &failure);
-            if freeze.is_some() && failure.is(ExecError::can_pass) {
-                // Stays open: it is tried again when the run has ended.
-                return;
-            }
-            if hook.on_error == OnError::Fail {
-                break;
+        let mut left_frozen = false;
+        for hook in pod.post.iter().filter(|_| !pod.now.ended) {
+            match self.turn(pod, hook, freeze).await {
+                Turn::Ran => {}
+                Turn::Gone(failure) => {
+                    self.gone(pod, hook, &failure);
+                    left_frozen = false;
+                    break;
+                }
+                Turn::Stopped(state) if begun && freeze.is_some() => {
+                    self.failed(pod, hook, &Failure::before(ExecError::Stopped(state).to_string()));
+                    left_frozen = true;
+                }
+                Turn::Stopped(state) => self.idle(pod, hook, &state),
+                Turn::Failed(failure) => {
+                    self.failed(pod, hook, &failure);
+                    if freeze.is_some() && failure.is(ExecError::can_pass) {
+                        left_frozen = true;
+                        break;
+                    }
+                    if hook.on_error == OnError::Fail {
+                        break;
+                    }
+                }
             }
         }
-        self.close(freeze).await;
+        // What stays open is tried again when the run has ended.
+        if !left_frozen {
+            self.close(freeze).await;
+        }
     }
 
     /// What is left of the post hooks of a run that broke off. All of them run, whatever becomes of each; that one fails
     /// may only mean that there was nothing to thaw (any more), so it is a warning.
     async fn thaw_left(&self, idle: Idle) -> Option<Unthawed> {
-        let Idle { id, freeze, done } = idle;
+        let Idle { id, freeze } = idle;
         let Freeze { namespace, pod, thaw } = freeze;
-        for hook in thaw.iter().skip(done) {
+        let mut stopped = None;
+        for hook in &thaw {
             let line = |level| self.line(level, &namespace, &pod, hook);
             line(Level::Info).msg("running exec hook to end a freeze that was left open");
-            let ran = self.persist(&exec(&namespace, &pod, hook), Some(id)).await;
+            let ran = self.persist(&exec(&namespace, &pod, hook), hook, Some(id)).await;
             tell(&line, &ran);
             let Some(failure) = Failure::of(hook, &ran) else {
                 continue;
@@ -287,23 +376,74 @@ impl Runner {
             if let Some(error) = failure.error.clone().filter(ExecError::can_pass) {
                 return Some(Unthawed { namespace, pod, error });
             }
-            if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) {
-                line(Level::Info)
-                    .field("error", failure.text)
-                    .msg("The pod is not there any more: nothing is frozen");
-                break;
-            }
-            line(Level::Warning).field("error", failure.text).msg(
+            match self.judge(&namespace, &pod, hook, failure).await {
+                Turn::Ran => {}
+                Turn::Gone(failure) => {
+                    line(Level::Info)
+                        .field("error", failure.text)
+                        .msg("The pod is not there any more: nothing is frozen");
+                    stopped = None;
+                    break;
+                }
+                // The others are run all the same: they may be what thaws it.
+                Turn::Stopped(state) => stopped = Some(ExecError::Stopped(state)),
+                Turn::Failed(failure) if failure.is(|e| matches!(e, ExecError::Stopped(_))) => stopped = failure.error,
+                Turn::Failed(failure) => line(Level::Warning).field("error", failure.text).msg(
                 "Post hook of a run that broke off failed; if the application still stands still, run the command by hand",
-            );
+            ),
+            }
+        }
+        if let Some(error) = stopped {
+            // Those that have run are not run again.
+            self.note_record().await;
+            return Some(Unthawed { namespace, pod, error });
         }
         self.close(Some(id)).await;
         None
     }
 
+    /// Runs one hook, again as long as its container is said to run and takes no command: it has just come back, or has just
+    /// stopped and the kubelet has not told so yet. What was begun is never begun a second time.
+    async fn turn(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Turn {
+        let mut waits = Backoff::new(WAITS);
+        for tried in 1.. {
+            let Err(failure) = self.run(pod, hook, freeze).await else {
+                break;
+            };
+            let turn = self.judge(&pod.namespace, &pod.name, hook, failure).await;
+            match &turn {
+                Turn::Failed(failure) if tried < TRIES && failure.is(|e| matches!(e, ExecError::Stopped(_))) => {
+                    tokio::time::sleep(waits.failed()).await;
+                }
+                _ => return turn,
+            }
+        }
+        Turn::Ran
+    }
+
+    /// What a failure means. Where nothing was begun the pod is read afresh: it decides whether there is anything to freeze or to
+    /// thaw.
+    async fn judge(&self, namespace: &str, pod: &str, hook: &Hook, failure: Failure) -> Turn {
+        if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) {
+            return Turn::Gone(failure);
+        }
+        if !failure.is(ExecError::was_not_begun) {
+            return Turn::Failed(failure);
+        }
+        match self.shared.executor.look(namespace, pod).await {
+            Ok(None) => Turn::Gone(failure),
+            Ok(Some(now)) if now.ended => Turn::Gone(failure),
+            Ok(Some(now)) => match now.stopped(&hook.container) {
+                Some(state) => Turn::Stopped(state.to_owned()),
+                None => Turn::Failed(failure),
+            },
+            Err(_) => Turn::Failed(failure),
+        }
+    }
+
     /// Runs one hook, of this freeze if it is of one.
     async fn run(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Result<(), Failure> {
-        let refuse = |text: String| Err(Failure { text, error: None });
+        let refuse = |text: String| Err(Failure::before(text));
         let line = |level| self.line(level, &pod.namespace, &pod.name, hook);
         line(Level::Info).msg("running exec hook");
         if hook.command.is_empty() {
@@ -319,8 +459,8 @@ impl Runner {
         let exec = exec(&pod.namespace, &pod.name, hook);
         let ran = match hook.phase {
             // What may have frozen the application is not begun a second time.
-            Phase::Pre => self.execute(&exec, freeze, Phase::Pre).await,
-            Phase::Post => self.persist(&exec, freeze).await,
+            Phase::Pre => self.execute(&exec, hook, freeze).await,
+            Phase::Post => self.persist(&exec, hook, freeze).await,
         };
         tell(&line, &ran);
         Failure::of(hook, &ran).map_or(Ok(()), Err)
@@ -328,28 +468,29 @@ impl Runner {
 
     /// Tries again as long as it is the way to the container that fails: an API server that restarts must not leave an
     /// application frozen.
-    async fn persist(&self, exec: &Exec, freeze: Option<u64>) -> Ran {
+    async fn persist(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
         let mut waits = Backoff::new(WAITS);
         for _ in 1..TRIES {
-            let ran = self.execute(exec, freeze, Phase::Post).await;
+            let ran = self.execute(exec, hook, freeze).await;
             if !ran.outcome.as_ref().is_err_and(ExecError::can_pass) {
                 return ran;
             }
             tokio::time::sleep(waits.failed()).await;
         }
-        self.execute(exec, freeze, Phase::Post).await
+        self.execute(exec, hook, freeze).await
     }
 
     /// Runs a command as a task of its own, which ends with it and not with whoever waits.
-    async fn execute(&self, exec: &Exec, freeze: Option<u64>, phase: Phase) -> Ran {
+    async fn execute(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
         let (told, outcome) = oneshot::channel();
-        let (shared, exec) = (self.shared.clone(), exec.clone());
+        let (shared, exec, hook) = (self.shared.clone(), exec.clone(), hook.clone());
         let name = format!("hook in {}/{}", exec.namespace, exec.pod);
         shared.state().command_begins(freeze);
         self.shared.commands.spawn_detached(name, async move {
             let ran = shared.executor.execute(&exec).await;
-            let reached = !ran.outcome.as_ref().is_err_and(ExecError::can_pass);
-            shared.state().command_ended(freeze, phase == Phase::Post && reached);
+            let missed = |error: &ExecError| error.can_pass() || matches!(error, ExecError::Stopped(_));
+            let has_run = hook.phase == Phase::Post && !ran.outcome.as_ref().is_err_and(missed);
+            shared.state().command_ended(freeze, has_run.then_some(&hook));
             // Nobody may be waiting any more.
             let _ = told.send(ran);
         });
@@ -390,6 +531,20 @@ impl Runner {
         self.line(Level::Error, &pod.namespace, &pod.name, hook)
             .field("error", failure.text.clone())
             .msg("Error executing hook");
+    }
+
+    /// A container that does not run has nothing that could be frozen.
+    fn idle(&self, pod: &PodHooks, hook: &Hook, state: &str) {
+        let container = &hook.container;
+        let meaning = match hook.phase {
+            Phase::Pre => {
+                "there is nothing to freeze, so the hook is not run and does not keep the pod from being saved"
+            }
+            Phase::Post => "there is nothing to thaw, so the hook is not run",
+        };
+        self.line(Level::Warning, &pod.namespace, &pod.name, hook).msg(format!(
+            "Container {container:?} of the pod does not run ({state}): {meaning}"
+        ));
     }
 
     fn gone(&self, pod: &PodHooks, hook: &Hook, failure: &Failure) {

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use crate::cluster::exec::{Captured, Exec, ExecError, Output, Ran};
-use crate::hook::{Executor, Freeze, Journal, JournalError};
+use crate::hook::{Executor, Freeze, Journal, JournalError, Standing};
 
 /// The pods; clones are the same.
 #[derive(Clone, Default)]
@@ -27,6 +27,10 @@ struct Inner {
     scripts: Vec<(String, Result<i32, ExecError>)>,
     rules: BTreeMap<String, i32>,
     held: BTreeMap<String, watch::Receiver<bool>>,
+    /// Containers that do not run, as `shop/db-0 db`, each with its state.
+    stopped: BTreeMap<String, String>,
+    /// What pods are said to be at the next looks, whatever they are.
+    looks: Vec<Result<Option<Standing>, ExecError>>,
     journal_fails: bool,
     written: Vec<Freeze>,
 }
@@ -63,6 +67,21 @@ impl FakePods {
         let (release, held) = watch::channel(false);
         self.lock().held.insert(command.to_owned(), held);
         Held(release)
+    }
+
+    /// From now on a container (`shop/db-0 db`) does not run.
+    pub fn stop(&self, container: &str, state: &str) {
+        self.lock().stopped.insert(container.to_owned(), state.to_owned());
+    }
+
+    /// It runs again.
+    pub fn start(&self, container: &str) {
+        self.lock().stopped.remove(container);
+    }
+
+    /// The next look at a pod gives this. May be said more than once.
+    pub fn script_look(&self, seen: Result<Option<Standing>, ExecError>) {
+        self.lock().looks.push(seen);
     }
 
     /// Whether writing down what is frozen fails from now on.
@@ -107,7 +126,23 @@ impl FakePods {
 }
 
 impl Inner {
+    fn standing(&self, pod: &str) -> Standing {
+        let prefix = format!("{pod} ");
+        let stopped = self.stopped.iter();
+        stopped.fold(Standing::default(), |standing, (container, state)| {
+            match container.strip_prefix(&prefix) {
+                Some(name) => standing.with_stopped(name, state),
+                None => standing,
+            }
+        })
+    }
+
     fn outcome(&mut self, exec: &Exec) -> Ran {
+        let container = format!("{}/{} {}", exec.namespace, exec.pod, exec.container);
+        if self.stopped.contains_key(&container) {
+            let text = format!("container not found ({:?})", exec.container);
+            return Ran::failed(ExecError::Stopped(text));
+        }
         let command = exec.command.join(" ");
         let pod = format!("{}/{}", exec.namespace, exec.pod);
         let scripted = self.scripts.iter().position(|(text, _)| *text == command);
@@ -150,6 +185,18 @@ impl Executor for FakePods {
                 }
             }
             self.lock().outcome(exec)
+        }
+        .boxed()
+    }
+
+    fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>> {
+        async move {
+            let mut inner = self.lock();
+            if inner.looks.is_empty() {
+                Ok(Some(inner.standing(&format!("{namespace}/{pod}"))))
+            } else {
+                inner.looks.remove(0)
+            }
         }
         .boxed()
     }

@@ -115,6 +115,120 @@ fn commands_run_in_their_containers_and_the_log_tells_what_became_of_them() {
     node.kubectl(&["delete", "namespace", "hooked", "--wait=false"]);
 }
 
+/// A pod whose only container is not the usual one.
+fn odd(name: &str, annotations: &[(&str, &str)], rest: &str) -> String {
+    let (head, _) = pod("idle", name, annotations)
+        .split_once("  containers:\n")
+        .map(|(head, tail)| (head.to_owned(), tail.to_owned()))
+        .expect("containers");
+    format!("{head}  {rest}\n")
+}
+
+#[test]
+fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_names_its_state() {
+    let node = node();
+    let velero = Installation::new(&node, "velero-idle");
+    let hooks = [
+        ("pre/command", r#"["/bin/true"]"#),
+        ("post/command", r#"["/bin/false"]"#),
+    ];
+    let busybox = "image: 'busybox:test', imagePullPolicy: Never";
+    let sleeps = format!("{busybox}, command: [sleep, '36000']");
+    let pods = [
+        odd(
+            "badpull",
+            &hooks,
+            "containers: [{name: one, image: 'nothere:1', imagePullPolicy: Never}]",
+        ),
+        odd(
+            "initing",
+            &hooks,
+            &format!("initContainers: [{{name: wait, {sleeps}}}]\n  containers: [{{name: one, {sleeps}}}]"),
+        ),
+        odd(
+            "crash",
+            &hooks,
+            &format!("containers: [{{name: one, {busybox}, command: [sh, -c, 'exit 1']}}]"),
+        ),
+        odd(
+            "nowhere",
+            &hooks,
+            &format!("nodeSelector: {{no: where}}\n  containers: [{{name: one, {sleeps}}}]"),
+        ),
+        odd(
+            "sidecar",
+            &[
+                ("pre/container", "side"),
+                ("pre/command", r#"["touch", "/tmp/side-pre"]"#),
+            ],
+            &format!(
+                "initContainers: [{{name: side, restartPolicy: Always, {sleeps}}}]\n  containers: [{{name: one, {sleeps}}}]"
+            ),
+        ),
+    ];
+    node.apply(&format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: idle}}\n{}",
+        pods.concat()
+    ));
+    let waiting = |name: &str| {
+        let pod = node.object("idle", "pod", name).expect("it is there");
+        text(&pod, "/status/containerStatuses/0/state/waiting/reason")
+    };
+    eventually("the pods to be as they are to be", || {
+        let running = node.object("idle", "pod", "sidecar").expect("it is there");
+        (waiting("badpull") == "ErrImageNeverPull"
+            && waiting("initing") == "PodInitializing"
+            && waiting("crash") == "CrashLoopBackOff"
+            && text(&running, "/status/initContainerStatuses/0/started") == "true")
+            .then_some(())
+    });
+    velero.velero(&["backup", "create", "idle", "--include-namespaces", "idle", "--wait"]);
+    velero.must_be_complete("backup", "idle");
+    let backup = velero.object("backup", "idle");
+    assert_eq!(text(&backup, "/status/warnings"), "4", "{backup:#}");
+    let log = velero.velero(&["backup", "logs", "idle"]);
+    for (name, state) in [
+        ("badpull", "ErrImageNeverPull"),
+        ("initing", "PodInitializing"),
+        ("crash", "CrashLoopBackOff, it ended with exit code 1 before"),
+        ("nowhere", "the pod is on no node: 0/1 nodes are available"),
+    ] {
+        let said = format!(r#"Container \"one\" of the pod does not run ({state}"#);
+        let line = log
+            .lines()
+            .find(|line| line.contains(&said))
+            .unwrap_or_else(|| panic!("{said} is not in\n{log}"));
+        assert!(
+            line.contains("level=warning") && line.contains(&format!("name={name} ")),
+            "{line}"
+        );
+    }
+    let described = velero.velero(&["backup", "describe", "idle", "--details"]);
+    for name in ["badpull", "initing", "crash", "nowhere", "sidecar"] {
+        assert!(
+            described.contains(&format!("- idle/{name}\n")),
+            "{name} is not saved\n{described}"
+        );
+    }
+    let touched = [
+        "exec",
+        "-n",
+        "idle",
+        "sidecar",
+        "-c",
+        "side",
+        "--",
+        "test",
+        "-e",
+        "/tmp/side-pre",
+    ];
+    assert!(
+        node.try_kubectl(&touched, "").is_ok(),
+        "the hook of a sidecar that runs is run"
+    );
+    node.kubectl(&["delete", "namespace", "idle", "--wait=false"]);
+}
+
 #[test]
 fn an_application_that_is_frozen_when_the_server_is_killed_is_thawed_and_the_backup_complete() {
     let node = node();

@@ -38,11 +38,8 @@ fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_e
             "elsewhere",
             &json!({command: "sync", "pre.hook.backup.velero.io/container": "web"}),
         ),
-        // No kubelet runs it.
-        pod(
-            "waiting",
-            &json!({command: "sync", "pre.hook.backup.velero.io/on-error": "Continue"}),
-        ),
+        // No kubelet runs it, and what does not run has nothing to freeze.
+        pod("waiting", &json!({command: "sync"})),
         backup("refused", &hook(&json!({"command": [""]}))),
         backup("told", &json!({})),
     ];
@@ -74,12 +71,14 @@ fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_e
         "name: /speechless message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
         "name: /elsewhere message: /Error executing hook error: /container `web` is not in the pod; it has db",
         "name: /elsewhere message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
-        "name: /waiting message: /Error executing hook error: /",
     ] {
         assert!(errors.contains(said), "`{said}` is not in {errors}");
     }
-    assert_eq!(text(&told, "/status/errors"), "5", "{errors}");
-    assert_eq!(text(&told, "/status/hookStatus/hooksFailed"), "3", "{told:#}");
+    assert_eq!(text(&told, "/status/errors"), "4", "{errors}");
+    assert_eq!(text(&told, "/status/hookStatus/hooksFailed"), "2", "{told:#}");
+    let warnings = results["warnings"]["namespaces"]["app"].to_string();
+    let said = "name: /waiting message: /Container \\\"db\\\" of the pod does not run (the pod is on no node): there is nothing to freeze";
+    assert!(warnings.contains(said), "`{said}` is not in {warnings}");
     let list: Value = serde_json::from_str(&server.unpacked("backups/told/told-resource-list.json.gz")).expect("JSON");
     assert_eq!(list["v1/Pod"], json!(["app/plain", "app/waiting"]));
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::Api;
-use kube::api::{AttachParams, AttachedProcess};
+use kube::api::{ApiResource, AttachParams, AttachedProcess, DynamicObject};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
 
@@ -88,6 +89,9 @@ pub enum ExecError {
         "the command did not end within {0:?} and was given up: the connection is closed, but the command may still be running in the container; raise the hook's timeout or make the command faster"
     )]
     TimedOut(Duration),
+    /// The container was not running when it was to be started, so that nothing was run.
+    #[error("the container does not run: {0}; check the state of the pod's containers")]
+    Stopped(String),
     /// The container could not start it.
     #[error("the container could not run the command: {0}; check that the program is in the container's image")]
     NotRun(String),
@@ -104,6 +108,15 @@ impl ExecError {
         matches!(self, Self::Refused { code: 400, message, .. } if message.contains("completed pod"))
     }
 
+    /// Whether it is certain that the command was not begun, because the pod or its container took none.
+    pub fn was_not_begun(&self) -> bool {
+        match self {
+            Self::Stopped(_) => true,
+            Self::Refused { code, .. } => *code < 500 && *code != 429,
+            _ => false,
+        }
+    }
+
     /// Whether the command may have had an effect, or may yet have one.
     pub fn may_have_run(&self) -> bool {
         matches!(self, Self::NoAnswer(_) | Self::Lost | Self::TimedOut(_))
@@ -114,9 +127,23 @@ impl ExecError {
         match self {
             Self::NoAnswer(_) | Self::Lost => true,
             Self::Refused { code, .. } => *code == 429 || *code >= 500,
-            Self::TimedOut(_) | Self::NotRun(_) => false,
+            Self::TimedOut(_) | Self::Stopped(_) | Self::NotRun(_) => false,
         }
     }
+}
+
+/// A pod as it is now, or `None` when it is not there.
+///
+/// # Errors
+/// The API server could not be asked.
+pub async fn look(cluster: &Cluster, namespace: &str, pod: &str) -> Result<Option<Value>, ExecError> {
+    let pods: Api<DynamicObject> =
+        Api::namespaced_with(cluster.client().clone(), namespace, &ApiResource::erase::<Pod>(&()));
+    let failed = |error: &dyn std::fmt::Display| ExecError::NoAnswer(error.to_string());
+    let found = pods.get_opt(pod).await.map_err(|error| failed(&error))?;
+    found
+        .map(|pod| serde_json::to_value(pod).map_err(|error| failed(&error)))
+        .transpose()
 }
 
 /// Runs a command to its end, or until its time is over. Only a server that pushes back is asked again: anything else may
@@ -201,5 +228,31 @@ fn verdict(status: &Status) -> Result<i32, ExecError> {
         .flatten()
         .find(|cause| cause.reason.as_deref() == Some("ExitCode"))
         .and_then(|cause| cause.message.as_deref()?.parse().ok());
-    code.ok_or_else(|| ExecError::NotRun(status.message.clone().unwrap_or_default()))
+    code.ok_or_else(|| {
+        let message = status.message.clone().unwrap_or_default();
+        if tells_of_a_stopped_container(&message) {
+            ExecError::Stopped(message)
+        } else {
+            ExecError::NotRun(message)
+        }
+    })
+}
+
+/// Whether a kubelet, or the runtime below it, says that there was no running container to start a command in. None of them has a
+/// reason of its own for this.
+fn tells_of_a_stopped_container(message: &str) -> bool {
+    const TEXTS: [&str; 6] = [
+        // The kubelet, which looks among the running ones.
+        "container not found (",
+        // containerd
+        "container is in CONTAINER_",
+        "no running task found",
+        // CRI-O
+        "container is not created or running",
+        // cri-dockerd
+        "container not running",
+        // runc
+        "cannot exec in a stopped container",
+    ];
+    TEXTS.iter().any(|text| message.contains(text))
 }

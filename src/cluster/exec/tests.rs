@@ -158,6 +158,68 @@ async fn a_program_that_is_not_in_the_image_did_not_run() {
 }
 
 #[tokio::test]
+async fn a_container_that_does_not_run_began_nothing() {
+    for message in [
+        "Internal error occurred: unable to upgrade connection: container not found (\"one\")",
+        "failed to exec in container: container is in CONTAINER_EXITED state",
+        "failed to exec in container: failed to load task: no running task found: task 0a not found: not found",
+        "container is not created or running",
+        "container not running (0a)",
+        "exec failed: cannot exec in a stopped container: unknown",
+    ] {
+        let status = json!({"status": "Failure", "reason": "InternalError", "message": message});
+        let (cluster, _server) = serving(vec![Step::Status(status)]).await;
+        let error = run(&cluster, &exec()).await.outcome.unwrap_err();
+        assert_eq!(error, ExecError::Stopped(message.to_owned()));
+        assert!(
+            error.was_not_begun() && !error.may_have_run() && !error.can_pass(),
+            "{error}"
+        );
+        assert!(!error.to_string().contains("image"), "{error}");
+    }
+}
+
+#[test]
+fn only_a_refusal_is_certain_to_have_begun_nothing() {
+    let refused = |code| ExecError::Refused {
+        code,
+        reason: "BadRequest".to_owned(),
+        message: "pod db-0 does not have a host assigned".to_owned(),
+    };
+    for (error, certain) in [
+        (refused(400), true),
+        (refused(404), true),
+        (refused(429), false),
+        (refused(500), false),
+        (ExecError::Stopped(String::new()), true),
+        // It may have been begun, and the container gone under it.
+        (ExecError::NotRun("task not found".to_owned()), false),
+        (ExecError::NoAnswer(String::new()), false),
+        (ExecError::Lost, false),
+        (ExecError::TimedOut(Duration::from_secs(1)), false),
+    ] {
+        assert_eq!(error.was_not_begun(), certain, "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_is_looked_at_as_it_is() {
+    let api = FakeApi::new();
+    let cluster = Cluster::from_client(api.client());
+    assert_eq!(look(&cluster, "shop", "db-0").await, Ok(None));
+    api.insert(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db-0", "namespace": "shop"},
+        "spec": {"nodeName": "n"}, "status": {"phase": "Running", "containerStatuses": "garbage"}}));
+    let pod = look(&cluster, "shop", "db-0").await.unwrap().unwrap();
+    assert_eq!(
+        (&pod["spec"]["nodeName"], &pod["status"]["containerStatuses"]),
+        (&json!("n"), &json!("garbage"))
+    );
+    api.fault(Fault::new(1, 500, "InternalError", |_| true));
+    assert!(look(&cluster, "shop", "db-0").await.is_err());
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_leaves_it_open_whether_the_command_ran() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 
 use crate::cluster::Cluster;
 use crate::cluster::exec::{self, Exec, ExecError, Ran};
-use crate::hook::Executor;
+use crate::hook::{Executor, Standing};
 use crate::runtime::lease::WriteGate;
 
 /// Runs commands through the API server. None begins, and none is waited for, when the lease is over: the next leader
@@ -28,6 +28,14 @@ impl Executor for PodExec {
         async {
             let ran = self.gate.write(exec::run(&self.cluster, exec)).await;
             ran.unwrap_or_else(|stopped| Ran::failed(ExecError::NoAnswer(stopped.to_string())))
+        }
+        .boxed()
+    }
+
+    fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>> {
+        async move {
+            let pod = exec::look(&self.cluster, namespace, pod).await?;
+            Ok(pod.as_ref().map(Standing::of))
         }
         .boxed()
     }

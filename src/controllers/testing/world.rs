@@ -31,7 +31,7 @@ use crate::controllers::record::LABEL;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run_records::RunRecords;
 use crate::controllers::served::{REQUIRED, Served};
-use crate::hook::Executor;
+use crate::hook::{Executor, Standing};
 use crate::runtime::clock::Manual;
 use crate::runtime::lease::WriteGate;
 use crate::runtime::lease::death::{Death, Dies};
@@ -430,6 +430,10 @@ impl Executor for Commands {
             }
         }
         .boxed()
+    }
+
+    fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>> {
+        self.pods.look(namespace, pod)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::hook::command::Hook;
 use crate::hook::freeze::Freeze;
 use crate::hook::tally::Tally;
 
@@ -19,13 +20,12 @@ pub(super) struct State {
 
 #[derive(Debug)]
 struct Open {
+    /// With those of its post hooks that have not run.
     freeze: Freeze,
     /// Whether a command that freezes was begun; before, there is nothing to thaw.
     begun: bool,
     /// Commands of it that are under way.
     running: usize,
-    /// How many of its post hooks have run.
-    done: usize,
 }
 
 /// The freezes that are open.
@@ -41,9 +41,8 @@ pub(super) struct Stock {
 #[derive(Debug)]
 pub(super) struct Idle {
     pub(super) id: u64,
+    /// With those of its post hooks that have not run.
     pub(super) freeze: Freeze,
-    /// How many of its post hooks have run.
-    pub(super) done: usize,
 }
 
 impl State {
@@ -71,7 +70,6 @@ impl State {
             freeze,
             begun: false,
             running: 0,
-            done: 0,
         };
         self.open.insert(id, open);
         id
@@ -91,11 +89,15 @@ impl State {
         }
     }
 
-    /// A command of it is over. `thawed`: it was a post hook, and has run.
-    pub(super) fn command_ended(&mut self, id: Option<u64>, thawed: bool) {
+    /// A command of it is over. `thawed`: the post hook that has run.
+    pub(super) fn command_ended(&mut self, id: Option<u64>, thawed: Option<&Hook>) {
         if let Some(open) = id.and_then(|id| self.open.get_mut(&id)) {
             open.running -= 1;
-            open.done += usize::from(thawed);
+            // One alone: the same command may stand there twice.
+            let at = open.freeze.thaw.iter().position(|hook| Some(hook) == thawed);
+            if let Some(at) = at {
+                open.freeze.thaw.remove(at);
+            }
         }
     }
 
@@ -120,7 +122,6 @@ impl State {
                 .map(|(id, open)| Idle {
                     id: *id,
                     freeze: open.freeze.clone(),
-                    done: open.done,
                 })
                 .collect(),
             busy: self.open.values().any(|open| open.running > 0),

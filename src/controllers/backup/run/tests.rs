@@ -17,12 +17,12 @@ use super::super::reconcile::BackupOperations;
 use super::*;
 use crate::api::HookStatus;
 use crate::cluster::Cluster;
-use crate::cluster::exec::{Exec, Ran};
+use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::controllers::freeze::Claims;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::served::Served;
 use crate::controllers::testing::{available, settings};
-use crate::hook::Executor;
+use crate::hook::{Executor, Standing};
 use crate::runtime::clock::System;
 use crate::runtime::lease::WriteGate;
 use crate::runtime::report::Reporter;
@@ -76,6 +76,10 @@ impl Executor for Mortal {
             ran
         }
         .boxed()
+    }
+
+    fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>> {
+        self.0.look(namespace, pod)
     }
 }
 
