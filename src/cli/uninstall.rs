@@ -1,7 +1,10 @@
 //! `velero uninstall` (spec server-cli 11).
 //!
-//! The order matters: objects with finalizers while their controllers still run, then the namespace, then what is
+//! The order matters: runs that are under way and objects with finalizers while their controllers still run, then the namespace, then what is
 //! cluster-wide; the definitions last, and only if no other installation uses them.
+
+mod pulse;
+mod runs;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,6 +29,7 @@ use super::terminal;
 use crate::api::schema::{DEFINITIONS, Definition};
 use crate::api::v1::Restore;
 use crate::api::v2alpha1::{DataDownload, DataUpload};
+use pulse::Pulse;
 
 /// How long the server may take to finalize what is deleted.
 const GRACE: Duration = Duration::from_mins(1);
@@ -98,6 +102,7 @@ impl Installed<'_> {
             return Ok(terminal::say(&missing)?);
         }
         self.keep_backups().await.context("keep the volume with the backups")?;
+        self.give_up_runs().await?;
         self.remove_finalized()
             .await
             .context("Fail to remove finalizer from restores")?;
@@ -146,7 +151,26 @@ impl Installed<'_> {
         Ok(())
     }
 
-    /// Deletes what the server has to finalize. If it does not in time, it is stopped, or it would put the finalizers back,
+    /// Runs are given up while their server is there. Whatever comes of it, the installation goes; what is left behind is named.
+    async fn give_up_runs(&self) -> anyhow::Result<()> {
+        match runs::give_up(&self.client, self.namespace).await {
+            Ok(left) => {
+                for left in left {
+                    terminal::complain(&format!("Warning: {left}"));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error = error.downcast::<RequestError>()?;
+                terminal::complain(&format!(
+                    "Warning: whether backups and restores are under way is not known, so what they hold may be left behind: {error}"
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes what the server has to finalize. If it does not in time, or there is none, it is stopped, or it would put the finalizers back,
     /// and they are taken off.
     async fn remove_finalized(&self) -> anyhow::Result<()> {
         terminal::say("Waiting for resource with attached finalizer to be deleted")?;
@@ -160,12 +184,16 @@ impl Installed<'_> {
         delete_all(&downloads).await?;
         let deadline = Instant::now() + GRACE;
         let mut seconds = interval(Duration::from_secs(1));
-        while Instant::now() < deadline {
+        let mut pulse = Pulse::new(&self.client, self.namespace);
+        loop {
             if names(&restores).await?.is_empty()
                 && names(&uploads).await?.is_empty()
                 && names(&downloads).await?.is_empty()
             {
                 return Ok(());
+            }
+            if Instant::now() >= deadline || !pulse.beats().await? {
+                break;
             }
             terminal::print(".")?;
             seconds.tick().await;

@@ -270,7 +270,7 @@ impl Runner {
             let mut touched = BTreeSet::new();
             for hook in &pod.pre {
                 let turn = match (pod.now.stopped(&hook.container), recorded) {
-                    (Some(state), _) => Turn::Stopped(state.to_owned()),
+                    (Some(state), _) if nonsense(&pod, hook).is_none() => Turn::Stopped(state.to_owned()),
                     (None, Err(error)) if freeze.is_some() => Turn::Failed(Failure::before(error.to_string())),
                     _ => self.turn(&pod, hook, freeze).await,
                 };
@@ -443,18 +443,10 @@ impl Runner {
 
     /// Runs one hook, of this freeze if it is of one.
     async fn run(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Result<(), Failure> {
-        let refuse = |text: String| Err(Failure::before(text));
         let line = |level| self.line(level, &pod.namespace, &pod.name, hook);
         line(Level::Info).msg("running exec hook");
-        if hook.command.is_empty() {
-            return refuse("the command is empty: name the program to run and its arguments".to_owned());
-        }
-        if !pod.containers.contains(&hook.container) {
-            return refuse(format!(
-                "container `{}` is not in the pod; it has {}",
-                hook.container,
-                pod.containers.join(", ")
-            ));
+        if let Some(text) = nonsense(pod, hook) {
+            return Err(Failure::before(text));
         }
         let exec = exec(&pod.namespace, &pod.name, hook);
         let ran = match hook.phase {
@@ -588,6 +580,20 @@ impl Shared {
         // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why a hook could never be run, whatever state its pod is in.
+fn nonsense(pod: &PodHooks, hook: &Hook) -> Option<String> {
+    if hook.command.is_empty() {
+        return Some("the command is empty: name the program to run and its arguments".to_owned());
+    }
+    (!pod.containers.contains(&hook.container)).then(|| {
+        format!(
+            "container `{}` is not in the pod; it has {}",
+            hook.container,
+            pod.containers.join(", ")
+        )
+    })
 }
 
 fn exec(namespace: &str, pod: &str, hook: &Hook) -> Exec {

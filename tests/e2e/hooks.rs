@@ -270,3 +270,29 @@ fn an_application_that_is_frozen_when_the_server_is_killed_is_thawed_and_the_bac
     assert!(node.objects(&left).is_empty(), "what was frozen stays written down");
     node.kubectl(&["delete", "namespace", "frozen", "--wait=false"]);
 }
+
+#[test]
+fn an_uninstallation_in_the_middle_of_a_backup_thaws_its_pods_and_frees_its_name() {
+    let node = node();
+    let velero = Installation::new(&node, "velero-midway");
+    let freeze = r#"["sh", "-c", "touch /tmp/frozen && sleep 5"]"#;
+    let thaw = r#"["rm", "/tmp/frozen"]"#;
+    start(
+        &node,
+        "midway",
+        &[pod("midway", "app", &[("pre/command", freeze), ("post/command", thaw)])],
+    );
+    velero.velero(&["backup", "create", "midway", "--include-namespaces", "midway"]);
+    let is_frozen = || is_so(&node, "midway", "app", &["test", "-e", "/tmp/frozen"]);
+    eventually("the application to be frozen", || is_frozen().then_some(()));
+    let said = velero.velero(&["uninstall", "--force"]);
+    assert!(
+        said.contains("Backup \"midway\" has not ended: it is given up."),
+        "{said}"
+    );
+    assert!(!is_frozen());
+    velero.install();
+    velero.back_up("midway", "midway");
+    assert!(!is_frozen());
+    node.kubectl(&["delete", "namespace", "midway", "--wait=false"]);
+}

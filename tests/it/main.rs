@@ -24,6 +24,7 @@ mod download_url;
 mod dry_run;
 mod go_release;
 mod harness;
+mod installation;
 mod large;
 mod leadership;
 mod policies;

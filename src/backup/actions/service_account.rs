@@ -12,6 +12,7 @@ use super::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};
 use crate::backup::item::{Item, ItemRef};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
+use crate::telemetry::logrus::Level;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -70,7 +71,7 @@ impl BackupItemAction for ServiceAccountAction {
         context: &'a ActionContext<'a>,
     ) -> BoxFuture<'a, Result<Executed, ActionError>> {
         Box::pin(async move {
-            let bindings = self.bindings.get_or_try_init(|| Bindings::list(context)).await?;
+            let bindings = self.bindings.get_or_init(|| Bindings::known(context)).await;
             let head = item.head();
             Ok(Executed {
                 additional: bindings.related(head.namespace.as_deref().unwrap_or_default(), &head.name),
@@ -80,6 +81,17 @@ impl BackupItemAction for ServiceAccountAction {
 }
 
 impl Bindings {
+    /// The bindings, or none where they cannot be listed: the accounts are saved all the same, and what does not come along with
+    /// them is one error of the backup.
+    async fn known(context: &ActionContext<'_>) -> Self {
+        Self::list(context).await.unwrap_or_else(|error| {
+            context.log.line(Level::Error).error(&error).msg(
+                "Error listing cluster role bindings: the service accounts are saved without their bindings and roles",
+            );
+            Self::default()
+        })
+    }
+
     async fn list(context: &ActionContext<'_>) -> Result<Self, ActionError> {
         let mut bindings = Self::default();
         let group_resource = GroupResource::new(RBAC, "clusterrolebindings");

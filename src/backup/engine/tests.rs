@@ -711,6 +711,29 @@ async fn an_additional_item_that_cannot_be_read_fails_its_parent() {
 }
 
 #[tokio::test]
+async fn service_accounts_are_saved_where_their_bindings_cannot_be_listed() {
+    let api = shop();
+    api.insert(object("v1", "ServiceAccount", Some("shop"), "other", json!({})));
+    api.fault(Fault::new(2, 403, "Forbidden", |seen| {
+        seen.path.ends_with("/clusterrolebindings")
+    }));
+    let ran = backed_up(&api, of_shop()).await;
+    for account in ["serviceaccounts shop/web", "serviceaccounts shop/other"] {
+        assert!(
+            ran.members.contains(&account.to_owned()),
+            "{account}: {:?}",
+            ran.members
+        );
+    }
+    assert_eq!((ran.report.failed, ran.log.counts()), (0, (0, 1)), "{:?}", ran.errors());
+    assert!(
+        ran.errors()[0].contains("Error listing cluster role bindings: the service accounts are saved without"),
+        "{:?}",
+        ran.errors()
+    );
+}
+
+#[tokio::test]
 async fn the_users_order_is_kept_among_pods() {
     let api = FakeApi::new();
     api.insert_all(["a", "b", "c", "d"].map(|name| object("v1", "Pod", Some("default"), name, json!({}))));

@@ -72,8 +72,12 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
     if apply {
         say("attempting to apply resource")?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
+        // Whoever may write an object need not be allowed to read it.
+        let existing = api.get_opt(&name).await.ok().flatten();
+        let existing = existing.and_then(|existing| serde_json::to_value(existing).ok());
+        let wanted = existing.map_or_else(|| object.clone(), |existing| beside(object, &existing));
         let applied = api
-            .patch(&name, &params, &Patch::Apply(&dynamic))
+            .patch(&name, &params, &Patch::Apply(&wanted))
             .await
             .map_err(|error| RequestError::of(error, &kind));
         applied.with_context(|| format!("Error applying resource {kind}/{name}"))?;
@@ -93,7 +97,7 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
                 .await
                 .ok()
                 .and_then(|existing| serde_json::to_value(existing).ok());
-            if existing.is_some_and(|existing| !covers(&existing, object)) {
+            if existing.is_some_and(|existing| !covers(&existing, &beside(object, &existing))) {
                 say("differs from what this command installs; --apply updates it")?;
             }
         }
@@ -126,6 +130,20 @@ fn resource(object: &Value) -> anyhow::Result<ApiResource> {
         &GroupVersionKind::gvk(group, version, kind),
         plural,
     ))
+}
+
+/// What is wanted of an object that exists: which pods a namespace admits is for its owner to say, and no installation makes it
+/// less strict.
+fn beside(wanted: &Value, existing: &Value) -> Value {
+    const POD_SECURITY: &str = "pod-security.kubernetes.io/";
+    let mut wanted = wanted.clone();
+    if wanted["kind"] == "Namespace"
+        && let Some(labels) = wanted["metadata"]["labels"].as_object_mut()
+    {
+        let there = &existing["metadata"]["labels"];
+        labels.retain(|key, value| !key.starts_with(POD_SECURITY) || there[key].is_null() || there[key] == *value);
+    }
+    wanted
 }
 
 /// Whether an object in the cluster has all that is wanted; what the API server added does not count.
@@ -165,6 +183,24 @@ mod tests {
         assert!(covers(&existing, &wanted));
         existing["spec"]["ports"][0]["port"] = json!(2);
         assert!(!covers(&existing, &wanted));
+    }
+
+    #[test]
+    fn which_pods_an_existing_namespace_admits_is_left_to_its_owner() {
+        let (enforce, audit, warn) = (
+            "pod-security.kubernetes.io/enforce",
+            "pod-security.kubernetes.io/audit",
+            "pod-security.kubernetes.io/warn",
+        );
+        let wanted = json!({"kind": "Namespace", "metadata": {"labels": {
+            "component": "velero", enforce: "privileged", audit: "privileged", warn: "privileged"}}});
+        let existing =
+            json!({"metadata": {"labels": {"component": "other", enforce: "restricted", audit: "privileged"}}});
+        let kept = json!({"component": "velero", audit: "privileged", warn: "privileged"});
+        assert_eq!(beside(&wanted, &existing)["metadata"]["labels"], kept);
+        let other = json!({"kind": "Secret", "metadata": {"labels": {enforce: "privileged"}}});
+        assert_eq!(beside(&other, &existing), other);
+        assert_eq!(beside(&wanted, &json!({})), wanted);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! From flags to what is to be installed: what does not go together is refused (spec server-cli 10.2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
 use kube::Api;
 use serde_json::Value;
 
@@ -23,6 +23,10 @@ use crate::cli::objects::RequestError;
 
 /// Our own provider that stores in a file system.
 const FILESYSTEM: &str = "velero.io/fs";
+/// Which pods a namespace admits.
+const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
+/// The level that admits all.
+const PRIVILEGED: &str = "privileged";
 /// Its bucket unless another one is named.
 const FILESYSTEM_BUCKET: &str = "velero";
 
@@ -52,6 +56,17 @@ pub enum Refused {
     /// A node that the cluster has not.
     #[error("--node: the cluster has no node {0:?}; `kubectl get nodes` names those it has")]
     NoSuchNode(String),
+    /// A volume that the namespace forbids.
+    #[error(
+        "--filesystem-host-path: namespace {namespace:?} admits pods of the pod security level {level:?} only (label {label}), and those may not use a directory of a node; use --filesystem-claim, or another namespace",
+        label = POD_SECURITY
+    )]
+    HostPathForbidden {
+        /// The namespace to install into.
+        namespace: String,
+        /// What it admits.
+        level: String,
+    },
     /// The node agent does not exist yet.
     #[error(
         "--use-node-agent: this release has no node agent yet, so the data of volumes is not backed up; leave the flag out to back up and restore Kubernetes objects"
@@ -185,6 +200,23 @@ impl Install {
             // Whoever may install need not be allowed to look at nodes.
             Ok(Some(_)) | Err(kube::Error::Api(_)) => Ok(()),
             Err(error) => Err(RequestError::of(error, "nodes").into()),
+        }
+    }
+
+    /// Looks whether the namespace, if it is there already, admits a pod that uses a directory of a node.
+    pub(super) async fn check_pod_security(&self, context: &Context, options: &InstallOptions) -> anyhow::Result<()> {
+        if !matches!(options.volume, Some(Volume::HostPath { .. })) {
+            return Ok(());
+        }
+        let namespaces: Api<Namespace> = Api::all(context.client().await?);
+        match namespaces.get_metadata_opt(&options.namespace).await {
+            Ok(found) => {
+                let labels = found.and_then(|found| found.metadata.labels).unwrap_or_default();
+                Ok(host_path_is_admitted(&options.namespace, &labels)?)
+            }
+            // Whoever may install into a namespace need not be allowed to look at it.
+            Err(kube::Error::Api(_)) => Ok(()),
+            Err(error) => Err(RequestError::of(error, "namespaces").into()),
         }
     }
 
@@ -464,11 +496,40 @@ fn holds_json(configmap: &ConfigMap) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a namespace with these labels admits a pod that uses a directory of a node. Both other levels forbid it.
+fn host_path_is_admitted(namespace: &str, labels: &BTreeMap<String, String>) -> Result<(), Refused> {
+    match labels.get(POD_SECURITY) {
+        Some(level) if level != PRIVILEGED => Err(Refused::HostPathForbidden {
+            namespace: namespace.to_owned(),
+            level: level.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn a_directory_of_a_node_needs_a_namespace_that_admits_it() {
+        let admitted = |level: Option<&str>| {
+            let labels = level.map(|level| (POD_SECURITY.to_owned(), level.to_owned()));
+            host_path_is_admitted("v", &labels.into_iter().collect()).map_err(|refused| refused.to_string())
+        };
+        assert_eq!((admitted(None), admitted(Some("privileged"))), (Ok(()), Ok(())));
+        for level in ["baseline", "restricted"] {
+            let refused = admitted(Some(level)).unwrap_err();
+            assert!(
+                refused.contains(&format!(
+                    "namespace \"v\" admits pods of the pod security level \"{level}\" only"
+                )),
+                "{refused}"
+            );
+        }
+    }
 
     #[derive(Parser)]
     struct Line {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction,
     HostPathVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, ObjectFieldSelector,
     PersistentVolumeClaimVolumeSource, PodOS, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
-    ResourceRequirements, SecretVolumeSource, SecurityContext, Volume as PodVolume, VolumeMount,
+    ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Volume as PodVolume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -202,7 +202,8 @@ fn store_volume(volume: &Volume) -> PodVolume {
     store
 }
 
-/// What the server's container may do, which is little: it talks to the API server and to a store.
+/// What the server's container may do, which is little: it talks to the API server and to a store. But for a directory of the
+/// node it is what the pod security level `restricted` asks for.
 fn confinement(volume: Option<&Volume>) -> SecurityContext {
     let on_host = matches!(volume, Some(Volume::HostPath { .. }));
     SecurityContext {
@@ -214,6 +215,10 @@ fn confinement(volume: Option<&Volume>) -> SecurityContext {
         }),
         read_only_root_filesystem: Some(true),
         run_as_non_root: (!on_host).then_some(true),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
         ..SecurityContext::default()
     }
 }

@@ -54,6 +54,7 @@ impl Install {
             if !self.dry_run {
                 self.check_configmaps(context).await?;
                 self.check_node(context).await?;
+                self.check_pod_security(context, &options).await?;
             }
             trust = Trust::of(&options);
             if self.dry_run && trust.is_some() {

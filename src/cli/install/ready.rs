@@ -1,6 +1,6 @@
 //! Waiting for the server after an installation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -39,6 +39,8 @@ struct Waiting {
     deployment: Option<Deployment>,
     /// What keeps pods from being ready, by their names.
     troubles: BTreeMap<String, String>,
+    /// What the user was told already, as [`gist`].
+    said: BTreeSet<String>,
 }
 
 impl Waiting {
@@ -53,7 +55,12 @@ impl Waiting {
             tokio::select! {
                 change = changes.next() => match change {
                     Some(Ok(Some(deployment))) if is_available(&deployment) => return Ok(()),
-                    Some(Ok(latest)) => self.deployment = latest,
+                    Some(Ok(latest)) => {
+                        if let Some(failure) = latest.as_ref().and_then(failure) {
+                            self.say_once(&format!("Deployment velero: {failure}"))?;
+                        }
+                        self.deployment = latest;
+                    }
                     Some(Err(_)) => {}
                     None => bail!("the watch of the deployment ended"),
                 },
@@ -72,11 +79,17 @@ impl Waiting {
         match trouble(pod) {
             None => drop(self.troubles.remove(&name)),
             Some(trouble) => {
-                let said = self.troubles.insert(name.clone(), trouble.clone());
-                if said.as_ref() != Some(&trouble) {
-                    return terminal::say(&format!("Pod {name}: {trouble}"));
-                }
+                self.say_once(&format!("Pod {name}: {trouble}"))?;
+                self.troubles.insert(name, trouble);
             }
+        }
+        Ok(())
+    }
+
+    /// A pod goes back and forth between its troubles, so that what was said last is not enough to know.
+    fn say_once(&mut self, line: &str) -> std::io::Result<()> {
+        if self.said.insert(gist(line)) {
+            terminal::say(line)?;
         }
         Ok(())
     }
@@ -107,15 +120,46 @@ fn is_available(deployment: &Deployment) -> bool {
         && status.unavailable_replicas.unwrap_or(0) == 0
 }
 
+/// The condition that is True when something fails.
+const FAILURE: &str = "ReplicaFailure";
+
+/// Why a Deployment cannot make its pods: they are not admitted, a quota is used up.
+fn failure(deployment: &Deployment) -> Option<String> {
+    let status = deployment.status.as_ref()?;
+    // What an older template met with says nothing about this one.
+    if status.observed_generation < deployment.metadata.generation {
+        return None;
+    }
+    let failing = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == FAILURE && condition.status == "True")?;
+    Some(said(failing.reason.as_deref(), failing.message.as_deref()))
+}
+
+/// A line without its numbers (ports, seconds, back-offs) and without the names of pods that were refused, which are other ones at
+/// each try: the rest is the same.
+fn gist(line: &str) -> String {
+    let words = line.split_whitespace().filter(|word| !word.starts_with("\"velero-"));
+    let words: Vec<String> = words
+        .map(|word| word.chars().filter(|c| !c.is_ascii_digit()).collect())
+        .collect();
+    words.join(" ")
+}
+
 fn why_not(deployment: &Deployment) -> String {
     let conditions = deployment
         .status
         .as_ref()
         .and_then(|status| status.conditions.clone())
         .unwrap_or_default();
+    if let Some(failure) = failure(deployment) {
+        return failure;
+    }
     let unmet: Vec<String> = conditions
         .into_iter()
-        .filter(|condition| condition.status != "True")
+        .filter(|condition| condition.status != "True" && condition.type_ != FAILURE)
         .map(|condition| condition.message.or(condition.reason).unwrap_or(condition.type_))
         .collect();
     if unmet.is_empty() {
@@ -216,6 +260,50 @@ mod tests {
         ]}));
         assert_eq!(why_not(&waiting), "no minimum availability");
         assert_eq!(why_not(&deployment(&json!({}))), "its pods are not ready");
+    }
+
+    #[test]
+    fn a_deployment_that_cannot_make_its_pods_says_why() {
+        let refusal = "pods \"velero-1\" is forbidden: violates PodSecurity \"restricted:latest\"";
+        let failing = |status: &str, observed: i64| {
+            deployment(&json!({"observedGeneration": observed, "conditions": [
+                {"type": "Available", "status": "False", "message": "no minimum availability"},
+                {"type": "ReplicaFailure", "status": status, "reason": "FailedCreate", "message": refusal},
+            ]}))
+        };
+        let said = format!("FailedCreate: {refusal}");
+        assert_eq!(failure(&failing("True", 2)), Some(said.clone()));
+        assert_eq!(why_not(&failing("True", 2)), said);
+        for (status, observed) in [("False", 2), ("Unknown", 2), ("True", 1)] {
+            assert_eq!(failure(&failing(status, observed)), None, "{status} {observed}");
+            assert_eq!(why_not(&failing(status, observed)), "no minimum availability");
+        }
+        assert_eq!(failure(&Deployment::default()), None);
+    }
+
+    #[test]
+    fn troubles_that_alternate_are_said_once_each() {
+        let mut waiting = Waiting::default();
+        for second in [10, 20, 40] {
+            for (reason, message) in [
+                ("ErrImagePull", format!("dial tcp 10.0.0.1:4711{second}: no route")),
+                ("ImagePullBackOff", format!("back-off {second}s pulling")),
+            ] {
+                let held = json!({"waiting": {"reason": reason, "message": message}});
+                waiting
+                    .see(&pod(&json!({"containerStatuses": [container(&held)]})))
+                    .unwrap();
+            }
+        }
+        assert_eq!(waiting.said.len(), 2, "{:?}", waiting.said);
+        assert!(
+            waiting.why().contains("back-off 40s"),
+            "the latest counts: {}",
+            waiting.why()
+        );
+        let refused = |pod: &str| format!("Deployment velero: FailedCreate: pods \"velero-{pod}\" is forbidden: quota");
+        assert_eq!(gist(&refused("665b-kzx9k")), gist(&refused("77c-abcde")));
+        assert_ne!(gist("Pod velero-a: x"), gist("Pod velero-b: x"));
     }
 
     fn pod(status: &Value) -> Pod {

@@ -52,7 +52,7 @@ use crate::telemetry::velero::VeleroMetrics;
 use flags::ServerArgs;
 
 /// The Lease of the leader.
-const LEASE: &str = "velero-server";
+pub const LEASE: &str = "velero-server";
 
 /// The Secret whose key signs artifact tokens.
 const TOKEN_SECRET: &str = "velero-artifact-tokens";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::super::ports::Ports;
 use super::super::record::{MAX_BYTES, Record, RecordError};
@@ -30,8 +31,7 @@ impl FreezeRecord {
     /// See [`RecordError`].
     pub async fn open(ports: &Arc<Ports>, uid: &str) -> Result<(Self, Vec<Freeze>), RecordError> {
         let record = Self::read(ports, uid).await?;
-        let left = record.part(PART).map_or(Ok(Vec::new()), serde_json::from_slice);
-        let left = left.unwrap_or_else(|error| {
+        let left = parsed(record.part(PART)).unwrap_or_else(|error| {
             // Nobody but us writes it, and a newer release would still write what an older one reads.
             tracing::error!(backup = uid, %error, "which pods a backup left frozen cannot be read; thaw them by hand");
             Vec::new()
@@ -42,6 +42,12 @@ impl FreezeRecord {
             record,
         };
         Ok((record, left))
+    }
+
+    /// What a ConfigMap of this kind says is open; nothing where it cannot be read.
+    pub fn shown(map: &ConfigMap) -> Vec<Freeze> {
+        let part = map.binary_data.as_ref().and_then(|parts| parts.get(PART));
+        parsed(part.map(|bytes| bytes.0.as_slice())).unwrap_or_default()
     }
 
     async fn read(ports: &Ports, uid: &str) -> Result<Record, RecordError> {
@@ -76,6 +82,10 @@ impl FreezeRecord {
             written => written.map_err(|e| failed(&e)),
         }
     }
+}
+
+fn parsed(part: Option<&[u8]>) -> Result<Vec<Freeze>, serde_json::Error> {
+    part.map_or(Ok(Vec::new()), serde_json::from_slice)
 }
 
 impl Journal for FreezeRecord {

@@ -271,7 +271,13 @@ async fn what_cannot_run_is_an_error_that_says_why() {
     elsewhere.pre[0].container = "web".to_owned();
     let mut empty = pod("b", &["sync"], &[]);
     empty.pre[0].command.clear();
-    assert_eq!(around(&runner, vec![elsewhere, empty]).await, [true, true]);
+    let mut stopped = empty.clone();
+    stopped.now = Standing::default().with_stopped("db", "PodInitializing");
+    pods.stop("shop/b db", "PodInitializing");
+    assert_eq!(
+        around(&runner, vec![elsewhere, empty, stopped]).await,
+        [true, true, true]
+    );
     assert!(pods.events().is_empty());
     let errors: Vec<String> = log.errors().by_scope.into_values().flatten().collect();
     assert!(

@@ -1,0 +1,202 @@
+//! Runs that are under way when Velero is removed. Without their server nobody would thaw what they froze, end their uploads or
+//! give back the names they claimed in the bucket, so they are given up first: their objects are deleted, and the server puts in
+//! order what they left. Its records of that are ConfigMaps, which go when all is done.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use tokio::time::{Instant, interval};
+
+use super::pulse::Pulse;
+use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
+use crate::cli::objects::{Kind, Objects, RequestError};
+use crate::cli::terminal;
+use crate::controllers::freeze::{self, FreezeRecord};
+use crate::controllers::record::{self, RunOf};
+use crate::hook::Freeze;
+use crate::store::layout::{backup_claim, backup_dir, restore_dir};
+
+/// How long the server may take. A command that a hook began is waited for, and a bucket may be slow.
+const GRACE: Duration = Duration::from_mins(2);
+
+/// Gives up all runs and waits until the server has put in order what they left, as long as there is a server and at most two minutes;
+/// gives what is left behind, in sentences. May be repeated.
+pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
+    let records = Records {
+        maps: Api::namespaced(client.clone(), namespace),
+    };
+    let (backups, restores) = (Objects::new(client, namespace), Objects::new(client, namespace));
+    let mut pulse = Pulse::new(client, namespace);
+    let mut seconds = interval(Duration::from_secs(1));
+    let deadline = Instant::now() + GRACE;
+    let mut is_told = false;
+    loop {
+        seconds.tick().await;
+        let ended = end(&backups, "Backup", is_unfinished_backup).await?
+            + end(&restores, "Restore", is_unfinished_restore).await?;
+        let left = records.left().await?;
+        // A run that was told to stop just now may be about to write its record.
+        let is_over = ended == 0 && left.is_empty();
+        if is_over || Instant::now() >= deadline || !pulse.beats().await? {
+            if is_told {
+                terminal::say("")?;
+            }
+            return Ok(left);
+        }
+        if is_told {
+            terminal::print(".")?;
+        } else {
+            terminal::say(
+                "Waiting for the server to put in order what is under way: frozen pods, uploads, claims of names",
+            )?;
+            is_told = true;
+        }
+    }
+}
+
+/// Deletes the unfinished ones of a kind; how many. None where the kind is not served.
+async fn end<K: Kind>(objects: &Objects<K>, kind: &str, is_unfinished: fn(&K) -> bool) -> anyhow::Result<usize> {
+    let all = match objects.list(None).await {
+        Ok(listing) => listing.items,
+        Err(error) if error.is_unserved() => return Ok(0),
+        Err(error) => return Err(error.into()),
+    };
+    let mut ended = 0;
+    for object in all.iter().filter(|object| is_unfinished(object)) {
+        // One that is held by a finalizer was told already.
+        if object.meta().deletion_timestamp.is_some() {
+            continue;
+        }
+        let name = object.name_any();
+        match objects.delete(&name).await {
+            Ok(()) => {
+                terminal::say(&format!("{kind} {name:?} has not ended: it is given up."))?;
+                ended += 1;
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ended)
+}
+
+fn is_unfinished_backup(backup: &Backup) -> bool {
+    matches!(
+        backup.status.phase(),
+        BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress
+    )
+}
+
+fn is_unfinished_restore(restore: &Restore) -> bool {
+    matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress)
+}
+
+/// What the server has written down of runs.
+struct Records {
+    maps: Api<ConfigMap>,
+}
+
+impl Records {
+    /// What is still to be put in order, in sentences.
+    async fn left(&self) -> Result<Vec<String>, RequestError> {
+        let mut left = Vec::new();
+        for map in self.labelled(freeze::LABEL).await? {
+            left.extend(FreezeRecord::shown(&map).iter().map(frozen));
+        }
+        let runs = self.labelled(record::LABEL).await?;
+        left.extend(runs.iter().filter_map(RunOf::read).map(|run| unfinished(&run)));
+        Ok(left)
+    }
+
+    async fn labelled(&self, label: &str) -> Result<Vec<ConfigMap>, RequestError> {
+        let found = self.maps.list(&ListParams::default().labels(label)).await;
+        Ok(found.map_err(|error| RequestError::of(error, "configmaps"))?.items)
+    }
+}
+
+fn frozen(freeze: &Freeze) -> String {
+    let Freeze { namespace, pod, thaw } = freeze;
+    let commands: Vec<String> = thaw
+        .iter()
+        .map(|hook| format!("{:?} in container {:?}", hook.command, hook.container))
+        .collect();
+    format!(
+        "pod {namespace}/{pod} may still be frozen, and no server will thaw it: run its post hooks by hand: {}",
+        commands.join(", ")
+    )
+}
+
+fn unfinished(run: &RunOf) -> String {
+    let RunOf { name, location, .. } = run;
+    if run.kind == "restore" {
+        return format!(
+            "restore {name:?} was not given up in order: files of it may stay below {:?} in storage location {location:?}",
+            restore_dir(name)
+        );
+    }
+    format!(
+        "backup {name:?} was not given up in order: what it has written stays in storage location {location:?}, and its claim {:?} keeps its name taken; unless {:?} is there, remove {:?} before a backup of that name is made again",
+        backup_claim(name),
+        crate::store::layout::BackupFile::Metadata.key(name),
+        backup_dir(name)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_behind_is_named_with_what_to_do() {
+        let freeze: Freeze = from_value(json!({"namespace": "shop", "pod": "db-0", "thaw": [{
+            "source": "annotation", "name": "h", "phase": "post", "container": "db",
+            "command": ["fsfreeze", "-u", "/data"], "on_error": "Fail", "timeout": {"secs": 30, "nanos": 0}}]}))
+        .unwrap();
+        assert_eq!(
+            frozen(&freeze),
+            r#"pod shop/db-0 may still be frozen, and no server will thaw it: run its post hooks by hand: ["fsfreeze", "-u", "/data"] in container "db""#
+        );
+        let run = |kind: &str| RunOf {
+            kind: kind.to_owned(),
+            name: "b".to_owned(),
+            uid: "u".to_owned(),
+            location: "default".to_owned(),
+        };
+        assert!(unfinished(&run("backup")).contains(r#"its claim "backups/b/velero-claim.json" keeps its name taken"#));
+        assert!(unfinished(&run("restore")).contains(r#"below "restores/b/" in storage location "default""#));
+    }
+
+    #[test]
+    fn only_runs_that_have_not_ended_are_given_up() {
+        for (phase, unfinished) in [
+            ("", true),
+            ("New", true),
+            ("Queued", true),
+            ("ReadyToStart", true),
+            ("InProgress", true),
+            ("Completed", false),
+            ("PartiallyFailed", false),
+            ("Failed", false),
+            ("FailedValidation", false),
+            ("Deleting", false),
+        ] {
+            let mut backup = Backup::new("velero", "b");
+            backup.status.phase = Some(BackupPhase::from(phase)).filter(|_| !phase.is_empty());
+            assert_eq!(is_unfinished_backup(&backup), unfinished, "{phase}");
+        }
+        for (phase, unfinished) in [
+            ("New", true),
+            ("InProgress", true),
+            ("Completed", false),
+            ("Failed", false),
+        ] {
+            let mut restore = Restore::new("velero", "r");
+            restore.status.phase = Some(RestorePhase::from(phase));
+            assert_eq!(is_unfinished_restore(&restore), unfinished, "{phase}");
+        }
+    }
+}
