@@ -1,16 +1,16 @@
 //! A connection to an API server.
 
-use std::path::Path;
 use std::time::Duration;
 
 use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{Config, KubeConfigOptions};
 use kube::{Client, client};
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 
 use super::ApiError;
+use super::kubeconfig::{self, Found, Surroundings};
 use super::rate::RateLimit;
 use super::request::Request;
 
@@ -145,19 +145,22 @@ impl std::fmt::Debug for Cluster {
 }
 
 async fn load(options: &Options) -> Result<Config, ConnectError> {
-    let failed = |e: &dyn std::fmt::Display| ConnectError::Config(e.to_string());
-    let wanted = KubeConfigOptions {
-        context: options.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    match &options.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(Path::new(path)).map_err(|e| failed(&e))?;
-            Config::from_custom_kubeconfig(file, &wanted)
-                .await
-                .map_err(|e| failed(&e))
+    let found = kubeconfig::find(
+        options.kubeconfig.as_deref(),
+        options.context.as_deref(),
+        &Surroundings::of_process(),
+    )?;
+    match found {
+        Found::Chosen(merged, context) => {
+            let wanted = KubeConfigOptions {
+                context: Some(context),
+                ..KubeConfigOptions::default()
+            };
+            let config = Config::from_custom_kubeconfig(*merged, &wanted).await;
+            config.map_err(|error| ConnectError::Config(error.to_string()))
         }
-        None if options.context.is_some() => Config::from_kubeconfig(&wanted).await.map_err(|e| failed(&e)),
-        None => Config::infer().await.map_err(|e| failed(&e)),
+        Found::Nothing(why) => {
+            Config::incluster().map_err(|error| ConnectError::Config(format!("{why}, and in-cluster: {error}")))
+        }
     }
 }

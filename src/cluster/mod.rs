@@ -7,6 +7,7 @@ pub mod client;
 pub mod discovery;
 pub mod error;
 pub mod exec;
+mod kubeconfig;
 pub mod list;
 pub mod merge;
 pub mod objects;
