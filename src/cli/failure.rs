@@ -39,6 +39,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
+        // The crate's own text of an answer is a dump of the whole answer.
+        if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
+            return match text.as_str() {
+                "" => status.message.clone(),
+                text => format!("{text}: {}", status.message),
+            };
+        }
         let cause = cause.to_string();
         if text.is_empty() {
             text = cause;
@@ -61,6 +68,22 @@ mod tests {
             .context("list backups: connection refused")
             .context("look");
         assert_eq!(chain(&error.unwrap_err()), "look: list backups: connection refused");
+    }
+
+    #[test]
+    fn an_answer_of_the_api_server_is_told_in_its_own_words() {
+        let status = kube::core::Status {
+            code: 403,
+            message: "namespaces \"velero\" is forbidden".to_owned(),
+            reason: "Forbidden".to_owned(),
+            ..kube::core::Status::default()
+        };
+        let refused = || kube::Error::Api(Box::new(status.clone()));
+        assert_eq!(chain(&refused().into()), "namespaces \"velero\" is forbidden");
+        assert_eq!(
+            chain(&anyhow::Error::from(refused()).context("find the namespace")),
+            "find the namespace: namespaces \"velero\" is forbidden"
+        );
     }
 
     #[test]

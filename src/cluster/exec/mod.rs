@@ -200,11 +200,23 @@ async fn connect(cluster: &Cluster, exec: &Exec) -> Result<AttachedProcess, Exec
                 return Err(ExecError::Refused {
                     code: status.code,
                     reason: status.reason.clone(),
-                    message: status.message.clone(),
+                    message: explained(&status.message),
                 });
             }
             Err(error) => return Err(ExecError::NoAnswer(error.to_string())),
         }
+    }
+}
+
+/// The API server's message. It names one verb at a time: a command runs over a WebSocket, a GET request that needs `create`
+/// as well since Kubernetes 1.35.
+fn explained(message: &str) -> String {
+    if message.contains("resource \"pods/exec\"") {
+        format!(
+            "{message}; check that the server's account has both get and create on pods/exec in the pod's namespace"
+        )
+    } else {
+        message.to_owned()
     }
 }
 

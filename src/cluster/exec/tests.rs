@@ -254,3 +254,26 @@ async fn a_server_that_pushes_back_is_asked_again_and_any_other_refusal_is_final
     let unreachable = run(&cluster, &exec()).await.outcome.unwrap_err();
     assert!(unreachable.can_pass() && !unreachable.may_have_run(), "{unreachable}");
 }
+
+#[tokio::test]
+async fn a_command_that_is_forbidden_names_the_verb_that_is_missing() {
+    for verb in ["get", "create"] {
+        let api = FakeApi::new();
+        let forbidden = format!(
+            "pods \"db-0\" is forbidden: User \"u\" cannot {verb} resource \"pods/exec\" in API group \"\" in the namespace \"shop\""
+        );
+        api.fault(Fault::new(1, 403, "Forbidden", |seen| seen.path.ends_with("/exec")).message(&forbidden));
+        let cluster = Cluster::from_client(api.client());
+        let error = run(&cluster, &exec()).await.outcome.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("cannot {verb} resource \"pods/exec\"")),
+            "{text}"
+        );
+        assert!(text.contains("both get and create on pods/exec"), "{text}");
+        assert!(
+            !text.contains("Status {") && !error.may_have_run() && !error.can_pass(),
+            "{text}"
+        );
+    }
+}
