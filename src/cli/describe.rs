@@ -6,14 +6,16 @@ use anyhow::bail;
 use kube::Client;
 use serde_json::Value;
 
+use super::artifact::outlook::Known;
 use super::artifact::{Artifacts, DownloadArgs};
 use super::context::Context;
 use super::flag::go_bool;
-use super::objects::{Objects, RequestError};
-use super::output::describe::Fetched;
+use super::objects::{Kind, Objects};
+use super::output::describe::{Fetched, Listed};
 use super::output::json;
 use super::terminal;
-use crate::api::v1::{BackupStorageLocation, DownloadTargetKind};
+use crate::api::names;
+use crate::api::v1::DownloadTargetKind;
 
 /// How long one of a run's files is waited for.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,31 +74,21 @@ impl DescribeArgs {
 pub struct Fetch<'a> {
     /// Access to them.
     pub artifacts: &'a Artifacts,
-    /// The run.
-    pub name: &'a str,
-    /// Why asking is in vain.
-    pub unreachable: Option<&'a str>,
+    /// The run, and where its files are.
+    pub known: Known<'a>,
 }
 
 impl Fetch<'_> {
     /// One file.
     pub async fn json<T: serde::de::DeserializeOwned>(&self, kind: DownloadTargetKind) -> Fetched<T> {
-        match self.unreachable {
-            Some(why) => Fetched::NotFetched(why.to_owned()),
-            None => self.artifacts.json(&kind, self.name).await,
-        }
+        self.artifacts.json(&self.known, &kind).await
     }
 }
 
-/// Why no file of a backup at this location can be fetched, if that is certain: asking would only cost the user the time
-/// limit, once for each file.
-pub async fn unreachable(client: &Client, namespace: &str, location: &str) -> Result<Option<String>, RequestError> {
-    if location.is_empty() {
-        return Ok(Some("the backup names no storage location yet".to_owned()));
-    }
-    let locations = Objects::<BackupStorageLocation>::new(client, namespace);
-    let found = locations.find(location).await?;
-    Ok(found
-        .is_none()
-        .then(|| format!("backup storage location {location:?} does not exist")))
+/// The objects of a kind that belong to a run, or why they cannot be listed: the user may have no right to, and sees the
+/// rest all the same.
+pub async fn belonging<K: Kind>(client: &Client, namespace: &str, key: &str, run: &str) -> Listed<K> {
+    let objects = Objects::<K>::new(client, namespace);
+    let listed = objects.labelled(key, &names::label_value(run)).await;
+    listed.map_err(|error| error.to_string())
 }

@@ -1,12 +1,13 @@
 //! Objects of Velero's kinds in one namespace, with errors in the server's own words.
 
+mod follow;
+
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -62,6 +63,11 @@ impl RequestError {
     /// The object is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// The user lacks a right.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 403, .. })
     }
 
     /// An object of that name is there already.
@@ -213,17 +219,10 @@ impl<K: Kind> Objects<K> {
     }
 
     /// The object now and at each change, `None` when it is not there. Errors that can pass are waited out; the stream ends
-    /// with the first other one.
+    /// with the first other one. It takes the rights to `get` and `watch` this one object; without `watch` it is looked at
+    /// once a second.
     pub fn watch(&self, name: &str) -> impl Stream<Item = Result<Option<K>, RequestError>> + Send + use<K> {
-        watcher::watch_object(self.api.clone(), name)
-            .default_backoff()
-            .filter_map(|event| async {
-                match event {
-                    Ok(object) => Some(Ok(object)),
-                    Err(error) => refusal::<K>(error).map(Err),
-                }
-            })
-            .boxed()
+        follow::follow(self.api.clone(), name.to_owned())
     }
 
     /// Waits until the object is as `done` wants it, at most `timeout` long. `None` when the time is over.
@@ -243,25 +242,6 @@ impl<K: Kind> Objects<K> {
             Ok(None)
         };
         tokio::time::timeout(timeout, arrived).await.unwrap_or(Ok(None))
-    }
-}
-
-/// The watch's error, if no patience helps: not allowed, or an unknown kind.
-fn refusal<K: Kind>(error: watcher::Error) -> Option<RequestError> {
-    match error {
-        watcher::Error::InitialListFailed(error @ kube::Error::Api(_))
-        | watcher::Error::WatchStartFailed(error @ kube::Error::Api(_)) => {
-            let error = failed::<K>(error);
-            matches!(
-                error,
-                RequestError::Refused {
-                    code: 401 | 403 | 404,
-                    ..
-                } | RequestError::Unserved(_)
-            )
-            .then_some(error)
-        }
-        _ => None,
     }
 }
 

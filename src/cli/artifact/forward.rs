@@ -11,18 +11,20 @@ use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
 use super::body::{Body, beginning};
-use super::{Ask, Miss, is_refusal};
+use super::{Ask, Miss, is_refusal, not_allowed};
+use crate::cli::objects::RequestError;
 use crate::controllers::artifact::serve::PORT;
 use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
 
 /// The label of the server's pods (spec server-cli 10.4).
-const PODS: &str = "deploy=velero";
+pub(super) const PODS: &str = "deploy=velero";
 
 pub(super) async fn open(client: &Client, namespace: &str, ask: &Ask, token: &str) -> Result<Body, Miss> {
     let pod = running_pod(client, namespace).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let mut forwarder = pods.portforward(&pod, &[PORT]).await.map_err(closed)?;
+    let forwarded = pods.portforward(&pod, &[PORT]).await;
+    let mut forwarder = forwarded.map_err(|error| unforwarded(error, namespace))?;
     let mut remote = forwarder
         .take_stream(PORT)
         .ok_or_else(|| Miss::Closed("no stream was opened".to_owned()))?;
@@ -62,7 +64,8 @@ pub(super) async fn open(client: &Client, namespace: &str, ask: &Ask, token: &st
 async fn running_pod(client: &Client, namespace: &str) -> Result<String, Miss> {
     let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), namespace);
     let running = ListParams::default().labels(PODS).fields("status.phase=Running");
-    let found = pods.list(&running).await.map_err(closed)?;
+    let listed = pods.list(&running).await;
+    let found = listed.map_err(|error| refused(error, namespace, &["list"], "pods"))?;
     let pod = found
         .items
         .first()
@@ -70,6 +73,75 @@ async fn running_pod(client: &Client, namespace: &str) -> Result<String, Miss> {
     Ok(pod.name_any())
 }
 
+/// A port is forwarded over a WebSocket: a GET request that the API server wants `create` for as well since 1.35, and `get`
+/// alone before. It names the one that it misses first.
+fn unforwarded(error: kube::Error, namespace: &str) -> Miss {
+    let missing = match &error {
+        kube::Error::Api(status) => denied_verb(&status.message).map(str::to_owned),
+        _ => None,
+    };
+    match missing {
+        Some(verb) => refused(error, namespace, &[&verb], "pods/portforward"),
+        None => refused(error, namespace, &["get", "create"], "pods/portforward"),
+    }
+}
+
+/// The verb of `User "x" cannot create resource "pods/portforward"`.
+fn denied_verb(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("\" cannot ")?;
+    rest.split_whitespace().next()
+}
+
+/// The error of a request for which the API server wants the right to these verbs on `resource`.
+fn refused(error: kube::Error, namespace: &str, verbs: &[&str], resource: &str) -> Miss {
+    match &error {
+        kube::Error::Api(status) if status.code == 403 => not_allowed(verbs, resource, namespace),
+        _ => closed(RequestError::of(error, resource)),
+    }
+}
+
 fn closed(error: impl std::fmt::Display) -> Miss {
     Miss::Closed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forbidden(message: &str) -> kube::Error {
+        let status = kube::core::Status {
+            code: 403,
+            message: message.to_owned(),
+            reason: "Forbidden".to_owned(),
+            ..kube::core::Status::default()
+        };
+        kube::Error::Api(Box::new(status))
+    }
+
+    #[test]
+    fn the_verb_that_is_missing_is_named_and_nothing_is_dumped() {
+        for (message, want) in [
+            (
+                "pods \"p\" is forbidden: User \"u\" cannot create resource \"pods/portforward\" in API group \"\" in the namespace \"velero\"",
+                "the right to create pods/portforward in namespace \"velero\" is missing",
+            ),
+            (
+                "pods \"p\" is forbidden: User \"u\" cannot get resource \"pods/portforward\" in API group \"\" in the namespace \"velero\"",
+                "the right to get pods/portforward in namespace \"velero\" is missing",
+            ),
+            (
+                "denied by the house rules",
+                "the right to get and create pods/portforward in namespace \"velero\" is missing",
+            ),
+        ] {
+            let Miss::Closed(why) = unforwarded(forbidden(message), "velero") else {
+                panic!("{message}");
+            };
+            assert_eq!(why, want);
+        }
+        let Miss::Closed(why) = refused(forbidden("x"), "velero", &["list"], "pods") else {
+            panic!();
+        };
+        assert_eq!(why, "the right to list pods in namespace \"velero\" is missing");
+    }
 }

@@ -6,13 +6,17 @@
 
 mod body;
 mod forward;
+pub mod outlook;
+pub mod place;
 pub mod plan;
 mod proxy;
 mod request;
+mod silence;
 mod url;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,10 +32,14 @@ use crate::api::GoDuration;
 use crate::api::v1::DownloadTargetKind;
 
 use body::Body;
+use outlook::{Known, Outlook, Place};
 use request::{Offer, Requests};
 
 /// The most bytes of a file that is read into memory, after decompression.
 const MAX_IN_MEMORY: usize = 512 * 1024 * 1024;
+
+/// How long a file is waited for that can probably not be read.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// How files are fetched.
 #[derive(Clone, Debug)]
@@ -80,6 +88,23 @@ pub enum ArtifactError {
     /// There is no such file.
     #[error("file not found")]
     Missing,
+    /// There is no such file, as the run itself or its location says.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such file, and the run has failed.
+    #[error("file not found: {0}")]
+    Failed(String),
+    /// What was known beforehand spoke against it, and the file did not come.
+    #[error("{why}; the file could not be read: {error}")]
+    Doubtful {
+        /// What was known.
+        why: String,
+        /// How the attempt ended.
+        error: Box<Self>,
+    },
+    /// There is no server.
+    #[error("{0}")]
+    NoServer(String),
     /// The server did not answer in time.
     #[error(
         "download request download url timeout, check velero server logs for errors. backup storage location may not be available"
@@ -89,7 +114,7 @@ pub enum ArtifactError {
     #[error("{0}")]
     Request(#[from] RequestError),
     /// No way led to the file.
-    #[error("no way to the server is open: {}; check that the velero pod is ready and that this machine may use one of these ways", .0.join("; "))]
+    #[error("no way to the server is open: {}; check that the velero pod is ready and that one of these ways is allowed", .0.join("; "))]
     Unreachable(Vec<String>),
     /// The transfer broke off.
     #[error("read the file: {0}")]
@@ -123,6 +148,14 @@ enum Miss {
     Closed(String),
 }
 
+/// A way that the API server does not let the user go.
+fn not_allowed(verbs: &[&str], resource: &str, namespace: &str) -> Miss {
+    Miss::Closed(format!(
+        "the right to {} {resource} in namespace {namespace:?} is missing",
+        verbs.join(" and ")
+    ))
+}
+
 /// Whether the endpoint has understood the request and refuses it.
 fn is_refusal(status: StatusCode) -> bool {
     matches!(status.as_u16(), 400 | 408 | 409 | 413 | 422 | 429)
@@ -134,6 +167,8 @@ pub struct Artifacts {
     client: Client,
     namespace: String,
     options: DownloadOptions,
+    /// That there is no server, once it is known: it is not waited for again for the next file.
+    no_server: Arc<OnceLock<String>>,
 }
 
 impl Artifacts {
@@ -143,21 +178,93 @@ impl Artifacts {
             client,
             namespace: namespace.to_owned(),
             options,
+            no_server: Arc::default(),
         }
     }
 
     /// Writes a file to `sink`, decompressed unless it is the archive itself. `sink` may have got a part when this fails.
     pub async fn copy(
         &self,
+        known: &Known<'_>,
+        kind: &DownloadTargetKind,
+        sink: &mut (impl io::Write + Send),
+    ) -> Result<(), ArtifactError> {
+        if let Some(why) = known.refusal(kind) {
+            return Err(ArtifactError::Refused(why));
+        }
+        match self.attempt(known, kind, sink).await {
+            Err(ArtifactError::Missing) => {
+                Err(known.of_missing().map_or(ArtifactError::Missing, ArtifactError::Failed))
+            }
+            copied => copied,
+        }
+    }
+
+    /// The same where the run's phase and location speak for the file.
+    async fn attempt(
+        &self,
+        known: &Known<'_>,
+        kind: &DownloadTargetKind,
+        sink: &mut (impl io::Write + Send),
+    ) -> Result<(), ArtifactError> {
+        let name = known.run.name();
+        let doubt = |why: String, error| ArtifactError::Doubtful {
+            why,
+            error: Box::new(error),
+        };
+        if let Outlook::Doubtful(why) = known.outlook(kind) {
+            let mut hasty = self.clone();
+            hasty.options.timeout = hasty.options.timeout.min(DOUBT);
+            return match hasty.fetch(kind, name, sink).await {
+                Err(
+                    error @ (ArtifactError::Unanswered | ArtifactError::Unreachable(_) | ArtifactError::Transfer(_)),
+                ) => Err(doubt(why, error)),
+                fetched => fetched,
+            };
+        }
+        match (self.fetch(kind, name, sink).await, &known.place) {
+            (Err(error @ ArtifactError::Unanswered), Place::NotRead(why)) => {
+                Err(doubt(format!("where the file is could not be looked up: {why}"), error))
+            }
+            (fetched, _) => fetched,
+        }
+    }
+
+    async fn fetch(
+        &self,
         kind: &DownloadTargetKind,
         name: &str,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
         let requests = Requests::new(&self.client, &self.namespace);
-        let request = requests.create(kind, name).await?;
+        let request = self.request(&requests, kind, name).await?;
         let copied = self.answered(&requests, &request, kind, name, sink).await;
         requests.remove(&request).await;
         copied
+    }
+
+    /// Asks the server for a file; gives the name of the request.
+    async fn request(
+        &self,
+        requests: &Requests,
+        kind: &DownloadTargetKind,
+        name: &str,
+    ) -> Result<String, ArtifactError> {
+        if let Some(why) = self.no_server.get() {
+            return Err(ArtifactError::NoServer(why.clone()));
+        }
+        Ok(requests.create(kind, name).await?)
+    }
+
+    /// What the server offers, as soon as it answers. Ends early when there is no server.
+    async fn offer(&self, requests: &Requests, request: &str) -> Result<Offer, ArtifactError> {
+        let limit = self.options.timeout;
+        tokio::select! {
+            offer = requests.answer(request, limit) => offer?.ok_or(ArtifactError::Unanswered),
+            why = silence::broken(&self.client, &self.namespace, limit) => {
+                Err(ArtifactError::NoServer(self.no_server.get_or_init(|| why).clone()))
+            }
+        }
     }
 
     async fn answered(
@@ -168,10 +275,7 @@ impl Artifacts {
         name: &str,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        let offer = requests
-            .answer(request, self.options.timeout)
-            .await?
-            .ok_or(ArtifactError::Unanswered)?;
+        let offer = self.offer(requests, request).await?;
         let body = self.open(&offer, kind, name).await?;
         if *kind == DownloadTargetKind::BackupContents {
             body::copy(body, sink, self.options.timeout).await
@@ -181,9 +285,12 @@ impl Artifacts {
     }
 
     /// Reads a file of JSON.
-    pub async fn json<T: DeserializeOwned>(&self, kind: &DownloadTargetKind, name: &str) -> Fetched<T> {
+    pub async fn json<T: DeserializeOwned>(&self, known: &Known<'_>, kind: &DownloadTargetKind) -> Fetched<T> {
+        if let Some(why) = known.brief_refusal(kind) {
+            return Fetched::NotFetched(why);
+        }
         let mut bytes = body::Limited::new(MAX_IN_MEMORY);
-        match self.copy(kind, name, &mut bytes).await {
+        match self.attempt(known, kind, &mut bytes).await {
             Ok(()) => match serde_json::from_slice(bytes.as_slice()) {
                 Ok(value) => Fetched::Got(value),
                 Err(error) => Fetched::Unreadable(error.to_string()),

@@ -44,7 +44,7 @@ impl Artifacts {
     pub async fn plan(&self, backup: &str, restore: &Restore) -> Result<RestorePlan, PlanError> {
         let kind = DownloadTargetKind::BackupContents;
         let requests = Requests::new(&self.client, &self.namespace);
-        let request = requests.create(&kind, backup).await.map_err(ArtifactError::from)?;
+        let request = self.request(&requests, &kind, backup).await?;
         let planned = self.planned(&requests, &request, backup, restore).await;
         requests.remove(&request).await;
         planned
@@ -57,8 +57,7 @@ impl Artifacts {
         backup: &str,
         restore: &Restore,
     ) -> Result<RestorePlan, PlanError> {
-        let offer = requests.answer(request, self.options.timeout).await;
-        let offer = offer.map_err(ArtifactError::from)?.ok_or(ArtifactError::Unanswered)?;
+        let offer = self.offer(requests, request).await?;
         let token = offer.token.ok_or(PlanError::TooOld)?;
         let ask = Ask {
             method: Method::POST,

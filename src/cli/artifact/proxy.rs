@@ -4,14 +4,14 @@ use std::io;
 
 use futures::TryStreamExt;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body as KubeBody;
 use serde_json::Value;
 
 use super::body::Body;
-use super::{Ask, Miss, is_refusal};
+use super::{Ask, Miss, is_refusal, not_allowed};
 use crate::controllers::artifact::serve::{PORT, SERVICE};
 use crate::controllers::artifact::token::HEADER;
 
@@ -38,11 +38,12 @@ pub(super) async fn open(client: &Client, namespace: &str, ask: &Ask, token: &st
             response.into_body().into_data_stream().map_err(io::Error::other),
         ));
     }
-    Err(refusal(response).await)
+    let verb = if ask.method == Method::GET { "get" } else { "create" };
+    Err(refusal(response, verb, namespace).await)
 }
 
 /// Tells whether the endpoint said no or the API server: the latter answers with an object of kind Status.
-async fn refusal(response: Response<KubeBody>) -> Miss {
+async fn refusal(response: Response<KubeBody>, verb: &str, namespace: &str) -> Miss {
     let code = response.status();
     let body = Limited::new(response.into_body(), MAX_REFUSAL).collect().await;
     let text = body
@@ -52,6 +53,7 @@ async fn refusal(response: Response<KubeBody>) -> Miss {
         .ok()
         .filter(|status| status["kind"] == "Status");
     match status {
+        Some(_) if code == StatusCode::FORBIDDEN => not_allowed(&[verb], "services/proxy", namespace),
         Some(status) => Miss::Closed(status["message"].as_str().unwrap_or("refused").to_owned()),
         None if code == StatusCode::NOT_FOUND => Miss::Absent,
         None if is_refusal(code) => Miss::Refused(code, text),

@@ -3,13 +3,13 @@
 use kube::Client;
 
 use crate::api::artifact::{BackupMethod, NativeSnapshot, NativeSnapshotInfo, VolumeInfo};
-use crate::api::v1::{Backup, DeleteBackupRequest, DownloadTargetKind, PodVolumeBackup};
-use crate::api::{labels, names};
-use crate::cli::artifact::Artifacts;
+use crate::api::labels;
+use crate::api::v1::{Backup, DownloadTargetKind};
+use crate::cli::artifact::{Artifacts, place};
 use crate::cli::context::Context;
-use crate::cli::describe::{DescribeArgs, Fetch, unreachable};
+use crate::cli::describe::{DescribeArgs, Fetch, belonging};
 use crate::cli::flag::Selector;
-use crate::cli::objects::{Objects, RequestError};
+use crate::cli::objects::Objects;
 use crate::cli::output::describe::backup::{BackupDetails, BackupFacts, Snapshots};
 use crate::cli::output::describe::{self, Fetched};
 
@@ -41,7 +41,7 @@ impl Describe {
             namespace: &context.namespace,
         };
         for (number, backup) in listing.items.into_iter().enumerate() {
-            let facts = Box::pin(reader.facts(backup, self.how.details)).await?;
+            let facts = Box::pin(reader.facts(backup, self.how.details)).await;
             let view = context.view();
             self.how.show(
                 number,
@@ -62,25 +62,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn facts(&self, backup: Backup, details: bool) -> Result<BackupFacts, RequestError> {
+    async fn facts(&self, backup: Backup, details: bool) -> BackupFacts {
         let name = backup.metadata.name.clone().unwrap_or_default();
         let status = &backup.status;
-        let delete_requests = Objects::<DeleteBackupRequest>::new(&self.client, self.namespace);
-        let pod_volume_backups = Objects::<PodVolumeBackup>::new(&self.client, self.namespace);
-        let label = names::label_value(&name);
-        let unreachable = unreachable(&self.client, self.namespace, &backup.spec.storage_location).await?;
         let fetch = Fetch {
             artifacts: &self.artifacts,
-            name: &name,
-            unreachable: unreachable.as_deref(),
+            known: place::of_backup(&self.client, self.namespace, &backup).await,
         };
         let (warned, operated) = (
             status.warnings > 0 || status.errors > 0,
             status.backup_item_operations_attempted > 0,
         );
-        Ok(BackupFacts {
-            delete_requests: delete_requests.labelled(labels::BACKUP_NAME, &label).await?,
-            pod_volume_backups: pod_volume_backups.labelled(labels::BACKUP_NAME, &label).await?,
+        BackupFacts {
+            delete_requests: belonging(&self.client, self.namespace, labels::BACKUP_NAME, &name).await,
+            pod_volume_backups: belonging(&self.client, self.namespace, labels::BACKUP_NAME, &name).await,
             results: if warned {
                 Some(fetch.json(DownloadTargetKind::BackupResults).await)
             } else {
@@ -100,7 +95,7 @@ impl Reader<'_> {
                 None
             },
             backup,
-        })
+        }
     }
 
     async fn snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::api::GoDuration;
 use crate::api::v1::{Backup, DownloadTargetKind};
-use crate::cli::artifact::{Artifacts, DownloadArgs, timeout};
+use crate::cli::artifact::{Artifacts, DownloadArgs, place, timeout};
 use crate::cli::context::Context;
 use crate::cli::flag::go_bool;
 use crate::cli::objects::Objects;
@@ -38,9 +38,14 @@ impl Download {
     /// Fetches the archive into a file.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client().await?;
-        Objects::<Backup>::new(&client, &context.namespace)
+        let backup = Objects::<Backup>::new(&client, &context.namespace)
             .get(&self.name)
             .await?;
+        let known = place::of_backup(&client, &context.namespace, &backup).await;
+        // Before a file is made for nothing.
+        if let Some(why) = known.refusal(&DownloadTargetKind::BackupContents) {
+            anyhow::bail!(why);
+        }
         let path = match self.output {
             Some(path) if !path.as_os_str().is_empty() => path,
             _ => env::current_dir()
@@ -56,7 +61,7 @@ impl Download {
         let options = self.transfer.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
         let copied = artifacts
-            .copy(&DownloadTargetKind::BackupContents, &self.name, &mut file)
+            .copy(&known, &DownloadTargetKind::BackupContents, &mut file)
             .await;
         if copied.is_err() {
             // Half an archive is of no use, and the next attempt would find it in its way.

@@ -62,8 +62,8 @@ fn backup_facts(details: bool) -> BackupFacts {
     };
     BackupFacts {
         backup: object("backup-golden1"),
-        delete_requests: Vec::new(),
-        pod_volume_backups: Vec::new(),
+        delete_requests: Ok(Vec::new()),
+        pod_volume_backups: Ok(Vec::new()),
         results: None,
         snapshots: Fetched::Got(Snapshots {
             native: of(&BackupMethod::NativeSnapshot),
@@ -80,7 +80,7 @@ fn backup_facts(details: bool) -> BackupFacts {
 fn restore_facts(details: bool) -> RestoreFacts {
     RestoreFacts {
         restore: object("restore-golden1-r"),
-        pod_volume_restores: Vec::new(),
+        pod_volume_restores: Ok(Vec::new()),
         results: Some(Fetched::Got(artifact("restores/golden1-r/restore-golden1-r-results"))),
         volumes: Fetched::Got(artifact("restores/golden1-r/golden1-r-volumeinfo.json")),
         details: details.then(|| RestoreDetails {

@@ -2,15 +2,15 @@
 
 use kube::Client;
 
-use crate::api::v1::{Backup, DownloadTargetKind, PodVolumeRestore, Restore};
-use crate::api::{labels, names};
-use crate::cli::artifact::Artifacts;
+use crate::api::labels;
+use crate::api::v1::{DownloadTargetKind, Restore, RestorePhase};
+use crate::cli::artifact::{Artifacts, place};
 use crate::cli::context::Context;
-use crate::cli::describe::{self as common, DescribeArgs, Fetch};
+use crate::cli::describe::{DescribeArgs, Fetch, belonging};
 use crate::cli::flag::Selector;
-use crate::cli::objects::{Objects, RequestError};
-use crate::cli::output::describe;
+use crate::cli::objects::Objects;
 use crate::cli::output::describe::restore::{RestoreDetails, RestoreFacts};
+use crate::cli::output::describe::{self, Fetched};
 
 /// Describe restores
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +38,7 @@ impl Describe {
             namespace: &context.namespace,
         };
         for (number, restore) in listing.items.into_iter().enumerate() {
-            let facts = Box::pin(reader.facts(restore, self.how.details)).await?;
+            let facts = Box::pin(reader.facts(restore, self.how.details)).await;
             let view = context.view();
             self.how.show(
                 number,
@@ -59,30 +59,29 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn facts(&self, restore: Restore, details: bool) -> Result<RestoreFacts, RequestError> {
+    async fn facts(&self, restore: Restore, details: bool) -> RestoreFacts {
         let name = restore.metadata.name.clone().unwrap_or_default();
         let status = &restore.status;
-        let pod_volume_restores = Objects::<PodVolumeRestore>::new(&self.client, self.namespace);
-        let unreachable = self.unreachable(&restore).await?;
         let fetch = Fetch {
             artifacts: &self.artifacts,
-            name: &name,
-            unreachable: unreachable.as_deref(),
+            known: place::of_restore(&self.client, self.namespace, &restore).await,
         };
         let (warned, operated) = (
             status.warnings > 0 || status.errors > 0,
             status.restore_item_operations_attempted > 0,
         );
-        Ok(RestoreFacts {
-            pod_volume_restores: pod_volume_restores
-                .labelled(labels::RESTORE_NAME, &names::label_value(&name))
-                .await?,
+        RestoreFacts {
+            pod_volume_restores: belonging(&self.client, self.namespace, labels::RESTORE_NAME, &name).await,
             results: if warned {
                 Some(fetch.json(DownloadTargetKind::RestoreResults).await)
             } else {
                 None
             },
-            volumes: fetch.json(DownloadTargetKind::RestoreVolumeInfo).await,
+            volumes: match restore.status.phase() {
+                // It has had no volumes yet, which is no error.
+                RestorePhase::New | RestorePhase::InProgress => Fetched::Missing,
+                _ => fetch.json(DownloadTargetKind::RestoreVolumeInfo).await,
+            },
             details: if details {
                 Some(RestoreDetails {
                     resource_list: fetch.json(DownloadTargetKind::RestoreResourceList).await,
@@ -96,18 +95,6 @@ impl Reader<'_> {
                 None
             },
             restore,
-        })
-    }
-
-    /// Why no file of the restore can be fetched, if that is certain: its backup or the backup's location is gone.
-    async fn unreachable(&self, restore: &Restore) -> Result<Option<String>, RequestError> {
-        let name = &restore.spec.backup_name;
-        if name.is_empty() {
-            return Ok(Some("the restore names no backup yet".to_owned()));
         }
-        let Some(backup) = Objects::<Backup>::new(&self.client, self.namespace).find(name).await? else {
-            return Ok(Some(format!("backup {name:?} does not exist")));
-        };
-        common::unreachable(&self.client, self.namespace, &backup.spec.storage_location).await
     }
 }

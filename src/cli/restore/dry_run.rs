@@ -5,9 +5,9 @@ use std::time::Duration;
 use kube::Client;
 
 use crate::api::restore_plan::RestorePlan;
-use crate::api::v1::{Backup, BackupStorageLocation, Restore};
+use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, Restore};
 use crate::cli::artifact::plan::{PlanError, nothing};
-use crate::cli::artifact::{ArtifactError, Artifacts, DownloadOptions};
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadOptions, place};
 use crate::cli::failure::Ending;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::{self, Format};
@@ -67,6 +67,9 @@ async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Re
             }
         }
     };
+    if let Some(why) = refusal(client, namespace, &backup).await {
+        return unplanned(client, namespace, restore, ArtifactError::Refused(why)).await;
+    }
     let options = DownloadOptions {
         timeout: PATIENCE,
         insecure_skip_tls_verify: false,
@@ -76,27 +79,45 @@ async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Re
         .plan(&backup, restore)
         .await
     {
-        Err(PlanError::Unreached(ArtifactError::Unanswered)) => unanswered(client, namespace, restore).await,
+        Err(PlanError::Unreached(error @ ArtifactError::Unanswered)) => {
+            unplanned(client, namespace, restore, error).await
+        }
         planned => Ok(planned?),
     }
 }
 
-/// A server that cannot open the backup's location issues no token. That the location is not to be used is the better answer.
-async fn unanswered(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Result<RestorePlan> {
-    let backups = Objects::<Backup>::new(client, namespace).list(None).await?.items;
+/// Why the backup has no archive, if it says so itself or its location does.
+async fn refusal(client: &Client, namespace: &str, backup: &str) -> Option<String> {
+    // One that cannot be read here is the server's to judge.
+    let backup = Objects::<Backup>::new(client, namespace).get(backup).await.ok()?;
+    let known = place::of_backup(client, namespace, &backup).await;
+    known.refusal(&DownloadTargetKind::BackupContents)
+}
+
+/// A server that cannot open the backup's location issues no token. That the restore would be refused is the better answer,
+/// where the user may read what it takes to tell.
+async fn unplanned(
+    client: &Client,
+    namespace: &str,
+    restore: &Restore,
+    error: ArtifactError,
+) -> anyhow::Result<RestorePlan> {
+    let backups = Objects::<Backup>::new(client, namespace).list(None).await;
     let locations = Objects::<BackupStorageLocation>::new(client, namespace)
         .list(None)
-        .await?
-        .items;
+        .await;
+    let (Ok(backups), Ok(locations)) = (backups, locations) else {
+        return Err(error.into());
+    };
     let facts = Facts {
         now: System.now(),
         item_operation_timeout: Duration::ZERO,
-        backups: &backups.into_iter().map(Into::into).collect::<Vec<_>>(),
-        locations: &locations.into_iter().map(Into::into).collect::<Vec<_>>(),
+        backups: &backups.items.into_iter().map(Into::into).collect::<Vec<_>>(),
+        locations: &locations.items.into_iter().map(Into::into).collect::<Vec<_>>(),
     };
     let validation_errors = validate(restore, &facts).status.validation_errors;
     if validation_errors.is_empty() {
-        return Err(ArtifactError::Unanswered.into());
+        return Err(error.into());
     }
     Ok(RestorePlan {
         validation_errors,

@@ -3,8 +3,9 @@
 use std::io;
 
 use crate::api::GoDuration;
-use crate::api::v1::{DownloadTargetKind, Restore, RestorePhase};
-use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, timeout};
+use crate::api::v1::{DownloadTargetKind, Restore};
+use crate::cli::artifact::outlook::Outlook;
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, place, timeout};
 use crate::cli::context::Context;
 use crate::cli::failure::Ending;
 use crate::cli::objects::Objects;
@@ -34,27 +35,22 @@ impl Logs {
             }
             Err(error) => return Err(Ending::Message(format!("Error checking for restore {name:?}: {error}")).into()),
         };
-        let unavailable = || {
-            Ending::Message(format!(
-                "Logs for restore {name:?} are not available until it's finished processing. Please wait until the restore has a phase of Completed or Failed and try again."
-            ))
-        };
-        let running = match restore.status.phase() {
-            RestorePhase::New | RestorePhase::FailedValidation => return Err(unavailable().into()),
-            RestorePhase::InProgress => {
-                terminal::complain(&format!("restore {name:?} is still running, this is its log so far:"));
-                true
-            }
-            _ => false,
-        };
+        let known = place::of_restore(&client, &context.namespace, &restore).await;
+        let so_far = known.outlook(&DownloadTargetKind::RestoreLog) == Outlook::SoFar;
+        if so_far {
+            terminal::complain(&format!("restore {name:?} is still running, this is its log so far:"));
+        }
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
-        match artifacts
-            .copy(&DownloadTargetKind::RestoreLog, name, &mut io::stdout())
-            .await
-        {
+        let copied = artifacts
+            .copy(&known, &DownloadTargetKind::RestoreLog, &mut io::stdout())
+            .await;
+        match copied {
             // A Go server has no log of a run that is under way.
-            Err(ArtifactError::Missing | ArtifactError::Unreachable(_)) if running => Err(unavailable().into()),
+            Err(ArtifactError::Missing) if so_far => Err(Ending::Message(format!(
+                "Logs for restore {name:?} are not available until it's finished processing. Please wait until the restore has a phase of Completed or Failed and try again."
+            ))
+            .into()),
             Err(ArtifactError::Write(error)) => Err(error.into()),
             other => Ok(other?),
         }

@@ -4,7 +4,7 @@ use super::operations::{Counts, operations};
 use super::pod_volumes::PodVolume;
 use super::resource_list::resource_list;
 use super::volumes::volumes;
-use super::{Fetched, Page, View, results, spec, time_or_na};
+use super::{Fetched, Listed, Page, View, results, spec, time_or_na};
 use crate::api::artifact::{BackupItemOperation, ResourceList, Results};
 use crate::api::condition;
 use crate::api::v1::{Backup, BackupPhase, DeleteBackupRequest, DeleteBackupRequestPhase, PodVolumeBackup};
@@ -17,9 +17,9 @@ pub struct BackupFacts {
     /// The object.
     pub backup: Backup,
     /// What was asked for to delete it.
-    pub delete_requests: Vec<DeleteBackupRequest>,
+    pub delete_requests: Listed<DeleteBackupRequest>,
     /// Its volumes that are saved file by file.
-    pub pod_volume_backups: Vec<PodVolumeBackup>,
+    pub pod_volume_backups: Listed<PodVolumeBackup>,
     /// Its messages; not fetched while it counts none.
     pub results: Option<Fetched<Results>>,
     /// Its snapshots.
@@ -80,8 +80,16 @@ pub fn text(facts: &BackupFacts, view: &View) -> String {
         resource_list(&mut page, "backup", &details.resource_list);
         page.blank();
     }
-    let pods: Vec<PodVolume<'_>> = pod_volume_backups.iter().map(PodVolume::from).collect();
-    volumes(&mut page, snapshots, &pods, details.is_some());
+    let pods = match pod_volume_backups {
+        Ok(pods) => Ok(pods.iter().map(PodVolume::from).collect::<Vec<_>>()),
+        Err(why) => Err(why.as_str()),
+    };
+    volumes(
+        &mut page,
+        snapshots,
+        pods.as_deref().map_err(|why| *why),
+        details.is_some(),
+    );
     if let Some(hooks) = &status.hook_status {
         page.blank();
         page.line(format_args!("HooksAttempted:\t{}", hooks.hooks_attempted));
@@ -156,10 +164,17 @@ pub(super) fn deletion_failed(request: &DeleteBackupRequest) -> bool {
     *request.status.phase() == DeleteBackupRequestPhase::Processed && !request.status.errors.is_empty()
 }
 
-fn deletions(page: &mut Page<'_>, requests: &[DeleteBackupRequest]) {
-    if requests.is_empty() {
-        return;
-    }
+fn deletions(page: &mut Page<'_>, requests: &Listed<DeleteBackupRequest>) {
+    let requests = match requests {
+        Ok(requests) if requests.is_empty() => return,
+        Ok(requests) => requests,
+        Err(why) => {
+            page.blank();
+            return page.line(format_args!(
+                "Deletion Attempts:\t<error getting DeleteBackupRequests: {why}>"
+            ));
+        }
+    };
     page.blank();
     let failed = match requests.iter().filter(|request| deletion_failed(request)).count() {
         0 => String::new(),

@@ -8,7 +8,7 @@ use super::volumes::{Snapshots, result};
 use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, json_parts, list, time_or_na};
 use crate::api::BackupHook;
 use crate::api::artifact::VolumeInfo;
-use crate::api::v1::{BackupPhase, BackupSpec};
+use crate::api::v1::{BackupPhase, BackupSpec, DeleteBackupRequest};
 use crate::cli::output::selector::{self, NONE};
 
 /// All that is shown of a backup, as one object.
@@ -26,8 +26,15 @@ pub fn json(facts: &BackupFacts, view: &View) -> Value {
     json_parts::results(&mut top, results.as_ref(), status.warnings, status.errors);
     top.insert("spec".into(), spec(&backup.spec));
     top.insert("status".into(), self::status(facts, view));
-    if !facts.delete_requests.is_empty() {
-        top.insert("deletionAttempts".into(), deletions(facts, view));
+    match &facts.delete_requests {
+        Ok(requests) if requests.is_empty() => {}
+        Ok(requests) => {
+            top.insert("deletionAttempts".into(), deletions(requests, view));
+        }
+        Err(why) => {
+            let failed = json!({"errorGettingDeleteBackupRequests": why});
+            top.insert("deletionAttempts".into(), failed);
+        }
     }
     Value::Object(top)
 }
@@ -194,13 +201,17 @@ fn csi_snapshot(volume: &VolumeInfo, details: bool) -> Value {
 }
 
 fn pod_volumes(facts: &BackupFacts, details: bool) -> Value {
-    let volumes: Vec<PodVolume<'_>> = facts.pod_volume_backups.iter().map(PodVolume::from).collect();
+    let volumes = match &facts.pod_volume_backups {
+        Ok(volumes) => volumes,
+        Err(why) => return json!({"errorGettingPodVolumeBackups": why}),
+    };
+    let volumes: Vec<PodVolume<'_>> = volumes.iter().map(PodVolume::from).collect();
     let keys = ["uploderType", "podVolumeBackupsDetails"];
     json_parts::pod_volumes(&volumes, BACKUP_PHASES, details, keys)
 }
 
-fn deletions(facts: &BackupFacts, view: &View) -> Value {
-    let of = |request: &crate::api::v1::DeleteBackupRequest| {
+fn deletions(requests: &[DeleteBackupRequest], view: &View) -> Value {
+    let of = |request: &DeleteBackupRequest| {
         let mut one = json!({
             "creationTimestamp": view.time_or_nil(request.metadata.creation_timestamp.as_ref()),
             "phase": request.status.phase.as_ref().map_or("", |phase| phase.as_str()),
@@ -210,13 +221,9 @@ fn deletions(facts: &BackupFacts, view: &View) -> Value {
         }
         one
     };
-    let requests: Vec<Value> = facts.delete_requests.iter().map(of).collect();
-    let mut top = json!({"deleteBackupRequests": requests});
-    let failed = facts
-        .delete_requests
-        .iter()
-        .filter(|request| deletion_failed(request))
-        .count();
+    let shown: Vec<Value> = requests.iter().map(of).collect();
+    let mut top = json!({"deleteBackupRequests": shown});
+    let failed = requests.iter().filter(|request| deletion_failed(request)).count();
     if failed > 0 {
         top["failed"] = failed.into();
     }

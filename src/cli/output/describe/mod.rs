@@ -26,6 +26,9 @@ use super::{View, tabs};
 pub use backup_json::json as backup_json;
 pub use restore_json::json as restore_json;
 
+/// Objects that belong to a run, or why they cannot be listed.
+pub type Listed<T> = Result<Vec<T>, String>;
+
 /// What came of fetching one of a run's files.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetched<T> {

@@ -4,7 +4,9 @@ use super::operations::{Counts, operations};
 use super::pod_volumes::{PodVolume, RESTORE_PHASES, pod_volumes, uploader};
 use super::resource_list::resource_list;
 use super::volumes::mover;
-use super::{Fetched, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na};
+use super::{
+    Fetched, Listed, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na,
+};
 use crate::api::artifact::{ResourceList, RestoreItemOperation, RestoreMethod, RestoreVolumeInfo, Results};
 use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec, RestoreStatus};
 use crate::cli::output::pace::Paced;
@@ -16,7 +18,7 @@ pub struct RestoreFacts {
     /// The object.
     pub restore: Restore,
     /// Its volumes that are brought back file by file.
-    pub pod_volume_restores: Vec<PodVolumeRestore>,
+    pub pod_volume_restores: Listed<PodVolumeRestore>,
     /// Its messages; not fetched while it counts none.
     pub results: Option<Fetched<Results>>,
     /// What was done about its volumes; releases before 1.14 wrote no such file.
@@ -65,17 +67,7 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
     }
     page.blank();
     filters(&mut page, spec);
-    if !pod_volume_restores.is_empty() {
-        let volumes: Vec<PodVolume<'_>> = pod_volume_restores.iter().map(PodVolume::from).collect();
-        let hint = if details.is_some() {
-            ""
-        } else {
-            " (specify --details for more information)"
-        };
-        page.blank();
-        page.line(format_args!("{} Restores{hint}:", uploader(&volumes)));
-        pod_volumes(&mut page, "", &volumes, RESTORE_PHASES, details.is_some());
-    }
+    pod_volumes_of(&mut page, pod_volume_restores, details.is_some());
     match volumes {
         Fetched::Got(volumes) => csi_snapshots(&mut page, volumes, details.is_some()),
         Fetched::Missing => {}
@@ -100,6 +92,28 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
         resource_list(&mut page, "restore", &details.resource_list);
     }
     page.finish()
+}
+
+fn pod_volumes_of(page: &mut Page<'_>, restores: &Listed<PodVolumeRestore>, details: bool) {
+    let restores = match restores {
+        Ok(restores) if restores.is_empty() => return,
+        Ok(restores) => restores,
+        Err(why) => {
+            page.blank();
+            return page.line(format_args!(
+                "Pod Volume Restores:\t<error getting PodVolumeRestores: {why}>"
+            ));
+        }
+    };
+    let volumes: Vec<PodVolume<'_>> = restores.iter().map(PodVolume::from).collect();
+    let hint = if details {
+        ""
+    } else {
+        " (specify --details for more information)"
+    };
+    page.blank();
+    page.line(format_args!("{} Restores{hint}:", uploader(&volumes)));
+    pod_volumes(page, "", &volumes, RESTORE_PHASES, details);
 }
 
 fn phase(page: &mut Page<'_>, restore: &Restore) {

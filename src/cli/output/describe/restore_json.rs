@@ -93,9 +93,15 @@ fn status(facts: &RestoreFacts, view: &View) -> Value {
 
 fn volumes(facts: &RestoreFacts) -> Value {
     let details = facts.details.is_some();
-    let pods: Vec<PodVolume<'_>> = facts.pod_volume_restores.iter().map(PodVolume::from).collect();
-    let keys = ["uploaderType", "podVolumeRestoresDetails"];
-    let mut top = json!({"podVolumeRestores": json_parts::pod_volumes(&pods, RESTORE_PHASES, details, keys)});
+    let pods = match &facts.pod_volume_restores {
+        Ok(restores) => {
+            let pods: Vec<PodVolume<'_>> = restores.iter().map(PodVolume::from).collect();
+            let keys = ["uploaderType", "podVolumeRestoresDetails"];
+            json_parts::pod_volumes(&pods, RESTORE_PHASES, details, keys)
+        }
+        Err(why) => json!({"errorGettingPodVolumeRestores": why}),
+    };
+    let mut top = json!({"podVolumeRestores": pods});
     match &facts.volumes {
         Fetched::Got(volumes) => top["csiSnapshots"] = csi(volumes, details),
         Fetched::Missing => {}

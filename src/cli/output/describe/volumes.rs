@@ -15,7 +15,12 @@ pub struct Snapshots {
     pub from_older_files: bool,
 }
 
-pub(super) fn volumes(page: &mut Page<'_>, snapshots: &Fetched<Snapshots>, pods: &[PodVolume<'_>], details: bool) {
+pub(super) fn volumes(
+    page: &mut Page<'_>,
+    snapshots: &Fetched<Snapshots>,
+    pods: Result<&[PodVolume<'_>], &str>,
+    details: bool,
+) {
     page.line("Backup Volumes:");
     let snapshots = match snapshots {
         Fetched::Got(snapshots) => snapshots,
@@ -27,6 +32,14 @@ pub(super) fn volumes(page: &mut Page<'_>, snapshots: &Fetched<Snapshots>, pods:
     page.blank();
     csi(page, snapshots, details);
     page.blank();
+    let pods = match pods {
+        Ok(pods) => pods,
+        Err(why) => {
+            return page.line(format_args!(
+                "\tPod Volume Backups: <error getting PodVolumeBackups: {why}>"
+            ));
+        }
+    };
     if pods.is_empty() {
         page.line("\tPod Volume Backups: <none included>");
     } else {

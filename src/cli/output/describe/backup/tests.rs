@@ -54,8 +54,8 @@ fn facts() -> BackupFacts {
     });
     BackupFacts {
         backup: backup(),
-        delete_requests: Vec::new(),
-        pod_volume_backups: Vec::new(),
+        delete_requests: Ok(Vec::new()),
+        pod_volume_backups: Ok(Vec::new()),
         results: Some(Fetched::Got(serde_json::from_value(results).unwrap())),
         snapshots: Fetched::Got(Snapshots::default()),
         details: Some(BackupDetails {
@@ -137,4 +137,30 @@ fn a_backup_that_runs_shows_its_pace() {
         ],
         [&json!(60_500), &json!(11_000), &json!(1_100.0), &json!(45)]
     );
+}
+
+#[test]
+fn what_may_not_be_read_is_told_at_its_place_and_the_rest_is_shown() {
+    let mut facts = facts();
+    facts.delete_requests = Err("deletebackuprequests.velero.io is forbidden".to_owned());
+    facts.pod_volume_backups = Err("podvolumebackups.velero.io is forbidden".to_owned());
+    let page = text(&facts, &view());
+    for line in [
+        "\nPhase:  PartiallyFailed",
+        "\n  Pod Volume Backups: <error getting PodVolumeBackups: podvolumebackups.velero.io is forbidden>\n",
+        "\nDeletion Attempts:  <error getting DeleteBackupRequests: deletebackuprequests.velero.io is forbidden>\n",
+        "\n    - shop/db-0\n",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    let shown = backup_json(&facts, &view());
+    assert_eq!(
+        shown["deletionAttempts"],
+        json!({"errorGettingDeleteBackupRequests": "deletebackuprequests.velero.io is forbidden"})
+    );
+    assert_eq!(
+        shown["status"]["backupVolumes"]["podVolumeBackups"],
+        json!({"errorGettingPodVolumeBackups": "podvolumebackups.velero.io is forbidden"})
+    );
+    assert_eq!(shown["phase"], "PartiallyFailed");
 }

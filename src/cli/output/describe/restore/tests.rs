@@ -70,7 +70,7 @@ fn facts(details: bool) -> RestoreFacts {
     }]);
     RestoreFacts {
         restore: restore(),
-        pod_volume_restores: vec![pod_volume("data", "Completed"), pod_volume("logs", "InProgress")],
+        pod_volume_restores: Ok(vec![pod_volume("data", "Completed"), pod_volume("logs", "InProgress")]),
         results: Some(Fetched::Got(serde_json::from_value(results).unwrap())),
         volumes: Fetched::Got(serde_json::from_value(volumes).unwrap()),
         details: details.then(|| RestoreDetails {
@@ -213,4 +213,24 @@ fn what_could_not_be_fetched_says_why_in_its_place() {
     for (pointer, want) in cases {
         assert_eq!(shown.pointer(pointer), Some(&json!(want)), "{pointer}");
     }
+}
+
+#[test]
+fn what_may_not_be_read_is_told_at_its_place_and_the_rest_is_shown() {
+    let mut facts = facts(true);
+    facts.pod_volume_restores = Err("podvolumerestores.velero.io is forbidden".to_owned());
+    let page = text(&facts, &view());
+    for line in [
+        "\nPod Volume Restores:  <error getting PodVolumeRestores: podvolumerestores.velero.io is forbidden>\n",
+        "\nCSI Snapshot Restores:\n",
+        "shop-copy/db-0(created)\n",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    let shown = restore_json(&facts, &view());
+    assert_eq!(
+        shown["status"]["restoreVolumes"]["podVolumeRestores"],
+        json!({"errorGettingPodVolumeRestores": "podvolumerestores.velero.io is forbidden"})
+    );
+    assert!(shown["status"]["restoreVolumes"]["csiSnapshots"].is_object(), "{shown}");
 }
