@@ -1,5 +1,7 @@
 //! `velero completion`.
 
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
 
 use super::failure::Ending;
@@ -26,8 +28,140 @@ impl Completion {
                 .into());
             }
         };
-        let mut script = Vec::new();
-        generate(shell, &mut super::command(), "velero", &mut script);
-        Ok(terminal::print(&String::from_utf8_lossy(&script))?)
+        Ok(terminal::print(&script(shell))?)
+    }
+}
+
+fn script(shell: Shell) -> String {
+    let mut script = Vec::new();
+    generate(shell, &mut with_values(super::command()), "velero", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        Shell::Bash => script.replacen(PREVIOUS, &format!("{PREVIOUS}{EQUALS}"), 1),
+        _ => script,
+    }
+}
+
+/// Where the script learns the word before the one that is completed.
+const PREVIOUS: &str = "    prev=\"$3\"\n";
+
+/// bash takes `--flag=value` for three words; the crate knows only those with a blank.
+const EQUALS: &str = "    if [[ \"${cur}\" == \"=\" ]]; then
+        cur=\"\"
+    fi
+    if [[ \"${prev}\" == \"=\" ]]; then
+        prev=\"${COMP_WORDS[COMP_CWORD-2]}\"
+    fi
+";
+
+/// The command line with the values that its flags take. For completion alone: what is wrong with a value is told by the
+/// flags themselves, in upstream's words.
+fn with_values(command: Command) -> Command {
+    let name = command.get_name().to_owned();
+    let groups: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+    let command = groups
+        .into_iter()
+        .fold(command, |command, sub| command.mut_subcommand(sub, with_values));
+    command.mut_args(|arg| match values(&name, &arg) {
+        Some(values) => arg.value_parser(PossibleValuesParser::new(values)),
+        None => arg,
+    })
+}
+
+/// The values of an argument of this command, where there is a list of them.
+fn values(command: &str, arg: &Arg) -> Option<&'static [&'static str]> {
+    match arg.get_long() {
+        Some("existing-resource-policy") => Some(&["none", "update"]),
+        Some("access-mode") => Some(&["ReadWrite", "ReadOnly"]),
+        Some("log-level") => Some(&["debug", "info", "warning", "error"]),
+        Some("log-format") => Some(&["text", "json"]),
+        Some("restore-managed-fields") => Some(&["applied", "all"]),
+        Some("uploader-type") => Some(&["kopia"]),
+        Some("colorized") => Some(BOOL),
+        Some("output") => match command {
+            "download" => None,
+            _ if is_described(arg) => Some(&["plaintext", "json"]),
+            _ => Some(&["table", "json", "yaml"]),
+        },
+        // A switch: its value comes after `=` or not at all.
+        Some(_) if arg.is_require_equals_set() && !arg.is_hide_set() => Some(BOOL),
+        None if arg.get_id() == "shell" => Some(&["bash", "zsh", "fish"]),
+        _ => None,
+    }
+}
+
+const BOOL: &[&str] = &["true", "false"];
+
+/// Whether it is the `--output` of a description, which has a default.
+fn is_described(arg: &Arg) -> bool {
+    arg.get_default_values().iter().any(|value| value == "plaintext")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every list of values on the command line, with the words that lead to its flag.
+    fn lists(command: &Command, path: &[String], found: &mut Vec<(Vec<String>, String, Vec<&'static str>)>) {
+        for arg in command.get_arguments() {
+            if let (Some(long), Some(values)) = (arg.get_long(), values(command.get_name(), arg)) {
+                found.push((path.to_vec(), long.to_owned(), values.to_vec()));
+            }
+        }
+        for sub in command.get_subcommands() {
+            let path = [path, &[sub.get_name().to_owned()]].concat();
+            lists(sub, &path, found);
+        }
+    }
+
+    #[test]
+    fn every_value_that_is_offered_is_accepted() {
+        let mut found = Vec::new();
+        lists(&crate::cli::command(), &[], &mut found);
+        for (path, long, values) in &found {
+            for value in values {
+                let mut words = vec!["velero".to_owned()];
+                words.extend(path.iter().cloned());
+                words.push(format!("--{long}={value}"));
+                let parsed = crate::cli::command().try_get_matches_from(&words);
+                let refused = parsed.err().map(|error| error.kind());
+                assert!(
+                    !matches!(
+                        refused,
+                        Some(
+                            clap::error::ErrorKind::ValueValidation
+                                | clap::error::ErrorKind::InvalidValue
+                                | clap::error::ErrorKind::UnknownArgument
+                        )
+                    ),
+                    "{words:?}: {refused:?}"
+                );
+            }
+        }
+        for (path, long) in [
+            ("restore create", "existing-resource-policy"),
+            ("create restore", "existing-resource-policy"),
+            ("backup create", "snapshot-volumes"),
+            ("backup create", "wait"),
+            ("backup get", "output"),
+            ("backup-location create", "access-mode"),
+            ("server", "log-level"),
+            ("server", "restore-managed-fields"),
+            ("install", "uploader-type"),
+        ] {
+            let known = found.iter().any(|(at, name, _)| at.join(" ") == path && name == long);
+            assert!(known, "{path} --{long}");
+        }
+        let outputs: Vec<_> = found.iter().filter(|(_, long, _)| long == "output").collect();
+        let of = |path: &str| {
+            outputs
+                .iter()
+                .find(|(at, ..)| at.join(" ") == path)
+                .map(|(.., values)| values.clone())
+        };
+        assert_eq!(of("restore describe"), Some(vec!["plaintext", "json"]));
+        assert_eq!(of("describe backups"), Some(vec!["plaintext", "json"]));
+        assert_eq!(of("get backups"), Some(vec!["table", "json", "yaml"]));
+        assert_eq!(of("backup download"), None);
     }
 }

@@ -154,7 +154,6 @@ pub async fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn refuse(error: &clap::Error) -> anyhow::Result<()> {
     match usage::judge(error) {
         Outcome::Help(text) => Ok(terminal::print(&text)?),
-        Outcome::GroupHelp(path) => help(&path.iter().map(String::as_str).collect::<Vec<_>>()),
         Outcome::Refused { message, usage } => {
             terminal::complain(&format!("Error: {message}"));
             if !usage.is_empty() {

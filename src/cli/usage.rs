@@ -14,8 +14,6 @@ pub enum Outcome {
         /// How the command is used; empty if the parser does not say.
         usage: String,
     },
-    /// A group of commands (named by its path) knows no such command: print the group's help, end with success.
-    GroupHelp(Vec<String>),
 }
 
 /// Judges a parser error.
@@ -24,12 +22,6 @@ pub fn judge(error: &clap::Error) -> Outcome {
         return Outcome::Help(error.render().to_string());
     }
     let usage = text(error, ContextKind::Usage);
-    if error.kind() == ErrorKind::InvalidSubcommand {
-        let group = group_of(&usage);
-        if !group.is_empty() {
-            return Outcome::GroupHelp(group);
-        }
-    }
     Outcome::Refused {
         message: message(error),
         usage,
@@ -45,9 +37,12 @@ fn message(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown shorthand flag: {argument}"),
         ErrorKind::UnknownArgument => surplus(&argument),
         ErrorKind::InvalidSubcommand => {
+            let group = group_of(&text(error, ContextKind::Usage));
+            // Upstream shows the help of a group and succeeds: a script then takes what was not done for done.
             format!(
-                "unknown command {:?} for \"velero\"",
-                text(error, ContextKind::InvalidSubcommand)
+                "unknown command {:?} for {:?}",
+                text(error, ContextKind::InvalidSubcommand),
+                group.join(" ")
             )
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("flag needs an argument: {flag}"),
@@ -101,9 +96,9 @@ fn flag_name(argument: &str) -> &str {
     argument.split([' ', '=', '[']).next().unwrap_or(argument)
 }
 
-/// The commands on the way to where the error arose: `["backup"]` of `Usage: velero backup [OPTIONS] [COMMAND]`.
+/// The command in which the error arose: `velero backup` of `Usage: velero backup [OPTIONS] [COMMAND]`.
 fn group_of(usage: &str) -> Vec<String> {
-    let words = usage.trim_start_matches("Usage:").split_whitespace().skip(1);
+    let words = usage.trim_start_matches("Usage:").split_whitespace();
     words
         .take_while(|word| !word.starts_with(['[', '<']))
         .map(str::to_owned)
@@ -138,6 +133,17 @@ mod tests {
             ("backup create x --nope", "unknown flag: --nope"),
             ("backup get -x", "unknown shorthand flag: -x"),
             ("nope", "unknown command \"nope\" for \"velero\""),
+            ("backup nope", "unknown command \"nope\" for \"velero backup\""),
+            (
+                "backup delete b --confirm",
+                "unknown command \"delete\" for \"velero backup\"",
+            ),
+            ("client nope", "unknown command \"nope\" for \"velero client\""),
+            (
+                "client config nope",
+                "unknown command \"nope\" for \"velero client config\"",
+            ),
+            ("get nope", "unknown command \"nope\" for \"velero get\""),
             ("backup create x --ttl", "flag needs an argument: --ttl"),
             (
                 "backup create x --ttl 1d",
@@ -176,15 +182,6 @@ mod tests {
                 other => panic!("{line}: {other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn an_unknown_command_of_a_group_is_no_error() {
-        assert_eq!(judged("backup nope"), Outcome::GroupHelp(vec!["backup".into()]));
-        assert_eq!(
-            judged("client config nope"),
-            Outcome::GroupHelp(vec!["client".into(), "config".into()])
-        );
     }
 
     #[test]

@@ -36,7 +36,8 @@ fn a_group_without_a_command_shows_its_help() {
     for (line, usage) in [
         ("", "velero [OPTIONS] [COMMAND]"),
         ("backup", "velero backup"),
-        ("backup nope", "velero backup"),
+        ("restore", "velero restore"),
+        ("get --help", "velero get"),
         ("client config", "velero client config"),
         ("backup create --help", "velero backup create [OPTIONS] [NAME]"),
         ("-h", "velero [OPTIONS] [COMMAND]"),
@@ -51,6 +52,26 @@ fn a_group_without_a_command_shows_its_help() {
 fn a_wrong_command_line_is_told_twice_as_the_go_release_does_it() {
     for (line, want) in [
         ("nope", "unknown command \"nope\" for \"velero\""),
+        (
+            "backup frobnicate",
+            "unknown command \"frobnicate\" for \"velero backup\"",
+        ),
+        (
+            "backup delete b --confirm",
+            "unknown command \"delete\" for \"velero backup\"",
+        ),
+        (
+            "schedule create s",
+            "unknown command \"create\" for \"velero schedule\"",
+        ),
+        (
+            "client config nope",
+            "unknown command \"nope\" for \"velero client config\"",
+        ),
+        (
+            "delete backup b --confirm",
+            "unknown command \"backup\" for \"velero delete\"",
+        ),
         ("backup create x --nope", "unknown flag: --nope"),
         ("backup get -x", "unknown shorthand flag: -x"),
         ("backup create x --ttl", "flag needs an argument: --ttl"),
@@ -192,4 +213,64 @@ fn version_and_completion_need_no_cluster() {
         assert!(out.contains("backup-location"), "{shell}");
     }
     assert_eq!(velero("completion tcsh").code, Some(1));
+}
+
+/// What bash offers for the last word of a line. bash takes `=` for a word of its own.
+fn offered(line: &str) -> Vec<String> {
+    let script = velero("completion bash").out;
+    let split = line.replace('=', " = ");
+    let mut words: Vec<&str> = split.split_whitespace().collect();
+    if line.ends_with(' ') || line.ends_with('=') {
+        words.push("");
+    }
+    let (last, before) = (words[words.len() - 1], words[words.len() - 2]);
+    let call = format!(
+        "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_velero velero '{last}' '{before}'\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        words
+            .iter()
+            .map(|word| format!("'{word}'"))
+            .collect::<Vec<_>>()
+            .join(" "),
+        words.len() - 1,
+    );
+    // As a file: it is too long for an argument.
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("script");
+    std::fs::write(&file, call).expect("a file");
+    let output = Command::new("bash")
+        .arg("--norc")
+        .arg(&file)
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn bash_offers_the_values_of_flags_that_have_a_list_of_them() {
+    for (line, want) in [
+        (
+            "velero restore create r --existing-resource-policy ",
+            &["none", "update"][..],
+        ),
+        ("velero restore create r --existing-resource-policy u", &["update"]),
+        (
+            "velero restore create r --existing-resource-policy=",
+            &["none", "update"],
+        ),
+        ("velero create restore r --existing-resource-policy=n", &["none"]),
+        ("velero backup get -o ", &["table", "json", "yaml"]),
+        ("velero backup describe b -o ", &["plaintext", "json"]),
+        ("velero backup create b --snapshot-volumes=", &["true", "false"]),
+        ("velero backup create b --wait=f", &["false"]),
+        ("velero backup-location create l --access-mode ReadO", &["ReadOnly"]),
+        ("velero server --log-level ", &["debug", "info", "warning", "error"]),
+        ("velero backup get --colorized ", &["true", "false"]),
+    ] {
+        assert_eq!(offered(line), want, "{line}");
+    }
 }
