@@ -29,6 +29,7 @@ mod large;
 mod leadership;
 mod policies;
 mod queue;
+mod rights;
 mod s3;
 mod selection;
 mod story;
