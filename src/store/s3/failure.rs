@@ -189,19 +189,44 @@ fn element(body: &str, name: &str) -> Option<String> {
     const LONGEST: usize = 300;
     let start = body.find(&format!("<{name}>"))? + name.len() + 2;
     let end = start + body[start..].find(&format!("</{name}>"))?;
-    let text = body[start..end]
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'");
-    let text: String = text
-        .replace("&amp;", "&")
+    let text: String = unescaped(&body[start..end])
         .chars()
-        .filter(|c| !c.is_control())
+        .map(|c| if c.is_control() { ' ' } else { c })
         .take(LONGEST)
         .collect();
     let text = text.trim().trim_end_matches('.');
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// XML text as it was meant: the five named entities and characters by number. What is neither stays as it is.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once('&') {
+        out.push_str(before);
+        let known = from
+            .split_once(';')
+            .and_then(|(name, after)| entity(name).map(|c| (c, after)));
+        let (c, after) = known.unwrap_or(('&', from));
+        out.push(c);
+        rest = after;
+    }
+    out + rest
+}
+
+fn entity(name: &str) -> Option<char> {
+    let number = |digits: &str, radix| u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => match name.strip_prefix('#')?.strip_prefix(['x', 'X']) {
+            Some(digits) => number(digits, 16),
+            None => number(&name[1..], 10),
+        },
+    }
 }
 
 /// Cuts off the queries of URLs: that of a signed one is as good as a key.
@@ -271,9 +296,28 @@ mod tests {
         let failure = answer(403, "SignatureDoesNotMatch", "Check your key &amp; signing\nmethod.");
         assert_eq!(
             failure.detail,
-            "the store answered SignatureDoesNotMatch: Check your key & signingmethod"
+            "the store answered SignatureDoesNotMatch: Check your key & signing method"
         );
         assert_eq!(answer(403, "", "").detail, "the store answered status 403");
+    }
+
+    #[test]
+    fn entities_of_xml_are_shown_as_the_characters_they_stand_for() {
+        for (escaped, want) in [
+            ("&quot;a&quot; &amp; &apos;b&apos; &lt;c&gt;", "\"a\" & 'b' <c>"),
+            ("&#34;a&#34; &#39;b&#39; &#x22;c&#X27; d&#xA;e", "\"a\" 'b' \"c' d e"),
+            ("&amp;quot; &amp;amp; &amp;#34;", "&quot; &amp; &#34;"),
+            (
+                "R&D, a & b; &nbsp; &#xFFFFFFFF; &#; &",
+                "R&D, a & b; &nbsp; &#xFFFFFFFF; &#; &",
+            ),
+            ("gr&#xFC;n", "gr\u{fc}n"),
+        ] {
+            assert_eq!(
+                answer(400, "InvalidArgument", escaped).detail,
+                format!("the store answered InvalidArgument: {want}")
+            );
+        }
     }
 
     #[test]
