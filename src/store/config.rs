@@ -72,7 +72,8 @@ pub fn credentials_variable(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Keys that every location may have: the server sets the first four for plugins (spec api 13.3), the last is for restic repositories.
+/// Keys that every location may have: the server sets the first four for plugins (spec api 13.3), and old servers wrote them into the location;
+/// the last is for restic repositories.
 const COMMON_KEYS: [&str; 5] = ["bucket", "prefix", "caCert", "credentialsFile", "resticRepoPrefix"];
 
 impl StoreConfig {
@@ -113,7 +114,7 @@ impl StoreConfig {
             .keys()
             .find(|key| !known.contains(&key.as_str()) && !COMMON_KEYS.contains(&key.as_str()));
         match unknown {
-            None => Ok(()),
+            None => self.check_set_by_server(),
             Some(unknown) => {
                 let known = known.join("`, `");
                 Err(StoreError::Config(format!(
@@ -121,6 +122,27 @@ impl StoreConfig {
                 )))
             }
         }
+    }
+
+    /// Refuses keys that say elsewhere what the location has fields for. Upstream overwrites them in silence; one that says the same as its field is
+    /// what an old server left there.
+    fn check_set_by_server(&self) -> Result<()> {
+        let ca_cert = self.ca_cert.as_deref().and_then(|pem| std::str::from_utf8(pem).ok());
+        let fields = [
+            ("bucket", "objectStorage.bucket", Some(self.bucket.as_str())),
+            ("prefix", "objectStorage.prefix", Some(&self.prefix)),
+            ("caCert", "objectStorage.caCert", ca_cert),
+            ("credentialsFile", "credential", None),
+        ];
+        let plain = |text: &str| text.trim().trim_matches('/').to_owned();
+        for (key, field, own) in fields {
+            if self.get(key).is_some_and(|text| own.map(plain) != Some(plain(text))) {
+                return Err(StoreError::Config(format!(
+                    "`config.{key}` would have no effect; set `spec.{field}` in its place and remove it"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// A key of `spec.config`; one that is empty counts as missing.
@@ -194,6 +216,27 @@ mod tests {
         config.config.insert("fsPath".to_owned(), "/x".to_owned());
         let error = config.check_keys(&["fspath"]).unwrap_err().to_string();
         assert!(error.contains("`fsPath`") && error.contains("`fspath`"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_have_a_field_of_their_own_are_refused_unless_they_say_the_same() {
+        for (key, value, fine) in [
+            ("prefix", "zzz", false),
+            ("prefix", "/p/", true),
+            ("prefix", "", true),
+            ("bucket", "other", false),
+            ("bucket", "b", true),
+            ("caCert", "pem", false),
+            ("credentialsFile", "/credentials/cloud", false),
+            ("resticRepoPrefix", "s3:anywhere", true),
+        ] {
+            let mut config = config("b/", "p");
+            config.config.insert(key.to_owned(), value.to_owned());
+            let checked = config.check_keys(&[]);
+            assert_eq!(checked.is_ok(), fine, "{key}={value}");
+            let error = checked.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(fine || error.contains(&format!("`config.{key}`")), "{error}");
+        }
     }
 
     #[test]

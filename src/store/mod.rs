@@ -74,6 +74,18 @@ pub async fn open(config: &StoreConfig) -> Result<Store> {
     }
 }
 
+/// Checks what a location says as far as that is possible without its credentials and without asking anything.
+///
+/// # Errors
+/// What [`open`] would end with.
+pub fn check(config: &StoreConfig) -> Result<()> {
+    let (bucket, prefix) = config.place()?;
+    match config.kind()? {
+        config::Kind::Filesystem => open_filesystem(config, bucket, prefix).map(drop),
+        config::Kind::S3 => s3::check(config),
+    }
+}
+
 #[cfg(unix)]
 fn open_filesystem(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Store> {
     Ok(Store::new(

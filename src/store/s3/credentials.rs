@@ -24,9 +24,22 @@ const NOT_YET: [&str; 6] = [
     "web_identity_token_file",
 ];
 
+/// Keys of which a profile has one. Others are nested settings of Amazon's tools, which may well repeat.
+const MEANT_ONCE: [&str; 4] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "region",
+];
+
 /// Reads one profile. Errors name profiles and keys, never values.
 pub(super) fn profile(text: &Secret, name: &str) -> Result<Profile> {
-    let mut keys = section(text.expose(), name).ok_or_else(|| {
+    let section = section(text.expose(), name).map_err(|key| {
+        StoreError::Config(format!(
+            "profile `{name}` of the credentials file has several values for `{key}`; keep one in the secret"
+        ))
+    })?;
+    let mut keys = section.ok_or_else(|| {
         StoreError::Config(format!(
             "the credentials file has no profile `{name}`; check `config.profile` and the secret"
         ))
@@ -56,9 +69,12 @@ pub(super) fn profile(text: &Secret, name: &str) -> Result<Profile> {
     })
 }
 
-/// The keys of all sections of that name; of several values of a key the last one counts. Lines that are neither section nor `key = value` are passed over:
-/// the file may be a whole configuration of Amazon's command line.
-fn section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
+/// The keys of all sections of that name. Lines that are neither section nor `key = value` are passed over: the file may be a whole configuration of
+/// Amazon's command line.
+///
+/// # Errors
+/// The key that has several values: which one was meant cannot be known, and the wrong one would only show as a refused signature.
+fn section(text: &str, name: &str) -> std::result::Result<Option<BTreeMap<String, String>>, String> {
     let mut found = None;
     let mut inside = false;
     for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
@@ -76,10 +92,14 @@ fn section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
             && let Some(keys) = &mut found
         {
             // Nothing is cut off a value but spaces: a secret of another maker than Amazon may have any character.
-            keys.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+            let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+            match keys.get(&key) {
+                Some(first) if first != value && MEANT_ONCE.contains(&key.as_str()) => return Err(key),
+                _ => keys.insert(key, value.to_owned()),
+            };
         }
     }
-    found
+    Ok(found)
 }
 
 /// What the environment says about credentials; no other variable may change where a location is.
@@ -132,7 +152,13 @@ s3 =
 
 [profile configured]
 aws_access_key_id=AKIACONF
+aws_secret_access_key=same
+aws_secret_access_key=same
+
+[twice]
+aws_access_key_id=AKIATWICE
 aws_secret_access_key=first
+[twice]
 aws_secret_access_key=second
 
 [role]
@@ -170,7 +196,7 @@ aws_secret_access_key =
             read("other"),
             (text("AKIAOTHER"), text("s"), Some(text("t")), Some(text("eu-west-1")))
         );
-        assert_eq!(read("configured"), (text("AKIACONF"), text("second"), None, None));
+        assert_eq!(read("configured"), (text("AKIACONF"), text("same"), None, None));
     }
 
     #[test]
@@ -180,10 +206,14 @@ aws_secret_access_key =
             ("role", "`role_arn`"),
             ("half", "no `aws_secret_access_key`"),
             ("empty", "no `aws_access_key_id`"),
+            ("twice", "several values for `aws_secret_access_key`"),
         ] {
             let error = profile(&Secret::new(FILE), name).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
-            assert!(!error.contains("AKIA") && !error.contains("arn:"), "{error}");
+            assert!(
+                !error.contains("AKIA") && !error.contains("arn:") && !error.contains("second"),
+                "{error}"
+            );
         }
         let unstructured = profile(&Secret::new("hunter2"), "default").err().unwrap().to_string();
         assert!(!unstructured.contains("hunter2"));

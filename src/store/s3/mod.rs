@@ -55,6 +55,11 @@ impl fmt::Debug for S3 {
     }
 }
 
+/// Checks the settings of a location.
+pub(super) fn check(config: &StoreConfig) -> Result<()> {
+    Settings::read(config).map(drop)
+}
+
 impl S3 {
     /// A store at what the configuration says.
     pub(super) async fn open(config: &StoreConfig, bucket: &str) -> Result<Self> {
