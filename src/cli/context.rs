@@ -33,8 +33,8 @@ pub struct Globals {
     #[arg(short, long, global = true)]
     pub namespace: Option<String>,
     /// Features to enable, separated by commas; added to those of the config file.
-    #[arg(long, global = true)]
-    pub features: Option<StringArray>,
+    #[arg(long, global = true, action = clap::ArgAction::Append)]
+    pub features: Vec<StringArray>,
     /// Show colored output; defaults to whether it goes to a terminal.
     #[arg(long, global = true, value_name = "BOOL")]
     pub colorized: Option<OptionalBool>,
@@ -182,7 +182,7 @@ fn namespace(globals: &Globals, config: &Config, environment: Option<String>) ->
 
 /// Those of the config file and those of the flag; nothing removes one.
 fn features(globals: &Globals, config: &Config) -> BTreeSet<String> {
-    let flag = globals.features.clone().unwrap_or_default().0;
+    let flag = StringArray::all(&globals.features);
     config
         .features()
         .into_iter()
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn features_of_file_and_flag_add_up() {
         let globals = Globals {
-            features: Some("EnableCSI,B".parse().unwrap()),
+            features: vec!["EnableCSI".parse().unwrap(), "B".parse().unwrap()],
             ..Globals::default()
         };
         let features = features(&globals, &config(&[("features", "A,B")]));

@@ -43,6 +43,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use context::{Context, Globals};
+use failure::Ending;
 pub use group::{Commands, Group};
 use usage::Outcome;
 
@@ -155,11 +156,11 @@ fn refuse(error: &clap::Error) -> anyhow::Result<()> {
     match usage::judge(error) {
         Outcome::Help(text) => Ok(terminal::print(&text)?),
         Outcome::Refused { message, usage } => {
-            terminal::complain(&format!("Error: {message}"));
+            terminal::complain(&format!("An error occurred: {message}"));
             if !usage.is_empty() {
-                terminal::complain(&format!("{usage}\n"));
+                terminal::complain(&usage);
             }
-            Err(anyhow::Error::msg(message))
+            Err(Ending::Silent.into())
         }
     }
 }

@@ -10,7 +10,7 @@ use super::spec::SpecArgs;
 use crate::api::v1::{Backup, BackupStorageLocation, Schedule, VolumeSnapshotLocation};
 use crate::api::{OwnerReference, labels, names};
 use crate::cli::context::Context;
-use crate::cli::flag::{Map, go_bool, merged};
+use crate::cli::flag::{Map, RepeatedKey, go_bool, merged};
 use crate::cli::objects::Objects;
 use crate::cli::output::{self, OutputArgs};
 use crate::cli::{terminal, wait};
@@ -72,7 +72,7 @@ impl Create {
         let backup = match self.schedule_name()? {
             Some(schedule) => {
                 let schedule = context.objects::<Schedule>().await?.get(schedule).await?;
-                self.as_scheduled(&schedule, &context.namespace, System.now())
+                self.as_scheduled(&schedule, &context.namespace, System.now())?
             }
             None => self.as_flagged(context).await?,
         };
@@ -111,8 +111,8 @@ impl Create {
     async fn as_flagged(&self, context: &Context) -> anyhow::Result<Backup> {
         let mut backup = Backup::new(&context.namespace, self.name.clone().unwrap_or_default());
         backup.spec = self.spec.spec()?;
-        backup.metadata.labels = set(merged(&self.labels));
-        backup.metadata.annotations = set(merged(&self.annotations));
+        backup.metadata.labels = set(merged("--labels", &self.labels)?);
+        backup.metadata.annotations = set(merged("--annotations", &self.annotations)?);
         let (location, snapshot_locations) = self.spec.locations();
         if location.is_some() || !snapshot_locations.is_empty() {
             let client = context.client().await?;
@@ -131,7 +131,7 @@ impl Create {
     }
 
     /// A backup as the schedule itself would make it, besides the labels and annotations that the user adds.
-    fn as_scheduled(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Backup {
+    fn as_scheduled(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Result<Backup, RepeatedKey> {
         let meta = &schedule.metadata;
         let schedule_name = meta.name.clone().unwrap_or_default();
         let name = self
@@ -147,10 +147,10 @@ impl Create {
             template.clone()
         };
         marks.insert(labels::SCHEDULE_NAME.to_owned(), names::label_value(&schedule_name));
-        marks.extend(merged(&self.labels));
+        marks.extend(merged("--labels", &self.labels)?);
         backup.metadata.labels = set(marks);
         let mut annotations = meta.annotations.clone().unwrap_or_default();
-        annotations.extend(merged(&self.annotations));
+        annotations.extend(merged("--annotations", &self.annotations)?);
         backup.metadata.annotations = set(annotations);
         if schedule.spec.use_owner_references_in_backup == Some(true) {
             backup.metadata.owner_references = Some(vec![OwnerReference {
@@ -162,7 +162,7 @@ impl Create {
                 block_owner_deletion: None,
             }]);
         }
-        backup
+        Ok(backup)
     }
 }
 
@@ -206,7 +206,9 @@ mod tests {
     #[test]
     fn a_backup_of_a_schedule_is_its_template_with_its_name_and_labels() {
         let now = "2026-11-23T19:22:17Z".parse().unwrap();
-        let backup = create("--from-schedule daily --labels extra=1 --ttl 1h").as_scheduled(&schedule(), "velero", now);
+        let backup = create("--from-schedule daily --labels extra=1 --ttl 1h")
+            .as_scheduled(&schedule(), "velero", now)
+            .unwrap();
         assert_eq!(backup.metadata.name.as_deref(), Some("daily-20261123192217"));
         assert_eq!(backup.spec, schedule().spec.template);
         let labels = backup.metadata.labels.unwrap();
@@ -221,7 +223,9 @@ mod tests {
         let mut schedule = schedule();
         schedule.spec.template.metadata.labels = [("from".into(), "template".into())].into();
         schedule.spec.use_owner_references_in_backup = Some(true);
-        let backup = create("named --from-schedule daily").as_scheduled(&schedule, "velero", Timestamp::UNIX_EPOCH);
+        let backup = create("named --from-schedule daily")
+            .as_scheduled(&schedule, "velero", Timestamp::UNIX_EPOCH)
+            .unwrap();
         assert_eq!(backup.metadata.name.as_deref(), Some("named"));
         assert_eq!(backup.metadata.labels.unwrap()["from"], "template");
         let owner = &backup.metadata.owner_references.unwrap()[0];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::v1::{BackupSpec, BackupUploaderConfig};
 use crate::api::{GoDuration, TypedLocalObjectReference};
-use crate::cli::flag::{OptionalBool, OrSelector, Selector, StringArray};
+use crate::cli::flag::{OptionalBool, OrSelector, Selector, StringArray, collected};
 use crate::select::backup::TypeLists;
 use crate::select::validation;
 
@@ -15,29 +15,29 @@ pub struct SpecArgs {
     #[arg(long, default_value = "0s")]
     ttl: GoDuration,
     /// Namespaces to include in the backup (use '*' for all namespaces).
-    #[arg(long, default_value = "*")]
-    include_namespaces: StringArray,
+    #[arg(long, default_value = "*", action = clap::ArgAction::Append)]
+    include_namespaces: Vec<StringArray>,
     /// Namespaces to exclude from the backup.
-    #[arg(long)]
-    exclude_namespaces: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_namespaces: Vec<StringArray>,
     /// Resources to include in the backup, formatted as resource.group (use '*' for all resources).
-    #[arg(long)]
-    include_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    include_resources: Vec<StringArray>,
     /// Resources to exclude from the backup, formatted as resource.group.
-    #[arg(long)]
-    exclude_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_resources: Vec<StringArray>,
     /// Cluster-scoped resources to include in the backup, formatted as resource.group.
-    #[arg(long)]
-    include_cluster_scoped_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    include_cluster_scoped_resources: Vec<StringArray>,
     /// Cluster-scoped resources to exclude from the backup, formatted as resource.group ('*' for all).
-    #[arg(long)]
-    exclude_cluster_scoped_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_cluster_scoped_resources: Vec<StringArray>,
     /// Namespaced resources to include in the backup, formatted as resource.group ('*' for all).
-    #[arg(long)]
-    include_namespace_scoped_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    include_namespace_scoped_resources: Vec<StringArray>,
     /// Namespaced resources to exclude from the backup, formatted as resource.group ('*' for all).
-    #[arg(long)]
-    exclude_namespace_scoped_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_namespace_scoped_resources: Vec<StringArray>,
     /// Include cluster-scoped resources in the backup; not together with the lists by scope.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     include_cluster_resources: Option<OptionalBool>,
@@ -48,14 +48,14 @@ pub struct SpecArgs {
     #[arg(long, value_delimiter = ',', action = clap::ArgAction::Append)]
     volume_snapshot_locations: Vec<String>,
     /// Only back up resources matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     /// Back up resources matching at least one of these label selectors, separated by ' or '.
-    #[arg(long)]
-    or_selector: Option<OrSelector>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    or_selector: Vec<OrSelector>,
     /// Items to back up first, by kind and in order: 'pods=ns1/pod1,ns1/pod2;persistentvolumeclaims=ns1/pvc4'.
-    #[arg(long)]
-    ordered_resources: Option<String>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    ordered_resources: Vec<String>,
     /// Take snapshots of PersistentVolumes as part of the backup; if unset, where something can.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     snapshot_volumes: Option<OptionalBool>,
@@ -95,6 +95,9 @@ pub enum SpecError {
     /// `--ordered-resources` is not a list of `kind=names`.
     #[error("invalid OrderedResources '{0}': expected kind=namespace/name,namespace/name;kind=…")]
     OrderedResources(String),
+    /// `--ordered-resources` gives a kind two orders.
+    #[error("invalid OrderedResources: {0}")]
+    OrderedTwice(String),
 }
 
 impl SpecArgs {
@@ -108,7 +111,7 @@ impl SpecArgs {
 
     /// Whether both kinds of selector were given: checked before anything else.
     pub fn check_selectors(&self) -> Result<(), SpecError> {
-        if self.selector.is_some() && self.or_selector.is_some() {
+        if !self.selector.is_empty() && !self.or_selector.is_empty() {
             Err(SpecError::Selectors)
         } else {
             Ok(())
@@ -118,17 +121,17 @@ impl SpecArgs {
     /// The spec, checked as far as that is possible without the server.
     pub fn spec(&self) -> Result<BackupSpec, SpecError> {
         let spec = BackupSpec {
-            included_namespaces: self.include_namespaces.0.clone(),
-            excluded_namespaces: list(self.exclude_namespaces.as_ref()),
-            included_resources: list(self.include_resources.as_ref()),
-            excluded_resources: list(self.exclude_resources.as_ref()),
-            included_cluster_scoped_resources: list(self.include_cluster_scoped_resources.as_ref()),
-            excluded_cluster_scoped_resources: list(self.exclude_cluster_scoped_resources.as_ref()),
-            included_namespace_scoped_resources: list(self.include_namespace_scoped_resources.as_ref()),
-            excluded_namespace_scoped_resources: list(self.exclude_namespace_scoped_resources.as_ref()),
+            included_namespaces: StringArray::all(&self.include_namespaces),
+            excluded_namespaces: StringArray::all(&self.exclude_namespaces),
+            included_resources: StringArray::all(&self.include_resources),
+            excluded_resources: StringArray::all(&self.exclude_resources),
+            included_cluster_scoped_resources: StringArray::all(&self.include_cluster_scoped_resources),
+            excluded_cluster_scoped_resources: StringArray::all(&self.exclude_cluster_scoped_resources),
+            included_namespace_scoped_resources: StringArray::all(&self.include_namespace_scoped_resources),
+            excluded_namespace_scoped_resources: StringArray::all(&self.exclude_namespace_scoped_resources),
             include_cluster_resources: OptionalBool::of(self.include_cluster_resources),
-            label_selector: self.selector.clone().map(|Selector(selector)| selector),
-            or_label_selectors: self.or_selector.clone().unwrap_or_default().0,
+            label_selector: Selector::all(&self.selector).map(|Selector(selector)| selector),
+            or_label_selectors: OrSelector::all(&self.or_selector),
             snapshot_volumes: OptionalBool::of(self.snapshot_volumes),
             snapshot_move_data: OptionalBool::of(self.snapshot_move_data),
             default_volumes_to_fs_backup: OptionalBool::of(self.default_volumes_to_fs_backup),
@@ -138,7 +141,7 @@ impl SpecArgs {
             storage_location: self.storage_location.clone().unwrap_or_default(),
             volume_snapshot_locations: self.volume_snapshot_locations.clone(),
             data_mover: self.data_mover.clone().unwrap_or_default(),
-            ordered_resources: ordered_resources(self.ordered_resources.as_deref().unwrap_or_default())?,
+            ordered_resources: ordered_resources(&self.ordered_resources)?,
             resource_policy: self
                 .resource_policies_configmap
                 .as_ref()
@@ -159,10 +162,6 @@ impl SpecArgs {
     }
 }
 
-fn list(flag: Option<&StringArray>) -> Vec<String> {
-    flag.cloned().unwrap_or_default().0
-}
-
 fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
     let mut errors = validation::backup_namespaces(&spec.included_namespaces, &spec.excluded_namespaces);
     if errors.is_empty() {
@@ -180,16 +179,17 @@ fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
 }
 
 /// `kind=names;kind=names`; blanks around both do not count.
-fn ordered_resources(text: &str) -> Result<BTreeMap<String, String>, SpecError> {
-    if text.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    text.split(';')
+fn ordered_resources(given: &[String]) -> Result<BTreeMap<String, String>, SpecError> {
+    let entries: Vec<(String, String)> = given
+        .iter()
+        .filter(|text| !text.is_empty())
+        .flat_map(|text| text.split(';'))
         .map(|entry| match entry.split('=').collect::<Vec<_>>()[..] {
             [kind, names] => Ok((kind.trim().to_owned(), names.trim().to_owned())),
             _ => Err(SpecError::OrderedResources(entry.to_owned())),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    collected(entries).map_err(SpecError::OrderedTwice)
 }
 
 #[cfg(test)]
@@ -347,6 +347,24 @@ mod tests {
         let spec = spec("--ordered-resources pods=a/b,a/c;pvcs=d").unwrap();
         assert_eq!(spec.ordered_resources["pods"], "a/b,a/c");
         assert_eq!(spec.ordered_resources["pvcs"], "d");
-        assert!(ordered_resources("pods").is_err());
+        assert!(ordered_resources(&["pods".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_kind_has_one_order() {
+        let spec = |line: &str| spec(line).map(|spec| spec.ordered_resources);
+        assert!(spec("--ordered-resources pods=a/b;pods=a/c").is_err());
+        assert!(spec("--ordered-resources pods=a/b --ordered-resources pods=a/c").is_err());
+        let both = spec("--ordered-resources pods=a/b --ordered-resources pvcs=d;pods=a/b").unwrap();
+        assert_eq!(both.into_keys().collect::<Vec<_>>(), ["pods", "pvcs"]);
+    }
+
+    #[test]
+    fn lists_and_selectors_of_a_repeated_flag_are_all_kept() {
+        let spec = spec("--include-namespaces a,b --include-namespaces c -l app=web -l app=nginx").unwrap();
+        assert_eq!(spec.included_namespaces, ["a", "b", "c"]);
+        let selector = spec.label_selector.unwrap();
+        assert_eq!(selector.match_labels["app"], "web");
+        assert_eq!(selector.match_expressions[0].values, ["nginx"]);
     }
 }

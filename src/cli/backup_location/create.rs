@@ -12,6 +12,7 @@ use crate::cli::context::Context;
 use crate::cli::flag::{Map, go_bool, merged};
 use crate::cli::output::{self, OutputArgs};
 use crate::cli::terminal;
+use crate::store::{self, StoreConfig};
 
 /// Create a backup storage location
 #[derive(Clone, Debug, clap::Args)]
@@ -61,6 +62,11 @@ impl Create {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?;
         let location = self.location(&context.namespace)?;
+        if let Err(error) = store::check(&config_of(&location)) {
+            terminal::complain(&format!(
+                "WARNING: the server of this release will find this location unavailable: {error}"
+            ));
+        }
         if let Some(format) = format {
             return Ok(terminal::print(&output::object(
                 &location,
@@ -89,15 +95,18 @@ impl Create {
         let Some(bucket) = self.bucket.clone().filter(|bucket| !bucket.is_empty()) else {
             bail!("--bucket is required")
         };
+        if bucket.trim_matches('/').contains('/') {
+            bail!("--bucket: {bucket:?} must not contain a '/'; give what comes after the bucket's name with --prefix")
+        }
         let negative = |period: &GoDuration| period.value().is_ok_and(|value| value.is_negative());
         if self.backup_sync_period.as_ref().is_some_and(negative) {
             bail!("--backup-sync-period must be non-negative");
         }
         let mut location = BackupStorageLocation::new(namespace, &self.name);
-        location.metadata.labels = set(merged(&self.labels));
+        location.metadata.labels = set(merged("--labels", &self.labels)?);
         location.spec = BackupStorageLocationSpec {
             provider,
-            config: merged(&self.config),
+            config: merged("--config", &self.config)?,
             credential: credential(&self.credential)?,
             object_storage: Some(ObjectStorage {
                 bucket,
@@ -115,9 +124,21 @@ impl Create {
     }
 }
 
+/// What the server will read of the location, without its secrets.
+fn config_of(location: &BackupStorageLocation) -> StoreConfig {
+    let storage = location.spec.object_storage.clone().unwrap_or_default();
+    StoreConfig {
+        provider: location.spec.provider.clone(),
+        bucket: storage.bucket,
+        prefix: storage.prefix,
+        config: location.spec.config.clone(),
+        ..StoreConfig::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -131,7 +152,13 @@ mod tests {
         let words = ["create", "l", "--provider=p", "--bucket=b"]
             .into_iter()
             .chain(line.split_whitespace());
-        Line::try_parse_from(words).unwrap().create.location("velero")
+        let command = Line::command().args_override_self(true);
+        let matches = command.try_get_matches_from(words);
+        matches
+            .and_then(|matches| Line::from_arg_matches(&matches))
+            .unwrap()
+            .create
+            .location("velero")
     }
 
     #[test]
@@ -142,6 +169,36 @@ mod tests {
             Some(GoDuration::ZERO)
         );
         assert!(location("--backup-sync-period=-1m").is_err());
+    }
+
+    #[test]
+    fn a_bucket_is_a_name_and_no_path() {
+        assert!(location("--bucket /b/").is_ok());
+        let error = location("--bucket b/dir").unwrap_err().to_string();
+        assert!(error.contains("\"b/dir\" must not contain a '/'"), "{error}");
+    }
+
+    #[test]
+    fn what_the_server_cannot_use_is_known_at_the_prompt() {
+        for (line, want) in [
+            ("--provider aws --config region=x", None),
+            ("--provider fs --config fspath=/x", None),
+            ("--provider gcp", Some("no object store for provider `gcp`")),
+            (
+                "--provider aws --config prefix=zzz",
+                Some("`config.prefix` would have no effect"),
+            ),
+            ("--provider aws --config regoin=x", Some("unknown key `regoin`")),
+            ("--provider aws --prefix a//b", Some("cannot begin a key")),
+            ("--provider fs", Some("`config.fspath` is required")),
+        ] {
+            let error = store::check(&config_of(&location(line).unwrap())).err();
+            let error = error.map(|error| error.to_string());
+            match want {
+                None => assert_eq!(error, None, "{line}"),
+                Some(want) => assert!(error.is_some_and(|error| error.contains(want)), "{line}"),
+            }
+        }
     }
 
     #[test]

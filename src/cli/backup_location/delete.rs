@@ -20,8 +20,8 @@ pub struct Delete {
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     all: bool,
     /// Delete all locations matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     /// Do not ask for confirmation.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
@@ -31,7 +31,7 @@ pub struct Delete {
 impl Delete {
     /// Deletes the locations after asking.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        if [!self.names.is_empty(), self.all, self.selector.is_some()]
+        if [!self.names.is_empty(), self.all, !self.selector.is_empty()]
             .iter()
             .filter(|given| **given)
             .count()
@@ -82,7 +82,7 @@ impl Delete {
             }
         }
         if self.names.is_empty() {
-            let listing = locations.list(self.selector.as_ref()).await?;
+            let listing = locations.list(Selector::all(&self.selector).as_ref()).await?;
             found.extend(listing.items.iter().map(ResourceExt::name_any));
         }
         Ok((found, errors))

@@ -16,8 +16,8 @@ pub struct Get {
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     default: bool,
     /// Only show items matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -27,7 +27,9 @@ impl Get {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?.unwrap_or(Format::Table);
         let locations = context.objects::<BackupStorageLocation>().await?;
-        let mut listing = locations.named_or_listed(&self.names, self.selector.as_ref()).await?;
+        let mut listing = locations
+            .named_or_listed(&self.names, Selector::all(&self.selector).as_ref())
+            .await?;
         listing.items.retain(|location| location.spec.default || !self.default);
         Ok(terminal::print(&output::list(
             listing,

@@ -49,7 +49,7 @@ impl Commands for Command {
 
 /// The Secret and key of `--credential`, of which there is at most one.
 fn credential(flags: &[Map]) -> anyhow::Result<Option<SecretKeySelector>> {
-    let mut pairs = merged(flags).into_iter();
+    let mut pairs = merged("--credential", flags)?.into_iter();
     let first = pairs.next();
     if pairs.next().is_some() {
         anyhow::bail!("--credential can only contain 1 key/value pair");

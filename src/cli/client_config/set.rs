@@ -1,6 +1,7 @@
 //! `velero client config set`.
 
 use crate::cli::config::{self, Config};
+use crate::cli::flag::collected;
 use crate::cli::terminal;
 
 /// Set client configuration file values
@@ -16,11 +17,13 @@ impl Set {
     pub fn run(self) -> anyhow::Result<()> {
         let path = config::path();
         let mut config = Config::load(&path)?;
-        for pair in &self.pairs {
-            match pair.split_once('=') {
-                Some((key, value)) => config.set(key, value),
-                None => terminal::complain(&format!("WARNING: invalid KEY=VALUE: {pair:?}")),
-            }
+        for pair in self.pairs.iter().filter(|pair| !pair.contains('=')) {
+            terminal::complain(&format!("WARNING: invalid KEY=VALUE: {pair:?}"));
+        }
+        let pairs = self.pairs.iter().filter_map(|pair| pair.split_once('='));
+        let pairs = collected(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for (key, value) in pairs.map_err(anyhow::Error::msg)? {
+            config.set(&key, &value);
         }
         Ok(config.save(&path)?)
     }

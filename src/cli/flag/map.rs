@@ -39,13 +39,46 @@ impl From<ColonMap> for BTreeMap<String, String> {
     }
 }
 
-/// One map of all that a repeated flag gave; later entries win.
-pub fn merged<M: Clone + Into<BTreeMap<String, String>>>(maps: &[M]) -> BTreeMap<String, String> {
-    maps.iter().cloned().flat_map(Into::into).collect()
+/// A key that a flag gives several values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid argument for {flag:?} flag: {clash}")]
+pub struct RepeatedKey {
+    flag: String,
+    clash: String,
+}
+
+/// One map of all that a repeated flag gave.
+///
+/// # Errors
+/// A key with two values. Upstream takes the later one and loses the other in silence; the same value twice is fine.
+pub fn merged<M: Clone + Into<BTreeMap<String, String>>>(
+    flag: &str,
+    maps: &[M],
+) -> Result<BTreeMap<String, String>, RepeatedKey> {
+    collected(maps.iter().cloned().flat_map(Into::into)).map_err(|clash| RepeatedKey {
+        flag: flag.to_owned(),
+        clash,
+    })
+}
+
+/// A map of entries in which no key has two values.
+pub fn collected(entries: impl IntoIterator<Item = (String, String)>) -> Result<BTreeMap<String, String>, String> {
+    let mut map = BTreeMap::new();
+    for (key, value) in entries {
+        match map.get(&key) {
+            Some(first) if *first != value => {
+                return Err(format!(
+                    "{key:?} is given twice, with {first:?} and with {value:?}; keep one of them"
+                ));
+            }
+            _ => map.insert(key, value),
+        };
+    }
+    Ok(map)
 }
 
 fn parse(text: &str, separator: char) -> Result<BTreeMap<String, String>, String> {
-    entries(text)?
+    let pairs: Vec<(String, String)> = entries(text)?
         .into_iter()
         .map(|entry| {
             let (key, value) = entry
@@ -53,7 +86,8 @@ fn parse(text: &str, separator: char) -> Result<BTreeMap<String, String>, String
                 .ok_or_else(|| format!("error parsing {entry:?}"))?;
             Ok((key.to_owned(), value.to_owned()))
         })
-        .collect()
+        .collect::<Result<_, String>>()?;
+    collected(pairs)
 }
 
 /// Splits one CSV record at its commas; a field that begins with a quote ends at the closing one, and doubled quotes inside
@@ -130,11 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn repeated_flags_merge_and_later_entries_win() {
-        let maps: Vec<Map> = vec!["a=1,b=1".parse().unwrap(), "b=2".parse().unwrap()];
-        assert_eq!(
-            merged(&maps),
-            BTreeMap::from([("a".into(), "1".into()), ("b".into(), "2".into())])
-        );
+    fn repeated_flags_merge() {
+        let maps: Vec<Map> = vec!["a=1,b=2".parse().unwrap(), "b=2,c=".parse().unwrap()];
+        let want = [("a", "1"), ("b", "2"), ("c", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(merged("--labels", &maps), Ok(BTreeMap::from(want)));
+    }
+
+    #[test]
+    fn a_key_with_two_values_is_refused_wherever_the_second_one_stands() {
+        let clash = "\"a\" is given twice, with \"1\" and with \"2\"; keep one of them";
+        assert_eq!(pairs("a=1,b=1,a=2"), Err(clash.to_owned()));
+        assert_eq!("a:1,a:2".parse::<ColonMap>(), Err(clash.to_owned()));
+        assert_eq!(pairs("a=1,a=1"), Ok(owned(&[("a", "1")])));
+        let maps: Vec<Map> = vec!["a=1".parse().unwrap(), "a=2".parse().unwrap()];
+        let error = merged("--labels", &maps).unwrap_err().to_string();
+        assert_eq!(error, format!("invalid argument for \"--labels\" flag: {clash}"));
     }
 }

@@ -7,7 +7,7 @@ mod selector;
 mod string_array;
 
 pub use bool::{OptionalBool, go_bool};
-pub use map::{ColonMap, Map, merged};
+pub use map::{ColonMap, Map, RepeatedKey, collected, merged};
 pub use or_selector::OrSelector;
 pub use selector::Selector;
 pub use string_array::StringArray;

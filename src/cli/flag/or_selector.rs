@@ -20,6 +20,13 @@ impl FromStr for OrSelector {
     }
 }
 
+impl OrSelector {
+    /// The selectors of all that a repeated flag gave; one of them must match.
+    pub fn all(given: &[Self]) -> Vec<LabelSelector> {
+        given.iter().flat_map(|selectors| selectors.0.iter().cloned()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +36,13 @@ mod tests {
         let OrSelector(selectors) = "app=web or tier in (db)".parse().unwrap();
         assert_eq!(selectors.len(), 2);
         assert_eq!(selectors[0], "app=web".parse::<Selector>().unwrap().0);
+    }
+
+    #[test]
+    fn each_selector_keeps_all_its_requirements_and_repeated_flags_add_up() {
+        let given = ["app=web,app=nginx or tier!=db", "a"].map(|text| text.parse().unwrap());
+        let all = OrSelector::all(&given);
+        let want = ["app=web,app=nginx", "tier!=db", "a"].map(|text| text.parse::<Selector>().unwrap().0);
+        assert_eq!(all, want);
     }
 }

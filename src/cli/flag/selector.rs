@@ -16,14 +16,44 @@ impl FromStr for Selector {
         let mut selector = LabelSelector::default();
         for part in requirements(text) {
             match Requirement::parse(part)? {
-                Requirement::Equals(key, value) => {
-                    selector.match_labels.insert(key, value);
-                }
+                Requirement::Equals(key, value) => require(&mut selector, key, value),
                 Requirement::Expression(expression) => selector.match_expressions.push(expression),
             }
         }
         selector.match_expressions.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(Self(selector))
+    }
+}
+
+impl Selector {
+    /// One selector of all that a repeated flag gave: what it chooses, each of them chooses. Upstream and kubectl forget
+    /// all but the last.
+    pub fn all(given: &[Self]) -> Option<Self> {
+        let mut all = given.first()?.clone();
+        for Self(more) in &given[1..] {
+            for (key, value) in &more.match_labels {
+                require(&mut all.0, key.clone(), value.clone());
+            }
+            all.0.match_expressions.extend(more.match_expressions.iter().cloned());
+        }
+        all.0.match_expressions.sort_by(|a, b| a.key.cmp(&b.key));
+        Some(all)
+    }
+}
+
+/// Requires a label with a value. The map of labels holds one value a key; a further one becomes an expression, so that
+/// both must hold wherever the selector is read.
+fn require(selector: &mut LabelSelector, key: String, value: String) {
+    match selector.match_labels.get(&key) {
+        None => {
+            selector.match_labels.insert(key, value);
+        }
+        Some(first) if *first == value => {}
+        Some(_) => selector.match_expressions.push(LabelSelectorRequirement {
+            key,
+            operator: "In".to_owned(),
+            values: vec![value],
+        }),
     }
 }
 
@@ -164,6 +194,50 @@ mod tests {
             expression("k", "DoesNotExist", &[]),
         ];
         assert_eq!(selector.match_expressions, want);
+    }
+
+    #[test]
+    fn every_requirement_on_a_key_is_kept() {
+        let table = [
+            ("app=web,app=nginx", vec![expression("app", "In", &["nginx"])]),
+            ("app=web,app==web", vec![]),
+            (
+                "app=web,app=nginx,app=db",
+                vec![expression("app", "In", &["nginx"]), expression("app", "In", &["db"])],
+            ),
+            (
+                "app=web,app!=nginx,app!=db",
+                vec![
+                    expression("app", "NotIn", &["nginx"]),
+                    expression("app", "NotIn", &["db"]),
+                ],
+            ),
+            (
+                "app=web,app in (a,b),app in (b,c),app,!app",
+                vec![
+                    expression("app", "In", &["a", "b"]),
+                    expression("app", "In", &["b", "c"]),
+                    expression("app", "Exists", &[]),
+                    expression("app", "DoesNotExist", &[]),
+                ],
+            ),
+        ];
+        for (text, expressions) in table {
+            let Selector(selector) = text.parse().unwrap();
+            assert_eq!(selector.match_labels["app"], "web", "{text}");
+            assert_eq!(selector.match_expressions, expressions, "{text}");
+        }
+    }
+
+    #[test]
+    fn selectors_of_a_repeated_flag_must_all_hold() {
+        let all = |texts: &[&str]| {
+            let given: Vec<Selector> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            Selector::all(&given)
+        };
+        assert_eq!(all(&[]), None);
+        assert_eq!(all(&["app=web", "app=nginx"]), all(&["app=web,app=nginx"]));
+        assert_eq!(all(&["b,app=web", "!a", "tier=x"]), all(&["app=web,tier=x,b,!a"]));
     }
 
     #[test]

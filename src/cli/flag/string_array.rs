@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 /// A list of texts, split at commas and not trimmed; an empty text is a list of one empty element. Given again, the flag
-/// replaces what was there.
+/// adds to what was there: upstream forgets the first list in silence (spec server-cli 13.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StringArray(pub Vec<String>);
 
@@ -14,9 +14,15 @@ impl StringArray {
         Self(vec![element.to_owned()])
     }
 
-    /// Whether the list has no elements.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The elements of all that a repeated flag gave, each once.
+    pub fn all(given: &[Self]) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for element in given.iter().flat_map(|list| &list.0) {
+            if !all.contains(element) {
+                all.push(element.clone());
+            }
+        }
+        all
     }
 }
 
@@ -31,6 +37,13 @@ impl FromStr for StringArray {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_a_repeated_flag_add_up() {
+        let given = ["a,b", "b,c"].map(|text| text.parse().unwrap());
+        assert_eq!(StringArray::all(&given), ["a", "b", "c"]);
+        assert_eq!(StringArray::all(&[]), Vec::<String>::new());
+    }
 
     #[test]
     fn elements_are_split_at_commas_and_not_trimmed() {

@@ -18,8 +18,9 @@ use super::options::{
 };
 use crate::api::{GoDuration, Quantity};
 use crate::cli::context::Context;
-use crate::cli::flag::merged;
+use crate::cli::flag::{RepeatedKey, StringArray, merged};
 use crate::cli::objects::RequestError;
+use crate::store::{self, StoreConfig, StoreError};
 
 /// Our own provider that stores in a file system.
 const FILESYSTEM: &str = "velero.io/fs";
@@ -72,6 +73,12 @@ pub enum Refused {
         "--use-node-agent: this release has no node agent yet, so the data of volumes is not backed up; leave the flag out to back up and restore Kubernetes objects"
     )]
     NoNodeAgent,
+    /// A key with two values.
+    #[error(transparent)]
+    Repeated(#[from] RepeatedKey),
+    /// A location that this server cannot use.
+    #[error("the backup storage location could not be used: {0}")]
+    Location(#[from] StoreError),
     /// A request above its limit.
     #[error("{what} request {request} must be less than or equal to {what} limit {limit}")]
     Resources {
@@ -124,14 +131,21 @@ impl Install {
         let mut location = storage.location;
         if let Some(location) = &mut location {
             location.ca_cert = self.location.cacert.as_deref().map(read).transpose()?;
+            store::check(&StoreConfig {
+                provider: location.provider.clone(),
+                bucket: location.bucket.clone(),
+                prefix: location.prefix.clone(),
+                config: location.config.clone(),
+                ..StoreConfig::default()
+            })?;
         }
         Ok(InstallOptions {
             namespace: namespace.to_owned(),
             image,
             features: features.iter().cloned().collect(),
-            pod_annotations: merged(&self.pod.pod_annotations),
-            pod_labels: merged(&self.pod.pod_labels),
-            service_account_annotations: merged(&self.pod.sa_annotations),
+            pod_annotations: merged("--pod-annotations", &self.pod.pod_annotations)?,
+            pod_labels: merged("--pod-labels", &self.pod.pod_labels)?,
+            service_account_annotations: merged("--sa-annotations", &self.pod.sa_annotations)?,
             service_account_name: self.pod.service_account_name.clone().filter(|name| !name.is_empty()),
             resources: self.server_resources()?,
             credentials: secret_file.map(read).transpose()?,
@@ -152,7 +166,7 @@ impl Install {
 
     /// What the user should know although it is no error.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let plugins = self.plugins.clone().unwrap_or_default().0;
+        let plugins = StringArray::all(&self.plugins);
         let plugins: Vec<String> = plugins.into_iter().filter(|image| !image.is_empty()).collect();
         if plugins.is_empty() {
             return Vec::new();
@@ -354,8 +368,8 @@ impl Storage {
         let text = |flag: &Option<String>| flag.clone().filter(|value| !value.is_empty());
         let (provider, bucket, prefix) = (text(&flags.provider), text(&flags.bucket), text(&flags.prefix));
         let (config, snapshot_config) = (
-            merged(&flags.backup_location_config),
-            merged(&flags.snapshot_location_config),
+            merged("--backup-location-config", &flags.backup_location_config)?,
+            merged("--snapshot-location-config", &flags.snapshot_location_config)?,
         );
         if let Some(bucket) = bucket.as_ref().filter(|bucket| bucket.starts_with('-')) {
             return refused(format!(
@@ -638,6 +652,30 @@ mod tests {
             (
                 "--image i --filesystem-claim c --artifact-ingress-class nginx --artifact-url https://a/b",
                 "--artifact-ingress-class needs --artifact-url",
+            ),
+            (
+                "--image i --provider gcp --bucket b --no-secret",
+                "no object store for provider `gcp`",
+            ),
+            (
+                "--image i --provider aws --bucket a/b --no-secret",
+                "must not have a slash inside",
+            ),
+            (
+                "--image i --filesystem-claim c --bucket a/b",
+                "must not have a slash inside",
+            ),
+            (
+                "--image i --provider aws --bucket b --no-secret --backup-location-config prefix=p",
+                "set `spec.objectStorage.prefix`",
+            ),
+            (
+                "--image i --provider aws --bucket b --no-secret --backup-location-config regoin=x",
+                "unknown key `regoin`",
+            ),
+            (
+                "--image i --provider aws --bucket b --no-secret --backup-location-config region=x --backup-location-config region=y",
+                "invalid argument for \"--backup-location-config\" flag: \"region\" is given twice",
             ),
         ];
         for (line, want) in cases {

@@ -25,8 +25,8 @@ pub struct Install {
     #[arg(long)]
     pub(super) image: Option<String>,
     /// Plugin container images; this release has no plugins yet and leaves them out.
-    #[arg(long)]
-    pub(super) plugins: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    pub(super) plugins: Vec<StringArray>,
     /// Only generate CustomResourceDefinition resources. Useful for updating CRDs for an existing Velero install.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]

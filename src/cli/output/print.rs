@@ -39,8 +39,8 @@ pub struct OutputArgs {
     #[arg(short, long)]
     output: Option<String>,
     /// Labels to be shown as columns, separated by commas.
-    #[arg(short = 'L', long)]
-    label_columns: Option<StringArray>,
+    #[arg(short = 'L', long, action = clap::ArgAction::Append)]
+    label_columns: Vec<StringArray>,
     /// Show all labels in the last column.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
@@ -62,7 +62,7 @@ impl OutputArgs {
     fn labels(&self) -> LabelColumns {
         LabelColumns {
             all: self.show_labels,
-            named: self.label_columns.clone().unwrap_or_default().0,
+            named: StringArray::all(&self.label_columns),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::api::v1::{Backup, Restore, RestoreSpec, RestoreStatusSpec, RestoreUpl
 use crate::api::{GoDuration, TypedLocalObjectReference, labels, names};
 use crate::cli::backup::{compact, set};
 use crate::cli::context::Context;
-use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, Selector, StringArray, go_bool, merged};
+use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, RepeatedKey, Selector, StringArray, go_bool, merged};
 use crate::cli::objects::Objects;
 use crate::cli::output::{self, Format, OutputArgs};
 use crate::cli::{terminal, wait};
@@ -32,17 +32,17 @@ pub struct Create {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     allow_partially_failed: Option<OptionalBool>,
     /// Namespaces to include in the restore (use '*' for all namespaces).
-    #[arg(long, default_value = "*")]
-    include_namespaces: StringArray,
+    #[arg(long, default_value = "*", action = clap::ArgAction::Append)]
+    include_namespaces: Vec<StringArray>,
     /// Namespaces to exclude from the restore.
-    #[arg(long)]
-    exclude_namespaces: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_namespaces: Vec<StringArray>,
     /// Resources to include in the restore, formatted as resource.group (use '*' for all resources).
-    #[arg(long)]
-    include_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    include_resources: Vec<StringArray>,
     /// Resources to exclude from the restore, formatted as resource.group.
-    #[arg(long)]
-    exclude_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    exclude_resources: Vec<StringArray>,
     /// Namespace mappings from name in the backup to desired restored name: src1:dst1,src2:dst2.
     #[arg(long, action = clap::ArgAction::Append)]
     namespace_mappings: Vec<ColonMap>,
@@ -53,11 +53,11 @@ pub struct Create {
     #[arg(long, action = clap::ArgAction::Append)]
     annotations: Vec<Map>,
     /// Only restore resources matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     /// Restore resources matching at least one of these label selectors, separated by ' or '.
-    #[arg(long)]
-    or_selector: Option<OrSelector>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    or_selector: Vec<OrSelector>,
     /// Whether to restore volumes from snapshots.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     restore_volumes: Option<OptionalBool>,
@@ -71,11 +71,11 @@ pub struct Create {
     #[arg(long)]
     existing_resource_policy: Option<String>,
     /// Resources whose status is restored, formatted as resource.group.
-    #[arg(long)]
-    status_include_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    status_include_resources: Vec<StringArray>,
     /// Resources whose status is not restored, formatted as resource.group.
-    #[arg(long)]
-    status_exclude_resources: Option<StringArray>,
+    #[arg(long, action = clap::ArgAction::Append)]
+    status_exclude_resources: Vec<StringArray>,
     /// How long to wait for asynchronous plugin operations; the server's default if 0.
     #[arg(long, default_value = "0s")]
     item_operation_timeout: GoDuration,
@@ -163,7 +163,7 @@ impl Create {
             }
         };
         let source = latest.as_deref().map_or(source, Source::Backup);
-        let restore = self.restore(source, &context.namespace, System.now());
+        let restore = self.restore(source, &context.namespace, System.now())?;
         if self.dry_run {
             let format = format.unwrap_or(Format::Table);
             return dry_run::run(&client, &context.namespace, &restore, format, self.details).await;
@@ -197,7 +197,7 @@ impl Create {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        if self.selector.is_some() && self.or_selector.is_some() {
+        if !self.selector.is_empty() && !self.or_selector.is_empty() {
             bail!("either a 'selector' or an 'or-selector' can be specified, but not both");
         }
         if !matches!(
@@ -218,7 +218,7 @@ impl Create {
         Ok(())
     }
 
-    fn restore(&self, source: Source<'_>, namespace: &str, now: Timestamp) -> Restore {
+    fn restore(&self, source: Source<'_>, namespace: &str, now: Timestamp) -> Result<Restore, RepeatedKey> {
         let (backup, schedule) = match source {
             Source::Backup(name) => (name, ""),
             Source::Schedule(name) => ("", name),
@@ -229,19 +229,19 @@ impl Create {
         };
         let default_name = || format!("{named_after}-{}", compact(now, TimeZone::system()));
         let mut restore = Restore::new(namespace, self.name.clone().unwrap_or_else(default_name));
-        restore.metadata.labels = set(merged(&self.labels));
-        restore.metadata.annotations = set(merged(&self.annotations));
-        let status_resources = list(self.status_include_resources.as_ref());
+        restore.metadata.labels = set(merged("--labels", &self.labels)?);
+        restore.metadata.annotations = set(merged("--annotations", &self.annotations)?);
+        let status_resources = StringArray::all(&self.status_include_resources);
         restore.spec = RestoreSpec {
             backup_name: backup.to_owned(),
             schedule_name: schedule.to_owned(),
-            included_namespaces: self.include_namespaces.0.clone(),
-            excluded_namespaces: list(self.exclude_namespaces.as_ref()),
-            included_resources: list(self.include_resources.as_ref()),
-            excluded_resources: list(self.exclude_resources.as_ref()),
-            namespace_mapping: merged(&self.namespace_mappings),
-            label_selector: self.selector.clone().map(|Selector(selector)| selector),
-            or_label_selectors: self.or_selector.clone().unwrap_or_default().0,
+            included_namespaces: StringArray::all(&self.include_namespaces),
+            excluded_namespaces: StringArray::all(&self.exclude_namespaces),
+            included_resources: StringArray::all(&self.include_resources),
+            excluded_resources: StringArray::all(&self.exclude_resources),
+            namespace_mapping: merged("--namespace-mappings", &self.namespace_mappings)?,
+            label_selector: Selector::all(&self.selector).map(|Selector(selector)| selector),
+            or_label_selectors: OrSelector::all(&self.or_selector),
             restore_pvs: OptionalBool::of(self.restore_volumes),
             preserve_node_ports: OptionalBool::of(self.preserve_nodeports),
             include_cluster_resources: OptionalBool::of(self.include_cluster_resources),
@@ -249,7 +249,7 @@ impl Create {
             item_operation_timeout: self.item_operation_timeout.clone(),
             restore_status: (!status_resources.is_empty()).then(|| RestoreStatusSpec {
                 included_resources: status_resources,
-                excluded_resources: list(self.status_exclude_resources.as_ref()),
+                excluded_resources: StringArray::all(&self.status_exclude_resources),
                 ..RestoreStatusSpec::default()
             }),
             resource_modifier: self
@@ -271,12 +271,8 @@ impl Create {
             }),
             ..RestoreSpec::default()
         };
-        restore
+        Ok(restore)
     }
-}
-
-fn list(flag: Option<&StringArray>) -> Vec<String> {
-    flag.cloned().unwrap_or_default().0
 }
 
 /// The backup that started last of those that can be restored from.
@@ -316,7 +312,9 @@ mod tests {
     #[test]
     fn a_restore_is_named_after_what_the_user_named() {
         let create = create("--from-schedule daily --allow-partially-failed");
-        let restore = create.restore(Source::Backup("daily-20261123010000"), "velero", Timestamp::UNIX_EPOCH);
+        let restore = create
+            .restore(Source::Backup("daily-20261123010000"), "velero", Timestamp::UNIX_EPOCH)
+            .unwrap();
         assert!(restore.metadata.name.unwrap().starts_with("daily-19"));
         assert_eq!(restore.spec.backup_name, "daily-20261123010000");
         assert_eq!(restore.spec.schedule_name, "");
@@ -324,13 +322,31 @@ mod tests {
 
     #[test]
     fn the_uploader_config_is_always_written_and_the_status_only_with_resources() {
-        let restore = create("r --from-backup b --status-exclude-resources a").restore(
-            Source::Backup("b"),
-            "v",
-            Timestamp::UNIX_EPOCH,
-        );
+        let restore = create("r --from-backup b --status-exclude-resources a")
+            .restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH)
+            .unwrap();
         assert_eq!(restore.spec.uploader_config, Some(RestoreUploaderConfig::default()));
         assert_eq!(restore.spec.restore_status, None);
+    }
+
+    #[test]
+    fn nothing_of_a_repeated_flag_is_lost() {
+        let restore = |line: &str| {
+            create(&format!("r --from-backup b {line}")).restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH)
+        };
+        let spec = restore("--include-namespaces a --include-namespaces b -l app=web -l app=nginx --namespace-mappings a:x --namespace-mappings b:x")
+            .unwrap()
+            .spec;
+        assert_eq!(spec.included_namespaces, ["a", "b"]);
+        assert_eq!(spec.namespace_mapping.len(), 2);
+        let selector = spec.label_selector.unwrap();
+        assert_eq!((selector.match_labels.len(), selector.match_expressions.len()), (1, 1));
+        for twice in [
+            "--namespace-mappings a:x --namespace-mappings a:y",
+            "--labels k=1 --labels k=2",
+        ] {
+            assert!(restore(twice).is_err(), "{twice}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ pub struct Describe {
     /// The restores to describe; all if none is named.
     names: Vec<String>,
     /// Only show items matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     #[command(flatten)]
     how: DescribeArgs,
 }
@@ -30,7 +30,9 @@ impl Describe {
         self.how.check()?;
         let client = context.client().await?;
         let restores = Objects::<Restore>::new(&client, &context.namespace);
-        let listing = restores.named_or_listed(&self.names, self.selector.as_ref()).await?;
+        let listing = restores
+            .named_or_listed(&self.names, Selector::all(&self.selector).as_ref())
+            .await?;
         let count = listing.items.len();
         let reader = Reader {
             artifacts: self.how.artifacts(&client, context),

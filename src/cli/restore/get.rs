@@ -12,8 +12,8 @@ pub struct Get {
     /// The restores to show; all if none is named.
     names: Vec<String>,
     /// Only show items matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -23,7 +23,9 @@ impl Get {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?.unwrap_or(Format::Table);
         let restores = context.objects::<Restore>().await?;
-        let mut listing = restores.named_or_listed(&self.names, self.selector.as_ref()).await?;
+        let mut listing = restores
+            .named_or_listed(&self.names, Selector::all(&self.selector).as_ref())
+            .await?;
         listing.items.iter_mut().for_each(mark_deleting);
         Ok(terminal::print(&output::list(
             listing,

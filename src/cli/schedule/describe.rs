@@ -12,15 +12,17 @@ pub struct Describe {
     /// The schedules to describe; all if none is named.
     names: Vec<String>,
     /// Only show items matching this label selector.
-    #[arg(short = 'l', long)]
-    selector: Option<Selector>,
+    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
+    selector: Vec<Selector>,
 }
 
 impl Describe {
     /// Shows all that is known of the schedules.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let schedules = context.objects::<Schedule>().await?;
-        let listing = schedules.named_or_listed(&self.names, self.selector.as_ref()).await?;
+        let listing = schedules
+            .named_or_listed(&self.names, Selector::all(&self.selector).as_ref())
+            .await?;
         for (number, schedule) in listing.items.iter().enumerate() {
             let gap = if number > 0 { "\n\n" } else { "" };
             terminal::print(&format!("{gap}{}", describe::schedule::text(schedule, &context.view())))?;
