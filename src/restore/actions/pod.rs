@@ -138,7 +138,7 @@ mod tests {
         ])
     }
 
-    fn pod(volumes: Value, mounts: Value) -> Value {
+    fn pod(volumes: &Value, mounts: &Value) -> Value {
         json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {
             "serviceAccountName": "web", "volumes": volumes,
             "containers": [{"name": "a", "volumeMounts": mounts}, {"name": "b"}],
@@ -172,22 +172,22 @@ mod tests {
         ];
         for volume in kept {
             let name = volume["name"].as_str().unwrap();
-            let pod = pod(json!([volume]), json!([at(name, "/t")]));
+            let pod = pod(&json!([volume]), &json!([at(name, "/t")]));
             assert_eq!(restored(&pod), (pod.clone(), vec![]));
         }
         // another account's, which the backup does not have: what it is cannot be known
-        let other = pod(json!([volume("o", "app-token-zzzzz")]), json!([at("o", "/t")]));
+        let other = pod(&json!([volume("o", "app-token-zzzzz")]), &json!([at("o", "/t")]));
         assert_eq!(restored(&other), (other.clone(), vec![]));
 
         let data = json!({"name": "data", "emptyDir": {}});
         for (path, warned) in [(MOUNTED_BY_ADMISSION, 0), ("/t", 1)] {
             for secret in ["web-token-x7k2p", "web-token-zzzzz"] {
                 let before = pod(
-                    json!([volume("v", secret), data]),
-                    json!([at("v", path), at("data", "/d")]),
+                    &json!([volume("v", secret), data]),
+                    &json!([at("v", path), at("data", "/d")]),
                 );
                 let (after, warnings) = restored(&before);
-                assert_eq!(after, pod(json!([data]), json!([at("data", "/d")])), "{secret}");
+                assert_eq!(after, pod(&json!([data]), &json!([at("data", "/d")])), "{secret}");
                 assert_eq!(warnings.len(), warned, "{path} {warnings:?}");
                 assert!(warnings.iter().all(|warning| warning.contains(secret)), "{warnings:?}");
             }
@@ -197,8 +197,8 @@ mod tests {
     #[test]
     fn a_token_that_nothing_mounts_in_its_place_is_told() {
         let mut pod = pod(
-            json!([{"name": "v", "secret": {"secretName": "web-token-x7k2p"}}]),
-            json!([{"name": "v", "mountPath": MOUNTED_BY_ADMISSION}]),
+            &json!([{"name": "v", "secret": {"secretName": "web-token-x7k2p"}}]),
+            &json!([{"name": "v", "mountPath": MOUNTED_BY_ADMISSION}]),
         );
         pod["spec"]["automountServiceAccountToken"] = json!(false);
         assert_eq!(restored(&pod).1.len(), 1);

@@ -48,7 +48,9 @@ impl Run<'_> {
                     self.log_item(subject.item, &format!("Left out by action {}", action.name()));
                     told.why = format!("left out by action {}", action.name()).into();
                     let state = told.implied();
-                    warnings.into_iter().for_each(|text| told.warn(subject, text));
+                    for text in warnings {
+                        told.warn(subject, text);
+                    }
                     return Ok(Some(state));
                 }
                 Ok(output) => {

@@ -236,7 +236,7 @@ impl Run<'_> {
         if self.foresight.is_some() && !given_back {
             told.changes = existing::differences(&comparable, becomes, &self.origin, self.policy);
         }
-        let step = self.with_others(subject, (sharing, step), version, told);
+        let step = self.with_others(subject, (sharing, step), version.as_ref(), told);
         if subject.path.group_resource == ACCOUNTS && self.policy == existing::Policy::Leave {
             self.warn_of_kept(subject, &comparable, &wanted.item, told);
         }
@@ -306,7 +306,7 @@ impl Run<'_> {
         &self,
         subject: &Subject<'_>,
         (sharing, step): (Sharing, Step),
-        version: Option<Value>,
+        version: Option<&Value>,
         told: &mut Told,
     ) -> Step {
         let id = self.id_of(subject.item);

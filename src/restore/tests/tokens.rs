@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::dry_run::held;
 use super::scene::{Scene, object, texts};
 
-fn token(name: &str, uid: Value) -> (&'static str, Value) {
+fn token(name: &str) -> (&'static str, Value) {
     let mut secret = object("v1", "Secret", "shop", name);
     secret["type"] = json!("kubernetes.io/service-account-token");
     secret["metadata"]["annotations"] =
-        json!({"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": uid});
+        json!({"kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": "1"});
     secret["data"] = json!({"token": "dA==", "ca.crt": "Yw==", "namespace": "c2hvcA=="});
     ("secrets", secret)
 }
@@ -34,7 +34,7 @@ fn pod(secret: &str) -> (&'static str, Value) {
 async fn a_token_that_a_person_asked_for_comes_back_with_all_that_refers_to_it() {
     for mapping in [json!({}), json!({"shop": "copy"})] {
         let names = ["robot-token-ci", "app-user-token", "robot-token-deploy"];
-        let mut objects: Vec<_> = names.iter().map(|name| token(name, json!("1"))).collect();
+        let mut objects: Vec<_> = names.map(token).to_vec();
         objects.extend([account(&["robot-token-ci"]), pod("robot-token-ci")]);
         let scene = Scene::of(&objects).with_spec(json!({"namespaceMapping": mapping}));
         let (_, report) = held(&scene).await;
@@ -62,8 +62,8 @@ async fn a_token_that_a_person_asked_for_comes_back_with_all_that_refers_to_it()
 async fn a_token_that_the_old_cluster_generated_is_left_out_and_whatever_refers_to_it_is_told() {
     for mapping in [json!({}), json!({"shop": "copy"})] {
         let name = "robot-token-x7k2p";
-        let scene = Scene::of(&[token(name, json!("1")), account(&[name]), pod(name)])
-            .with_spec(json!({"namespaceMapping": mapping}));
+        let scene =
+            Scene::of(&[token(name), account(&[name]), pod(name)]).with_spec(json!({"namespaceMapping": mapping}));
         let (_, report) = held(&scene).await;
         let target = mapping["shop"].as_str().unwrap_or("shop");
         assert!(scene.api.get("v1", "Secret", Some(target), name).is_none());
