@@ -100,6 +100,9 @@ pub(super) struct World {
     pub(super) actions: Actions,
 }
 
+/// By version and type.
+type Prospects = HashMap<String, Option<String>>;
+
 /// A run on its way.
 pub(super) struct Run<'a> {
     pub(super) request: &'a Request,
@@ -125,8 +128,9 @@ pub(super) struct Run<'a> {
     ledger: Mutex<Ledger>,
     parked: Mutex<Parked>,
     kinds: Mutex<Kinds<'a>>,
-    /// Types that nothing brings, each with the reason that its items fail with. Forgotten when discovery is read again.
-    hopeless: Mutex<HashMap<String, String>>,
+    /// Types that are not served: nothing where one may come, else the reason that its items fail with. Forgotten when discovery is
+    /// read again.
+    prospects: Mutex<Prospects>,
     /// Types of CRDs that this run has brought.
     new_types: Mutex<Vec<GroupResource>>,
     tally: Mutex<Tally>,
@@ -268,7 +272,7 @@ impl<'a> Run<'a> {
             ledger: Mutex::new(ledger),
             parked: Mutex::default(),
             kinds: Mutex::new(Kinds::new(&request.archive)),
-            hopeless: Mutex::default(),
+            prospects: Mutex::default(),
             new_types: Mutex::default(),
             tally: Mutex::new(Tally {
                 left,
@@ -531,7 +535,7 @@ impl<'a> Run<'a> {
         match read.await {
             Ok(world) => {
                 *self.world.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(world);
-                self.hopeless().clear();
+                self.prospects().clear();
                 true
             }
             Err(error) => {
@@ -555,8 +559,8 @@ impl<'a> Run<'a> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn hopeless(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn prospects(&self) -> MutexGuard<'_, Prospects> {
+        self.prospects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {

@@ -34,3 +34,4 @@ mod s3;
 mod selection;
 mod story;
 mod survival;
+mod waiting;

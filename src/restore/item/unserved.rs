@@ -32,20 +32,21 @@ impl Run<'_> {
         told: &mut Told,
     ) -> Result<State, Hold> {
         let error = format!("the API server does not serve {} of {}", named.kind, named.api_version);
-        let known = self.hopeless().get(subject.path.group_resource).cloned();
-        let reason = match known {
-            Some(reason) => reason,
-            None => {
-                if self.may_come(world, named).await? {
-                    return Err(Hold::Error(Passing::Unserved, error));
-                }
-                let reason = self
-                    .reason_of_definition(named.resource)
-                    .unwrap_or_else(|| advice(&world.discovery, named));
-                self.hopeless()
-                    .insert(subject.path.group_resource.to_owned(), reason.clone());
-                reason
+        let key = format!("{} {}", named.api_version, named.resource);
+        let known = self.prospects().get(&key).cloned();
+        let hopeless = if let Some(known) = known {
+            known
+        } else {
+            let mut hopeless = None;
+            if !self.may_come(world, named).await? {
+                let reason = self.reason_of_definition(named.resource);
+                hopeless = Some(reason.unwrap_or_else(|| advice(&world.discovery, named)));
             }
+            self.prospects().insert(key, hopeless.clone());
+            hopeless
+        };
+        let Some(reason) = hopeless else {
+            return Err(Hold::Error(Passing::Unserved, error));
         };
         let id = self.id_of(subject.item);
         told.error(subject, format!("error restoring {id}: {error}: {reason}"));

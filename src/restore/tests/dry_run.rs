@@ -382,6 +382,7 @@ async fn what_is_left_out_is_told_with_its_reason() {
         volume("data", "Delete", ("default", "data")),
         claim("default", "data", "data"),
         ("endpoints", object("v1", "Endpoints", "default", "left")),
+        config("default", "kube-root-ca.crt"),
     ])
     .with_spec(json!({"excludedResources": ["endpoints"]}));
     let (items, _) = held(&scene).await;
@@ -389,6 +390,7 @@ async fn what_is_left_out_is_told_with_its_reason() {
         all(&items),
         [
             "create PersistentVolumeClaim/default/data",
+            "skip ConfigMap/default/kube-root-ca.crt",
             "skip PersistentVolume/data",
             "skip Pod/default/done",
             "skip Pod/default/mirror",
@@ -396,6 +398,12 @@ async fn what_is_left_out_is_told_with_its_reason() {
         ]
     );
     assert_eq!(of(&items, "Pod", "done").reason, "it has completed");
+    let authority = of(&items, "ConfigMap", "kube-root-ca.crt");
+    assert!(
+        authority.reason.contains("certificates of the old cluster"),
+        "{}",
+        authority.reason
+    );
     assert!(of(&items, "Pod", "mirror").reason.contains("static pod"));
     assert!(of(&items, "PersistentVolume", "data").reason.contains("new volume"));
 }
