@@ -246,7 +246,11 @@ fn beside_it_everything_comes(server: &Server<'_>) {
         serde_json::from_str(&server.unpacked("restores/copy/restore-copy-resource-list.json.gz")).expect("a list");
     assert_eq!(
         list["v1/Endpoints"],
-        json!(["app2/by-hand(created)", "app2/selected(skipped)"])
+        json!([
+            "app2/broken(skipped)",
+            "app2/by-hand(created)",
+            "app2/selected(skipped)"
+        ])
     );
     let made = list["discovery.k8s.io/v1/EndpointSlice"].to_string();
     assert!(
