@@ -305,9 +305,9 @@ impl Install {
 
 impl ArtifactFlags {
     fn checked(&self) -> Result<ArtifactOptions, Refused> {
-        let ingress_class = self.artifact_ingress_class.clone().filter(|class| !class.is_empty());
-        let url = self.artifact_url.as_ref();
-        if self.artifact_node_port.is_some() && url.is_none() {
+        let ingress_class = self.ingress_class.clone().filter(|class| !class.is_empty());
+        let url = self.url.as_ref();
+        if self.node_port.is_some() && url.is_none() {
             return refused(
                 "--artifact-node-port needs --artifact-url https://HOST:PORT: the name or address of a node, by which clients come",
             );
@@ -317,8 +317,8 @@ impl ArtifactFlags {
             return refused("--artifact-ingress-class needs --artifact-url https://NAME: the Ingress is for this name");
         }
         Ok(ArtifactOptions {
-            url: self.artifact_url.clone(),
-            node_port: self.artifact_node_port,
+            url: self.url.clone(),
+            node_port: self.node_port,
             ingress_class,
         })
     }

@@ -209,14 +209,14 @@ pub(super) struct ServerArguments {
 pub(super) struct ArtifactFlags {
     /// Base of the URLs that clients download logs and archives from where the object store gives none; by default the
     /// Service of the installation, which is reached from inside the cluster only.
-    #[arg(long, value_name = "https://HOST[:PORT]")]
-    pub(super) artifact_url: Option<BaseUrl>,
+    #[arg(long = "artifact-url", value_name = "https://HOST[:PORT]")]
+    pub(super) url: Option<BaseUrl>,
     /// Open this port on every node for these downloads. Needs --artifact-url with a node's name or address.
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) artifact_node_port: Option<u16>,
+    #[arg(long = "artifact-node-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) node_port: Option<u16>,
     /// Create an Ingress of this class for the host of --artifact-url, that hands TLS through to the server.
-    #[arg(long, value_name = "CLASS")]
-    pub(super) artifact_ingress_class: Option<String>,
+    #[arg(long = "artifact-ingress-class", value_name = "CLASS")]
+    pub(super) ingress_class: Option<String>,
 }
 
 /// The node agent. There is none yet: the flags are known so that the refusal can say so.

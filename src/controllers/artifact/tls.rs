@@ -98,12 +98,11 @@ impl Identity {
 
     async fn pem(&self) -> Result<(Vec<u8>, Vec<u8>), Unusable> {
         let namespace = &self.ports.namespace;
-        let held = match self.secrets.get(&ObjectRef::new(NAME).within(namespace)) {
-            Some(secret) => Held::read(&secret),
-            None => {
-                let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), namespace);
-                Held::read(&secret::ensure(&api, namespace, &self.names, self.ports.clock.now()).await?)
-            }
+        let held = if let Some(secret) = self.secrets.get(&ObjectRef::new(NAME).within(namespace)) {
+            Held::read(&secret)
+        } else {
+            let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), namespace);
+            Held::read(&secret::ensure(&api, namespace, &self.names, self.ports.clock.now()).await?)
         };
         held.served().ok_or(Unusable::Nothing)
     }
