@@ -388,9 +388,12 @@ impl Runner {
                 // The others are run all the same: they may be what thaws it.
                 Turn::Stopped(state) => stopped = Some(ExecError::Stopped(state)),
                 Turn::Failed(failure) if failure.is(|e| matches!(e, ExecError::Stopped(_))) => stopped = failure.error,
-                Turn::Failed(failure) => line(Level::Warning).field("error", failure.text).msg(
-                "Post hook of a run that broke off failed; if the application still stands still, run the command by hand",
-            ),
+                Turn::Failed(failure) => {
+                    let advice = "if the application still stands still, run the command by hand";
+                    line(Level::Warning)
+                        .field("error", failure.text)
+                        .msg(format!("Post hook of a run that broke off failed; {advice}"));
+                }
             }
         }
         if let Some(error) = stopped {

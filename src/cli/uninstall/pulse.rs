@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::cli::objects::RequestError;
 use crate::cli::server::LEASE;
+use crate::runtime::clock::{Clock as _, System};
 
 /// How long a lease that nobody holds, or that is over by our clock, is watched: a standby or a server that starts takes it within
 /// that time, and clocks of two machines differ.
@@ -53,7 +54,7 @@ impl Pulse {
             Err(error) => return Err(RequestError::of(error, "leases.coordination.k8s.io")),
         };
         let spec = lease.spec.unwrap_or_default();
-        let seen = look(self.seen.as_ref(), &spec, Instant::now(), Timestamp::now());
+        let seen = look(self.seen.as_ref(), &spec, Instant::now(), System.now());
         let beats = seen.since.elapsed() <= seen.patience;
         self.seen = Some(seen);
         Ok(beats)

@@ -51,6 +51,12 @@ fn shop() -> World {
     ] {
         world.api.insert(object);
     }
+    // Its container does not run, so there is nothing to freeze.
+    let mut crashing = pod("crash", &freezing, &["data"]);
+    crashing["status"]["containerStatuses"] =
+        json!([{"name": "main", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]);
+    world.api.insert(crashing);
+    world.pods.stop("shop/crash main", "CrashLoopBackOff");
     for command in ["fail", "fail before", "fail after", "fail when frozen"] {
         world.pods.rule(command, 3);
     }
@@ -115,7 +121,14 @@ async fn hooks_that_fail_leave_the_rest_of_a_backup_as_it_is() {
         .collect();
     assert_eq!(
         pods,
-        ["cache.json", "db-0.json", "db-1.json", "search.json", "web.json"]
+        [
+            "cache.json",
+            "crash.json",
+            "db-0.json",
+            "db-1.json",
+            "search.json",
+            "web.json"
+        ]
     );
 }
 
