@@ -133,8 +133,8 @@ fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running
         "{refused}"
     );
 
-    let on_host = ["--filesystem-host-path", "/d", "--node", "n", "-n", "strict"];
-    plane.apply("apiVersion: v1\nkind: Node\nmetadata: {name: n}\n");
+    let on_host = ["--filesystem-host-path", "/d", "--node", "node-1", "-n", "strict"];
+    plane.apply("apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\n");
     let output = velero(&plane, &[&["install", "--image", "i:1"], &on_host[..]].concat())
         .output()
         .expect("it runs");
@@ -205,7 +205,7 @@ fn silent_pod(plane: &Plane) -> TcpListener {
     let kubelet = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = kubelet.local_addr().expect("an address").port();
     let annotations = json!({
-        "pre.hook.backup.velero.io/command": "[\"freeze\"]", "pre.hook.backup.velero.io/timeout": "6s",
+        "pre.hook.backup.velero.io/command": "[\"freeze\"]", "pre.hook.backup.velero.io/timeout": "4s",
         "post.hook.backup.velero.io/command": "[\"thaw\"]", "post.hook.backup.velero.io/timeout": "1s",
     });
     for object in [
