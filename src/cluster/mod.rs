@@ -15,6 +15,7 @@ pub mod rate;
 pub mod raw;
 pub mod request;
 pub mod status;
+pub mod upgrade;
 pub mod yaml;
 
 pub use client::Cluster;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use super::body::{Body, beginning};
 use super::{Ask, Miss, is_refusal, not_allowed};
 use crate::cli::objects::RequestError;
+use crate::cluster::upgrade::missing_verb;
 use crate::controllers::artifact::serve::PORT;
 use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
@@ -73,23 +74,16 @@ async fn running_pod(client: &Client, namespace: &str) -> Result<String, Miss> {
     Ok(pod.name_any())
 }
 
-/// A port is forwarded over a WebSocket: a GET request that the API server wants `create` for as well since 1.35, and `get`
-/// alone before. It names the one that it misses first.
+/// Why no port is forwarded. The API server misses one verb at a time.
 fn unforwarded(error: kube::Error, namespace: &str) -> Miss {
-    let missing = match &error {
-        kube::Error::Api(status) => denied_verb(&status.message).map(str::to_owned),
+    let verb = match &error {
+        kube::Error::Api(status) => missing_verb(&status.message).map(str::to_owned),
         _ => None,
     };
-    match missing {
+    match verb {
         Some(verb) => refused(error, namespace, &[&verb], "pods/portforward"),
-        None => refused(error, namespace, &["get", "create"], "pods/portforward"),
+        None => closed(RequestError::of(error, "pods")),
     }
-}
-
-/// The verb of `User "x" cannot create resource "pods/portforward"`.
-fn denied_verb(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("\" cannot ")?;
-    rest.split_whitespace().next()
 }
 
 /// The error of a request for which the API server wants the right to these verbs on `resource`.
@@ -130,9 +124,10 @@ mod tests {
                 "the right to get pods/portforward in namespace \"velero\" is missing",
             ),
             (
-                "denied by the house rules",
-                "the right to get and create pods/portforward in namespace \"velero\" is missing",
+                "pods \"p\" is forbidden: ",
+                "the right to create pods/portforward in namespace \"velero\" is missing",
             ),
+            ("denied by the house rules", "denied by the house rules"),
         ] {
             let Miss::Closed(why) = unforwarded(forbidden(message), "velero") else {
                 panic!("{message}");

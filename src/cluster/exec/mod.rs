@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{sleep, timeout};
 
 use super::Cluster;
+use super::upgrade::missing_verb;
 
 pub use output::{Captured, Output};
 
@@ -200,7 +201,7 @@ async fn connect(cluster: &Cluster, exec: &Exec) -> Result<AttachedProcess, Exec
                 return Err(ExecError::Refused {
                     code: status.code,
                     reason: status.reason.clone(),
-                    message: explained(&status.message),
+                    message: explained(status.code, &status.message),
                 });
             }
             Err(error) => return Err(ExecError::NoAnswer(error.to_string())),
@@ -208,15 +209,14 @@ async fn connect(cluster: &Cluster, exec: &Exec) -> Result<AttachedProcess, Exec
     }
 }
 
-/// The API server's message. It names one verb at a time: a command runs over a WebSocket, a GET request that needs `create`
-/// as well since Kubernetes 1.35.
-fn explained(message: &str) -> String {
-    if message.contains("resource \"pods/exec\"") {
-        format!(
-            "{message}; check that the server's account has both get and create on pods/exec in the pod's namespace"
-        )
-    } else {
-        message.to_owned()
+/// The API server's message, with both verbs: it misses one at a time.
+fn explained(code: u16, message: &str) -> String {
+    match missing_verb(message).filter(|_| code == 403) {
+        Some(verb) => format!(
+            "{}; {verb} on pods/exec is missing: the server's account needs both get and create on it in the pod's namespace",
+            message.trim_end().trim_end_matches(':')
+        ),
+        None => message.to_owned(),
     }
 }
 
