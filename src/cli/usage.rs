@@ -179,7 +179,7 @@ mod tests {
                         "{line}: {usage}"
                     );
                 }
-                other => panic!("{line}: {other:?}"),
+                other @ Outcome::Help(_) => panic!("{line}: {other:?}"),
             }
         }
     }

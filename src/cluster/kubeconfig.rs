@@ -47,13 +47,12 @@ pub(super) fn find(
     context: Option<&str>,
     surroundings: &Surroundings,
 ) -> Result<Found, ConnectError> {
-    let (files, merged) = match explicit {
-        Some(file) => (vec![file.to_owned()], read(file)?),
-        None => {
-            let files = files(surroundings);
-            let merged = merge(&files)?;
-            (files, merged)
-        }
+    let (files, merged) = if let Some(file) = explicit {
+        (vec![file.to_owned()], read(file)?)
+    } else {
+        let files = files(surroundings);
+        let merged = merge(&files)?;
+        (files, merged)
     };
     let shown = shown(&files);
     let current = merged.current_context.as_deref().filter(|name| !name.is_empty());

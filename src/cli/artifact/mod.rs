@@ -39,7 +39,7 @@ use request::{Offer, Requests};
 const MAX_IN_MEMORY: usize = 512 * 1024 * 1024;
 
 /// How long a file is waited for that can probably not be read.
-const DOUBT: Duration = Duration::from_secs(5);
+pub const DOUBT: Duration = Duration::from_secs(5);
 
 /// How files are fetched.
 #[derive(Clone, Debug)]
@@ -128,6 +128,17 @@ pub enum ArtifactError {
     /// Where the file is written to takes no more.
     #[error("write the file: {0}")]
     Write(#[source] io::Error),
+}
+
+impl ArtifactError {
+    /// Whether the file was waited for in vain, so that others of the run would be, too.
+    fn is_silence(&self) -> bool {
+        match self {
+            Self::Unanswered => true,
+            Self::Doubtful { error, .. } => error.is_silence(),
+            _ => false,
+        }
+    }
 }
 
 /// What the endpoint is asked.
@@ -257,8 +268,7 @@ impl Artifacts {
     }
 
     /// What the server offers, as soon as it answers. Ends early when there is no server.
-    async fn offer(&self, requests: &Requests, request: &str) -> Result<Offer, ArtifactError> {
-        let limit = self.options.timeout;
+    async fn offer(&self, requests: &Requests, request: &str, limit: Duration) -> Result<Offer, ArtifactError> {
         tokio::select! {
             offer = requests.answer(request, limit) => offer?.ok_or(ArtifactError::Unanswered),
             why = silence::broken(&self.client, &self.namespace, limit) => {
@@ -275,7 +285,7 @@ impl Artifacts {
         name: &str,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        let offer = self.offer(requests, request).await?;
+        let offer = self.offer(requests, request, self.options.timeout).await?;
         let body = self.open(&offer, kind, name).await?;
         if *kind == DownloadTargetKind::BackupContents {
             body::copy(body, sink, self.options.timeout).await
@@ -286,7 +296,7 @@ impl Artifacts {
 
     /// Reads a file of JSON.
     pub async fn json<T: DeserializeOwned>(&self, known: &Known<'_>, kind: &DownloadTargetKind) -> Fetched<T> {
-        if let Some(why) = known.brief_refusal(kind) {
+        if let Some(why) = known.brief_refusal(kind).or_else(|| known.silence.get().cloned()) {
             return Fetched::NotFetched(why);
         }
         let mut bytes = body::Limited::new(MAX_IN_MEMORY);
@@ -297,7 +307,13 @@ impl Artifacts {
             },
             Err(ArtifactError::Missing) => Fetched::Missing,
             Err(ArtifactError::Write(_)) => Fetched::NotFetched(ArtifactError::TooLong(MAX_IN_MEMORY).to_string()),
-            Err(error) => Fetched::NotFetched(error.to_string()),
+            Err(error) => {
+                let why = error.to_string();
+                if error.is_silence() {
+                    let _ = known.silence.set(why.clone());
+                }
+                Fetched::NotFetched(why)
+            }
         }
     }
 
@@ -350,6 +366,56 @@ impl Artifacts {
                 "no answer within {} s",
                 self.options.timeout.as_secs()
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::v1::Backup;
+    use crate::testing::fake_api::{FakeApi, FakeKind};
+    use outlook::Run;
+
+    /// No server answers here, and there is no Lease.
+    fn artifacts(api: &FakeApi) -> Artifacts {
+        let options = DownloadOptions {
+            timeout: Duration::from_secs(30),
+            insecure_skip_tls_verify: false,
+            cacert: None,
+        };
+        Artifacts::new(api.client(), "velero", options)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_whose_file_did_not_come_is_not_waited_for_again() {
+        let api = FakeApi::serving(vec![FakeKind::new(
+            "velero.io/v1",
+            "downloadrequests",
+            "DownloadRequest",
+            true,
+        )]);
+        let backup = Backup::new("velero", "b");
+        let unavailable = Place::Unavailable("backup storage location \"l\" is Unavailable: gone".to_owned());
+        for (place, limit, want) in [
+            (Place::Usable, 31, "download request download url timeout"),
+            (unavailable, 6, "is Unavailable: gone; the file could not be read: "),
+        ] {
+            let mut completed = backup.clone();
+            completed.status.phase = Some(crate::api::v1::BackupPhase::Completed);
+            let known = Known::new(Run::Backup(&completed), place);
+            let started = tokio::time::Instant::now();
+            for kind in [
+                DownloadTargetKind::BackupResourceList,
+                DownloadTargetKind::BackupVolumeInfos,
+            ] {
+                let fetched: Fetched<serde_json::Value> = artifacts(&api).json(&known, &kind).await;
+                let Fetched::NotFetched(why) = fetched else {
+                    panic!("{fetched:?}");
+                };
+                assert!(why.contains(want), "{why}");
+            }
+            assert!(started.elapsed().as_secs() < limit, "{:?}", started.elapsed());
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Whether a file of a run can be there, by what the run and its storage location say. Pure: asking the server for a file
 //! that there is not costs the user the whole time limit.
 
+use std::sync::OnceLock;
+
 use crate::api::condition;
 use crate::api::v1::RestorePhase;
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, DownloadTargetKind, LocationPhase, Restore};
@@ -36,9 +38,15 @@ impl Place {
         if location.status.phase != Some(LocationPhase::Unavailable) {
             return Self::Usable;
         }
-        let why = match location.status.message.as_str() {
-            "" => String::new(),
-            message => format!(": {message}"),
+        // The server's message begins with the same words.
+        let said = location.status.message.as_str();
+        let said = said
+            .strip_prefix(&format!("BackupStorageLocation {name:?} is unavailable: "))
+            .unwrap_or(said);
+        let why = if said.is_empty() {
+            String::new()
+        } else {
+            format!(": {said}")
         };
         Self::Unavailable(format!("backup storage location {name:?} is Unavailable{why}"))
     }
@@ -73,17 +81,27 @@ pub struct Known<'a> {
     pub run: Run<'a>,
     /// Where its files are.
     pub place: Place,
+    /// Why one of its files did not come in time, once that is known: the next one would be waited for as long.
+    pub(super) silence: OnceLock<String>,
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    /// A run whose files are there.
+    pub fn new(run: Run<'a>, place: Place) -> Self {
+        Self {
+            run,
+            place,
+            silence: OnceLock::new(),
+        }
+    }
+
     /// Whether to ask for a file of this kind.
     pub fn outlook(&self, kind: &DownloadTargetKind) -> Outlook {
         let of_run = self.run.outlook(kind);
         match (&of_run, &self.place) {
-            (Outlook::None { .. }, _) => of_run,
+            (Outlook::None { .. }, _) | (_, Place::Usable | Place::NotRead(_)) => of_run,
             (_, Place::None(why)) => Outlook::Nowhere(why.clone()),
             (_, Place::Unavailable(why)) => Outlook::Doubtful(why.clone()),
-            (_, Place::Usable | Place::NotRead(_)) => of_run,
         }
     }
 
@@ -231,7 +249,7 @@ fn words(kind: &DownloadTargetKind) -> &'static str {
         | Kind::CsiBackupVolumeSnapshotContents
         | Kind::BackupVolumeInfos
         | Kind::RestoreVolumeInfo => "list of volumes",
-        _ => "such file",
+        Kind::Other(_) => "such file",
     }
 }
 

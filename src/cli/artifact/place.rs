@@ -8,10 +8,8 @@ use crate::cli::objects::Objects;
 
 /// What is known of a backup's files.
 pub async fn of_backup<'a>(client: &Client, namespace: &str, backup: &'a Backup) -> Known<'a> {
-    Known {
-        run: Run::Backup(backup),
-        place: location(client, namespace, &backup.spec.storage_location).await,
-    }
+    let place = location(client, namespace, &backup.spec.storage_location).await;
+    Known::new(Run::Backup(backup), place)
 }
 
 /// What is known of a restore's files: they are where its backup is.
@@ -26,10 +24,7 @@ pub async fn of_restore<'a>(client: &Client, namespace: &str, restore: &'a Resto
             Err(error) => Place::NotRead(error.to_string()),
         }
     };
-    Known {
-        run: Run::Restore(restore),
-        place,
-    }
+    Known::new(Run::Restore(restore), place)
 }
 
 async fn location(client: &Client, namespace: &str, name: &str) -> Place {

@@ -1,12 +1,13 @@
 //! The plan of a restore, from the server (decisions 20 and 37).
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 
 use super::body::{self, Body};
-use super::request::Requests;
+use super::request::{Offer, Requests};
 use super::{ArtifactError, Artifacts, Ask, Miss};
 use crate::api::restore_plan::{Invalid, PlanLine, PlannedItem, RestorePlan, Summary};
 use crate::api::v1::{DownloadTargetKind, Restore};
@@ -40,24 +41,20 @@ pub enum PlanError {
 }
 
 impl Artifacts {
-    /// What the server would do with this restore of `backup`.
-    pub async fn plan(&self, backup: &str, restore: &Restore) -> Result<RestorePlan, PlanError> {
+    /// What the server would do with this restore of `backup`, if it is ready to plan it within `limit`.
+    pub async fn plan(&self, backup: &str, restore: &Restore, limit: Duration) -> Result<RestorePlan, PlanError> {
         let kind = DownloadTargetKind::BackupContents;
         let requests = Requests::new(&self.client, &self.namespace);
         let request = self.request(&requests, &kind, backup).await?;
-        let planned = self.planned(&requests, &request, backup, restore).await;
+        let planned = match self.offer(&requests, &request, limit).await {
+            Ok(offer) => self.planned(offer, backup, restore).await,
+            Err(error) => Err(error.into()),
+        };
         requests.remove(&request).await;
         planned
     }
 
-    async fn planned(
-        &self,
-        requests: &Requests,
-        request: &str,
-        backup: &str,
-        restore: &Restore,
-    ) -> Result<RestorePlan, PlanError> {
-        let offer = self.offer(requests, request).await?;
+    async fn planned(&self, offer: Offer, backup: &str, restore: &Restore) -> Result<RestorePlan, PlanError> {
         let token = offer.token.ok_or(PlanError::TooOld)?;
         let ask = Ask {
             method: Method::POST,

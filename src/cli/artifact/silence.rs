@@ -68,11 +68,12 @@ impl Held {
 pub(super) async fn broken(client: &Client, namespace: &str, limit: Duration) -> String {
     tokio::select! {
         why = abandoned(client, namespace) => why,
-        () = notice(limit) => std::future::pending().await,
+        never = notice(limit) => never,
     }
 }
 
-async fn notice(limit: Duration) {
+/// Tells what is waited for, and goes on waiting.
+async fn notice(limit: Duration) -> String {
     sleep(NOTICE).await;
     terminal::complain(&format!(
         "waiting for the Velero server to answer the download request, for at most {} s",

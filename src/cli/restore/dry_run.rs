@@ -6,8 +6,9 @@ use kube::Client;
 
 use crate::api::restore_plan::RestorePlan;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, Restore};
+use crate::cli::artifact::outlook::Outlook;
 use crate::cli::artifact::plan::{PlanError, nothing};
-use crate::cli::artifact::{ArtifactError, Artifacts, DownloadOptions, place};
+use crate::cli::artifact::{ArtifactError, Artifacts, DOUBT, DownloadOptions, place};
 use crate::cli::failure::Ending;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::{self, Format};
@@ -67,31 +68,39 @@ async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Re
             }
         }
     };
-    if let Some(why) = refusal(client, namespace, &backup).await {
+    let archive = DownloadTargetKind::BackupContents;
+    // A backup that cannot be read here is the server's to judge.
+    let found = Objects::<Backup>::new(client, namespace).get(&backup).await.ok();
+    let known = match &found {
+        Some(backup) => Some(place::of_backup(client, namespace, backup).await),
+        None => None,
+    };
+    if let Some(why) = known.as_ref().and_then(|known| known.refusal(&archive)) {
         return unplanned(client, namespace, restore, ArtifactError::Refused(why)).await;
     }
+    let doubt = match known.map(|known| known.outlook(&archive)) {
+        Some(Outlook::Doubtful(why)) => Some(why),
+        _ => None,
+    };
     let options = DownloadOptions {
         timeout: PATIENCE,
         insecure_skip_tls_verify: false,
         cacert: None,
     };
-    match Artifacts::new(client.clone(), namespace, options)
-        .plan(&backup, restore)
-        .await
-    {
-        Err(PlanError::Unreached(error @ ArtifactError::Unanswered)) => {
+    let limit = if doubt.is_some() { DOUBT } else { PATIENCE };
+    let planned = Artifacts::new(client.clone(), namespace, options)
+        .plan(&backup, restore, limit)
+        .await;
+    match (planned, doubt) {
+        (Err(PlanError::Unreached(error @ ArtifactError::Unanswered)), Some(why)) => {
+            let error = Box::new(error);
+            unplanned(client, namespace, restore, ArtifactError::Doubtful { why, error }).await
+        }
+        (Err(PlanError::Unreached(error @ ArtifactError::Unanswered)), None) => {
             unplanned(client, namespace, restore, error).await
         }
-        planned => Ok(planned?),
+        (planned, _) => Ok(planned?),
     }
-}
-
-/// Why the backup has no archive, if it says so itself or its location does.
-async fn refusal(client: &Client, namespace: &str, backup: &str) -> Option<String> {
-    // One that cannot be read here is the server's to judge.
-    let backup = Objects::<Backup>::new(client, namespace).get(backup).await.ok()?;
-    let known = place::of_backup(client, namespace, &backup).await;
-    known.refusal(&DownloadTargetKind::BackupContents)
 }
 
 /// A server that cannot open the backup's location issues no token. That the restore would be refused is the better answer,

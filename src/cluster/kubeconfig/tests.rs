@@ -120,7 +120,7 @@ fn lists_of_files_follow_the_rules_of_kubectl() {
         (Some("home:a"), None, "error: "),
     ] {
         let got = outcome(scene.found(list, context));
-        let matches = if want.ends_with(|c: char| c == ' ' || c == 'g') && want.contains(": ") {
+        let matches = if want.ends_with([' ', 'g']) && want.contains(": ") {
             got.starts_with(want)
         } else {
             got == want

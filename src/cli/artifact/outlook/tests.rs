@@ -76,7 +76,13 @@ fn places() -> [Place; 4] {
     [
         Place::of("l", Some(&location("Available", ""))),
         Place::of("l", None),
-        Place::of("l", Some(&location("Unavailable", "no such bucket"))),
+        Place::of(
+            "l",
+            Some(&location(
+                "Unavailable",
+                "BackupStorageLocation \"l\" is unavailable: no such bucket",
+            )),
+        ),
         Place::NotRead("it is forbidden".to_owned()),
     ]
 }
@@ -87,10 +93,7 @@ fn check(run: Run<'_>, kinds: &[DownloadTargetKind], phase: &str, log: [&str; 4]
         for kind in kinds {
             let is_log = matches!(kind, DownloadTargetKind::BackupLog | DownloadTargetKind::RestoreLog);
             let want = if is_log { log[at] } else { others[at] };
-            let known = Known {
-                run,
-                place: place.clone(),
-            };
+            let known = Known::new(run, place.clone());
             let outlook = known.outlook(kind);
             assert_eq!(word(&outlook), want, "{phase} {kind} {place:?}");
             let asked = matches!(want, "ask" | "so far" | "doubtful");
@@ -185,17 +188,11 @@ fn the_user_is_told_what_the_run_and_its_location_say() {
     ];
     for (phase, place, kind, want) in backups {
         let (backup, place) = (backup(phase), place.clone());
-        let known = Known {
-            run: Run::Backup(&backup),
-            place,
-        };
+        let known = Known::new(Run::Backup(&backup), place);
         assert_eq!(known.refusal(&kind).as_deref(), Some(want));
     }
     let refused = restore("FailedValidation");
-    let known = Known {
-        run: Run::Restore(&refused),
-        place: usable,
-    };
+    let known = Known::new(Run::Restore(&refused), usable);
     assert_eq!(
         known.refusal(&Kind::RestoreLog).as_deref(),
         Some("restore \"r\" has no log: it failed validation: one is wrong")
@@ -209,10 +206,7 @@ fn the_user_is_told_what_the_run_and_its_location_say() {
 #[test]
 fn a_failed_run_whose_file_is_missing_tells_why_it_failed() {
     let (failed, completed) = (backup("Failed"), backup("Completed"));
-    let of = |backup| Known {
-        run: Run::Backup(backup),
-        place: Place::Usable,
-    };
+    let of = |backup| Known::new(Run::Backup(backup), Place::Usable);
     assert_eq!(
         of(&failed).of_missing().as_deref(),
         Some("backup \"b\" is Failed: the disk is full")
