@@ -25,7 +25,7 @@ use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::{Discovery, GroupResource};
 use crate::hook::SpecHooks;
-use crate::select::backup::{ResourceFilter, TypeLists};
+use crate::select::backup::{ResourceFilter, Served, TypeLists, orders_in_vain, unknown_types};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::logrus::Level;
@@ -120,6 +120,18 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
             "{entry} has no effect: it stands in a list of types of the other scope (cluster-scoped, namespace-scoped)"
         ));
     }
+    let served: Vec<String> = discovery
+        .all()
+        .iter()
+        .map(|resource| resource.group_resource().to_string())
+        .collect();
+    let served = Served {
+        types: &served,
+        resolve: &resolve,
+    };
+    for warning in unknown_types(TypeLists::from(spec), request.policies.lists(), served) {
+        log.warn(warning);
+    }
     let types = Types::new(discovery, &type_filter, &actions);
     let considered = if request.every_version {
         discovery.all_versions()
@@ -127,6 +139,9 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         discovery.preferred()
     };
     let plan = Plan::new(considered, &types, &scope, &spec.ordered_resources);
+    for warning in orders_in_vain(&spec.ordered_resources, &plan.ordered(), served) {
+        log.warn(warning);
+    }
     let selectors = selectors(spec)?;
     let spec_hooks = SpecHooks::new(&spec.hooks, &resolve).map_err(Fatal::Hooks)?;
     for hook in spec_hooks.idle() {

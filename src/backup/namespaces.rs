@@ -76,6 +76,11 @@ impl Alive {
                     .msg("Namespace that spec.includedNamespaces names does not exist");
             }
         }
+        for pattern in filter.idle_patterns(&self.names) {
+            log.warn(format!(
+                "spec.includedNamespaces has the pattern {pattern:?}, and no namespace matches it: nothing is backed up for it"
+            ));
+        }
         let named = filter.literal_includes();
         for name in self.excluded.iter().filter(|name| named.contains(&name.as_str())) {
             log.line(Level::Warning).field("namespace", name).msg(format!(

@@ -98,6 +98,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Plurals of the types that are collected in the user's order.
+    pub(super) fn ordered(&self) -> Vec<&str> {
+        let ordered = self.aside.iter().filter(|planned| planned.ordered.is_some());
+        ordered.map(|planned| planned.type_.resource.plural.as_str()).collect()
+    }
+}
+
 /// The type in another group that holds the same objects.
 fn twin(resource: &GroupResource) -> Option<GroupResource> {
     let (_, groups) = COHABITING.iter().find(|(plural, _)| *plural == resource.resource)?;

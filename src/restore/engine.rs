@@ -19,6 +19,7 @@ use super::calls::Calls;
 use super::flights::Flights;
 use super::foresight::Foresight;
 use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, SinkError, State};
+use super::missing::Contents;
 use super::names::Names;
 use super::namespaces::{Namespaces, Obstacle};
 use super::object::existing::Policy;
@@ -77,6 +78,10 @@ pub enum Fatal {
     /// The spec asks for what this release cannot do. Nothing was restored.
     #[error("the restore asks for what this release cannot do: {}", .0.join("; "))]
     Unsupported(Vec<String>),
+    /// The spec names what the backup does not have, so that something else than was meant would be restored. Nothing was
+    /// restored.
+    #[error("the restore is refused: {}", .0.join("; "))]
+    Refused(Vec<String>),
     /// A label selector cannot be read. Nothing was restored.
     #[error("read the label selectors of the restore: {0}")]
     Selector(#[from] SelectorError),
@@ -117,6 +122,8 @@ pub(super) struct Run<'a> {
     pub(super) plan: Plan,
     pub(super) filter: RestoreFilter,
     pub(super) restored_status: Option<IncludesExcludes>,
+    /// What the spec names in vain.
+    pub(super) in_vain: Vec<String>,
     pub(super) calls: Calls,
     pub(super) flights: Flights<ItemRef>,
     pub(super) namespaces: Namespaces,
@@ -225,6 +232,13 @@ impl<'a> Run<'a> {
             selectors,
         };
         let filter = RestoreFilter::new(lists, &resolve);
+        let contents = Contents::of(&request.archive);
+        let unknown = contents.unknown_sources(&spec.namespace_mapping);
+        // A run that has begun is not refused any more, whatever the release that began it let pass.
+        if !unknown.is_empty() && !ledger.is_resumed() {
+            return Err(Fatal::Refused(unknown));
+        }
+        let mut in_vain = contents.warnings(spec, &resolve);
         let plan = Plan::new(Planning {
             archive: &request.archive,
             filter: &filter,
@@ -234,6 +248,14 @@ impl<'a> Run<'a> {
             restore: &restoration,
             names: &names,
         });
+        if plan.in_order().is_empty()
+            && plan.unreadable().is_empty()
+            && in_vain.is_empty()
+            && request.archive.summary().has_resources
+        {
+            in_vain
+                .push("the filters of the restore select nothing of the backup: zero items to be restored".to_owned());
+        }
         let restored_status = spec.restore_status.as_ref().map(|status| {
             IncludesExcludes::of_resources(&status.included_resources, &status.excluded_resources, &resolve)
         });
@@ -257,6 +279,7 @@ impl<'a> Run<'a> {
             plan,
             filter,
             restored_status,
+            in_vain,
             calls: Calls::new(
                 deps.cluster.clone(),
                 request.options.max_requests,
@@ -327,6 +350,9 @@ impl<'a> Run<'a> {
                 Severity::Warning,
                 "the backup has no resources: zero items to be restored".to_owned(),
             );
+        }
+        for warning in &self.in_vain {
+            self.say(None, Severity::Warning, warning.clone());
         }
         for warning in &summary.warnings.messages {
             self.deps.log.info(warning);

@@ -153,6 +153,7 @@ impl Run<'_> {
         if !summary.has_resources {
             warnings.push("the backup has no resources: zero items to be restored".to_owned());
         }
+        warnings.extend(self.in_vain.iter().cloned());
         let Some(foresight) = &self.foresight else {
             return warnings;
         };

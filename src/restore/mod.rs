@@ -25,6 +25,7 @@ pub mod foresight;
 mod item;
 pub mod ledger;
 pub mod limiter;
+mod missing;
 pub mod names;
 mod namespaces;
 pub mod object;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::glob::{GlobError, is_pattern};
-use super::includes::IncludesExcludes;
+use super::glob::{Glob, GlobError, is_pattern};
+use super::includes::{EVERYTHING, IncludesExcludes};
 use super::labels::Selector;
 
 /// The namespaces of a backup. Patterns stay patterns: a namespace born during the run is judged by them too, and "all"
@@ -36,6 +36,16 @@ impl NamespaceFilter {
     pub fn literal_includes(&self) -> Vec<&str> {
         let names = self.lists.includes().iter().map(String::as_str);
         names.filter(|name| !name.is_empty() && !is_pattern(name)).collect()
+    }
+
+    /// Patterns among the includes that match none of these namespaces: the user is told.
+    pub fn idle_patterns<'a>(&'a self, namespaces: &[String]) -> Vec<&'a str> {
+        let matches =
+            |pattern: &str| Glob::new(pattern).map_or(true, |glob| namespaces.iter().any(|name| glob.matches(name)));
+        let entries = self.lists.includes().iter().map(String::as_str);
+        entries
+            .filter(|entry| *entry != EVERYTHING && is_pattern(entry) && !matches(entry))
+            .collect()
     }
 
     /// The names to list when the filter can only take these few; `None` when it may take others too (patterns or "all").
@@ -137,6 +147,16 @@ mod tests {
     #[test]
     fn patterns_that_match_nothing_take_nothing() {
         assert!(!filter(&["nothing-like-it-*"], &[]).includes("shop"));
+    }
+
+    #[test]
+    fn patterns_that_match_no_namespace_are_known() {
+        let there = ["shop-a", "bank"].map(str::to_owned);
+        assert_eq!(
+            filter(&["shop-*", "x*", "b?nk", "[xy]", "typo"], &[]).idle_patterns(&there),
+            ["x*", "[xy]"]
+        );
+        assert_eq!(filter(&["*"], &["x*"]).idle_patterns(&[]), Vec::<&str>::new());
     }
 
     #[test]

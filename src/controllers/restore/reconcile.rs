@@ -232,6 +232,7 @@ impl Restores {
             let counted = match wanted.status.phase() {
                 RestorePhase::Completed => Counted::Completed,
                 RestorePhase::PartiallyFailed => Counted::PartiallyFailed,
+                RestorePhase::FailedValidation => Counted::FailedValidation,
                 _ => Counted::Failed,
             };
             let status = &wanted.status;

@@ -123,6 +123,7 @@ impl Job {
         match self.attempt(&log, &handle).await {
             Ok(ended) => ended,
             Err(error) if handle.cancelled().is_cancelled() || error.passes() => Ended::Again(error.to_string()),
+            Err(Broken::Engine(Fatal::Refused(reasons))) => self.refused(&log, reasons).await,
             Err(error) => self.failed(&log, &error).await,
         }
     }
@@ -275,6 +276,20 @@ impl Job {
         status.completion_timestamp = Some(time(self.ports.clock.now()));
         if let Err(lost) = self.put_failure(log).await {
             tracing::warn!(restore = self.name(), error = %lost, "the log of the failed restore could not be stored");
+        }
+        Ended::Final(Box::new(status))
+    }
+
+    /// The backup, once it was read, shows that the spec cannot be meant: as if validation had known.
+    async fn refused(&self, log: &RunLog, reasons: Vec<String>) -> Ended {
+        for reason in &reasons {
+            log.error(reason);
+        }
+        let mut status = self.restore.status.clone();
+        status.phase = Some(RestorePhase::FailedValidation);
+        status.validation_errors = reasons;
+        if let Err(lost) = self.put_failure(log).await {
+            tracing::warn!(restore = self.name(), error = %lost, "the log of the refused restore could not be stored");
         }
         Ended::Final(Box::new(status))
     }

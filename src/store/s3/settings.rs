@@ -251,8 +251,8 @@ mod tests {
             ("enableSharedConfig", "true"),
             ("checksumAlgorithm", ""),
             ("kmsKeyId", ""),
-            ("bucket", "other"),
-            ("prefix", "other"),
+            ("bucket", "b"),
+            ("prefix", ""),
             ("resticRepoPrefix", "s3:somewhere"),
         ];
         let settings = Settings::read(&config(&entries)).unwrap();

@@ -380,9 +380,17 @@ impl Drawn {
     }
 
     pub(super) fn mapping(&self) -> BTreeMap<&'static str, &'static str> {
+        let items = self.items();
+        // Of namespaces that the archive has: other mappings are refused.
+        let is_there = |name: &str| {
+            let holds = |item: &Item| item.source() == Some(name);
+            let is_it = |item: &Item| item.resource() == "namespaces" && item.name() == name;
+            items.iter().any(|item| holds(item) || is_it(item))
+        };
         self.mapping
             .iter()
             .map(|(from, to)| (NAMESPACES[*from], NAMESPACES[*to]))
+            .filter(|(from, _)| is_there(from))
             .collect()
     }
 
