@@ -81,6 +81,16 @@ impl RequestError {
     }
 }
 
+/// So many objects are named after one second at most.
+const NUMBERED: u32 = 20;
+
+fn dry_run() -> PostParams {
+    PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    }
+}
+
 /// The objects of one kind in one namespace. Cheap to make and to clone.
 #[derive(Clone, Debug)]
 pub struct Objects<K> {
@@ -192,13 +202,32 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
+    /// The same for an object whose name was made of the time, which is the same for a second: where the name is taken, a
+    /// number is added to it.
+    pub async fn create_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
+        self.create_under_free_name(object, &PostParams::default()).await
+    }
+
     /// Asks whether an object could be created; nothing is stored.
     pub async fn could_create(&self, object: &K) -> Result<K, RequestError> {
-        let dry_run = PostParams {
-            dry_run: true,
-            ..PostParams::default()
-        };
-        self.api.create(&dry_run, object).await.map_err(failed::<K>)
+        self.api.create(&dry_run(), object).await.map_err(failed::<K>)
+    }
+
+    /// The same for an object whose name was made of the time.
+    pub async fn could_create_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
+        self.create_under_free_name(object, &dry_run()).await
+    }
+
+    async fn create_under_free_name(&self, object: &mut K, params: &PostParams) -> Result<K, RequestError> {
+        let name = object.meta().name.clone().unwrap_or_default();
+        let mut number = 1;
+        loop {
+            match self.api.create(params, object).await.map_err(failed::<K>) {
+                Err(error) if error.is_already_exists() && number < NUMBERED => number += 1,
+                answered => return answered,
+            }
+            object.meta_mut().name = Some(format!("{name}-{number}"));
+        }
     }
 
     /// Changes an object by a JSON merge patch.

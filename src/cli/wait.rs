@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
+use kube::Client;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::artifact::{Artifacts, DownloadArgs};
+use super::context::Context;
 use super::failure::Ending;
 use super::objects::{Kind, Objects};
+use super::output::describe::Fetched;
 use super::output::pace::{Pace, Paced};
 use super::terminal;
-use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
+use crate::api::artifact::{MessageSet, Results};
+use crate::api::v1::{Backup, BackupPhase, DownloadTargetKind, Restore, RestorePhase};
 use crate::runtime::clock::{Clock, System};
 
 /// A backup or a restore.
@@ -26,6 +31,20 @@ pub trait Run: Kind + Paced {
 
     /// Whether it is over and nothing went wrong.
     fn succeeded(&self) -> bool;
+
+    /// What its status says about how it went.
+    fn account(&self) -> Account<'_>;
+}
+
+/// What a status says about how a run went.
+#[derive(Clone, Debug)]
+pub struct Account<'a> {
+    validation_errors: &'a [String],
+    failure_reason: &'a str,
+    warnings: i64,
+    errors: i64,
+    /// The file with the texts of the warnings and errors.
+    results: DownloadTargetKind,
 }
 
 impl Run for Backup {
@@ -41,6 +60,16 @@ impl Run for Backup {
 
     fn succeeded(&self) -> bool {
         *self.status.phase() == BackupPhase::Completed
+    }
+
+    fn account(&self) -> Account<'_> {
+        Account {
+            validation_errors: &self.status.validation_errors,
+            failure_reason: &self.status.failure_reason,
+            warnings: self.status.warnings,
+            errors: self.status.errors,
+            results: DownloadTargetKind::BackupResults,
+        }
     }
 }
 
@@ -58,11 +87,38 @@ impl Run for Restore {
     fn succeeded(&self) -> bool {
         *self.status.phase() == RestorePhase::Completed
     }
+
+    fn account(&self) -> Account<'_> {
+        Account {
+            validation_errors: &self.status.validation_errors,
+            failure_reason: &self.status.failure_reason,
+            warnings: self.status.warnings,
+            errors: self.status.errors,
+            results: DownloadTargetKind::RestoreResults,
+        }
+    }
 }
 
-/// Waits until the run is over and says how it ended. An error if it is deleted meanwhile, or with `fail_on_error` if it
-/// did not complete without errors.
-pub async fn wait<R: Run>(objects: &Objects<R>, name: &str, fail_on_error: bool) -> anyhow::Result<()> {
+/// How long the texts of warnings and errors are waited for.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So many warnings, and so many errors, are said; the others are counted.
+const SAID: usize = 5;
+
+/// Access to the files of runs, for what is said in the end.
+pub fn artifacts(client: &Client, context: &Context) -> Artifacts {
+    let options = DownloadArgs::default().options(FETCH_TIMEOUT, context);
+    Artifacts::new(client.clone(), &context.namespace, options)
+}
+
+/// Waits until the run is over and says how it ended, and why where it did not go well. An error if it is deleted
+/// meanwhile, or with `fail_on_error` if it did not complete without errors.
+pub async fn wait<R: Run>(
+    objects: &Objects<R>,
+    artifacts: &Artifacts,
+    name: &str,
+    fail_on_error: bool,
+) -> anyhow::Result<()> {
     let (noun, verb) = (R::NOUN, R::NOUN.to_lowercase());
     terminal::say(&format!(
         "Waiting for {verb} to complete. You may safely press ctrl-c to stop waiting - your {verb} will continue in the background."
@@ -72,11 +128,66 @@ pub async fn wait<R: Run>(objects: &Objects<R>, name: &str, fail_on_error: bool)
         "\n{noun} completed with status: {}. You may check for more information using the commands `velero {verb} describe {name}` and `velero {verb} logs {name}`.",
         run.phase()
     ))?;
+    let account = run.account();
+    let results = if account.warnings > 0 || account.errors > 0 {
+        artifacts.json(&account.results, name).await
+    } else {
+        Fetched::Missing
+    };
+    let more = format!("velero {verb} describe {name}");
+    terminal::print(&reasons(&account, &results, &more))?;
     if fail_on_error && !run.succeeded() {
         Err(Ending::Silent.into())
     } else {
         Ok(())
     }
+}
+
+/// Why a run did not go well, in lines; nothing for one that did. `more`: the command that shows everything.
+fn reasons(account: &Account<'_>, results: &Fetched<Results>, more: &str) -> String {
+    let mut lines = Vec::new();
+    if !account.validation_errors.is_empty() {
+        lines.push("Validation errors:".to_owned());
+        lines.extend(account.validation_errors.iter().map(|error| format!("  {error}")));
+    }
+    if !account.failure_reason.is_empty() {
+        lines.push("Failure reason:".to_owned());
+        lines.push(format!("  {}", account.failure_reason));
+    }
+    let none = Results::default();
+    let texts = match results {
+        Fetched::Got(results) => results,
+        _ => &none,
+    };
+    for (heading, count, set) in [
+        ("Errors", account.errors, &texts.errors),
+        ("Warnings", account.warnings, &texts.warnings),
+    ] {
+        let Ok(count) = usize::try_from(count) else { continue };
+        if count == 0 {
+            continue;
+        }
+        lines.push(format!("{heading}: {count}"));
+        let said: Vec<String> = messages(set).take(SAID).collect();
+        if count > said.len() {
+            let more = format!(
+                "  (`{more}` shows {})",
+                if said.is_empty() { "them" } else { "all of them" }
+            );
+            lines.extend(said.into_iter().chain([more]));
+        } else {
+            lines.extend(said);
+        }
+    }
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The messages, each with what it is about.
+fn messages(set: &MessageSet) -> impl Iterator<Item = String> {
+    let namespaced = set.namespaces.iter();
+    let namespaced = namespaced.flat_map(|(name, texts)| texts.iter().map(move |text| format!("  {name}: {text}")));
+    let others = set.velero.iter().chain(&set.cluster);
+    others.map(|text| format!("  {text}")).chain(namespaced)
 }
 
 async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::Result<R> {
@@ -267,6 +378,47 @@ mod tests {
         for (restore, settled, want) in cases {
             assert_eq!(line(&restore, settled, at(10)), want);
         }
+    }
+
+    #[test]
+    fn a_run_that_did_not_go_well_says_why() {
+        let told = |status: &serde_json::Value, results: &Fetched<Results>| {
+            let restore: Restore = serde_json::from_value(json!({
+                "apiVersion": "velero.io/v1", "kind": "Restore", "metadata": {"name": "r"}, "spec": {}, "status": status,
+            }))
+            .unwrap();
+            reasons(&restore.account(), results, "velero restore describe r")
+        };
+        assert_eq!(told(&json!({"phase": "Completed"}), &Fetched::Missing), "");
+        assert_eq!(
+            told(
+                &json!({"phase": "FailedValidation", "validationErrors": ["a is wrong", "b is, too"]}),
+                &Fetched::Missing
+            ),
+            "Validation errors:\n  a is wrong\n  b is, too\n"
+        );
+        assert_eq!(
+            told(
+                &json!({"phase": "Failed", "failureReason": "the archive is damaged"}),
+                &Fetched::Missing
+            ),
+            "Failure reason:\n  the archive is damaged\n"
+        );
+        let mut results = Results::default();
+        results.errors.add(Some("shop"), "pods \"a\" is forbidden");
+        for number in 0..7 {
+            results.warnings.add(None, format!("w{number}"));
+        }
+        let status = json!({"phase": "PartiallyFailed", "errors": 1, "warnings": 7});
+        assert_eq!(
+            told(&status, &Fetched::Got(results)),
+            "Errors: 1\n  shop: pods \"a\" is forbidden\nWarnings: 7\n  w0\n  w1\n  w2\n  w3\n  w4\n  (`velero restore describe r` shows all of them)\n"
+        );
+        let out_of_reach = Fetched::NotFetched("no way".to_owned());
+        assert_eq!(
+            told(&json!({"warnings": 1}), &out_of_reach),
+            "Warnings: 1\n  (`velero restore describe r` shows them)\n"
+        );
     }
 
     #[test]

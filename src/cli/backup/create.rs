@@ -69,7 +69,7 @@ impl Create {
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?;
         self.spec.check_selectors()?;
-        let backup = match self.schedule_name()? {
+        let mut backup = match self.schedule_name()? {
             Some(schedule) => {
                 let schedule = context.objects::<Schedule>().await?.get(schedule).await?;
                 self.as_scheduled(&schedule, &context.namespace, System.now())?
@@ -87,11 +87,17 @@ impl Create {
         if self.from_schedule.is_some() {
             terminal::say("Creating backup from schedule, all other filters are ignored.")?;
         }
-        let backups = context.objects::<Backup>().await?;
-        let name = backups.create(&backup).await?.metadata.name.unwrap_or_default();
+        let client = context.client().await?;
+        let backups = Objects::<Backup>::new(&client, &context.namespace);
+        let created = match self.name {
+            Some(_) => backups.create(&backup).await?,
+            None => backups.create_named_by_time(&mut backup).await?,
+        };
+        let name = created.metadata.name.unwrap_or_default();
         terminal::say(&format!("Backup request {name:?} submitted successfully."))?;
         if self.wait {
-            return wait::wait(&backups, &name, self.fail_on_error).await;
+            let artifacts = wait::artifacts(&client, context);
+            return wait::wait(&backups, &artifacts, &name, self.fail_on_error).await;
         }
         Ok(terminal::say(&format!(
             "Run `velero backup describe {name}` or `velero backup logs {name}` for more details."

@@ -163,10 +163,19 @@ impl Create {
             }
         };
         let source = latest.as_deref().map_or(source, Source::Backup);
-        let restore = self.restore(source, &context.namespace, System.now())?;
+        let mut restore = self.restore(source, &context.namespace, System.now())?;
         if self.dry_run {
             let format = format.unwrap_or(Format::Table);
-            return dry_run::run(&client, &context.namespace, &restore, format, self.details).await;
+            let named_by_time = self.name.is_none();
+            return dry_run::run(
+                &client,
+                &context.namespace,
+                restore,
+                named_by_time,
+                format,
+                self.details,
+            )
+            .await;
         }
         if let Some(format) = format {
             return Ok(terminal::print(&output::object(
@@ -177,10 +186,15 @@ impl Create {
             )?)?);
         }
         let restores = Objects::<Restore>::new(&client, &context.namespace);
-        let name = restores.create(&restore).await?.metadata.name.unwrap_or_default();
+        let created = match self.name {
+            Some(_) => restores.create(&restore).await?,
+            None => restores.create_named_by_time(&mut restore).await?,
+        };
+        let name = created.metadata.name.unwrap_or_default();
         terminal::say(&format!("Restore request {name:?} submitted successfully."))?;
         if self.wait {
-            return wait::wait(&restores, &name, self.fail_on_error).await;
+            let artifacts = wait::artifacts(&client, context);
+            return wait::wait(&restores, &artifacts, &name, self.fail_on_error).await;
         }
         Ok(terminal::say(&format!(
             "Run `velero restore describe {name}` or `velero restore logs {name}` for more details."

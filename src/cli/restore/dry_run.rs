@@ -23,12 +23,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub async fn run(
     client: &Client,
     namespace: &str,
-    restore: &Restore,
+    mut restore: Restore,
+    named_by_time: bool,
     format: Format,
     details: bool,
 ) -> anyhow::Result<()> {
-    could_be_created(client, namespace, restore).await?;
-    let plan = plan(client, namespace, restore).await?;
+    could_be_created(client, namespace, &mut restore, named_by_time).await?;
+    let plan = plan(client, namespace, &restore).await?;
     let text = match format {
         Format::Table => output::restore_plan::text(&plan, details),
         Format::Json => output::print_json(&plan)?,
@@ -43,8 +44,19 @@ pub async fn run(
 }
 
 /// Whether the API server would take the object: its name, its schema, the user's rights.
-async fn could_be_created(client: &Client, namespace: &str, restore: &Restore) -> Result<(), RequestError> {
-    match Objects::<Restore>::new(client, namespace).could_create(restore).await {
+async fn could_be_created(
+    client: &Client,
+    namespace: &str,
+    restore: &mut Restore,
+    named_by_time: bool,
+) -> Result<(), RequestError> {
+    let restores = Objects::<Restore>::new(client, namespace);
+    let asked = if named_by_time {
+        restores.could_create_named_by_time(restore).await
+    } else {
+        restores.could_create(restore).await
+    };
+    match asked {
         // A webhook that has effects is not asked.
         Err(RequestError::Refused { code: 400, message, .. }) if message.contains("does not support dry run") => Ok(()),
         created => created.map(drop),
