@@ -27,6 +27,7 @@ mod harness;
 mod installation;
 mod large;
 mod leadership;
+mod missing_names;
 mod policies;
 mod queue;
 mod rights;

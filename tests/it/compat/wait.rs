@@ -60,6 +60,10 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         said.contains("Restore completed with status: FailedValidation."),
         "{said}"
     );
+    assert!(
+        said.ends_with("\nValidation errors:\n  nodes are non-restorable resources\n"),
+        "{said}"
+    );
     let failing = [
         "restore",
         "create",
@@ -87,7 +91,7 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         "{said}"
     );
 
-    let mut waiting = Waiting::start(&server, "kept");
+    let mut waiting = Waiting::start_interruptible(&server, "kept");
     let interrupt = format!("kill -INT {}", waiting.child.id());
     let sent = Command::new("sh").args(["-c", &interrupt]).status().expect("a shell");
     assert!(sent.success());
@@ -139,8 +143,25 @@ struct Waiting {
 
 impl Waiting {
     fn start(server: &Server<'_>, backup: &str) -> Self {
-        let child = server
-            .command(&["backup", "create", backup, "--wait"])
+        Self::of(server, backup, server.command(&["backup", "create", backup, "--wait"]))
+    }
+
+    /// One that an interrupt ends, whatever this process was started with: in the background of a shell that is not
+    /// interactive the signal is ignored, and children inherit that.
+    fn start_interruptible(server: &Server<'_>, backup: &str) -> Self {
+        let wait = server.command(&["backup", "create", backup, "--wait"]);
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=INT")
+            .arg(wait.get_program())
+            .args(wait.get_args())
+            .envs(wait.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null());
+        Self::of(server, backup, command)
+    }
+
+    fn of(server: &Server<'_>, backup: &str, mut command: Command) -> Self {
+        let child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
