@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::artifact::outlook::{self, Known, Place};
 use super::artifact::{Artifacts, DownloadArgs};
 use super::context::Context;
 use super::failure::Ending;
@@ -34,6 +35,9 @@ pub trait Run: Kind + Paced {
 
     /// What its status says about how it went.
     fn account(&self) -> Account<'_>;
+
+    /// The run as one that has files.
+    fn with_files(&self) -> outlook::Run<'_>;
 }
 
 /// What a status says about how a run went.
@@ -71,6 +75,10 @@ impl Run for Backup {
             results: DownloadTargetKind::BackupResults,
         }
     }
+
+    fn with_files(&self) -> outlook::Run<'_> {
+        outlook::Run::Backup(self)
+    }
 }
 
 impl Run for Restore {
@@ -96,6 +104,10 @@ impl Run for Restore {
             errors: self.status.errors,
             results: DownloadTargetKind::RestoreResults,
         }
+    }
+
+    fn with_files(&self) -> outlook::Run<'_> {
+        outlook::Run::Restore(self)
     }
 }
 
@@ -130,7 +142,8 @@ pub async fn wait<R: Run>(
     ))?;
     let account = run.account();
     let results = if account.warnings > 0 || account.errors > 0 {
-        artifacts.json(&account.results, name).await
+        let known = Known::new(run.with_files(), Place::Usable);
+        artifacts.json(&known, &account.results).await
     } else {
         Fetched::Missing
     };
