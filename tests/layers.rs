@@ -168,10 +168,26 @@ fn every_room_of_the_library_has_a_layer() {
     }
 }
 
+/// The names of tests that a document names: alone, or behind their module or file.
+fn named_tests(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("the document");
+    // Tests have sentences for names; what else looks like a name is a field, a file or a flag.
+    let is_a_sentence = |word: &&str| {
+        word.matches('_').count() > 2
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    text.split(|c: char| c.is_whitespace() || "`|,;()".contains(c))
+        .filter_map(|word| word.rsplit("::").next())
+        .filter(is_a_sentence)
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
-fn every_test_that_the_checklist_names_is_there() {
+fn every_test_that_a_document_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let checklist = fs::read_to_string(root.join("tests/checklist.md")).expect("the checklist");
     let mut files = Vec::new();
     sources(&root.join("src"), &mut files);
     sources(&root.join("tests"), &mut files);
@@ -179,18 +195,17 @@ fn every_test_that_the_checklist_names_is_there() {
         .iter()
         .map(|file| fs::read_to_string(file).expect("a source file"))
         .collect();
-    // Tests have sentences for names; what else stands in code marks is a field, a file or a flag.
-    let is_a_sentence = |word: &&str| {
-        word.matches('_').count() > 2
-            && word
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    let named: Vec<&str> = checklist.split('`').filter(is_a_sentence).collect();
-    assert!(named.len() > 80, "only {} names were found", named.len());
-    let missing: Vec<_> = named
-        .into_iter()
-        .filter(|name| !code.contains(&format!("fn {name}(")))
-        .collect();
-    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+    for (document, at_least) in [("tests/checklist.md", 80), ("docs/faults.md", 60)] {
+        let named = named_tests(document);
+        assert!(
+            named.len() > at_least,
+            "{document}: only {} names were found",
+            named.len()
+        );
+        let missing: Vec<_> = named
+            .into_iter()
+            .filter(|name| !code.contains(&format!("fn {name}(")))
+            .collect();
+        assert!(missing.is_empty(), "{document}: no such tests: {missing:#?}");
+    }
 }

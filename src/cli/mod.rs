@@ -22,6 +22,7 @@ pub mod describe;
 pub mod failure;
 pub mod flag;
 mod group;
+mod heartbeat;
 pub mod install;
 pub mod node_agent;
 pub mod objects;

@@ -3,7 +3,6 @@
 //! The order matters: runs that are under way and objects with finalizers while their controllers still run, then the namespace, then what is
 //! cluster-wide; the definitions last, and only if no other installation uses them.
 
-mod pulse;
 mod runs;
 
 use std::collections::BTreeSet;
@@ -23,13 +22,13 @@ use tokio::time::{Instant, interval};
 
 use super::context::Context;
 use super::flag::go_bool;
+use super::heartbeat::Heartbeat;
 use super::install::{COMPONENT, binding_name};
 use super::objects::{Kind, Objects, RequestError};
 use super::terminal;
 use crate::api::schema::{DEFINITIONS, Definition};
 use crate::api::v1::Restore;
 use crate::api::v2alpha1::{DataDownload, DataUpload};
-use pulse::Pulse;
 
 /// How long the server may take to finalize what is deleted.
 const GRACE: Duration = Duration::from_mins(1);
@@ -184,7 +183,7 @@ impl Installed<'_> {
         delete_all(&downloads).await?;
         let deadline = Instant::now() + GRACE;
         let mut seconds = interval(Duration::from_secs(1));
-        let mut pulse = Pulse::new(&self.client, self.namespace);
+        let mut heartbeat = Heartbeat::new(&self.client, self.namespace);
         loop {
             if names(&restores).await?.is_empty()
                 && names(&uploads).await?.is_empty()
@@ -192,7 +191,7 @@ impl Installed<'_> {
             {
                 return Ok(());
             }
-            if Instant::now() >= deadline || !pulse.beats().await? {
+            if Instant::now() >= deadline || !heartbeat.may_answer().await? {
                 break;
             }
             terminal::print(".")?;

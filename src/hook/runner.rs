@@ -406,7 +406,7 @@ impl Runner {
     }
 
     /// Runs one hook, again as long as its container is said to run and takes no command: it has just come back, or has just
-    /// stopped and the kubelet has not told so yet. What was begun is never begun a second time.
+    /// stopped and the kubelet has not reported it yet. What was begun is never begun a second time.
     async fn turn(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Turn {
         let mut waits = Backoff::new(WAITS);
         for tried in 1.. {

@@ -195,7 +195,7 @@ impl Run<'_> {
         if let Some(how) = outcome::over(subject.path.group_resource, &original) {
             self.log_item(subject.item, &format!("It {how}, so it is not restored"));
             told.why = format!("it {how}").into();
-            // pods are what others make again, or bare and at their end; a job stands for what somebody wants done
+            // pods are made again by their controllers, or bare and at their end; a job stands for work that a user wants done
             if subject.path.group_resource != "pods" {
                 let id = self.id_of(subject.item);
                 told.warn(
@@ -423,7 +423,7 @@ enum Served {
     Not,
 }
 
-/// How the type of an item is served. Where somebody else's definition has taken the name of its kind, objects of theirs are not
+/// How the type of an item is served. Where another definition has taken the name of its kind, objects of theirs are not
 /// what was saved, unless an action has `converted` the item.
 fn served(discovery: &Discovery, named: Named<'_>, converted: bool) -> Served {
     let found = discovery.by_kind(named.api_version, named.kind);
@@ -439,7 +439,7 @@ fn served(discovery: &Discovery, named: Named<'_>, converted: bool) -> Served {
 /// An object on its way into the cluster.
 pub(super) struct Wanted {
     pub(super) item: Value,
-    /// Who owned it in the backup.
+    /// Its owners in the backup.
     owners: Option<Value>,
     status: Option<Value>,
     managed: Option<Value>,

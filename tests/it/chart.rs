@@ -168,7 +168,7 @@ fn the_community_chart_s_job_deployment_and_daemonset_start_our_image_as_they_ar
     });
     assert!(url.starts_with(&s3.endpoint), "the store's own URL");
 
-    // Whoever stands by is found alive all the same, and takes over.
+    // The standby is found alive too, and takes over.
     for replica in &mut replicas {
         assert!(replica.probe().is_some(), "standby or not");
         assert_eq!(replica.child.try_wait().expect("its status"), None);

@@ -164,7 +164,7 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
     let log = url(&server, "BackupLog", "b");
     let untrusted = rcgen::generate_simple_self_signed(["other".to_owned()]).expect("another authority");
     let refused = ask(Method::GET, &log, untrusted.cert.pem().as_bytes());
-    assert!(refused.is_err(), "only who trusts the authority talks to it");
+    assert!(refused.is_err(), "only a client that trusts the authority talks to it");
 
     // What a token does not open.
     let key = Key::from_bytes(&secret_of(&plane, "velero-artifact-tokens", "key")).expect("a key");

@@ -151,7 +151,7 @@ fn fill(plane: &Plane) {
     }
 }
 
-/// The slices of a service, each with who maintains it.
+/// The slices of a service, each with its maintainer.
 fn slices(plane: &Plane, namespace: &str, service: &str) -> Vec<String> {
     let of = |slice: &Value| text(slice, "/metadata/labels/kubernetes.io~1service-name") == service;
     let all = plane.list(namespace, "endpointslices");

@@ -72,7 +72,7 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
     if apply {
         say("attempting to apply resource")?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        // Whoever may write an object need not be allowed to read it.
+        // The right to write an object does not include the right to read it.
         let existing = api.get_opt(&name).await.ok().flatten();
         let existing = existing.and_then(|existing| serde_json::to_value(existing).ok());
         let wanted = existing.map_or_else(|| object.clone(), |existing| beside(object, &existing));

@@ -228,7 +228,7 @@ impl Install {
                 let labels = found.and_then(|found| found.metadata.labels).unwrap_or_default();
                 Ok(host_path_is_admitted(&options.namespace, &labels)?)
             }
-            // Whoever may install into a namespace need not be allowed to look at it.
+            // The right to install into a namespace does not include the right to read it.
             Err(kube::Error::Api(_)) => Ok(()),
             Err(error) => Err(RequestError::of(error, "namespaces").into()),
         }
@@ -338,7 +338,7 @@ impl Resources {
 }
 
 impl LocationOptions {
-    /// Whether its clients come to the server's own endpoint, and have to trust that: it signs no URLs, and nobody said which
+    /// Whether its clients come to the server's own endpoint, and have to trust that: it signs no URLs, and no flag says which
     /// certificates to trust.
     pub(super) fn trusts_the_server(&self) -> bool {
         is_filesystem(&self.provider) && self.ca_cert.is_none()

@@ -1,4 +1,4 @@
-//! Runs that are under way when Velero is removed. Without their server nobody would thaw what they froze, end their uploads or
+//! Runs that are under way when Velero is removed. Without their server nothing would thaw what they froze, end their uploads or
 //! give back the names they claimed in the bucket, so they are given up first: their objects are deleted, and the server puts in
 //! order what they left. Its records of that are ConfigMaps, which go when all is done.
 
@@ -9,8 +9,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use tokio::time::{Instant, interval};
 
-use super::pulse::Pulse;
 use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
+use crate::cli::heartbeat::Heartbeat;
 use crate::cli::objects::{Kind, Objects, RequestError};
 use crate::cli::terminal;
 use crate::controllers::freeze::{self, FreezeRecord};
@@ -28,7 +28,7 @@ pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<
         maps: Api::namespaced(client.clone(), namespace),
     };
     let (backups, restores) = (Objects::new(client, namespace), Objects::new(client, namespace));
-    let mut pulse = Pulse::new(client, namespace);
+    let mut heartbeat = Heartbeat::new(client, namespace);
     let mut seconds = interval(Duration::from_secs(1));
     let deadline = Instant::now() + GRACE;
     let mut is_told = false;
@@ -39,7 +39,7 @@ pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<
         let left = records.left().await?;
         // A run that was told to stop just now may be about to write its record.
         let is_over = ended == 0 && left.is_empty();
-        if is_over || Instant::now() >= deadline || !pulse.beats().await? {
+        if is_over || Instant::now() >= deadline || !heartbeat.may_answer().await? {
             if is_told {
                 terminal::say("")?;
             }

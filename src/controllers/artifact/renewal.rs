@@ -58,7 +58,7 @@ impl Reconciler for Renewal {
     async fn reconcile(&self, seen: Arc<Secret>) -> Result<Next, Error> {
         let now = self.ports.clock.now();
         let made = match Held::read(&seen) {
-            // Whoever made it renews it.
+            // Its maker renews it.
             Held::Given { .. } => return Ok(Next::Resync),
             Held::Ours(ours) => match step(&ours.facts, &self.names, now) {
                 Step::KeepUntil(due) => return Ok(Next::At(due)),

@@ -1,4 +1,4 @@
-//! The Secret with the artifact endpoint's certificates, shared by the replicas. Whoever comes first makes it: a server,
+//! The Secret with the artifact endpoint's certificates, shared by the replicas. The first to need it makes it: a server,
 //! or `velero install`, which writes the authority to the location it makes.
 
 use std::collections::BTreeMap;

@@ -53,7 +53,7 @@ impl Identity {
     }
 
     /// TLS with the Secret's certificate. Where that cannot be used, with one of this process alone, which the API
-    /// server's proxy takes as well and nobody else does.
+    /// server's proxy accepts and no other client does.
     pub(super) async fn load(&self) -> Result<RustlsConfig, TlsError> {
         match self.pem().await {
             Ok((certificate, key)) => match RustlsConfig::from_pem(certificate, key).await {

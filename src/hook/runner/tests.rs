@@ -497,7 +497,7 @@ async fn a_pod_that_may_be_frozen_stays_written_down_while_its_container_does_no
         "{unthawed:?}"
     );
     assert_eq!(pods.written(), [left("a")]);
-    // Whoever comes next finds it, and thaws it when the container runs again.
+    // The next run finds it, and thaws it when the container runs again.
     let next = Runner::new(Arc::new(pods.clone()), pods.journal(), log.clone(), pods.written());
     assert_eq!(next.settle().await.len(), 1);
     assert_eq!(pods.frozen(), ["shop/a"]);

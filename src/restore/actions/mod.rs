@@ -384,7 +384,7 @@ mod testing {
         json!({"metadata": {"name": name, "namespace": namespace, "annotations": annotations}, "type": token::TYPE})
     }
 
-    /// A token that somebody asked for.
+    /// A token made by hand.
     pub(super) fn made_by_hand(namespace: &str, account: &str, name: &str) -> Value {
         let mut secret = generated(namespace, account, name);
         secret["metadata"]["managedFields"] = json!([{"manager": "kubectl", "fieldsV1": {"f:type": {}}}]);

@@ -1,4 +1,4 @@
-//! Who refers to a Secret with the token of a service account that a controller made, and that so is left out.
+//! What refers to a Secret with the token of a service account that a controller made, and that so is left out.
 
 use serde_json::Value;
 

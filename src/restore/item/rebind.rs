@@ -113,7 +113,7 @@ impl Run<'_> {
                 );
                 Err(Hold::Error(Passing::Conflict, error))
             }
-            // who may not read claims restores volumes all the same
+            // volumes are restored without the right to read claims too
             Ok(_) | Err(_) => Ok(()),
         }
     }

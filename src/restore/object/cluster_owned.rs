@@ -186,7 +186,7 @@ pub fn reason(path: &ItemPath<'_>, object: &Value, service: Option<&Value>) -> O
         .or_else(|| (has_service(path) && service.is_some_and(selects)).then_some(SELECTED))
 }
 
-/// Whether an object of this type may belong to a Service of its name, on which it depends by whom it is maintained.
+/// Whether an object of this type may belong to a Service of its name, which decides what maintains it.
 pub fn has_service(path: &ItemPath<'_>) -> bool {
     path.group_resource == "endpoints"
 }

@@ -57,8 +57,8 @@ fn instead(item: &str, label: bool) -> Option<&'static [&'static str]> {
         item if item.starts_with("v1 Endpoints ") || item.starts_with("discovery.k8s.io/v1 EndpointSlice ") => {
             Some(&["skipped"])
         }
-        // The controllers make it in every namespace. The Go server let them go first by waiting for its caches; here whoever
-        // comes first makes it, and who it was is on the object.
+        // The controllers make it in every namespace. The Go server let them go first by waiting for its caches; here the
+        // first to need it makes it, and the object's label says which that was.
         "v1 ServiceAccount shop-copy/default" => Some(if label { &["created"] } else { &["skipped"] }),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Whether a server works in a namespace, by the Lease of its leader: whoever waits for a server that is not there waits in vain.
+//! Whether a server works in a namespace, by the Lease of its leader: waiting for a server that does not run is in vain.
 
 use std::time::Duration;
 
@@ -11,14 +11,27 @@ use crate::cli::objects::RequestError;
 use crate::cli::server::LEASE;
 use crate::runtime::clock::{Clock as _, System};
 
-/// How long a lease that nobody holds, or that is over by our clock, is watched: a standby or a server that starts takes it within
-/// that time, and clocks of two machines differ.
-const CHANGE: Duration = Duration::from_secs(3);
+/// How long a lease without a holder, or one that is over by our clock, is watched: a server renews it every two seconds, a
+/// standby or a server that starts takes it within that time, and clocks of two machines differ.
+const CHANGE: Duration = Duration::from_secs(4);
 /// How long a lease lasts that does not say so.
 const USUAL: Duration = Duration::from_secs(10);
 
+/// What the lease says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// There is a server, as far as is known.
+    Alive,
+    /// The lease was not renewed in time; since when, if it ever was.
+    Stopped(Option<Timestamp>),
+    /// There is no lease: no server, or one of another release.
+    NoLease,
+    /// The user may not read the lease.
+    Forbidden,
+}
+
 /// The heartbeat of the server in a namespace.
-pub(super) struct Pulse {
+pub(super) struct Heartbeat {
     leases: Api<Lease>,
     seen: Option<Seen>,
 }
@@ -33,7 +46,7 @@ struct Seen {
     patience: Duration,
 }
 
-impl Pulse {
+impl Heartbeat {
     pub(super) fn new(client: &Client, namespace: &str) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), namespace),
@@ -41,23 +54,35 @@ impl Pulse {
         }
     }
 
-    /// Whether there is a server, as far as is known. To be asked about once a second.
+    /// Looks at the lease. To be asked about once a second.
     ///
     /// # Errors
-    /// The lease cannot be read.
-    pub(super) async fn beats(&mut self) -> Result<bool, RequestError> {
+    /// The lease cannot be read for another reason than a missing right.
+    pub(super) async fn beat(&mut self) -> Result<Beat, RequestError> {
         let lease = match self.leases.get_opt(LEASE).await {
             Ok(Some(lease)) => lease,
-            Ok(None) => return Ok(false),
-            // Whoever may uninstall need not be allowed to read it.
-            Err(kube::Error::Api(status)) if status.is_forbidden() => return Ok(true),
+            Ok(None) => return Ok(Beat::NoLease),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => return Ok(Beat::Forbidden),
             Err(error) => return Err(RequestError::of(error, "leases.coordination.k8s.io")),
         };
         let spec = lease.spec.unwrap_or_default();
         let seen = look(self.seen.as_ref(), &spec, Instant::now(), System.now());
-        let beats = seen.since.elapsed() <= seen.patience;
+        let beat = if seen.since.elapsed() <= seen.patience {
+            Beat::Alive
+        } else {
+            Beat::Stopped(seen.renewed)
+        };
         self.seen = Some(seen);
-        Ok(beats)
+        Ok(beat)
+    }
+
+    /// Whether to go on waiting for a server that alone can do what is waited for. The right to wait does not include the
+    /// right to read the lease.
+    ///
+    /// # Errors
+    /// As of [`Heartbeat::beat`].
+    pub(super) async fn may_answer(&mut self) -> Result<bool, RequestError> {
+        Ok(matches!(self.beat().await?, Beat::Alive | Beat::Forbidden))
     }
 }
 
@@ -110,15 +135,15 @@ mod tests {
         // the lease at the first look -> seconds it is watched
         for (spec, seconds) in [
             (lease("a", 995, Some(10)), 10),
-            (lease("a", 995, Some(4)), 3),
+            (lease("a", 995, Some(4)), 4),
             (lease("a", 995, Some(0)), 10),
             (lease("a", 995, None), 10),
             // A clock that is ahead, a little and much.
             (lease("a", 1_005, Some(10)), 10),
-            (lease("a", 5_000, Some(10)), 3),
-            (lease("a", 900, Some(10)), 3),
-            (lease("", 999, Some(1)), 3),
-            (LeaseSpec::default(), 3),
+            (lease("a", 5_000, Some(10)), 4),
+            (lease("a", 900, Some(10)), 4),
+            (lease("", 999, Some(1)), 4),
+            (LeaseSpec::default(), 4),
         ] {
             assert_eq!(first(&spec), seconds, "{spec:?}");
         }
