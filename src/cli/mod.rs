@@ -276,7 +276,7 @@ mod tests {
             "node-agent server --unknown x --node-agent-configmap y",
         ] {
             let root = parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-            let error = root.run().await.unwrap_err().to_string();
+            let error = Box::pin(root.run()).await.unwrap_err().to_string();
             assert!(error.starts_with("this release has no node agent"), "{line}: {error}");
         }
     }

@@ -143,7 +143,8 @@ pub async fn wait<R: Run>(
     let account = run.account();
     let results = if account.warnings > 0 || account.errors > 0 {
         let known = Known::new(run.with_files(), Place::Usable);
-        artifacts.json(&known, &account.results).await
+        // boxed: the ways to a file make a large future
+        Box::pin(artifacts.json(&known, &account.results)).await
     } else {
         Fetched::Missing
     };

@@ -389,12 +389,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_whose_file_did_not_come_is_not_waited_for_again() {
-        let api = FakeApi::serving(vec![FakeKind::new(
-            "velero.io/v1",
-            "downloadrequests",
-            "DownloadRequest",
-            true,
-        )]);
+        let api = FakeApi::serving(vec![
+            FakeKind::new("v1", "namespaces", "Namespace", false),
+            FakeKind::new("velero.io/v1", "downloadrequests", "DownloadRequest", true),
+        ]);
+        api.insert(serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "velero"}}));
         let backup = Backup::new("velero", "b");
         let unavailable = Place::Unavailable("backup storage location \"l\" is Unavailable: gone".to_owned());
         for (place, limit, want) in [

@@ -377,7 +377,9 @@ async fn a_container_that_stops_before_its_hook_is_run_has_nothing_to_freeze() {
     ] {
         let (pods, log) = (FakePods::new(), log());
         pods.stop("shop/a db", "CrashLoopBackOff");
-        look.into_iter().for_each(|look| pods.script_look(look));
+        for look in look {
+            pods.script_look(look);
+        }
         let runner = runner(&pods, &log);
         assert_eq!(around(&runner, vec![freezing("a")]).await, [false]);
         assert_eq!(pods.events(), ["written: shop/a", "shop/a db: freeze", "written: "]);

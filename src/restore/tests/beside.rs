@@ -224,7 +224,7 @@ async fn a_copy_joins_the_bindings_of_its_source() {
     ];
     for (policy, before, after, listed, said) in table {
         let spec = json!({"existingResourcePolicy": policy, "namespaceMapping": {"shop": "copy"}});
-        let scene = Scene::of(&[(BINDINGS, binding(&["shop"]))]).with_spec(spec);
+        let scene = Scene::of(&[(BINDINGS, binding(&["shop"])), namespace("shop")]).with_spec(spec);
         scene.api.insert(binding(before));
         let (items, report) = held(&scene).await;
         let live = scene
@@ -238,20 +238,25 @@ async fn a_copy_joins_the_bindings_of_its_source() {
         assert_eq!(said.is_some(), !warnings.is_empty(), "{warnings}");
         assert!(warnings.contains(said.unwrap_or_default()), "{warnings}");
         if listed.contains("updated") {
+            let foreseen = items.iter().find(|item| item.kind == "ClusterRoleBinding").unwrap();
             assert!(
-                items[0].reason.contains("added: ServiceAccount copy/robot"),
-                "{:?}",
-                items[0]
+                foreseen.reason.contains("added: ServiceAccount copy/robot"),
+                "{foreseen:?}"
             );
             assert!(!scene.said("these are added: ServiceAccount copy/robot").is_empty());
         }
     }
 }
 
+/// A namespace of the backup, without which it has no mapping.
+fn namespace(name: &str) -> (&'static str, Value) {
+    ("namespaces", object("v1", "Namespace", "", name))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_subject_that_is_added_in_between_is_not_lost() {
     let spec = json!({"existingResourcePolicy": "update", "namespaceMapping": {"shop": "copy"}});
-    let scene = Scene::of(&[(BINDINGS, binding(&["shop"]))]).with_spec(spec);
+    let scene = Scene::of(&[(BINDINGS, binding(&["shop"])), namespace("shop")]).with_spec(spec);
     scene.api.insert(binding(&["shop"]));
     scene.api.before(
         |seen| seen.method == "PATCH",
@@ -294,7 +299,8 @@ async fn a_copy_does_not_change_what_calls_a_service_of_its_source() {
     ] {
         let spec = json!({"existingResourcePolicy": "update", "namespaceMapping": mapping});
         let resource = "apiservices.apiregistration.k8s.io";
-        let scene = Scene::of(&[(resource, registration("old"))]).with_spec(spec);
+        let scene =
+            Scene::of(&[(resource, registration("old")), namespace("shop"), namespace("other")]).with_spec(spec);
         scene.api.insert(registration("new"));
         let (_, report) = held(&scene).await;
         let entry = format!("v1.shop.example.com({listed})");
