@@ -6,7 +6,9 @@ use crate::harness::{Plane, Server, text};
 #[test]
 fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
     let plane = Plane::start();
-    let server = Server::start(&plane, "velero");
+    let mut server = Server::start(&plane, "velero");
+    // the texts of warnings come from files
+    server.stand_behind_the_proxy();
     plane.apply(
         "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop, labels: {app: web}}\n---\n\

@@ -301,6 +301,10 @@ fn ways(users: &mut Users<'_>) {
             let (ok, _, err) = users.run(user, line);
             assert!(!ok && err.contains(want), "{line}: {want}\n{err}");
             assert!(!err.contains("Status {") && err.lines().count() == 1, "{err}");
+            assert!(
+                err.contains("from the server's URL: ") && !err.contains("token"),
+                "{err}"
+            );
         }
     }
     // No kubelet is here to forward a port, but the rights are not what is missing.

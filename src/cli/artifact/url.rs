@@ -24,7 +24,7 @@ pub(super) async fn open(
 ) -> Result<Body, Miss> {
     let mut builder = ClientBuilder::new().connect_timeout(options.timeout);
     builder = builder.tls_danger_accept_invalid_certs(options.insecure_skip_tls_verify);
-    let certificates = certificates(client, namespace, kind, name, options).await?;
+    let (certificates, unread) = certificates(client, namespace, kind, name, options).await?;
     for certificate in Certificate::from_pem_bundle(&certificates).map_err(closed)? {
         builder = builder.add_root_certificate(certificate);
     }
@@ -34,33 +34,35 @@ pub(super) async fn open(
         .get(address)
         .send()
         .await
-        .map_err(|error| unreached(&error))?;
+        .map_err(|error| unreached(error, unread.as_ref()))?;
     match response.status() {
-        StatusCode::OK => Ok(Box::pin(response.bytes_stream().map_err(io::Error::other))),
+        StatusCode::OK => {
+            let body = response.bytes_stream();
+            Ok(Box::pin(body.map_err(|error| io::Error::other(error.without_url()))))
+        }
         StatusCode::NOT_FOUND => Err(Miss::Absent),
         _ => Err(Miss::Closed(format!("request failed: {}", beginning(response).await))),
     }
 }
 
-/// The certificates to trust besides the system's: of the file, else of the storage location.
+/// The certificates to trust besides the system's: of the file, else of the storage location. Also why the location's could
+/// not be read, which matters only where a server is not trusted.
 async fn certificates(
     client: &Client,
     namespace: &str,
     kind: &DownloadTargetKind,
     name: &str,
     options: &DownloadOptions,
-) -> Result<Vec<u8>, Miss> {
-    let of_location = of_location(client, namespace, kind, name)
-        .await
-        .unwrap_or_else(|error| {
-            terminal::complain(&format!("WARNING: Error getting cacert from BSL: {error}"));
-            Vec::new()
-        });
+) -> Result<(Vec<u8>, Option<RequestError>), Miss> {
+    let (of_location, unread) = match of_location(client, namespace, kind, name).await {
+        Ok(pem) => (pem, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     let Some(path) = &options.cacert else {
-        return Ok(of_location);
+        return Ok((of_location, unread));
     };
     match std::fs::read(path) {
-        Ok(pem) => Ok(pem),
+        Ok(pem) => Ok((pem, None)),
         Err(error) if of_location.is_empty() => Err(Miss::Closed(format!(
             "couldn't open cacert {}: {error}",
             path.display()
@@ -70,7 +72,7 @@ async fn certificates(
             terminal::complain(&format!(
                 "Warning: Failed to open CA certificate file {file}: {error}. Using CA certificate from backup storage location instead."
             ));
-            Ok(of_location)
+            Ok((of_location, unread))
         }
     }
 }
@@ -117,14 +119,24 @@ async fn of_location(
     Ok(ca_cert.map(|pem| pem.0).unwrap_or_default())
 }
 
-fn unreached(error: &reqwest::Error) -> Miss {
-    let mut text = error.to_string();
+/// Why a request got no answer. The URL is left out, because its query is a credential; its host is what a user can check.
+fn unreached(error: reqwest::Error, unread: Option<&RequestError>) -> Miss {
+    let host = error
+        .url()
+        .and_then(|url| url.host_str())
+        .unwrap_or_default()
+        .to_owned();
+    let error = error.without_url();
+    let mut text = format!("{host}: {error}");
     let mut cause = error.source();
     while let Some(inner) = cause {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
     if text.contains("certificate") {
+        if let Some(unread) = unread {
+            terminal::complain(&format!("WARNING: Error getting cacert from BSL: {unread}"));
+        }
         text.push_str(
             "\n\nThe --insecure-skip-tls-verify flag can also be used to accept any TLS certificate for the download, but it is susceptible to man-in-the-middle attacks",
         );

@@ -377,7 +377,7 @@ async fn a_container_that_stops_before_its_hook_is_run_has_nothing_to_freeze() {
     ] {
         let (pods, log) = (FakePods::new(), log());
         pods.stop("shop/a db", "CrashLoopBackOff");
-        for look in look {
+        if let Some(look) = look {
             pods.script_look(look);
         }
         let runner = runner(&pods, &log);

@@ -32,7 +32,7 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         said,
         "Backup request \"v\" submitted successfully.\nRun `velero backup describe v` or `velero backup logs v` for more details.\n"
     );
-    // A failure is told by the exit code only to who asks for that: scripts rely on the other.
+    // Only `--fail-on-error` makes the exit code tell of a failure: scripts rely on the other.
     let failing = [
         "backup",
         "create",
@@ -61,7 +61,10 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         "{said}"
     );
     assert!(
-        said.ends_with("\nValidation errors:\n  nodes are non-restorable resources\n"),
+        said.ends_with(
+            "\nValidation errors:\n  nodes are non-restorable resources\n  Invalid included/excluded resource lists: \
+             excludes list cannot contain an item in the includes list: nodes\n"
+        ),
         "{said}"
     );
     let failing = [
