@@ -282,6 +282,13 @@ fn restores(plane: &Plane, server: &Server<'_>, proxies: &Proxies) {
     let patch = r#"{"spec": {"accessMode": "ReadOnly"}}"#;
     let location = "backupstoragelocation/read-only";
     plane.kubectl(&["patch", location, "-n", "velero", "--type=merge", "-p", patch]);
+    // Their own check must not find out before the restores are looked at: they would fail validation.
+    for case in &LASTING_RESTORE {
+        let location = format!("backupstoragelocation/{}", case.name);
+        let patch = r#"{"spec": {"validationFrequency": "1h"}}"#;
+        plane.kubectl(&["patch", &location, "-n", "velero", "--type=merge", "-p", patch]);
+    }
+    until_all_available(server);
     misbehave(proxies, &PASSING_RESTORE);
     misbehave(proxies, &LASTING_RESTORE);
     for name in ["read-only", "seal-403"] {
@@ -330,6 +337,11 @@ fn restores(plane: &Plane, server: &Server<'_>, proxies: &Proxies) {
             "{reason}"
         );
         assert_eq!(plane.list(&format!("from-{name}"), "configmaps").len(), 3);
+    }
+    for case in &LASTING_RESTORE {
+        let location = format!("backupstoragelocation/{}", case.name);
+        let patch = r#"{"spec": {"validationFrequency": null}}"#;
+        plane.kubectl(&["patch", &location, "-n", "velero", "--type=merge", "-p", patch]);
     }
     heal_once_said(server, proxies, &PASSING_RESTORE, "restore");
     let ended = server.all_ended("restore", &names(&PASSING_RESTORE), LIMIT);
