@@ -1,5 +1,5 @@
 //! Objects that make pods say so if those would refer to a token that is left out (decision 40). Their templates stay as
-//! they are: what to do about it is for those who wrote them.
+//! they are: their authors decide what to do about it.
 
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
