@@ -1,12 +1,14 @@
 //! One run from its request to its report: select, collect, items, archive (design section 5).
 
+use std::path::Path;
 use std::pin::pin;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::future::{Either, select};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{ActionTable, built_in};
+use super::actions::{ActionTable, BackupItemAction, built_in};
 use super::aside::Collector;
 use super::done::Done;
 use super::item_log::ItemLog;
@@ -16,26 +18,48 @@ use super::packer::{self, Packer};
 use super::plan::Plan;
 use super::progress::Progress;
 use super::reader::Reader;
-use super::request::{ArchiveSink, Deps, Fatal, Report, Request};
+use super::report::{Fatal, Report};
+use super::request::Request;
 use super::run::{Run, State, Stop};
 use super::scope::Scope;
 use super::selectors::{queries, selectors};
+use super::sink::ArchiveSink;
 use super::types::Types;
 use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
+use crate::cluster::Cluster;
 use crate::cluster::discovery::{Discovery, GroupResource};
-use crate::hook::SpecHooks;
+use crate::hook::{Runner, SpecHooks};
 use crate::select::backup::{ResourceFilter, Served, TypeLists, orders_in_vain, unknown_types};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
+/// What a run works with.
+pub struct Deps<'a> {
+    /// The cluster to back up. Its client has no retry layer: who asks retries.
+    pub cluster: &'a Cluster,
+    /// What the cluster serves.
+    pub discovery: &'a Discovery,
+    /// A directory for temporary files. They have no names: nothing stays behind, however the run ends.
+    pub scratch: &'a Path,
+    /// The backup's log; its warnings and errors are the run's.
+    pub log: &'a RunLog,
+    /// Runs the hooks of pods. When the run has ended, in whatever way, some may be frozen yet: whoever began it settles
+    /// that.
+    pub hooks: &'a Runner,
+    /// The time that the archive's entries carry.
+    pub now: Timestamp,
+    /// Actions besides the built-in ones, in the order they are to run (plugins).
+    pub actions: Vec<Arc<dyn BackupItemAction>>,
+}
+
 /// Backs up what the request asks for: its archive goes to `sink`, the rest comes back in the report.
 ///
 /// Objects that cannot be saved are error lines in the log and do not end the run. It may be repeated: nothing but the
 /// sink, scratch and the log is written. Cancelled, it ends with [`Fatal::Cancelled`] at its next wait; dropping it is
-/// as good. Pods that are frozen then stay so until its [`Runner`](crate::hook::Runner) is settled.
+/// as good. Pods that are frozen then stay so until its [`Runner`] is settled.
 pub async fn run<S: ArchiveSink>(
     request: &Request,
     deps: Deps<'_>,
@@ -186,7 +210,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
 
 impl Run<'_> {
     /// The phases, in their order.
-    async fn collect_and_save(&self, plan: &Plan, scratch: &std::path::Path) -> Result<(), Stop> {
+    async fn collect_and_save(&self, plan: &Plan, scratch: &Path) -> Result<(), Stop> {
         self.announce(plan);
         let collector = Collector::new(scratch).map_err(Stop::scratch)?;
         let aside = self.collect_aside(&plan.aside, collector).await?;

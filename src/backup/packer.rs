@@ -11,7 +11,8 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::request::{ArchiveSink, Fatal};
+use super::report::Fatal;
+use super::sink::ArchiveSink;
 use crate::archive::layout::{ItemPath, UnsafeName, versioned_path};
 use crate::archive::reader::Limits;
 use crate::archive::writer::{ArchiveWriter, WriteError, gzip};
