@@ -9,13 +9,12 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
-use super::deployment::{
-    affinity, credential_variables, credentials_mount, credentials_volume, empty_dir, field, mount, port, requirements,
-    variable,
-};
 use super::image::pull_policy;
-use super::objects::{labels, metadata};
 use super::options::{InstallOptions, METRICS_PORT, NodeAgentOptions};
+use super::parts::{
+    affinity, credential_variables, credentials_mount, credentials_volume, empty_dir, field, labels, metadata, mount,
+    port, requirements, variable,
+};
 
 const NAME: &str = "node-agent";
 

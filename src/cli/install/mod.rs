@@ -14,6 +14,7 @@ mod image;
 mod manifests;
 pub mod objects;
 pub mod options;
+mod parts;
 mod ready;
 #[cfg(test)]
 mod recorded;
@@ -32,8 +33,9 @@ use trust::Trust;
 pub use check::Refused;
 pub use flags::Install;
 pub use manifests::manifests;
-pub use objects::{COMPONENT, binding_name, objects};
+pub use objects::{binding_name, objects};
 pub use options::InstallOptions;
+pub use parts::COMPONENT;
 
 /// The only uploader that can be asked for (decision 26).
 const UPLOADER: &str = "kopia";

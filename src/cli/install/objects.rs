@@ -5,20 +5,15 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
 use super::options::{ARTIFACTS_PORT, InstallOptions, METRICS_PORT};
+use super::parts::{COMPONENT, CREDENTIALS, labels, metadata};
 use super::{daemonset, deployment, way_in};
 use crate::api::v1::{
     BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage, VolumeSnapshotLocation, VolumeSnapshotLocationSpec,
 };
-
-/// The Secret with the credentials of `--secret-file`.
-pub const CREDENTIALS: &str = "cloud-credentials";
-/// The label of all that belongs to Velero.
-pub const COMPONENT: (&str, &str) = ("component", "velero");
 
 /// The definitions of Velero's kinds, by name.
 ///
@@ -89,20 +84,6 @@ pub fn binding_name(namespace: &str) -> String {
         namespace.to_owned()
     } else {
         format!("velero-{namespace}")
-    }
-}
-
-/// The labels of every object.
-pub(super) fn labels() -> BTreeMap<String, String> {
-    BTreeMap::from([(COMPONENT.0.to_owned(), COMPONENT.1.to_owned())])
-}
-
-pub(super) fn metadata(namespace: Option<&str>, name: &str) -> ObjectMeta {
-    ObjectMeta {
-        namespace: namespace.map(str::to_owned),
-        name: Some(name.to_owned()),
-        labels: Some(labels()),
-        ..ObjectMeta::default()
     }
 }
 

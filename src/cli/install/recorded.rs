@@ -5,10 +5,11 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::objects::{CREDENTIALS, resources};
+use super::objects::resources;
 use super::options::{
     InstallOptions, LocationOptions, NodeAgentOptions, Resources, ServerFlags, SnapshotLocationOptions,
 };
+use super::parts::CREDENTIALS;
 use crate::cluster::yaml::documents;
 
 /// Every path at which ours differ, with the reason. `+` is ours alone, `-` is theirs alone, `~` differs.

@@ -10,8 +10,8 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use super::objects::metadata;
 use super::options::{ARTIFACTS_PORT, InstallOptions};
+use super::parts::metadata;
 use crate::controllers::artifact::serve::SERVICE;
 
 /// The name of what is made here.
