@@ -14,7 +14,8 @@ use super::objects::{Kind, Objects};
 use super::output::View;
 use super::{server, terminal};
 use crate::cluster::Cluster;
-use crate::cluster::client::{ConnectError, Options};
+use crate::cluster::client::Options;
+use crate::cluster::error::ConnectError;
 use crate::cluster::rate::RateLimit;
 use crate::runtime::clock::{Clock, System};
 

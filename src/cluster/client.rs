@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use kube::Client;
 use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
 use kube::config::{Config, KubeConfigOptions};
-use kube::{Client, client};
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 
-use super::ApiError;
+use super::error::{ApiError, ConnectError};
 use super::kubeconfig::{self, Found, Surroundings};
 use super::rate::RateLimit;
 use super::request::Request;
@@ -42,24 +42,6 @@ pub struct Options {
     pub retry: bool,
     /// Whether large answers are to come as they are. Beside the API server compressing a list takes it longer than sending it.
     pub uncompressed: bool,
-}
-
-/// The API server cannot be found or the connection not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// No usable configuration.
-    #[error(
-        "error finding Kubernetes API server config in --kubeconfig, $KUBECONFIG, or in-cluster configuration: {0}; check that the file exists and names a reachable cluster"
-    )]
-    Config(String),
-    /// The client cannot be built from it.
-    #[error(
-        "setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig"
-    )]
-    Client(#[source] kube::Error),
-    /// The retry policy makes no sense.
-    #[error("setting up retries failed: {0}")]
-    Retry(#[from] client::retry::InvalidBackoff),
 }
 
 /// What the API server is.

@@ -1,4 +1,5 @@
-//! What a request to the API server came to when it failed, with every fact a retry decision needs.
+//! What a request to the API server came to when it failed, with every fact a retry decision needs; and why there is no
+//! connection to send one over.
 
 use std::time::Duration;
 
@@ -151,3 +152,21 @@ const KNOWN_REASONS: [&str; 19] = [
     "Unauthorized",
     "UnsupportedMediaType",
 ];
+
+/// The API server cannot be found or the connection not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No usable configuration.
+    #[error(
+        "error finding Kubernetes API server config in --kubeconfig, $KUBECONFIG, or in-cluster configuration: {0}; check that the file exists and names a reachable cluster"
+    )]
+    Config(String),
+    /// The client cannot be built from it.
+    #[error(
+        "setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig"
+    )]
+    Client(#[source] kube::Error),
+    /// The retry policy makes no sense.
+    #[error("setting up retries failed: {0}")]
+    Retry(#[from] kube::client::retry::InvalidBackoff),
+}

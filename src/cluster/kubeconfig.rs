@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kube::config::{Kubeconfig, KubeconfigError};
 
-use super::client::ConnectError;
+use super::error::ConnectError;
 
 /// Where a process finds its kubeconfig.
 #[derive(Clone, Debug, Default)]
