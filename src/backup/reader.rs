@@ -3,8 +3,9 @@
 use futures::Stream;
 
 use super::retry::patiently;
+use crate::cluster::budget::Budget;
 use crate::cluster::discovery::Resource;
-use crate::cluster::list::{Budget, ListError, ListEvent, ListRequest, list};
+use crate::cluster::list::{ListError, ListEvent, ListRequest, list};
 use crate::cluster::raw::RawObject;
 use crate::cluster::{ApiError, Cluster, objects};
 

@@ -3,6 +3,7 @@
 //! Objects of other people stay raw JSON here: a typed struct knows only the fields of one Kubernetes minor and loses the
 //! rest. Everything takes a [`Cluster`], which is cheap to clone.
 
+pub mod budget;
 pub mod client;
 pub mod discovery;
 pub mod error;

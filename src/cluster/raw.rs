@@ -9,11 +9,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::list::Permit;
+use super::budget::Permit;
 
 /// One object: its bytes, untouched, and what was read of them in one light pass.
 ///
-/// Cloning shares the bytes. While it (or a clone) lives it holds its share of the run's [`super::list::Budget`].
+/// Cloning shares the bytes. While it (or a clone) lives it holds its share of the run's [`super::budget::Budget`].
 #[derive(Clone, Debug)]
 pub struct RawObject {
     /// The facts that were read.

@@ -6,9 +6,10 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use tokio::time::{Instant, timeout};
 
+use super::error::{ListError, can_pass};
+use super::request::{ListEvent, ListRequest};
 use super::split::{Element, SplitError, Splitter};
-use super::{Budget, ListError, ListEvent, ListRequest};
-use crate::cluster::error::Class;
+use crate::cluster::budget::Budget;
 use crate::cluster::raw::RawObject;
 use crate::cluster::request::Request;
 use crate::cluster::{ApiError, Cluster};
@@ -333,15 +334,6 @@ impl Page {
 
 fn broken(attempt: &str, why: &str) -> ApiError {
     Request::get("", attempt).broken(&why)
-}
-
-/// Whether it may help to try again. `continued`: whether it was about a page after the first, whose token can expire.
-pub(super) fn can_pass(error: &ApiError, continued: bool) -> bool {
-    match error.class {
-        Class::Transport | Class::Timeout => true,
-        Class::Answered => error.code == 429 || error.code >= 500 || (error.code == 410 && continued),
-        Class::Unsent | Class::Unreadable => false,
-    }
 }
 
 /// The limit of the page after one of so many items and bytes. It grows slowly, since the next items may be larger.

@@ -1,0 +1,50 @@
+//! Why a list could not be read to its end.
+
+use crate::cluster::ApiError;
+use crate::cluster::error::Class;
+
+/// A list that could not be read to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The server refused, or could not be reached after repeated tries.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The answer is not a list.
+    #[error("{attempt}: the answer is not a list: {reason}")]
+    NotAList {
+        /// What was attempted.
+        attempt: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The list had to begin again too often.
+    #[error("{attempt}: had to begin again {restarts} times, the last time because: {last}")]
+    Restarts {
+        /// What was attempted.
+        attempt: String,
+        /// How often.
+        restarts: u32,
+        /// The last cause.
+        last: Box<ApiError>,
+    },
+}
+
+impl ListError {
+    /// Whether the same list may be read later without anybody doing anything.
+    pub fn can_pass(&self) -> bool {
+        match self {
+            Self::Api(error) => can_pass(error, true),
+            Self::Restarts { .. } => true,
+            Self::NotAList { .. } => false,
+        }
+    }
+}
+
+/// Whether it may help to try again. `continued`: whether it was about a page after the first, whose token can expire.
+pub(super) fn can_pass(error: &ApiError, continued: bool) -> bool {
+    match error.class {
+        Class::Transport | Class::Timeout => true,
+        Class::Answered => error.code == 429 || error.code >= 500 || (error.code == 410 && continued),
+        Class::Unsent | Class::Unreadable => false,
+    }
+}
