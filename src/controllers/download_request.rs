@@ -12,12 +12,13 @@ use kube::Api;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Kind, Next, ObjectRef, Reconciler, SharedWatch};
+use crate::runtime::{Class, Classify, Kind, Next, Reconciler};
 use crate::store::StoreError;
 
-use super::artifact::absent::{Course, Missing};
+use super::artifact::absent::Missing;
 use super::artifact::base::BaseUrl;
 use super::artifact::file::Artifact;
+use super::artifact::finder::Finder;
 use super::artifact::token::{Key, LIFETIME};
 use super::location::{self, LocationError};
 use super::ports::Ports;
@@ -61,65 +62,6 @@ pub struct DownloadRequests {
     finder: Finder,
     key: Key,
     base: BaseUrl,
-}
-
-/// Finds whose file is asked for and where it lies.
-#[derive(Clone)]
-pub struct Finder {
-    /// The backups.
-    pub backups: SharedWatch<Backup>,
-    /// The restores.
-    pub restores: SharedWatch<Restore>,
-    /// The locations.
-    pub locations: SharedWatch<BackupStorageLocation>,
-    /// The namespace Velero lives in.
-    pub namespace: String,
-}
-
-impl Finder {
-    /// The location of a run's files.
-    ///
-    /// # Errors
-    /// The run, its backup or its location is not there.
-    pub fn location(&self, artifact: &Artifact) -> Result<Arc<BackupStorageLocation>, Missing> {
-        let name = match artifact {
-            Artifact::Backup(_, name) => name.clone(),
-            Artifact::Restore(_, name) => {
-                let restore = self.restores.get(&ObjectRef::new(name).within(&self.namespace));
-                let restore = restore.ok_or_else(|| Missing::Restore(name.clone()))?;
-                restore.spec.backup_name.clone()
-            }
-        };
-        let backup = self.backups.get(&ObjectRef::new(&name).within(&self.namespace));
-        let backup = backup.ok_or_else(|| Missing::Backup(name.clone()))?;
-        let location = &backup.spec.storage_location;
-        self.locations
-            .get(&ObjectRef::new(location).within(&self.namespace))
-            .ok_or_else(|| Missing::Location {
-                location: location.clone(),
-                backup: name,
-            })
-    }
-
-    /// How far the run itself is; nothing if it is not there.
-    pub fn course(&self, artifact: &Artifact) -> Option<Course> {
-        match artifact {
-            Artifact::Backup(_, name) => {
-                let backup = self.backups.get(&ObjectRef::new(name).within(&self.namespace))?;
-                Some(Course {
-                    phase: backup.status.phase().as_str().to_owned(),
-                    validation_errors: backup.status.validation_errors.clone(),
-                })
-            }
-            Artifact::Restore(_, name) => {
-                let restore = self.restores.get(&ObjectRef::new(name).within(&self.namespace))?;
-                Some(Course {
-                    phase: restore.status.phase().as_str().to_owned(),
-                    validation_errors: restore.status.validation_errors.clone(),
-                })
-            }
-        }
-    }
 }
 
 impl DownloadRequests {

@@ -8,6 +8,7 @@ pub mod backup_sync;
 pub mod broken_off;
 pub mod download_request;
 pub mod dry_only;
+pub mod endpoint;
 pub mod freeze;
 pub mod gated;
 pub mod location;

@@ -14,7 +14,7 @@ use super::body::{Body, beginning};
 use super::{Ask, Miss, is_refusal, not_allowed};
 use crate::cli::objects::RequestError;
 use crate::cluster::upgrade::missing_verb;
-use crate::controllers::artifact::serve::PORT;
+use crate::controllers::artifact::base::PORT;
 use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::{Ask, Miss, is_refusal, not_allowed};
-use crate::controllers::artifact::serve::{PORT, SERVICE};
+use crate::controllers::artifact::base::{PORT, SERVICE};
 use crate::controllers::artifact::token::HEADER;
 
 /// An answer that says why not is short.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::options::{ARTIFACTS_PORT, InstallOptions};
 use super::parts::metadata;
-use crate::controllers::artifact::serve::SERVICE;
+use crate::controllers::artifact::base::SERVICE;
 
 /// The name of what is made here.
 const NAME: &str = "velero-artifacts";

@@ -7,7 +7,11 @@ use std::str::FromStr;
 
 use http::Uri;
 
-use super::serve::{PORT, SERVICE};
+/// Where the endpoint listens; the Service of the same port leads there.
+pub const PORT: u16 = 8443;
+
+/// The Service's name.
+pub const SERVICE: &str = "velero";
 
 /// The value of `--artifact-url`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl Identity {
 
     /// TLS with the Secret's certificate. Where that cannot be used, with one of this process alone, which the API
     /// server's proxy accepts and no other client does.
-    pub(super) async fn load(&self) -> Result<RustlsConfig, TlsError> {
+    pub(in crate::controllers) async fn load(&self) -> Result<RustlsConfig, TlsError> {
         match self.pem().await {
             Ok((certificate, key)) => match RustlsConfig::from_pem(certificate, key).await {
                 Ok(config) => return Ok(config),
@@ -67,7 +67,7 @@ impl Identity {
     }
 
     /// Brings a changed certificate to the connections that come after. Never ends.
-    pub(super) async fn follow(&self, config: &RustlsConfig) {
+    pub(in crate::controllers) async fn follow(&self, config: &RustlsConfig) {
         let mut changes = self.secrets.changes();
         let mut tick = tokio::time::interval(RESYNC);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -15,7 +15,7 @@ use crate::runtime::operation::{Outcome, Seen, Start};
 use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::Ended as Counted;
 
-use super::super::artifact::serve::Running;
+use super::super::artifact::running::Running;
 use super::super::broken_off::BrokenOff;
 use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};

@@ -9,10 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::post;
 use bytes::Bytes;
 use futures::stream;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -32,15 +34,15 @@ use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
 use super::super::artifact::file::Artifact;
-use super::super::artifact::serve::Endpoint;
-use super::super::artifact::token::HEADER;
+use super::super::artifact::finder::Finder;
+use super::super::artifact::token::{HEADER, Key};
 use super::super::dry_only::dry_only;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::source::{self, FetchError};
 
 /// The route; the backup in it is the one the token is for.
-pub const ROUTE: &str = "/restores/plan/{backup}";
+const ROUTE: &str = "/restores/plan/{backup}";
 
 /// The largest Restore that is read; the API server takes none that is larger than this by much.
 pub const MAX_BODY: usize = 1 << 20;
@@ -86,6 +88,26 @@ impl DryRuns {
     }
 }
 
+/// What answering needs.
+#[derive(Clone)]
+pub struct Plans {
+    /// The ports, for validation and for opening stores.
+    pub ports: Arc<Ports>,
+    /// Finds the backup and its location.
+    pub finder: Finder,
+    /// Checks tokens.
+    pub key: Key,
+    /// Plans restores that are not carried out.
+    pub dry_runs: DryRuns,
+}
+
+impl Plans {
+    /// The route of this file.
+    pub fn router(self) -> Router {
+        Router::new().route(ROUTE, post(plan)).with_state(self)
+    }
+}
+
 /// Why a dry run has no end.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
@@ -100,13 +122,8 @@ enum Broken {
 }
 
 /// Answers the request.
-pub async fn plan(
-    State(endpoint): State<Endpoint>,
-    Path(backup): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    match accept(&endpoint, &backup, &headers, body).await {
+async fn plan(State(plans): State<Plans>, Path(backup): Path<String>, headers: HeaderMap, body: Body) -> Response {
+    match accept(&plans, &backup, &headers, body).await {
         Ok((job, place)) => {
             let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
             (headers, Body::from_stream(answer(job, place))).into_response()
@@ -142,7 +159,7 @@ struct Job {
 }
 
 async fn accept(
-    endpoint: &Endpoint,
+    plans: &Plans,
     backup: &str,
     headers: &HeaderMap,
     body: Body,
@@ -150,20 +167,20 @@ async fn accept(
     let refuse = |status, text: &str| Refusal::Text(status, text.to_owned());
     let token = headers.get(HEADER).and_then(|value| value.to_str().ok());
     let kind = DownloadTargetKind::BackupContents;
-    let now = endpoint.ports.clock.now();
-    endpoint
+    let now = plans.ports.clock.now();
+    plans
         .key
         .check(token.unwrap_or_default(), kind.as_str(), backup, now)
         .map_err(|refused| Refusal::Text(StatusCode::FORBIDDEN, refused.to_string()))?;
-    let asked = restore(endpoint, &whole(body).await?)?;
-    let place = Arc::clone(&endpoint.dry_runs.places).try_acquire_owned().map_err(|_| {
+    let asked = restore(plans, &whole(body).await?)?;
+    let place = Arc::clone(&plans.dry_runs.places).try_acquire_owned().map_err(|_| {
         refuse(
             StatusCode::TOO_MANY_REQUESTS,
             "another dry run is under way; try again when it is over",
         )
     })?;
-    let finder = &endpoint.finder;
-    let judged = source::judge(&endpoint.ports, &finder.backups, &finder.locations, &asked)
+    let finder = &plans.finder;
+    let judged = source::judge(&plans.ports, &finder.backups, &finder.locations, &asked)
         .await
         .map_err(|error| Refusal::Text(StatusCode::BAD_GATEWAY, format!("read the backup: {error}")))?;
     if !judged.status.validation_errors.is_empty() {
@@ -182,8 +199,8 @@ async fn accept(
         )
     })?;
     let job = Job {
-        ports: Arc::clone(&endpoint.ports),
-        cluster: endpoint.dry_runs.cluster.clone(),
+        ports: Arc::clone(&plans.ports),
+        cluster: plans.dry_runs.cluster.clone(),
         restore: judged,
         location,
     };
@@ -210,11 +227,11 @@ async fn whole(body: Body) -> Result<Bytes, Refusal> {
 }
 
 /// The Restore as it would be new: of what was sent only what a user may choose counts.
-fn restore(endpoint: &Endpoint, body: &[u8]) -> Result<Restore, Refusal> {
+fn restore(plans: &Plans, body: &[u8]) -> Result<Restore, Refusal> {
     let sent: Restore = serde_json::from_slice(body)
         .map_err(|error| Refusal::Text(StatusCode::BAD_REQUEST, format!("read the restore: {error}")))?;
     let name = sent.metadata.name.unwrap_or_default();
-    let mut restore = Restore::new(&endpoint.ports.namespace, &name);
+    let mut restore = Restore::new(&plans.ports.namespace, &name);
     restore.metadata.labels = sent.metadata.labels;
     restore.metadata.annotations = sent.metadata.annotations;
     restore.spec = sent.spec;

@@ -15,7 +15,7 @@ use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, S
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::Ended as Counted;
 
-use super::super::artifact::serve::Running;
+use super::super::artifact::running::Running;
 use super::super::broken_off::BrokenOff;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;

@@ -23,7 +23,7 @@ use crate::telemetry::run_log::RunLog;
 
 use super::super::artifact::file::Artifact;
 use super::super::artifact::json_gz;
-use super::super::artifact::serve::Running;
+use super::super::artifact::running::Running;
 use super::super::location::{self, LocationError};
 use super::super::ports::Ports;
 use super::super::record::{Record, RecordError};

@@ -20,7 +20,7 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::cluster::status::Conditions;
 use crate::cluster::{Cluster, objects};
-use crate::controllers::artifact::serve::Running;
+use crate::controllers::artifact::running::Running;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::freeze::reconcile::OpenFreezes;

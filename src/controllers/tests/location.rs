@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::api::v1::Backup;
-use crate::controllers::artifact::serve::Running;
+use crate::controllers::artifact::running::Running;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::testing::world::{Process, World};
 use crate::runtime::lease::death::Dies;

@@ -1,0 +1,107 @@
+//! The artifact endpoint: what the rooms serve over HTTPS, as one server. `artifact` has the files of runs, `restore` the plans
+//! of dry runs; each brings its own route and state.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum_server::Handle;
+
+use crate::runtime::task::Group;
+
+use super::artifact::finder::Finder;
+use super::artifact::running::Running;
+use super::artifact::serve::Files;
+use super::artifact::tls::{Identity, TlsError};
+use super::artifact::token::Key;
+use super::ports::Ports;
+use super::restore::dry_run::{DryRuns, Plans};
+
+/// What the endpoint needs.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The ports, for opening stores.
+    pub ports: Arc<Ports>,
+    /// Finds whose file is asked for.
+    pub finder: Finder,
+    /// Checks tokens.
+    pub key: Key,
+    /// Runs under way here.
+    pub running: Running,
+    /// Plans restores that are not carried out.
+    pub dry_runs: DryRuns,
+}
+
+/// The endpoint cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No port.
+    #[error("serving artifacts on {address} failed: {source}; check that nothing else listens there")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Endpoint {
+    /// The routes, without TLS.
+    pub fn router(self) -> Router {
+        let Self {
+            ports,
+            finder,
+            key,
+            running,
+            dry_runs,
+        } = self;
+        let plans = Plans {
+            ports: Arc::clone(&ports),
+            finder: finder.clone(),
+            key: key.clone(),
+            dry_runs,
+        };
+        let files = Files {
+            ports,
+            finder,
+            key,
+            running,
+        };
+        Router::new()
+            .merge(files.router())
+            .merge(plans.router())
+            .fallback(async || {
+                (
+                    StatusCode::NOT_FOUND,
+                    "there is nothing at this path; ask for a URL with a DownloadRequest\n",
+                )
+            })
+    }
+
+    /// Serves until the group is told to stop; transfers under way then have ten seconds.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn serve(self, address: SocketAddr, identity: &Identity, group: Group) -> Result<(), ServeError> {
+        let config = identity.load().await?;
+        let handle = Handle::new();
+        let server = axum_server::bind_rustls(address, config.clone())
+            .handle(handle.clone())
+            .serve(self.router().into_make_service());
+        let stop = async {
+            group.stop().cancelled().await;
+            handle.graceful_shutdown(Some(std::time::Duration::from_secs(10)));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            served = server => served.map_err(|source| ServeError::Listen { address, source }),
+            () = identity.follow(&config) => Ok(()),
+            () = stop => Ok(()),
+        }
+    }
+}
