@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   engine        one run: phase A, phase B, namespaces, definitions (decision 10)
+//!   request       what is asked for; report: what comes back; sink: where the archive goes
 //!   plan, scope   which types are collected, when, and from which lists
 //!   collect       the lists: put aside (A) or streamed (B)
 //!   sharers       pods that no list brought, and that share a claim with those that one did

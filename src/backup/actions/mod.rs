@@ -3,10 +3,13 @@
 //!
 //! The built-in ones are plain Rust, one file each. A plugin becomes one more implementation of [`BackupItemAction`].
 
+mod built_in;
 mod claim;
 mod definition;
 mod pod;
 mod service_account;
+
+pub(super) use built_in::built_in;
 
 use std::sync::Arc;
 
@@ -110,19 +113,6 @@ struct Entry {
     resources: IncludesExcludes,
     namespaces: IncludesExcludes,
     labels: Selector,
-}
-
-/// The built-in actions, in upstream's order. Made anew for each run: some remember what they read. Where `every_version`
-/// is saved anyway, no definition has to take the place of another version of it.
-pub(super) fn built_in(every_version: bool) -> Vec<Arc<dyn BackupItemAction>> {
-    let mut actions: Vec<Arc<dyn BackupItemAction>> = Vec::new();
-    if !every_version {
-        actions.push(Arc::new(definition::RemapDefinitionVersion));
-    }
-    actions.push(Arc::new(pod::PodAction));
-    actions.push(Arc::new(claim::ClaimAction));
-    actions.push(Arc::new(service_account::ServiceAccountAction::default()));
-    actions
 }
 
 impl ActionTable {
