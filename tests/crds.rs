@@ -18,7 +18,8 @@ use velero::api::artifact::{
     self, BackupItemOperation, NativeSnapshot, ResourceList, RestoreItemOperation, RestoreVolumeInfo, Results,
     VolumeInfo,
 };
-use velero::api::schema::{DEFINITIONS, Definition};
+use velero::api::definitions::DEFINITIONS;
+use velero::api::schema::Definition;
 use velero::api::v1::{
     Backup, BackupPhase, BackupRepository, BackupSpec, BackupStorageLocation, DeleteBackupRequest, DownloadRequest,
     PodVolumeBackup, PodVolumeRestore, Restore, Schedule, ServerStatusRequest, VolumeSnapshotLocation,

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use anyhow::{Context as _, Result, bail};
-use velero::api::schema::DEFINITIONS;
+use velero::api::definitions::DEFINITIONS;
 use velero::cli::install::manifests;
 use velero::cluster::yaml;
 

@@ -9,6 +9,7 @@ pub mod artifact;
 pub mod condition;
 pub mod constants;
 mod data_path;
+pub mod definitions;
 mod duration;
 pub mod finalizers;
 pub mod go_json;
@@ -31,6 +32,7 @@ use k8s_openapi::jiff::Timestamp;
 
 pub use condition::{Condition, ConditionStatus};
 pub use data_path::{ByteProgress, DataPathPhase, NodeOs, RepositoryType};
+pub use definitions::crds;
 pub use duration::{GoDuration, InvalidDuration};
 pub use hook::{
     BackupHook, BackupHooks, BackupResourceHooks, ExecHook, ExecRestoreHook, HookErrorMode, HookStatus,
@@ -39,7 +41,6 @@ pub use hook::{
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 pub use quantity::Quantity;
 pub use reference::{ObjectReference, SecretKeySelector, TypedLocalObjectReference};
-pub use schema::crds;
 pub use selector::{LabelSelector, LabelSelectorRequirement};
 pub use wire::Other;
 

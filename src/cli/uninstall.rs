@@ -26,7 +26,8 @@ use super::heartbeat::Heartbeat;
 use super::install::{COMPONENT, binding_name};
 use super::objects::{Kind, Objects, RequestError};
 use super::terminal;
-use crate::api::schema::{DEFINITIONS, Definition};
+use crate::api::definitions::DEFINITIONS;
+use crate::api::schema::Definition;
 use crate::api::v1::Restore;
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
