@@ -9,10 +9,9 @@ use kube::config::{Config, KubeConfigOptions};
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 
-use super::error::{ApiError, ConnectError};
+use super::error::ConnectError;
 use super::kubeconfig::{self, Found, Surroundings};
 use super::rate::RateLimit;
-use super::request::Request;
 
 /// No single request takes longer: longer than the API server's own minute, so that its answer comes first.
 const DEADLINE: Duration = Duration::from_secs(70);
@@ -42,18 +41,6 @@ pub struct Options {
     pub retry: bool,
     /// Whether large answers are to come as they are. Beside the API server compressing a list takes it longer than sending it.
     pub uncompressed: bool,
-}
-
-/// What the API server is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ServerVersion {
-    /// `v1.35.4`
-    pub git_version: String,
-    /// `1`
-    pub major: String,
-    /// `35`
-    pub minor: String,
 }
 
 impl Cluster {
@@ -107,16 +94,6 @@ impl Cluster {
     /// No single request takes longer than this.
     pub fn deadline(&self) -> Duration {
         self.deadline
-    }
-
-    /// The server's version.
-    ///
-    /// # Errors
-    /// The server refused, or was not reached.
-    pub async fn server_version(&self) -> Result<ServerVersion, ApiError> {
-        let request = Request::get("/version", "read the API server's version");
-        let answer = request.send(self).await?;
-        serde_json::from_slice(&answer).map_err(|e| request.unreadable(&e))
     }
 }
 

@@ -17,6 +17,7 @@ pub mod raw;
 pub mod request;
 pub mod status;
 pub mod upgrade;
+pub mod version;
 pub mod yaml;
 
 pub use client::Cluster;
