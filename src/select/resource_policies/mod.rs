@@ -5,10 +5,10 @@
 
 mod capacity;
 mod conditions;
+mod reading;
 mod volume;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
@@ -20,6 +20,7 @@ use crate::cluster::yaml::{self, YamlError};
 
 pub use capacity::CapacityRange;
 pub use conditions::Conditions;
+use reading::{checked, word};
 pub use volume::{ClaimTraits, CsiTraits, NfsTraits, VolumeTraits, VolumeType};
 
 /// The only version there is.
@@ -219,49 +220,6 @@ fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
         ));
     }
     Ok(names)
-}
-
-/// Reads a text that must have a meaning. A complaint is made while the text is visited, so that it names its line.
-fn word<'de, D, T>(deserializer: D, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    struct Word<F>(F);
-    impl<T, F: FnOnce(&str) -> Result<T, String>> Visitor<'_> for Word<F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a text")
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            (self.0)(text).map_err(E::custom)
-        }
-    }
-    deserializer.deserialize_str(Word(read))
-}
-
-/// Reads a mapping and checks it as a whole, within the visit: so a complaint names the line where the mapping begins.
-fn checked<'de, D, T>(deserializer: D, check: impl FnOnce(&T) -> Result<(), String>) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    struct Whole<T, F>(F, std::marker::PhantomData<T>);
-    impl<'de, T: Deserialize<'de>, F: FnOnce(&T) -> Result<(), String>> Visitor<'de> for Whole<T, F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a mapping")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            let value = T::deserialize(MapAccessDeserializer::new(map))?;
-            (self.0)(&value).map_err(A::Error::custom)?;
-            Ok(value)
-        }
-    }
-    deserializer.deserialize_map(Whole(check, std::marker::PhantomData))
 }
 
 #[cfg(test)]
