@@ -3,6 +3,9 @@
 use std::fmt;
 use std::io;
 
+/// The result of everything here.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 /// What an error calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::error::{Class, Failure};
 use super::gated::Gated;
 use super::provider::{Depth, Entry, Outcome, Part, PartTag, Pieces, Provider};
-use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, Upload, key};
+use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, key};
 use crate::runtime::lease::WriteGate;
 
 #[cfg(test)]
@@ -88,16 +88,13 @@ impl Store {
         call.await.map_err(|failure| self.failed("write", key, failure))
     }
 
-    /// Begins an upload of unknown length. Record [`Upload::id`] before the first write: it is what [`Store::abort_upload`] takes after a crash.
-    pub async fn upload(&self, key: &str) -> Result<Upload> {
+    pub(super) async fn begin_upload(&self, key: &str) -> Result<String> {
         let call = async {
             key::check(key)?;
             within(deadline::CALL, self.provider.begin_upload(&self.full_key(key))).await
         };
-        let id = call
-            .await
-            .map_err(|failure| self.failed("begin the upload of", key, failure))?;
-        Ok(Upload::new(self.clone(), key, id))
+        call.await
+            .map_err(|failure| self.failed("begin the upload of", key, failure))
     }
 
     pub(super) async fn put_part(&self, part: Part) -> Outcome<PartTag> {

@@ -4,6 +4,7 @@
 //!   layout      every key (spec backup 16, restore 21)
 //!   config      what a location says, checked
 //!   location    Store: prefix, deadlines, errors that say what was attempted
+//!   object      what a listing shows, and what came of a write
 //!   upload      Upload: streaming in bounded memory, abortable after a crash
 //!   validate    whether a location can be used, and whether it is still the same
 //!   provider    what a kind of store has to do
@@ -20,48 +21,18 @@ mod gated;
 mod key;
 pub mod layout;
 mod location;
+mod object;
 pub mod provider;
 mod s3;
 mod upload;
 pub mod validate;
 
-use bytes::Bytes;
-use futures::stream::BoxStream;
-use jiff::Timestamp;
-
 pub use config::{Secret, StoreConfig};
-pub use error::{Class, StoreError};
+pub use error::{Class, Result, StoreError};
 pub use location::Store;
+pub use object::{ByteStream, ObjectInfo, PutOutcome};
 pub use upload::Upload;
 pub use validate::Validated;
-
-/// The result of everything here.
-pub type Result<T, E = StoreError> = std::result::Result<T, E>;
-
-/// An object's bytes as they arrive. Dropping it ends the transfer.
-pub type ByteStream = BoxStream<'static, Result<Bytes>>;
-
-/// An object as a listing or a look at it shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Key relative to the location's root (bucket and prefix).
-    pub key: String,
-    /// Bytes.
-    pub size: u64,
-    /// Changes whenever the content does; opaque.
-    pub etag: Option<String>,
-    /// When it was written, by the store's clock.
-    pub modified: Timestamp,
-}
-
-/// Outcome of [`Store::put_if_absent`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// The object is ours.
-    Created,
-    /// There was one already; it is untouched.
-    Exists,
-}
 
 /// Opens the store of a location. Nothing is written, and nothing is asked of the store unless its region must be found out.
 ///

@@ -47,6 +47,14 @@ impl fmt::Debug for Upload {
     }
 }
 
+impl Store {
+    /// Begins an upload of unknown length. Record [`Upload::id`] before the first write: it is what [`Store::abort_upload`] takes after a crash.
+    pub async fn upload(&self, key: &str) -> Result<Upload> {
+        let id = self.begin_upload(key).await?;
+        Ok(Upload::new(self.clone(), key, id))
+    }
+}
+
 impl Upload {
     pub(super) fn new(store: Store, key: &str, id: String) -> Self {
         Self {

@@ -9,8 +9,11 @@ use std::vec;
 use futures::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 
-use super::dir::{Dir, Named};
-use super::{blocking, failure, object, staging};
+use super::blocking::blocking;
+use super::dir::{Dir, FileInfo, Named};
+use super::failure::failure;
+use super::staging;
+use crate::store::ObjectInfo;
 use crate::store::error::Class;
 use crate::store::provider::{Depth, Entry, Outcome, Pieces};
 
@@ -161,4 +164,14 @@ fn holds_a_file(dir: io::Result<Dir>) -> Outcome<bool> {
 
 fn is_gone(error: &io::Error) -> bool {
     failure(error).class == Class::NotFound
+}
+
+/// The object of a key, by what its file shows.
+pub(super) fn object(key: &str, info: FileInfo) -> ObjectInfo {
+    ObjectInfo {
+        key: key.to_owned(),
+        size: info.size,
+        etag: Some(info.etag),
+        modified: info.modified,
+    }
 }

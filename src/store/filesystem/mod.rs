@@ -3,7 +3,9 @@
 //! Not object_store's local store: that follows symbolic links, names its staging files after the objects, and leaves them where nobody can list them.
 //! What is written here is on the disk when a call returns; what is half written lies in `.velero-uploads` and is no object.
 
+mod blocking;
 mod dir;
+mod failure;
 mod listing;
 mod staging;
 #[cfg(test)]
@@ -22,7 +24,10 @@ use futures::future::{self, FutureExt};
 use futures::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 
-use self::dir::{Dir, FileInfo};
+use self::blocking::blocking;
+use self::dir::Dir;
+use self::failure::failure;
+use self::listing::object;
 use super::error::{Class, Failure};
 use super::provider::{Call, Depth, Entry, Outcome, Part, PartTag, Pieces, Provider, Unfinished};
 use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
@@ -93,23 +98,6 @@ impl Filesystem {
         let bucket = Arc::clone(&self.bucket);
         blocking(Arc::clone(&self.permits), move || work(&bucket))
     }
-}
-
-fn blocking<T: Send + 'static>(
-    permits: Arc<Semaphore>,
-    work: impl FnOnce() -> Outcome<T> + Send + 'static,
-) -> Call<'static, T> {
-    let run = async move {
-        let stopped = |why: &dyn std::fmt::Display| Failure::new(Class::Other, format!("the work stopped: {why}"));
-        let permit = permits.acquire_owned().await.map_err(|closed| stopped(&closed))?;
-        // The thread keeps the permit: a caller that gave up does not make a hanging thread any less of one.
-        let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        task.await.map_err(|error| stopped(&error))?
-    };
-    run.boxed()
 }
 
 impl Provider for Filesystem {
@@ -346,15 +334,6 @@ fn not_reserved(key: &str) -> Outcome<()> {
     Ok(())
 }
 
-fn object(key: &str, info: FileInfo) -> ObjectInfo {
-    ObjectInfo {
-        key: key.to_owned(),
-        size: info.size,
-        etag: Some(info.etag),
-        modified: info.modified,
-    }
-}
-
 /// Reads a file piece by piece, each where blocking is allowed.
 fn pieces(file: File, range: Range<u64>, permits: Arc<Semaphore>) -> Pieces<Bytes> {
     let file = Arc::new(file);
@@ -376,38 +355,4 @@ fn pieces(file: File, range: Range<u64>, permits: Arc<Semaphore>) -> Pieces<Byte
         }
     })
     .boxed()
-}
-
-/// What an error of the operating system calls for.
-fn failure(error: &io::Error) -> Failure {
-    use rustix::io::Errno;
-    let class = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NOENT) => return Failure::not_found(),
-        // A step of the path is a file, a link or something stranger.
-        Some(Errno::NOTDIR | Errno::LOOP) => {
-            return Failure::new(Class::NotFound, "a part of its path is a file or a symbolic link");
-        }
-        Some(Errno::ACCESS | Errno::PERM) => Class::Permission,
-        Some(Errno::ROFS) => Class::ReadOnly,
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Class::Full,
-        Some(Errno::NAMETOOLONG) => Class::Invalid,
-        Some(
-            Errno::IO
-            | Errno::STALE
-            | Errno::TIMEDOUT
-            | Errno::NODEV
-            | Errno::NXIO
-            | Errno::NOTCONN
-            | Errno::HOSTDOWN
-            | Errno::AGAIN
-            | Errno::MFILE
-            | Errno::NFILE,
-        ) => Class::Unavailable,
-        None if error.kind() == io::ErrorKind::NotFound => return Failure::not_found(),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Failure::new(Class::Unavailable, "the file has become shorter while it was read");
-        }
-        _ => Class::Other,
-    };
-    Failure::new(class, error.to_string().to_lowercase())
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use uuid::Uuid;
 
 use super::dir::Dir;
-use super::failure;
+use super::failure::failure;
 use crate::store::error::{Class, Failure};
 use crate::store::provider::{Outcome, Part, Unfinished};
 

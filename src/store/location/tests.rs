@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use futures::FutureExt;
 
 use super::*;
+use crate::store::Upload;
 use crate::store::provider::{Call, Unfinished};
 
 /// A provider that answers every call alike.
