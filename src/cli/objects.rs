@@ -1,85 +1,22 @@
 //! Objects of Velero's kinds in one namespace, with errors in the server's own words.
 
+mod error;
 mod follow;
+mod kind;
 
-use std::fmt::Debug;
+pub use error::RequestError;
+pub use kind::Kind;
+
 use std::time::Duration;
 
 use futures::{Stream, TryStreamExt};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Api, Client, Resource};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use kube::{Api, Client};
 use serde_json::Value;
 
 use super::flag::Selector;
 use super::output::{Listing, selector};
-
-/// A request that failed.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// The server answered with an error; its own words, as kubectl shows them.
-    #[error("{message}")]
-    Refused {
-        /// The HTTP status code.
-        code: u16,
-        /// `NotFound`, `AlreadyExists`, …
-        reason: String,
-        /// The server's message.
-        message: String,
-    },
-    /// The server does not know the kind.
-    #[error(
-        "the server does not serve {0}: check that Velero is installed here (`velero install --crds-only` makes its kinds known)"
-    )]
-    Unserved(String),
-    /// There was no answer that could be understood.
-    #[error(
-        "talk to the Kubernetes API server: {0}; check that it can be reached and that the kubeconfig is meant for it"
-    )]
-    Transport(String),
-}
-
-impl RequestError {
-    /// Judges the client's error. `kind` is what was asked for.
-    pub fn of(error: kube::Error, kind: &str) -> Self {
-        match error {
-            kube::Error::Api(status) => {
-                let named = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
-                if status.code == 404 && !named {
-                    return Self::Unserved(kind.to_owned());
-                }
-                Self::Refused {
-                    code: status.code,
-                    reason: status.reason.clone(),
-                    message: status.message.clone(),
-                }
-            }
-            other => Self::Transport(other.to_string()),
-        }
-    }
-
-    /// The object is not there.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { code: 404, .. })
-    }
-
-    /// The user lacks a right.
-    pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused { code: 403, .. })
-    }
-
-    /// An object of that name is there already.
-    pub fn is_already_exists(&self) -> bool {
-        matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
-    }
-
-    /// The server does not know the kind.
-    pub fn is_unserved(&self) -> bool {
-        matches!(self, Self::Unserved(_))
-    }
-}
+use kind::failed;
 
 /// So many objects are named after one second at most.
 const NUMBERED: u32 = 20;
@@ -95,31 +32,6 @@ fn dry_run() -> PostParams {
 #[derive(Clone, Debug)]
 pub struct Objects<K> {
     api: Api<K>,
-}
-
-/// What our own kinds can do.
-pub trait Kind:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Serialize
-    + Send
-    + Sync
-    + 'static
-{
-}
-
-impl<K> Kind for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DeserializeOwned
-        + Serialize
-        + Send
-        + Sync
-        + 'static
-{
 }
 
 impl<K: Kind> Objects<K> {
@@ -272,8 +184,4 @@ impl<K: Kind> Objects<K> {
         };
         tokio::time::timeout(timeout, arrived).await.unwrap_or(Ok(None))
     }
-}
-
-fn failed<K: Kind>(error: kube::Error) -> RequestError {
-    RequestError::of(error, &format!("{}.{}", K::plural(&()), K::group(&())))
 }

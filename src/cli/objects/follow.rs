@@ -8,7 +8,8 @@ use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::time::sleep;
 
-use super::{Kind, RequestError, failed};
+use super::error::RequestError;
+use super::kind::{Kind, failed};
 use crate::runtime::backoff::{Backoff, Policy};
 
 /// Between two looks at an object that is not there, or that may not be watched.
