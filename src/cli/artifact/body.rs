@@ -9,7 +9,7 @@ use flate2::write::MultiGzDecoder;
 use futures::{Stream, StreamExt};
 use reqwest::Response;
 
-use super::ArtifactError;
+use super::error::ArtifactError;
 
 /// A file in pieces.
 pub(super) type Body = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;

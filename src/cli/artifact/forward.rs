@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use tokio::net::TcpListener;
 
 use super::body::{Body, beginning};
-use super::{Ask, Miss, is_refusal, not_allowed};
+use super::way::{Ask, Miss, is_refusal, not_allowed};
 use crate::cli::objects::RequestError;
 use crate::cluster::upgrade::missing_verb;
 use crate::controllers::artifact::base::PORT;

@@ -5,7 +5,9 @@
 //! also plans restores ([`plan`]); of that there is no other way.
 
 mod body;
+mod error;
 mod forward;
+mod options;
 pub mod outlook;
 pub mod place;
 pub mod plan;
@@ -13,164 +15,33 @@ mod proxy;
 mod request;
 mod silence;
 mod url;
+mod way;
+
+pub use error::ArtifactError;
+pub use options::{DownloadArgs, DownloadOptions, timeout};
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::Method;
 use kube::Client;
 use serde::de::DeserializeOwned;
 
-use super::context::Context;
-use super::flag::go_bool;
-use super::objects::RequestError;
 use super::output::describe::Fetched;
-use crate::api::GoDuration;
 use crate::api::v1::DownloadTargetKind;
 
 use body::Body;
 use outlook::{Known, Outlook, Place};
 use request::{Offer, Requests};
+use way::{Ask, Miss};
 
 /// The most bytes of a file that is read into memory, after decompression.
 const MAX_IN_MEMORY: usize = 512 * 1024 * 1024;
 
 /// How long a file is waited for that can probably not be read.
 pub const DOUBT: Duration = Duration::from_secs(5);
-
-/// How files are fetched.
-#[derive(Clone, Debug)]
-pub struct DownloadOptions {
-    /// How long to wait for the server's answer, and how long a transfer may stand still.
-    pub timeout: Duration,
-    /// Whether the object store's certificate is taken as it is.
-    pub insecure_skip_tls_verify: bool,
-    /// A file of certificates to trust besides the system's.
-    pub cacert: Option<PathBuf>,
-}
-
-/// The flags of commands that fetch files.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct DownloadArgs {
-    /// Do not check the object store's TLS certificate. This is insecure and susceptible to man-in-the-middle attacks.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    insecure_skip_tls_verify: bool,
-    /// Path to a certificate bundle to use when verifying TLS connections to the object store; the storage location's own
-    /// certificates if unset.
-    #[arg(long)]
-    cacert: Option<PathBuf>,
-}
-
-impl DownloadArgs {
-    /// The options, completed by the config file.
-    pub fn options(&self, timeout: Duration, context: &Context) -> DownloadOptions {
-        let cacert = self.cacert.clone().filter(|path| !path.as_os_str().is_empty());
-        DownloadOptions {
-            timeout,
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
-            cacert: cacert.or_else(|| context.cacert.clone().map(PathBuf::from)),
-        }
-    }
-}
-
-/// A time limit from a flag; one that is not positive is over at once.
-pub fn timeout(flag: &GoDuration) -> Duration {
-    flag.positive().unwrap_or_default()
-}
-
-/// A file that could not be fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// There is no such file.
-    #[error("file not found")]
-    Missing,
-    /// There is no such file, as the run itself or its location says.
-    #[error("{0}")]
-    Refused(String),
-    /// There is no such file, and the run has failed.
-    #[error("file not found: {0}")]
-    Failed(String),
-    /// What was known beforehand spoke against it, and the file did not come.
-    #[error("{why}; the file could not be read: {error}")]
-    Doubtful {
-        /// What was known.
-        why: String,
-        /// How the attempt ended.
-        error: Box<Self>,
-    },
-    /// There is no server.
-    #[error("{0}")]
-    NoServer(String),
-    /// The server did not answer in time.
-    #[error(
-        "download request download url timeout, check velero server logs for errors. backup storage location may not be available"
-    )]
-    Unanswered,
-    /// The request could not be made or watched.
-    #[error("{0}")]
-    Request(#[from] RequestError),
-    /// No way led to the file.
-    #[error("no way to the server is open: {}; check that the velero pod is ready and that one of these ways is allowed", .0.join("; "))]
-    Unreachable(Vec<String>),
-    /// The transfer broke off.
-    #[error("read the file: {0}")]
-    Transfer(#[source] io::Error),
-    /// The file is not what it should be.
-    #[error("decompress the file: {0}; it may have been cut short on the way")]
-    Gzip(#[source] io::Error),
-    /// The file is longer than a person can read.
-    #[error("the file has more than {0} bytes; fetch it from the bucket")]
-    TooLong(usize),
-    /// Where the file is written to takes no more.
-    #[error("write the file: {0}")]
-    Write(#[source] io::Error),
-}
-
-impl ArtifactError {
-    /// Whether the file was waited for in vain, so that others of the run would be, too.
-    fn is_silence(&self) -> bool {
-        match self {
-            Self::Unanswered => true,
-            Self::Doubtful { error, .. } => error.is_silence(),
-            _ => false,
-        }
-    }
-}
-
-/// What the endpoint is asked.
-struct Ask {
-    method: Method,
-    path: String,
-    /// JSON, or nothing.
-    body: Bytes,
-}
-
-/// Why one way does not lead to a file.
-enum Miss {
-    /// The server looked and there is no such file: no other way will find it.
-    Absent,
-    /// The server has understood and will not: no other way will change its mind.
-    Refused(StatusCode, String),
-    /// The way is closed.
-    Closed(String),
-}
-
-/// A way that the API server does not let the user go.
-fn not_allowed(verbs: &[&str], resource: &str, namespace: &str) -> Miss {
-    Miss::Closed(format!(
-        "the right to {} {resource} in namespace {namespace:?} is missing",
-        verbs.join(" and ")
-    ))
-}
-
-/// Whether the endpoint has understood the request and refuses it.
-fn is_refusal(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 400 | 408 | 409 | 413 | 422 | 429)
-}
 
 /// Fetches files of runs in one namespace.
 #[derive(Clone)]

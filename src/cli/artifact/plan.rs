@@ -8,7 +8,8 @@ use http::{Method, StatusCode};
 
 use super::body::{self, Body};
 use super::request::{Offer, Requests};
-use super::{ArtifactError, Artifacts, Ask, Miss};
+use super::way::{Ask, Miss};
+use super::{ArtifactError, Artifacts};
 use crate::api::restore_plan::{Invalid, PlanLine, PlannedItem, RestorePlan, Summary};
 use crate::api::v1::{DownloadTargetKind, Restore};
 

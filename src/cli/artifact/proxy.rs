@@ -11,7 +11,7 @@ use kube::client::Body as KubeBody;
 use serde_json::Value;
 
 use super::body::Body;
-use super::{Ask, Miss, is_refusal, not_allowed};
+use super::way::{Ask, Miss, is_refusal, not_allowed};
 use crate::controllers::artifact::base::{PORT, SERVICE};
 use crate::controllers::artifact::token::HEADER;
 

@@ -9,7 +9,8 @@ use kube::{Api, Client};
 use reqwest::{Certificate, ClientBuilder, StatusCode};
 
 use super::body::{Body, beginning};
-use super::{DownloadOptions, Miss};
+use super::options::DownloadOptions;
+use super::way::Miss;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, ObjectStorage, Restore};
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::terminal;
