@@ -16,7 +16,7 @@ pub struct Completion {
 
 impl Completion {
     /// Prints the script.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, command: Command) -> anyhow::Result<()> {
         let shell = match self.shell.as_str() {
             "bash" => Shell::Bash,
             "zsh" => Shell::Zsh,
@@ -28,13 +28,13 @@ impl Completion {
                 .into());
             }
         };
-        Ok(terminal::print(&script(shell))?)
+        Ok(terminal::print(&script(shell, command))?)
     }
 }
 
-fn script(shell: Shell) -> String {
+fn script(shell: Shell, command: Command) -> String {
     let mut script = Vec::new();
-    generate(shell, &mut with_values(super::command()), "velero", &mut script);
+    generate(shell, &mut with_values(command), "velero", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     match shell {
         Shell::Bash => script.replacen(PREVIOUS, &format!("{PREVIOUS}{EQUALS}"), 1),

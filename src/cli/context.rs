@@ -89,11 +89,13 @@ pub struct Context {
     /// The config file's path to certificates to trust for downloads.
     pub cacert: Option<String>,
     colour: bool,
+    help: fn(&[&str]) -> anyhow::Result<()>,
 }
 
 impl Context {
-    /// Puts the flags, the config file and the environment together. A config file that cannot be read is a warning.
-    pub fn new(globals: &Globals) -> Self {
+    /// Puts the flags, the config file and the environment together. A config file that cannot be read is a warning. `help`
+    /// shows the help of a group of commands, which is made of the whole command line.
+    pub fn new(globals: &Globals, help: fn(&[&str]) -> anyhow::Result<()>) -> Self {
         let config = Config::load(&config::path()).unwrap_or_else(|error| {
             terminal::complain(&format!("WARNING: Error reading config file: {error}"));
             Config::default()
@@ -107,7 +109,16 @@ impl Context {
             colour: colour(globals, &config, || {
                 terminal::is_watched() && env::var_os("NO_COLOR").is_none()
             }),
+            help,
         }
+    }
+
+    /// Shows the help of the group of commands at `path`.
+    ///
+    /// # Errors
+    /// Standard output takes nothing.
+    pub fn help(&self, path: &[&str]) -> anyhow::Result<()> {
+        (self.help)(path)
     }
 
     /// The view of whoever sits in front of this machine, now.

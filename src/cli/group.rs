@@ -3,7 +3,6 @@
 use clap::Subcommand;
 
 use super::context::Context;
-use super::help;
 
 /// The commands of a group.
 pub trait Commands: Subcommand {
@@ -24,7 +23,7 @@ impl<C: Commands> Group<C> {
     pub async fn run(self, path: &[&str], context: &Context) -> anyhow::Result<()> {
         match self.command {
             Some(command) => command.run(context).await,
-            None => help(path),
+            None => context.help(path),
         }
     }
 }

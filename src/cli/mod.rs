@@ -185,12 +185,12 @@ fn help_text(path: &[&str]) -> String {
 impl Root {
     async fn run(self) -> anyhow::Result<()> {
         let Some(command) = self.command else { return help(&[]) };
-        let context = Context::new(&self.globals);
+        let context = Context::new(&self.globals, help);
         match command {
             Command::Backup(group) => Box::pin(group.run(&["backup"], &context)).await,
             Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,
             Command::Client(group) => group.run(&["client"], &context).await,
-            Command::Completion(completion) => completion.run(),
+            Command::Completion(completion) => completion.run(self::command()),
             Command::Create(group) => group.run(&["create"], &context).await,
             Command::Delete(group) => group.run(&["delete"], &context).await,
             Command::Describe(group) => Box::pin(group.run(&["describe"], &context)).await,

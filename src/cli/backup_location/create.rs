@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::{ca_cert, credential, defaults};
+use super::values::{ca_cert, credential, defaults};
 use crate::api::GoDuration;
 use crate::api::v1::{AccessMode, BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage};
 use crate::cli::backup::set;

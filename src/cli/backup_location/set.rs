@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::{Map as Object, Value, json};
 
-use super::{ca_cert, credential, defaults};
+use super::values::{ca_cert, credential, defaults};
 use crate::api::v1::BackupStorageLocation;
 use crate::cli::context::Context;
 use crate::cli::flag::{Map, OptionalBool};
