@@ -1,7 +1,7 @@
 //! Velero's server side, written anew in Rust: Kubernetes clusters are backed up to and restored from object storage by
 //! level-triggered reconcilers under one manager.
 //!
-//! The rooms, from top to bottom; imports go downwards only (`tests/layers.rs` holds that):
+//! The rooms, from top to bottom; imports go downwards only (`tests/layers` holds that):
 //!
 //! ```text
 //!   cli            the `velero` command: clients' commands, the server, install
