@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use kube::Client;
-use kube::client::ClientBuilder;
 use kube::client::retry::RetryPolicy;
-use kube::config::{Config, KubeConfigOptions};
+use kube::client::{AuthError, ClientBuilder};
+use kube::config::{Config, ExecConfig, KubeConfigOptions};
 use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
+use tower::util::MapErrLayer;
 
 use super::error::ConnectError;
 use super::kubeconfig::{self, Found, Surroundings};
 use super::rate::RateLimit;
+use super::{leniency, proxy, unreached};
+use crate::telemetry::causes;
 
 /// No single request takes longer: longer than the API server's own minute, so that its answer comes first.
 const DEADLINE: Duration = Duration::from_secs(70);
@@ -60,7 +63,11 @@ impl Cluster {
                 .map_err(|_| ConnectError::Config(format!("`{agent}` is no user agent")))?;
             config.headers.push((http::header::USER_AGENT, agent));
         }
-        let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
+        let server = config.cluster_url.clone();
+        let plugin = config.auth_info.exec.clone();
+        let builder = ClientBuilder::try_from(config).map_err(|error| unusable(error, plugin.as_ref()))?;
+        let named = move |error| unreached::named(&server, error);
+        let builder = builder.with_layer(&MapErrLayer::new(named));
         let policy = RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), 4, true)?;
         let client = match (options.retry, &options.limit) {
             (false, None) => builder.build(),
@@ -103,6 +110,42 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
+/// Why the client cannot be built. What a plugin prints on its standard output may be a token and is left out.
+fn unusable(error: kube::Error, plugin: Option<&ExecConfig>) -> ConnectError {
+    let command = plugin.and_then(|plugin| plugin.command.clone()).unwrap_or_default();
+    match error {
+        kube::Error::Auth(AuthError::AuthExecRun { out, .. }) => {
+            let complaint = String::from_utf8_lossy(&out.stderr);
+            let complaint: Vec<&str> = complaint
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .collect();
+            let mut why = out.status.to_string();
+            if !complaint.is_empty() {
+                why = format!("{why}: {}", complaint.join("; "));
+            }
+            ConnectError::PluginFailed { command, why }
+        }
+        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
+            let hint = plugin
+                .and_then(|plugin| plugin.install_hint.as_deref())
+                .unwrap_or_default()
+                .trim();
+            ConnectError::PluginNotStarted {
+                command,
+                why: error.to_string(),
+                hint: if hint.is_empty() {
+                    "check that it is installed".to_owned()
+                } else {
+                    hint.to_owned()
+                },
+            }
+        }
+        other => ConnectError::Client(other),
+    }
+}
+
 async fn load(options: &Options) -> Result<Config, ConnectError> {
     let found = kubeconfig::find(
         options.kubeconfig.as_deref(),
@@ -110,16 +153,64 @@ async fn load(options: &Options) -> Result<Config, ConnectError> {
         &Surroundings::of_process(),
     )?;
     match found {
-        Found::Chosen(merged, context) => {
+        Found::Chosen(mut merged, context) => {
+            let own_proxy = leniency::apply(&mut merged, &context)?;
             let wanted = KubeConfigOptions {
                 context: Some(context),
                 ..KubeConfigOptions::default()
             };
             let config = Config::from_custom_kubeconfig(*merged, &wanted).await;
-            config.map_err(|error| ConnectError::Config(error.to_string()))
+            let mut config = config.map_err(|error| ConnectError::Config(causes::in_line(&error)))?;
+            if !own_proxy {
+                config.proxy_url = proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())
+                    .map_err(|name| {
+                        ConnectError::Config(format!("the environment variable {name} is no address of a proxy"))
+                    })?;
+            }
+            Ok(config)
         }
         Found::Nothing(why) => {
             Config::incluster().map_err(|error| ConnectError::Config(format!("{why}, and in-cluster: {error}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{ExitStatus, Output};
+
+    use super::*;
+
+    #[test]
+    fn a_plugin_that_fails_is_named_with_what_it_complained_of() {
+        let plugin: ExecConfig =
+            serde_json::from_value(serde_json::json!({"command": "login", "installHint": "see example.com\n"}))
+                .unwrap();
+        let output = |stderr: &str| Output {
+            status: ExitStatus::from_raw(3 << 8),
+            stdout: b"sesame".to_vec(),
+            stderr: stderr.as_bytes().to_vec(),
+        };
+        let failed = |stderr: &str| AuthError::AuthExecRun {
+            cmd: "login".to_owned(),
+            out: Box::new(output(stderr)),
+        };
+        for (error, said) in [
+            (
+                failed("no session\n\nlog in\n"),
+                "running the credential plugin `login` of the kubeconfig failed: exit status: 3: no session; log in; check that it is logged in",
+            ),
+            (
+                failed(""),
+                "running the credential plugin `login` of the kubeconfig failed: exit status: 3; check that it is logged in",
+            ),
+            (
+                AuthError::AuthExecStart(std::io::Error::other("not there")),
+                "starting the credential plugin `login` of the kubeconfig failed: not there; see example.com",
+            ),
+        ] {
+            assert_eq!(unusable(kube::Error::Auth(error), Some(&plugin)).to_string(), said);
         }
     }
 }

@@ -166,6 +166,24 @@ pub enum ConnectError {
         "setting up the connection to the API server failed: {0}; check the certificates and the proxy in the kubeconfig"
     )]
     Client(#[source] kube::Error),
+    /// The credential plugin of the kubeconfig ended with an error.
+    #[error("running the credential plugin `{command}` of the kubeconfig failed: {why}; check that it is logged in")]
+    PluginFailed {
+        /// Its program.
+        command: String,
+        /// Its exit status and what it wrote to its standard error.
+        why: String,
+    },
+    /// The credential plugin of the kubeconfig cannot be started.
+    #[error("starting the credential plugin `{command}` of the kubeconfig failed: {why}; {hint}")]
+    PluginNotStarted {
+        /// Its program.
+        command: String,
+        /// Why.
+        why: String,
+        /// What the kubeconfig says of how to install it.
+        hint: String,
+    },
     /// The retry policy makes no sense.
     #[error("setting up retries failed: {0}")]
     Retry(#[from] kube::client::retry::InvalidBackoff),

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::error::{Cause, Class, Subject};
 use super::{ApiError, Cluster};
+use crate::telemetry::causes;
 
 /// The largest answer that is read as a whole: more than etcd holds in one object by far. Lists are streamed elsewhere.
 const MAX_ANSWER: usize = 64 << 20;
@@ -153,9 +154,14 @@ impl Request {
 
     /// The connection failed.
     pub fn transport(&self, error: &kube::Error) -> ApiError {
+        // The crate's own word for it says nothing that its cause does not.
+        let why = match error {
+            kube::Error::Service(cause) => causes::in_line(&**cause),
+            other => causes::in_line(other),
+        };
         self.failed(
             Class::Transport,
-            format!("{error}; check that the API server is reachable"),
+            format!("{why}; check that the API server is reachable"),
         )
     }
 

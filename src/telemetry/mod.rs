@@ -1,5 +1,6 @@
 //! Logs, traces and metrics; each operation's events typed in one place.
 //!
+//! - [`causes`]: the text of an error with its causes, in one line.
 //! - [`logrus`]: the line format of Velero's logs (spec backup 16.6), which scripts and people read.
 //! - [`process`]: what the process itself says, on standard output, and the exporter of traces.
 //! - [`run_log`]: the log of one backup or restore, which goes to the bucket, and the counts and results made from it.
@@ -7,6 +8,7 @@
 //! - [`metrics`]: the registry behind `/metrics`; the only home of the `prometheus` crate.
 //! - [`velero`]: Velero's own metrics under upstream's names.
 
+pub mod causes;
 pub mod logrus;
 pub mod metrics;
 pub mod process;

@@ -271,17 +271,7 @@ impl Line<'_> {
 
     /// Adds the field `error`, the texts of the error's sources included where they are not part of its own.
     pub fn error(self, error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !text.contains(&cause_text) {
-                text.push_str(": ");
-                text.push_str(&cause_text);
-            }
-            source = cause.source();
-        }
-        self.field("error", text)
+        self.field("error", super::causes::in_line(error))
     }
 
     /// Writes the line.

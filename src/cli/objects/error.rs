@@ -1,5 +1,7 @@
 //! Why a request for an object failed, in the server's own words.
 
+use crate::telemetry::causes;
+
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -40,7 +42,9 @@ impl RequestError {
                     message: status.message.clone(),
                 }
             }
-            other => Self::Transport(other.to_string()),
+            // The crate's own word for it says nothing that its cause does not.
+            kube::Error::Service(cause) => Self::Transport(causes::in_line(&*cause)),
+            other => Self::Transport(causes::in_line(&other)),
         }
     }
 

@@ -31,11 +31,18 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, YamlError> 
 }
 
 /// One YAML document (JSON is YAML too). Text of strangers is safe here: its length, depth and aliases are limited.
+///
+/// # Errors
+/// Text that is too long, is not YAML or has another shape; a key that stands twice in one mapping, because a map of any
+/// type would keep the last value alone.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     if text.len() > MAX_TEXT {
         return Err(YamlError::TooLong(text.len()));
     }
-    serde_yaml::from_str(text).map_err(YamlError::Read)
+    let read = serde_yaml::from_str(text).map_err(YamlError::Read)?;
+    // Only this type of serde_yaml refuses repeated keys at every level.
+    serde_yaml::from_str::<serde_yaml::Value>(text).map_err(YamlError::Read)?;
+    Ok(read)
 }
 
 /// Every document of a text separated by `---`; empty ones (only comments, for instance) are left out.
@@ -102,6 +109,22 @@ mod tests {
         }
         let error = from_str::<Value>(&text).unwrap_err().to_string();
         assert!(error.contains("repetition limit"), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_at_every_level() {
+        for text in [
+            "a: 1\nb: 2\na: 3\n",
+            "m:\n  l:\n  - {a: x, b: y, a: x}\n",
+            r#"{"m": {"a": 1, "a": 1}}"#,
+        ] {
+            let error = from_str::<Value>(text).unwrap_err().to_string();
+            assert!(error.contains("duplicate entry with key \"a\""), "{error}");
+        }
+        assert_eq!(
+            from_str::<Value>("l:\n- {a: 1}\n- {a: 1}\n").unwrap(),
+            json!({"l": [{"a": 1}, {"a": 1}]})
+        );
     }
 
     #[test]

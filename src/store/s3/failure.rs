@@ -9,6 +9,7 @@ use object_store::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::store::error::{Class, Failure};
+use crate::telemetry::causes;
 
 /// Where the instances of a cloud ask for the credentials of their role.
 const METADATA_SERVICE: &str = "169.254.169.254";
@@ -17,13 +18,29 @@ const METADATA_SERVICE: &str = "169.254.169.254";
 pub(super) fn failure(error: &Error) -> Failure {
     let mut failure = classed(error);
     // A bucket is never there. Whoever forgot the credentials sees an address that nobody has ever configured.
-    if chain(error).contains(METADATA_SERVICE) {
+    if causes::in_line(error).contains(METADATA_SERVICE) {
         failure.detail = format!(
             "there are no credentials, so the cloud's metadata service ({METADATA_SERVICE}) was asked for those of the node's role, in vain: {}; check `spec.credential`, the secret `cloud-credentials`, or the role",
             failure.detail
         );
     }
     failure
+}
+
+/// The same for a listing, in which nothing is asked for by name but the bucket. Stores say "not found" of an access key, too.
+pub(super) fn of_listing(error: &Error) -> Failure {
+    match Cause::of(error) {
+        Cause::Answer(answer) if answer.class() == Class::NotFound => match answer.code.as_deref() {
+            None | Some("NoSuchKey" | "NotFound") => no_such_bucket(),
+            Some(_) => Failure::new(Class::Invalid, answer.detail()),
+        },
+        Cause::Unknown if matches!(error, Error::NotFound { .. }) => no_such_bucket(),
+        _ => failure(error),
+    }
+}
+
+fn no_such_bucket() -> Failure {
+    Failure::new(Class::Invalid, "there is no such bucket; check `objectStorage.bucket`")
 }
 
 fn classed(error: &Error) -> Failure {
@@ -35,7 +52,7 @@ fn classed(error: &Error) -> Failure {
         (Cause::Unknown, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             Failure::new(Class::Permission, "access was denied")
         }
-        (Cause::Unknown, _) => Failure::new(Class::Other, without_queries(&chain(error))),
+        (Cause::Unknown, _) => Failure::new(Class::Other, without_queries(&causes::in_line(error))),
     }
 }
 
@@ -94,20 +111,6 @@ fn root(error: &(dyn StdError + 'static)) -> String {
     deepest.to_string()
 }
 
-/// Every cause, outermost first, without repetitions.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let cause = source.to_string();
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-        next = source.source();
-    }
-    text
-}
-
 /// An answer with a status that is no success, or a body that says so.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -145,6 +148,11 @@ impl Answer {
         if class == Class::NotFound {
             return Failure::not_found();
         }
+        Failure::new(class, self.detail())
+    }
+
+    /// What the store said, and what to check.
+    fn detail(&self) -> String {
         let said = match (&self.code, &self.message) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(text), None) | (None, Some(text)) => text.clone(),
@@ -156,10 +164,11 @@ impl Answer {
                 "; check `config.region`"
             }
             Some("RequestTimeTooSkewed") => "; check the clocks",
+            Some("XAdminUserNotFound" | "InvalidAccessKeyId") => "; check the access key in the location's credentials",
             _ if matches!(self.status, 300..400) => "; check `config.region` and `config.s3Url`",
             _ => "",
         };
-        Failure::new(class, format!("the store answered {said}{advice}"))
+        format!("the store answered {said}{advice}")
     }
 
     fn class(&self) -> Class {
@@ -275,6 +284,29 @@ mod tests {
         ] {
             assert_eq!(answer(status, code, "m").class, class, "{code}");
         }
+    }
+
+    #[test]
+    fn a_listing_that_finds_nothing_is_about_the_bucket_unless_the_store_says_more() {
+        let listing = |code: &str, message: &str| {
+            let text = format!(
+                "Server returned non-2xx status code: 404 Not Found: <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            );
+            of_listing(&Error::Generic {
+                store: "S3",
+                source: Box::new(std::io::Error::other(text)),
+            })
+            .detail
+        };
+        assert_eq!(listing("", ""), "there is no such bucket; check `objectStorage.bucket`");
+        assert_eq!(
+            listing("NoSuchBucket", "no"),
+            "the store answered NoSuchBucket: no; check `objectStorage.bucket`"
+        );
+        assert_eq!(
+            listing("XAdminUserNotFound", "No user exists with the provided access key ID"),
+            "the store answered XAdminUserNotFound: No user exists with the provided access key ID; check the access key in the location's credentials"
+        );
     }
 
     #[test]

@@ -336,13 +336,7 @@ impl S3 {
         self.client
             .list_paginated(prefix, options)
             .await
-            .map_err(|error| match failure(&error) {
-                // Nothing is asked for by name but the bucket.
-                Failure {
-                    class: Class::NotFound, ..
-                } => Failure::new(Class::Invalid, "there is no such bucket; check `objectStorage.bucket`"),
-                failure => failure,
-            })
+            .map_err(|error| failure::of_listing(&error))
     }
 }
 
