@@ -27,6 +27,17 @@ pub fn label_value(name: &str) -> String {
     value
 }
 
+/// Whether an object of ours, a ConfigMap or a Secret can have this name: at most 253 letters in lower case, digits, `-` and
+/// `.`, with a letter or digit at both ends. A name that a user gives is asked for only then: kube writes it into the path of
+/// the request as it is.
+pub fn is_object_name(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    name.len() <= 253
+        && name.bytes().next().is_some_and(inner)
+        && name.bytes().last().is_some_and(inner)
+        && name.bytes().all(|b| inner(b) || matches!(b, b'-' | b'.'))
+}
+
 /// The 64 hexadecimal digits of a text's SHA-256.
 pub fn sha256_hex(text: &str) -> String {
     let mut hex = String::with_capacity(64);
@@ -74,6 +85,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_object_name_is_a_domain_name() {
+        for (name, legal) in [
+            ("b", true),
+            ("nightly-1.2", true),
+            ("", false),
+            ("a b", false),
+            ("a ", false),
+            ("a/b", false),
+            ("a?x=y", false),
+            ("-a", false),
+            ("A", false),
+            ("\u{fc}", false),
+        ] {
+            assert_eq!(is_object_name(name), legal, "{name:?}");
+        }
+        assert!(is_object_name(&"a".repeat(253)) && !is_object_name(&"a".repeat(254)));
+    }
 
     #[test]
     fn a_short_name_is_its_own_label_value() {

@@ -253,6 +253,9 @@ async fn report(log: &RunLog, progress: &Progress, made: Made, archive_bytes: u6
     log.line(Level::Info)
         .field("progress", "")
         .msg(format!("Backed up a total of {saved} items"));
+    if saved == 0 && state.failed == 0 {
+        log.warn("the filters of the backup select nothing: zero items were backed up");
+    }
     Ok(Report {
         saved,
         skipped: state.skipped,

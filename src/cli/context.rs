@@ -113,6 +113,23 @@ impl Context {
         }
     }
 
+    /// Refuses a namespace that cannot be one, before it becomes part of a request's path.
+    ///
+    /// # Errors
+    /// The namespace's name is no DNS label.
+    pub fn check_namespace(&self) -> anyhow::Result<()> {
+        let name = self.namespace.as_str();
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let ends = [name.bytes().next(), name.bytes().last()];
+        let is_label =
+            name.len() <= 63 && ends.into_iter().flatten().all(inner) && name.bytes().all(|b| inner(b) || b == b'-');
+        anyhow::ensure!(
+            is_label,
+            "invalid namespace {name:?}: a namespace's name has at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
+        );
+        Ok(())
+    }
+
     /// Shows the help of the group of commands at `path`.
     ///
     /// # Errors
@@ -213,6 +230,29 @@ fn colour(globals: &Globals, config: &Config, watched: impl Fn() -> bool) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_is_never_more_than_a_name() {
+        for (name, is_legal) in [
+            ("velero", true),
+            ("v-1", true),
+            ("a/b", false),
+            ("../x", false),
+            ("v?x=y", false),
+            ("Velero", false),
+            ("-v", false),
+        ] {
+            let globals = Globals {
+                namespace: Some(name.to_owned()),
+                ..Globals::default()
+            };
+            assert_eq!(
+                Context::new(&globals, |_| Ok(())).check_namespace().is_ok(),
+                is_legal,
+                "{name}"
+            );
+        }
+    }
 
     fn config(pairs: &[(&str, &str)]) -> Config {
         let mut config = Config::default();

@@ -186,6 +186,7 @@ impl Root {
     async fn run(self) -> anyhow::Result<()> {
         let Some(command) = self.command else { return help(&[]) };
         let context = Context::new(&self.globals, help);
+        context.check_namespace()?;
         match command {
             Command::Backup(group) => Box::pin(group.run(&["backup"], &context)).await,
             Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::flag::Selector;
 use super::output::{Listing, selector};
-use kind::failed;
+use kind::{check_name, failed};
 
 /// So many objects are named after one second at most.
 const NUMBERED: u32 = 20;
@@ -44,6 +44,7 @@ impl<K: Kind> Objects<K> {
 
     /// One object.
     pub async fn get(&self, name: &str) -> Result<K, RequestError> {
+        check_name::<K>(name)?;
         self.api.get(name).await.map_err(failed::<K>)
     }
 
@@ -144,6 +145,7 @@ impl<K: Kind> Objects<K> {
 
     /// Changes an object by a JSON merge patch.
     pub async fn patch(&self, name: &str, patch: &Value) -> Result<K, RequestError> {
+        check_name::<K>(name)?;
         self.api
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
             .await
@@ -152,6 +154,7 @@ impl<K: Kind> Objects<K> {
 
     /// Asks for the deletion of an object.
     pub async fn delete(&self, name: &str) -> Result<(), RequestError> {
+        check_name::<K>(name)?;
         self.api
             .delete(name, &DeleteParams::default())
             .await

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::Api;
 
+use crate::api::names::is_object_name;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::runtime::clock::later;
@@ -177,8 +178,7 @@ impl DownloadRequests {
     where
         K: Kind + kube::Resource<Scope = NamespaceResourceScope>,
     {
-        // Such a name would be another path.
-        if name.is_empty() || name.contains('/') {
+        if !is_object_name(name) {
             return Ok(false);
         }
         let api: Api<K> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);

@@ -1,7 +1,7 @@
 //! The artifact endpoint: what the rooms serve over HTTPS, as one server. `artifact` has the files of runs, `restore` the plans
 //! of dry runs; each brings its own route and state.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
@@ -88,9 +88,15 @@ impl Endpoint {
     /// # Errors
     /// See [`ServeError`].
     pub async fn serve(self, address: SocketAddr, identity: &Identity, group: Group) -> Result<(), ServeError> {
+        let listen = |source| ServeError::Listen { address, source };
+        // Before the certificate, which may have to be made first: a client that comes meanwhile waits, and an address that
+        // is taken is known at once.
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
         let config = identity.load().await?;
         let handle = Handle::new();
-        let server = axum_server::bind_rustls(address, config.clone())
+        let server = axum_server::from_tcp_rustls(listener, config.clone())
+            .map_err(listen)?
             .handle(handle.clone())
             .serve(self.router().into_make_service());
         let stop = async {
@@ -99,7 +105,7 @@ impl Endpoint {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            served = server => served.map_err(|source| ServeError::Listen { address, source }),
+            served = server => served.map_err(listen),
             () = identity.follow(&config) => Ok(()),
             () = stop => Ok(()),
         }

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Secret as KubeSecret;
 use kube::Api;
 
 use crate::api::SecretKeySelector;
+use crate::api::names::is_object_name;
 use crate::api::v1::BackupStorageLocation;
 use crate::store::{self, Secret, Store, StoreConfig, StoreError, config};
 
@@ -152,6 +153,9 @@ async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8
 }
 
 async fn secret(ports: &Ports, reference: &SecretKeySelector) -> Result<Option<Vec<u8>>, LocationError> {
+    if !is_object_name(&reference.name) {
+        return Ok(None);
+    }
     let api: Api<KubeSecret> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
     let found = api.get_opt(&reference.name).await.map_err(|error| LocationError::Api {
         name: reference.name.clone(),

@@ -8,6 +8,7 @@ use crate::archive::layout::ItemCopy;
 use crate::archive::spool::Spool;
 use crate::select::glob::{Glob, is_pattern};
 use crate::select::includes::{EVERYTHING, Resolve};
+use crate::select::namespaces::NamespaceFilter;
 
 /// So many names of the backup are listed in a message.
 const LISTED: usize = 20;
@@ -59,7 +60,10 @@ impl Contents {
         if self.types.is_empty() {
             return Vec::new();
         }
-        let mut warnings: Vec<String> = self.namespaces_in_vain(spec).collect();
+        let mut warnings: Vec<String> = self
+            .namespaces_in_vain(spec)
+            .chain(self.mappings_in_vain(spec))
+            .collect();
         let status = spec.restore_status.as_ref();
         let included = [
             ("spec.includedResources", Some(&spec.included_resources)),
@@ -117,6 +121,23 @@ impl Contents {
             format!(
                 "spec.includedNamespaces names {entry:?}, and {what}{hint}; it has {}",
                 listed(&self.namespaces)
+            )
+        })
+    }
+
+    /// Mappings of namespaces that the restore's own lists leave out.
+    fn mappings_in_vain<'a>(&'a self, spec: &'a RestoreSpec) -> impl Iterator<Item = String> + 'a {
+        let chosen = NamespaceFilter::new(&spec.included_namespaces, &spec.excluded_namespaces);
+        let sources = spec
+            .namespace_mapping
+            .iter()
+            .filter(|(from, _)| self.namespaces.contains(*from));
+        // A list that names the target has its own warning.
+        let in_vain =
+            move |(from, to): &(&String, &String)| !chosen.includes(from) && !spec.included_namespaces.contains(to);
+        sources.filter(in_vain).map(|(from, to)| {
+            format!(
+                "spec.namespaceMapping maps {from:?} to {to:?}, and the restore's namespaces leave {from:?} out: nothing is restored to {to:?}"
             )
         })
     }
@@ -203,6 +224,14 @@ mod tests {
                 vec![format!(
                     "spec.includedNamespaces names \"copy\", and the backup has no such namespace (it is the target of a mapping; name \"shop\", as in the backup); {namespaces}"
                 )],
+            ),
+            (
+                json!({"includedNamespaces": ["sh*"], "namespaceMapping": {"shop": "a", "bank": "b"}}),
+                vec!["spec.namespaceMapping maps \"bank\" to \"b\", and the restore's namespaces leave \"bank\" out: nothing is restored to \"b\"".to_owned()],
+            ),
+            (
+                json!({"excludedNamespaces": ["shop"], "namespaceMapping": {"shop": "a", "bank": "b"}}),
+                vec!["spec.namespaceMapping maps \"shop\" to \"a\", and the restore's namespaces leave \"shop\" out: nothing is restored to \"a\"".to_owned()],
             ),
             (json!({"includedResources": ["po", "deploy", "*.apps"]}), vec![]),
             (

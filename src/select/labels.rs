@@ -188,7 +188,7 @@ fn joined(values: &BTreeSet<String>) -> String {
 }
 
 /// `name` or `prefix/name`: the name as a label value but not empty, the prefix a DNS name.
-fn is_label_key(key: &str) -> bool {
+pub fn is_label_key(key: &str) -> bool {
     let (prefix, name) = key
         .split_once('/')
         .map_or((None, key), |(prefix, name)| (Some(prefix), name));
@@ -196,7 +196,7 @@ fn is_label_key(key: &str) -> bool {
 }
 
 /// At most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at both ends; or nothing.
-fn is_label_value(value: &str) -> bool {
+pub fn is_label_value(value: &str) -> bool {
     let ends = |c: Option<u8>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     value.len() <= 63
         && value

@@ -410,6 +410,21 @@ async fn a_namespace_is_saved_with_what_its_objects_need_from_outside() {
 }
 
 #[tokio::test]
+async fn a_backup_that_selects_nothing_warns() {
+    let spec = BackupSpec {
+        included_resources: vec!["nodes".to_owned()],
+        include_cluster_resources: Some(false),
+        ..of_shop()
+    };
+    let ran = backed_up(&shop(), spec).await;
+    assert_eq!(ran.report.saved, 0);
+    assert_eq!(
+        ran.warnings().last().map(String::as_str),
+        Some("the filters of the backup select nothing: zero items were backed up")
+    );
+}
+
+#[tokio::test]
 async fn what_an_object_needs_stands_before_it_in_the_archive_and_definitions_come_last() {
     let ran = backed_up(&shop(), of_shop()).await;
     for (first, second) in [

@@ -9,7 +9,7 @@ use kube::api::{WatchEvent, WatchParams};
 use tokio::time::sleep;
 
 use super::error::RequestError;
-use super::kind::{Kind, failed};
+use super::kind::{Kind, check_name, failed};
 use crate::runtime::backoff::{Backoff, Policy};
 
 /// Between two looks at an object that is not there, or that may not be watched.
@@ -57,12 +57,17 @@ enum Next<K> {
     Read(BoxStream<'static, kube::Result<WatchEvent<K>>>, String),
 }
 
+async fn look<K: Kind>(api: &Api<K>, name: &str) -> Result<K, RequestError> {
+    check_name::<K>(name)?;
+    api.get(name).await.map_err(failed::<K>)
+}
+
 impl<K: Kind> Following<K> {
     /// The next thing that is known of the object.
     async fn step(&mut self) -> Result<Option<K>, RequestError> {
         loop {
             match std::mem::replace(&mut self.next, Next::Look) {
-                Next::Look => match self.api.get(&self.name).await.map_err(failed::<K>) {
+                Next::Look => match look(&self.api, &self.name).await {
                     Ok(object) => {
                         self.next = match version(&object) {
                             Some(version) if self.watched => Next::Open(version),

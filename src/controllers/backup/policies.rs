@@ -6,6 +6,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
+use crate::api::names::is_object_name;
 use crate::api::v1::Backup;
 use crate::select::resource_policies::{PolicyError, ResourcePolicies};
 
@@ -124,6 +125,12 @@ async fn read(ports: &Ports, backup: &Backup) -> Result<Read, PoliciesError> {
         return Err(PoliciesError::NoName);
     }
     let map = format!("{}/{}", ports.namespace, reference.name);
+    if !is_object_name(&reference.name) {
+        return Err(PoliciesError::NotThere {
+            map,
+            reason: format!("configmaps {:?} not found", reference.name),
+        });
+    }
     let api: Api<ConfigMap> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
     match api.get(&reference.name).await {
         Ok(found) => of_map(&map, found),

@@ -13,6 +13,7 @@ use crate::runtime::clock::later;
 use crate::select::backup::{
     AUTOMATIC_CLUSTER_SCOPED_EXCLUDES, AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES, TypeLists, with_automatic_excludes,
 };
+use crate::select::labels::is_label_value;
 use crate::select::resource_policies::ResourcePolicies;
 use crate::select::validation;
 use crate::store::layout;
@@ -85,11 +86,11 @@ pub fn prepare(seen: &Backup, facts: &Facts<'_>) -> Backup {
         spec.storage_location = default_location(settings, facts.locations);
     }
     let label = names::label_value(&spec.storage_location);
-    backup
-        .metadata
-        .labels
-        .get_or_insert_default()
-        .insert(labels::STORAGE_LOCATION.to_owned(), label);
+    // A location of another name cannot be there. The API server would refuse the label, and with it the refusal.
+    if is_label_value(&label) {
+        let labels = backup.metadata.labels.get_or_insert_default();
+        labels.insert(labels::STORAGE_LOCATION.to_owned(), label);
+    }
     errors.extend(location_errors(&spec.storage_location, named, facts.locations));
 
     let noted = backup.metadata.annotations.get_or_insert_default();
@@ -448,6 +449,17 @@ mod tests {
                 "{:?}",
                 backup.status.validation_errors
             );
+        }
+    }
+
+    #[test]
+    fn a_location_that_no_label_can_name_is_refused_without_the_label() {
+        for location in ["default?x", "a b", "-x", "default ", "\u{fc}"] {
+            let backup = prepared(|b| location.clone_into(&mut b.spec.storage_location));
+            assert_eq!(*backup.status.phase(), BackupPhase::FailedValidation, "{location}");
+            assert!(backup.status.validation_errors[0].contains("was not found"));
+            let labelled = backup.metadata.labels.unwrap_or_default();
+            assert!(!labelled.contains_key(labels::STORAGE_LOCATION), "{location}");
         }
     }
 

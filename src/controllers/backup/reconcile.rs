@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{labels, time};
+use crate::cluster::ApiError;
 use crate::runtime::operation::{Outcome, Seen, Start};
 use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::Ended as Counted;
@@ -119,8 +120,17 @@ impl Backups {
         };
         let mut wanted = prepare(seen, &facts);
         conditions(&mut wanted.status, facts.now);
+        let written = match self.write(seen, &wanted).await {
+            // Nothing that time mends: without a final phase it would keep its place in the queue from all others.
+            Err(Error::StatusNotWritten(WriteError::Refused(error))) if error.is_invalid() => {
+                wanted = unwritable(seen, &error);
+                conditions(&mut wanted.status, facts.now);
+                self.write(seen, &wanted).await?
+            }
+            written => written?,
+        };
         let invalid = *wanted.status.phase() == BackupPhase::FailedValidation;
-        if self.write(seen, &wanted).await? {
+        if written {
             let schedule = schedule_of(seen);
             if invalid {
                 self.ports
@@ -333,6 +343,15 @@ fn forward(shown: Option<&BackupProgress>, now: &BackupProgress) -> BackupProgre
         total_items: now.total_items.max(shown.total_items),
         items_backed_up: now.items_backed_up.max(shown.items_backed_up),
     }
+}
+
+/// The refusal of a backup that the API server does not take as it would be prepared.
+fn unwritable(seen: &Backup, error: &ApiError) -> Backup {
+    let mut refused = seen.clone();
+    refused.status.phase = Some(BackupPhase::FailedValidation);
+    refused.status.queue_position = 0;
+    refused.status.validation_errors = vec![format!("the API server refuses the prepared backup: {}", error.message)];
+    refused
 }
 
 fn schedule_of(backup: &Backup) -> &str {

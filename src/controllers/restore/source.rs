@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kube::Api;
 
+use crate::api::names::is_object_name;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase};
 use crate::archive::reader::Limits;
 use crate::archive::spool::Options as SpoolOptions;
@@ -65,11 +66,22 @@ async fn fresh(
 ) -> Result<(Option<Arc<Backup>>, Option<Arc<BackupStorageLocation>>), kube::Error> {
     let (client, namespace) = (ports.cluster.client(), &ports.namespace);
     let backups: Api<Backup> = Api::namespaced(client.clone(), namespace);
-    let Some(backup) = backups.get_opt(backup).await? else {
+    let found = if is_object_name(backup) {
+        backups.get_opt(backup).await?
+    } else {
+        None
+    };
+    let Some(backup) = found else {
         return Ok((None, None));
     };
-    let locations: Api<BackupStorageLocation> = Api::namespaced(client.clone(), namespace);
-    let location = locations.get_opt(&backup.spec.storage_location).await?;
+    let location = &backup.spec.storage_location;
+    // A backup that waits for its turn has none yet.
+    let location = if is_object_name(location) {
+        let locations: Api<BackupStorageLocation> = Api::namespaced(client.clone(), namespace);
+        locations.get_opt(location).await?
+    } else {
+        None
+    };
     Ok((Some(Arc::new(backup)), location.map(Arc::new)))
 }
 

@@ -69,8 +69,13 @@ pub fn validate(seen: &Restore, facts: &Facts<'_>) -> Restore {
         spec.label_selector.as_ref(),
         &spec.or_label_selectors,
     ));
-    if let Err(error) = spec.item_operation_timeout.value() {
-        errors.push(format!("invalid spec.itemOperationTimeout: {error}"));
+    match spec.item_operation_timeout.value() {
+        Ok(value) if value.is_negative() => errors.push(format!(
+            "invalid spec.itemOperationTimeout: {} is negative",
+            spec.item_operation_timeout
+        )),
+        Ok(_) => {}
+        Err(error) => errors.push(format!("invalid spec.itemOperationTimeout: {error}")),
     }
     errors.extend(unsupported(&seen.spec));
     if !matches!(spec.existing_resource_policy.as_str(), "" | "none" | "update") {
@@ -158,16 +163,6 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
             "Error retrieving backup: can't find backup {namespace}/{name}: backups.velero.io \"{name}\" not found"
         )]);
     };
-    let location_name = &backup.spec.storage_location;
-    let Some(location) = facts
-        .locations
-        .iter()
-        .find(|l| l.metadata.name.as_ref() == Some(location_name))
-    else {
-        return Err(vec![format!(
-            "Error retrieving backup: can't find the storage location {namespace}/{location_name} of backup {name}: backupstoragelocations.velero.io \"{location_name}\" not found"
-        )]);
-    };
     match backup.status.phase() {
         BackupPhase::Deleting => {
             return Err(vec![format!("Error retrieving backup: backup {name} is being deleted")]);
@@ -194,6 +189,16 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
         }
         _ => {}
     }
+    let location_name = &backup.spec.storage_location;
+    let Some(location) = facts
+        .locations
+        .iter()
+        .find(|l| l.metadata.name.as_ref() == Some(location_name))
+    else {
+        return Err(vec![format!(
+            "Error retrieving backup: can't find the storage location {namespace}/{location_name} of backup {name}: backupstoragelocations.velero.io \"{location_name}\" not found"
+        )]);
+    };
     if !location.is_available() {
         return Err(vec![format!(
             "The BSL {location_name} is unavailable, cannot retrieve the backup"
@@ -299,10 +304,27 @@ mod tests {
     }
 
     #[test]
+    fn a_negative_timeout_is_refused() {
+        let restore = validated(|r| {
+            "good".clone_into(&mut r.spec.backup_name);
+            r.spec.item_operation_timeout = GoDuration::from_secs(-3600);
+        });
+        assert_eq!(
+            restore.status.validation_errors,
+            ["invalid spec.itemOperationTimeout: -1h0m0s is negative"]
+        );
+    }
+
+    #[test]
     fn a_backup_that_is_not_finished_is_to_be_waited_for() {
         for phase in ["", "New", "Queued", "ReadyToStart", "InProgress"] {
             let mut unfinished = backup("b", "New", None, 1);
-            Arc::make_mut(&mut unfinished).status.phase = (!phase.is_empty()).then(|| BackupPhase::from(phase));
+            let waiting = Arc::make_mut(&mut unfinished);
+            waiting.status.phase = (!phase.is_empty()).then(|| BackupPhase::from(phase));
+            if phase != "InProgress" {
+                // The default location is filled in when its turn comes.
+                waiting.spec.storage_location.clear();
+            }
             let facts = Facts {
                 now: Timestamp::UNIX_EPOCH,
                 item_operation_timeout: Duration::from_hours(4),

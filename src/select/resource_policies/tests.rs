@@ -327,6 +327,11 @@ fn what_has_no_meaning_is_refused_with_its_line() {
         ),
         ("version: v1\nversion: v1", "duplicate field `version`", 0),
         (
+            "version: v1\nvolumePolicies:\n- conditions:\n    pvcLabels: {a: b, a: c}\n  action: {type: skip}",
+            "duplicate entry with key \"a\"",
+            4,
+        ),
+        (
             "version: v1\nvolumePolicies: [",
             "did not find expected node content",
             3,
