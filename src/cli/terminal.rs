@@ -25,25 +25,27 @@ pub fn is_watched() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Asks until the answer is `y` or `n`; when no answer can be read it is no.
-pub fn confirm() -> io::Result<bool> {
+/// Asks until the answer is `y` or `n`. `flag` is the command's flag that makes the question needless.
+///
+/// # Errors
+/// No answer can be read: nothing is done then, and a script must not take that for success.
+pub fn confirm(flag: &str) -> io::Result<bool> {
     loop {
         print("Are you sure you want to continue (Y/N)? ")?;
         let mut line = String::new();
-        match io::stdin().read_line(&mut line) {
-            Ok(read) if read > 0 => {}
-            Ok(_) => {
-                complain("error reading user input: EOF");
-                return Ok(false);
-            }
-            Err(error) => {
-                complain(&format!("error reading user input: {error}"));
-                return Ok(false);
-            }
-        }
-        if let Some(answer) = answer(&line) {
-            return Ok(answer);
-        }
+        let why = match io::stdin().read_line(&mut line) {
+            Ok(read) if read > 0 => match answer(&line) {
+                Some(answer) => return Ok(answer),
+                None => continue,
+            },
+            Ok(_) => "EOF".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        print("\n")?;
+        let text = format!(
+            "error reading user input: {why}; nothing was deleted, use {flag} to continue without the question"
+        );
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
     }
 }
 

@@ -28,7 +28,7 @@ use super::objects::{Kind, Objects, RequestError};
 use super::terminal;
 use crate::api::definitions::DEFINITIONS;
 use crate::api::schema::Definition;
-use crate::api::v1::Restore;
+use crate::api::v1::{Backup, BackupStorageLocation, Restore, Schedule};
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
 /// How long the server may take to finalize what is deleted.
@@ -59,7 +59,7 @@ impl Uninstall {
         }
         if !self.force {
             terminal::say("You are about to uninstall Velero.")?;
-            if !terminal::confirm()? {
+            if !terminal::confirm("--force")? {
                 return Ok(());
             }
         }
@@ -242,7 +242,7 @@ impl Installed<'_> {
         if !others.is_empty() {
             let names = others.join(", ");
             return Ok(terminal::say(&format!(
-                "Velero is also installed in {names}: its custom resource definitions stay."
+                "Velero is also installed in {names}, or has objects there: its custom resource definitions stay."
             ))?);
         }
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
@@ -271,7 +271,8 @@ impl Installed<'_> {
         Ok(())
     }
 
-    /// The other namespaces with a Velero server.
+    /// The other namespaces with a Velero server, or with objects that would go with their definitions. A server may run
+    /// without a Deployment, or under other labels.
     async fn other_namespaces(&self) -> anyhow::Result<Vec<String>> {
         let deployments: Api<PartialObjectMeta<Deployment>> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
@@ -279,8 +280,22 @@ impl Installed<'_> {
             .list(&ours)
             .await
             .map_err(|error| RequestError::of(error, "deployments.apps"))?;
-        let namespaces = found.items.iter().filter_map(ResourceExt::namespace);
-        Ok(namespaces.filter(|namespace| namespace != self.namespace).collect())
+        let mut namespaces: BTreeSet<String> = found.items.iter().filter_map(ResourceExt::namespace).collect();
+        namespaces.extend(self.namespaces_of::<BackupStorageLocation>().await?);
+        namespaces.extend(self.namespaces_of::<Backup>().await?);
+        namespaces.extend(self.namespaces_of::<Schedule>().await?);
+        namespaces.remove(self.namespace);
+        Ok(namespaces.into_iter().collect())
+    }
+
+    /// The namespaces with objects of a kind; none where it is not served.
+    async fn namespaces_of<K: Kind>(&self) -> anyhow::Result<Vec<String>> {
+        let objects: Api<PartialObjectMeta<K>> = Api::all(self.client.clone());
+        match objects.list(&ListParams::default()).await {
+            Ok(found) => Ok(found.items.iter().filter_map(ResourceExt::namespace).collect()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(RequestError::of(error, K::plural(&()).as_ref()).into()),
+        }
     }
 }
 

@@ -53,6 +53,40 @@ fn admitted(plane: &Plane, pod: &Value) -> Result<String, String> {
     plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string())
 }
 
+/// A typo in `--namespace` must not cost the objects of an installation whose server has no Deployment here.
+fn definitions_stay_while_another_namespace_has_objects(plane: &Plane) {
+    let run = |arguments: &[&str]| velero(plane, arguments).output().expect("it runs");
+    assert!(run(&["install", "--crds-only"]).status.success());
+    plane.apply(
+        "apiVersion: velero.io/v1\nkind: BackupStorageLocation\nmetadata: {name: kept, namespace: strict}\n\
+         spec: {provider: velero.io/fs, objectStorage: {bucket: b}}\n",
+    );
+    let output = run(&["uninstall", "--force", "--namespace", "typo"]);
+    let (printed, error) = said(&output);
+    assert!(output.status.success(), "{error}");
+    assert!(
+        printed.contains("Velero is also installed in strict, or has objects there"),
+        "{printed}"
+    );
+    let kept = ["backup-location", "get", "kept", "--namespace", "strict"];
+    assert!(run(&kept).status.success());
+
+    // Without an answer nothing is done, and a script learns of it.
+    for question in [
+        &["backup-location", "delete", "kept", "--namespace", "strict"][..],
+        &["uninstall", "--namespace", "strict"],
+    ] {
+        let output = run(question);
+        let (_, error) = said(&output);
+        assert!(!output.status.success(), "{question:?}");
+        assert!(
+            error.contains("error reading user input: EOF; nothing was deleted"),
+            "{error}"
+        );
+    }
+    assert!(run(&kept).status.success());
+}
+
 /// A process that ends with the test.
 struct Ending(Child);
 
@@ -124,6 +158,7 @@ fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running
     let mut of_files = pod(&plane, &variants[0]);
     of_files["spec"] = deployment["spec"]["template"]["spec"].clone();
     assert_eq!(admitted(&plane, &of_files).err(), None);
+    definitions_stay_while_another_namespace_has_objects(&plane);
     // This namespace does refuse others.
     let mut loose = of_files.clone();
     loose["spec"]["containers"][0]["securityContext"]["seccompProfile"] = Value::Null;

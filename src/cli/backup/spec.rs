@@ -98,6 +98,9 @@ pub enum SpecError {
     /// `--ordered-resources` gives a kind two orders.
     #[error("invalid OrderedResources: {0}")]
     OrderedTwice(String),
+    /// `--parallel-files-upload` is below zero.
+    #[error("parallel-files-upload cannot be negative")]
+    ParallelFiles,
 }
 
 impl SpecArgs {
@@ -120,6 +123,9 @@ impl SpecArgs {
 
     /// The spec, checked as far as that is possible without the server.
     pub fn spec(&self) -> Result<BackupSpec, SpecError> {
+        if self.parallel_files_upload < 0 {
+            return Err(SpecError::ParallelFiles);
+        }
         let spec = BackupSpec {
             included_namespaces: StringArray::all(&self.include_namespaces),
             excluded_namespaces: StringArray::all(&self.exclude_namespaces),
@@ -340,6 +346,12 @@ mod tests {
     fn namespace_lists_must_make_sense() {
         assert!(spec("--include-namespaces a,* ").is_err());
         assert!(spec("--include-namespaces a,b* --exclude-namespaces c").is_ok());
+    }
+
+    #[test]
+    fn files_are_uploaded_by_no_fewer_than_none() {
+        assert!(spec("--parallel-files-upload -1").is_err());
+        assert!(spec("--parallel-files-upload 0").unwrap().uploader_config.is_none());
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Delete {
                 "you must specify exactly one of: specific backup-location name(s), the --all flag, or the --selector flag"
             );
         }
-        if !self.confirm && !terminal::confirm()? {
+        if !self.confirm && !terminal::confirm("--confirm")? {
             return Ok(());
         }
         let client = context.client().await?;

@@ -1,14 +1,12 @@
 //! What the commands that create and change locations have in common.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context as _;
 use k8s_openapi::ByteString;
 
 use crate::api::SecretKeySelector;
 use crate::api::v1::BackupStorageLocation;
-use crate::cli::flag::{Map, merged};
+use crate::cli::flag::{Map, certificates, merged};
 use crate::cli::objects::{Objects, RequestError};
 
 /// The Secret and key of `--credential`, of which there is at most one.
@@ -30,8 +28,7 @@ pub(super) fn ca_cert(path: Option<&Path>) -> anyhow::Result<Option<ByteString>>
     let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
         return Ok(None);
     };
-    let pem = fs::read(path).with_context(|| format!("read the certificates in `{}`", path.display()))?;
-    Ok(Some(ByteString(pem)))
+    Ok(Some(ByteString(certificates(path).map_err(anyhow::Error::msg)?)))
 }
 
 /// The names of the locations that are the default.

@@ -1,12 +1,14 @@
 //! The values of flags, parsed as upstream parses them (spec server-cli 1.4, 8.8).
 
 mod bool;
+mod certificates;
 mod map;
 mod or_selector;
 mod selector;
 mod string_array;
 
 pub use bool::{OptionalBool, go_bool};
+pub use certificates::certificates;
 pub use map::{ColonMap, Map, RepeatedKey, collected, merged};
 pub use or_selector::OrSelector;
 pub use selector::Selector;

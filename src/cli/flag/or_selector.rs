@@ -13,7 +13,14 @@ impl FromStr for OrSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.split(" or ")
+        // The word at either end leaves an empty selector, which would choose everything.
+        let padded = format!(" {text} ");
+        let parts: Vec<&str> = padded.split(" or ").map(str::trim).collect();
+        if parts.len() > 1 && parts.contains(&"") {
+            return Err("a selector beside the word 'or' is empty, and would select everything".to_owned());
+        }
+        parts
+            .into_iter()
             .map(|part| part.parse().map(|Selector(selector)| selector))
             .collect::<Result<_, _>>()
             .map(Self)
@@ -36,6 +43,14 @@ mod tests {
         let OrSelector(selectors) = "app=web or tier in (db)".parse().unwrap();
         assert_eq!(selectors.len(), 2);
         assert_eq!(selectors[0], "app=web".parse::<Selector>().unwrap().0);
+    }
+
+    #[test]
+    fn the_word_or_stands_between_two_selectors() {
+        for text in ["a=b or ", " or a=b", "a=b or  or c=d", "a=b or", "or a=b"] {
+            assert!(text.parse::<OrSelector>().is_err(), "{text:?}");
+        }
+        assert_eq!("for=or or or=for".parse::<OrSelector>().unwrap().0.len(), 2);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
@@ -16,83 +16,19 @@ use super::options::{
     ArtifactOptions, DEFAULT_FSPATH, InstallOptions, LocationOptions, NodeAgentOptions, Resources, ServerFlags,
     SnapshotLocationOptions, Volume,
 };
+use super::refused::{POD_SECURITY, Refused};
 use crate::api::{GoDuration, Quantity};
 use crate::cli::context::Context;
-use crate::cli::flag::{RepeatedKey, StringArray, merged};
+use crate::cli::flag::{StringArray, certificates, merged};
 use crate::cli::objects::RequestError;
-use crate::store::{self, StoreConfig, StoreError};
+use crate::store::{self, StoreConfig};
 
 /// Our own provider that stores in a file system.
 const FILESYSTEM: &str = "velero.io/fs";
-/// Which pods a namespace admits.
-const POD_SECURITY: &str = "pod-security.kubernetes.io/enforce";
 /// The level that admits all.
 const PRIVILEGED: &str = "privileged";
 /// Its bucket unless another one is named.
 const FILESYSTEM_BUCKET: &str = "velero";
-
-/// Flags that do not go together, or do not suffice.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// Upstream's own checks, in its words.
-    #[error("{0}")]
-    Flags(String),
-    /// There is no image to fall back on.
-    #[error("--image is required: name the image of this server; upstream's default image is another program")]
-    Image,
-    /// A filesystem location without a volume.
-    #[error(
-        "provider velero.io/fs stores in a volume: name one with --filesystem-claim NAME (a PersistentVolumeClaim in Velero's namespace), or for a demonstration with --filesystem-host-path DIR --node NODE"
-    )]
-    NoVolume,
-    /// A volume, and a provider that does not store there.
-    #[error("--filesystem-claim and --filesystem-host-path need the provider velero.io/fs, not {0:?}")]
-    VolumeOfOther(String),
-    /// Two volumes.
-    #[error("--filesystem-claim and --filesystem-host-path exclude one another")]
-    TwoVolumes,
-    /// Half of what a host path needs.
-    #[error("--filesystem-host-path and --node need one another")]
-    HalfHostPath,
-    /// A node that the cluster has not.
-    #[error("--node: the cluster has no node {0:?}; `kubectl get nodes` names those it has")]
-    NoSuchNode(String),
-    /// A volume that the namespace forbids.
-    #[error(
-        "--filesystem-host-path: namespace {namespace:?} admits pods of the pod security level {level:?} only (label {label}), and those may not use a directory of a node; use --filesystem-claim, or another namespace",
-        label = POD_SECURITY
-    )]
-    HostPathForbidden {
-        /// The namespace to install into.
-        namespace: String,
-        /// What it admits.
-        level: String,
-    },
-    /// The node agent does not exist yet.
-    #[error(
-        "--use-node-agent: this release has no node agent yet, so the data of volumes is not backed up; leave the flag out to back up and restore Kubernetes objects"
-    )]
-    NoNodeAgent,
-    /// A key with two values.
-    #[error(transparent)]
-    Repeated(#[from] RepeatedKey),
-    /// A location that this server cannot use.
-    #[error("the backup storage location could not be used: {0}")]
-    Location(#[from] StoreError),
-    /// A request above its limit.
-    #[error("{what} request {request} must be less than or equal to {what} limit {limit}")]
-    Resources {
-        /// Which resource of which pod.
-        what: &'static str,
-        /// The request.
-        request: Quantity,
-        /// The limit.
-        limit: Quantity,
-    },
-    /// A file that a flag names cannot be read.
-    #[error("read `{0}`: {1}")]
-    File(PathBuf, #[source] std::io::Error),
-}
 
 fn refused<T>(text: impl Into<String>) -> Result<T, Refused> {
     Err(Refused::Flags(text.into()))
@@ -130,7 +66,13 @@ impl Install {
             .ok_or(Refused::Image)?;
         let mut location = storage.location;
         if let Some(location) = &mut location {
-            location.ca_cert = self.location.cacert.as_deref().map(read).transpose()?;
+            location.ca_cert = self
+                .location
+                .cacert
+                .as_deref()
+                .map(certificates)
+                .transpose()
+                .map_err(Refused::Flags)?;
             store::check(&StoreConfig {
                 provider: location.provider.clone(),
                 bucket: location.bucket.clone(),
@@ -139,12 +81,14 @@ impl Install {
                 ..StoreConfig::default()
             })?;
         }
+        let pod_labels = merged("--pod-labels", &self.pod.pod_labels)?;
+        self.check_limits(&pod_labels)?;
         Ok(InstallOptions {
             namespace: namespace.to_owned(),
             image,
             features: features.iter().cloned().collect(),
             pod_annotations: merged("--pod-annotations", &self.pod.pod_annotations)?,
-            pod_labels: merged("--pod-labels", &self.pod.pod_labels)?,
+            pod_labels,
             service_account_annotations: merged("--sa-annotations", &self.pod.sa_annotations)?,
             service_account_name: self.pod.service_account_name.clone().filter(|name| !name.is_empty()),
             resources: self.server_resources()?,
@@ -522,206 +466,4 @@ fn host_path_is_admitted(namespace: &str, labels: &BTreeMap<String, String>) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[test]
-    fn a_directory_of_a_node_needs_a_namespace_that_admits_it() {
-        let admitted = |level: Option<&str>| {
-            let labels = level.map(|level| (POD_SECURITY.to_owned(), level.to_owned()));
-            host_path_is_admitted("v", &labels.into_iter().collect()).map_err(|refused| refused.to_string())
-        };
-        assert_eq!((admitted(None), admitted(Some("privileged"))), (Ok(()), Ok(())));
-        for level in ["baseline", "restricted"] {
-            let refused = admitted(Some(level)).unwrap_err();
-            assert!(
-                refused.contains(&format!(
-                    "namespace \"v\" admits pods of the pod security level \"{level}\" only"
-                )),
-                "{refused}"
-            );
-        }
-    }
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        install: Install,
-    }
-
-    fn checked(line: &str) -> Result<InstallOptions, Refused> {
-        let words = ["install"].into_iter().chain(line.split_whitespace());
-        Line::try_parse_from(words)
-            .unwrap()
-            .install
-            .checked("velero", &BTreeSet::new())
-    }
-
-    #[test]
-    fn without_a_provider_backups_go_to_a_volume() {
-        let options = checked("--image i --filesystem-claim c").unwrap();
-        assert_eq!(options.location, Some(LocationOptions::filesystem()));
-        assert_eq!(options.volume, Some(Volume::Claim("c".into())));
-        assert_eq!(options.snapshot_location, None);
-        assert_eq!(options.resources, Resources::server_defaults());
-        let demo = checked("--image i --filesystem-host-path /d --node n --backup-location-config fspath=/x").unwrap();
-        assert_eq!(
-            demo.volume,
-            Some(Volume::HostPath {
-                directory: "/d".into(),
-                node: "n".into()
-            })
-        );
-        assert_eq!(demo.mount_path(), "/x");
-    }
-
-    #[test]
-    fn another_provider_needs_a_bucket_and_a_word_about_the_secret() {
-        let options = checked("--image i --provider aws --bucket b --no-secret").unwrap();
-        assert_eq!(options.location.unwrap().bucket, "b");
-        assert_eq!(options.snapshot_location.unwrap().provider, "aws");
-        assert_eq!(options.volume, None);
-    }
-
-    #[test]
-    fn what_does_not_go_together_is_refused() {
-        let cases = [
-            ("", "stores in a volume"),
-            ("--filesystem-claim c", "--image is required"),
-            ("--provider aws", "--bucket is required"),
-            (
-                "--provider aws --bucket b",
-                "One of --secret-file or --no-secret is required",
-            ),
-            ("--provider aws --bucket=-b", "Bucket names cannot begin with a dash"),
-            (
-                "--provider aws --bucket b --no-secret --secret-file x",
-                "Cannot use both --secret-file and --no-secret",
-            ),
-            (
-                "--provider aws --bucket b --filesystem-claim c",
-                "need the provider velero.io/fs",
-            ),
-            ("--filesystem-claim c --filesystem-host-path /d", "exclude one another"),
-            ("--filesystem-host-path /d", "need one another"),
-            ("--no-default-backup-location --bucket b", "Cannot use both --bucket"),
-            (
-                "--no-default-backup-location --provider aws --use-volume-snapshots=false",
-                "--provider must be empty",
-            ),
-            (
-                "--no-default-backup-location --use-volume-snapshots",
-                "--provider is required when",
-            ),
-            (
-                "--provider aws --bucket b --use-volume-snapshots=false --snapshot-location-config a=b",
-                "must be empty",
-            ),
-            ("--filesystem-claim c --use-node-agent", "no node agent yet"),
-            (
-                "--filesystem-claim c --default-volumes-to-fs-backup",
-                "--use-node-agent is required",
-            ),
-            (
-                "--filesystem-claim c --uploader-type restic",
-                "invalid uploader type 'restic'",
-            ),
-            (
-                "--filesystem-claim c --garbage-collection-frequency=-1s",
-                "must be non-negative",
-            ),
-            (
-                "--image i --filesystem-claim c --velero-pod-cpu-request 2",
-                "must be less than or equal",
-            ),
-            ("--image i --provider aws --bucket b --secret-file /no/such", "/no/such"),
-            (
-                "--image i --filesystem-claim c --artifact-node-port 30443",
-                "--artifact-node-port needs --artifact-url",
-            ),
-            (
-                "--image i --filesystem-claim c --artifact-ingress-class nginx",
-                "--artifact-ingress-class needs --artifact-url",
-            ),
-            (
-                "--image i --filesystem-claim c --artifact-ingress-class nginx --artifact-url https://10.0.0.1",
-                "--artifact-ingress-class needs --artifact-url",
-            ),
-            (
-                "--image i --filesystem-claim c --artifact-ingress-class nginx --artifact-url https://a/b",
-                "--artifact-ingress-class needs --artifact-url",
-            ),
-            (
-                "--image i --provider gcp --bucket b --no-secret",
-                "no object store for provider `gcp`",
-            ),
-            (
-                "--image i --provider aws --bucket a/b --no-secret",
-                "must not have a slash inside",
-            ),
-            (
-                "--image i --filesystem-claim c --bucket a/b",
-                "must not have a slash inside",
-            ),
-            (
-                "--image i --provider aws --bucket b --no-secret --backup-location-config prefix=p",
-                "set `spec.objectStorage.prefix`",
-            ),
-            (
-                "--image i --provider aws --bucket b --no-secret --backup-location-config regoin=x",
-                "unknown key `regoin`",
-            ),
-            (
-                "--image i --provider aws --bucket b --no-secret --backup-location-config region=x --backup-location-config region=y",
-                "invalid argument for \"--backup-location-config\" flag: \"region\" is given twice",
-            ),
-        ];
-        for (line, want) in cases {
-            let error = checked(line).unwrap_err().to_string();
-            assert!(error.contains(want), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_way_to_the_artifacts_is_what_the_flags_say() {
-        let options = checked("--image i --filesystem-claim c").unwrap();
-        assert_eq!(options.artifacts, ArtifactOptions::default());
-        assert_eq!(options.artifact_url().as_str(), "https://velero.velero.svc:8443");
-        assert!(options.location.unwrap().trusts_the_server());
-        let options =
-            checked("--image i --filesystem-claim c --artifact-url https://n:30443/ --artifact-node-port 30443")
-                .unwrap();
-        assert_eq!(options.artifact_url().as_str(), "https://n:30443");
-        assert_eq!(options.artifacts.node_port, Some(30443));
-        let signing = checked("--image i --provider aws --bucket b --no-secret").unwrap();
-        assert!(!signing.location.unwrap().trusts_the_server());
-    }
-
-    #[test]
-    fn a_quantity_of_zero_is_left_out() {
-        let options =
-            checked("--image i --filesystem-claim c --velero-pod-cpu-limit 0 --velero-pod-mem-limit 0").unwrap();
-        assert_eq!(options.resources.cpu_limit, None);
-        assert!(options.resources.cpu_request.is_some());
-    }
-
-    #[test]
-    fn plugins_are_named_in_a_warning() {
-        let install = Line::try_parse_from(["install", "--plugins", "a,b"]).unwrap().install;
-        assert!(install.warnings()[0].ends_with("a, b"));
-    }
-
-    #[test]
-    fn a_configmap_must_hold_json_objects() {
-        let of = |pairs: &[(&str, &str)]| ConfigMap {
-            data: Some(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
-            ..ConfigMap::default()
-        };
-        assert!(holds_json(&of(&[("a", "{}")])).is_ok());
-        assert!(holds_json(&of(&[])).is_err());
-        assert!(holds_json(&of(&[("a", "[]")])).is_err());
-        assert!(holds_json(&of(&[("a", "x")])).is_err());
-    }
-}
+mod tests;

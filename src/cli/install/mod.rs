@@ -11,6 +11,7 @@ mod daemonset;
 mod deployment;
 mod flags;
 mod image;
+mod limits;
 mod manifests;
 pub mod objects;
 pub mod options;
@@ -18,6 +19,7 @@ mod parts;
 mod ready;
 #[cfg(test)]
 mod recorded;
+mod refused;
 mod trust;
 mod way_in;
 
@@ -30,12 +32,12 @@ use super::terminal;
 
 use trust::Trust;
 
-pub use check::Refused;
 pub use flags::Install;
 pub use manifests::manifests;
 pub use objects::{binding_name, objects};
 pub use options::InstallOptions;
 pub use parts::COMPONENT;
+pub use refused::Refused;
 
 /// The only uploader that can be asked for (decision 26).
 const UPLOADER: &str = "kopia";

@@ -66,7 +66,7 @@ pub struct ServerArgs {
     #[arg(long, default_value = "1m", value_parser = duration)]
     pub backup_sync_period: Duration,
     /// How long backups are kept that do not say
-    #[arg(long, default_value = "720h", value_parser = duration)]
+    #[arg(long, default_value = "720h", value_parser = lifetime)]
     pub default_backup_ttl: Duration,
     /// How often to validate storage locations; 0 validates once
     #[arg(long, default_value = "1m", value_parser = duration)]
@@ -275,6 +275,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::try_from(value).unwrap_or_default())
 }
 
+/// How long a backup is kept. None or less would have each expire as it begins.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a backup must be kept for longer than nothing".to_owned()),
+        kept => Ok(kept),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -373,5 +381,6 @@ mod tests {
     fn durations_are_go_s() {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_mins(90));
         assert!(duration("3 days").is_err());
+        assert!(lifetime("0s").is_err() && lifetime("-1h").is_err());
     }
 }

@@ -195,9 +195,10 @@ fn namespaces(course: &Course) -> Held {
         let key = format!("namespaces/{target}");
         let leaving = course.drawn.leaving().filter(|(name, _)| *name == target);
         let made = course.of_key(&key).filter(|trip| matches!(trip.code, 200 | 201));
-        // before it was gone nobody could be sure of it
+        // A creation that succeeds proves that the name was free, also where its request began before the namespace went.
+        // An answer that it is there proves nothing of a namespace that was still to go.
         let made = made
-            .filter(|trip| leaving.is_none() || Some(trip.begin) > course.gone)
+            .filter(|trip| trip.code == 201 || leaving.is_none() || Some(trip.begin) > course.gone)
             .map(|trip| trip.end)
             .min();
         unless(made.is_none_or(|made| made > touched), || {
