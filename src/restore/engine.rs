@@ -14,22 +14,22 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::actions::{ActionError, Actions, Restoration, RestoreItemAction};
-use super::calls::Calls;
-use super::flights::Flights;
+use super::actions::{ActionError, Actions, RestoreItemAction};
+use super::client::ThrottledClient;
 use super::foresight::Foresight;
+use super::in_flight::InFlight;
 use super::ledger::{Ledger, LedgerSink, Message, Note, Severity, SinkError, State};
 use super::missing::Contents;
-use super::names::Names;
 use super::namespaces::{Namespaces, Obstacle};
 use super::object::existing::Policy;
-use super::object::metadata::Origin;
-use super::parked::{Hold, Parked, Patience};
+use super::object::metadata::RestoreLabels;
 use super::plan::{Part, Plan, Planning, Wave};
 use super::progress::{Blocked, OnProgress, Progress, Standstill};
 use super::report::{Kinds, Report};
-use super::request::{Request, unsupported};
-use super::retry::Passing;
+use super::request::{Request, RestoreContext, unsupported};
+use super::retry::RetryReason;
+use super::retry_queue::{Hold, Parked, Patience};
+use super::type_names::TypeNames;
 use crate::api::GoDuration;
 use crate::archive::spool::ItemRef;
 use crate::cluster::Cluster;
@@ -61,7 +61,7 @@ const STANDSTILL: Duration = Duration::from_secs(3);
 const SHOWN: usize = 10;
 
 /// What a run needs from outside.
-pub struct Deps<'a> {
+pub struct EngineDeps<'a> {
     /// The cluster to restore into. Its client has no retry layer: 429 is the engine's own business (decision 9).
     pub cluster: Cluster,
     /// The restore item actions, in order: the built-in ones and those of plugins.
@@ -111,11 +111,11 @@ type Prospects = HashMap<String, Option<String>>;
 /// A run on its way.
 pub(super) struct Run<'a> {
     pub(super) request: &'a Request,
-    pub(super) deps: &'a Deps<'a>,
-    pub(super) restoration: Restoration,
+    pub(super) deps: &'a EngineDeps<'a>,
+    pub(super) restoration: RestoreContext,
     /// The same for objects in the cluster, whose namespaces are targets already.
-    pub(super) unmapped: Restoration,
-    pub(super) origin: Origin,
+    pub(super) unmapped: RestoreContext,
+    pub(super) origin: RestoreLabels,
     pub(super) policy: Policy,
     /// When the restore started, as the API server writes times.
     pub(super) started: String,
@@ -124,8 +124,8 @@ pub(super) struct Run<'a> {
     pub(super) restored_status: Option<IncludesExcludes>,
     /// What the spec names in vain.
     pub(super) in_vain: Vec<String>,
-    pub(super) calls: Calls,
-    pub(super) flights: Flights<ItemRef>,
+    pub(super) calls: ThrottledClient,
+    pub(super) flights: InFlight<ItemRef>,
     pub(super) namespaces: Namespaces,
     /// Whether the last object that was asked about was in the cluster already.
     pub(super) asks_first: AtomicBool,
@@ -179,7 +179,7 @@ pub(super) enum Outcome {
 /// Errors of single items are in the report; an `Err` means that the run as a whole could not begin or was interrupted.
 pub async fn run(
     request: &Request,
-    deps: &Deps<'_>,
+    deps: &EngineDeps<'_>,
     ledger: Ledger,
     on_progress: &OnProgress<'_>,
     cancel: &CancellationToken,
@@ -201,7 +201,7 @@ pub async fn run(
     Ok(run.report())
 }
 
-impl Deps<'_> {
+impl EngineDeps<'_> {
     pub(super) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
     #[expect(clippy::result_large_err, reason = "made once a restore")]
     pub(super) fn new(
         request: &'a Request,
-        deps: &'a Deps<'a>,
+        deps: &'a EngineDeps<'a>,
         discovery: Discovery,
         ledger: Ledger,
         on_progress: &'a OnProgress<'a>,
@@ -219,8 +219,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Fatal> {
         let spec = &request.spec;
         let selectors = request.selectors()?;
-        let restoration = request.restoration();
-        let names = Names::new(&discovery, &request.archive);
+        let restoration = request.context();
+        let names = TypeNames::new(&discovery, &request.archive);
         let resolve = |name: &str| names.resolve(name);
         let by_labels = !selectors.is_empty();
         let lists = RestoreLists {
@@ -268,11 +268,11 @@ impl<'a> Run<'a> {
         Ok(Self {
             request,
             deps,
-            unmapped: Restoration {
+            unmapped: RestoreContext {
                 namespace_mapping: BTreeMap::new(),
                 ..restoration.clone()
             },
-            origin: Origin::new(&restoration.backup, &restoration.name),
+            origin: RestoreLabels::new(&restoration.backup, &restoration.name),
             policy: Policy::of(&spec.existing_resource_policy),
             started: request.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             restoration,
@@ -280,14 +280,14 @@ impl<'a> Run<'a> {
             filter,
             restored_status,
             in_vain,
-            calls: Calls::new(
+            calls: ThrottledClient::new(
                 deps.cluster.clone(),
                 request.options.max_requests,
                 WriteOptions {
                     dry_run: foresight.is_some(),
                 },
             ),
-            flights: Flights::default(),
+            flights: InFlight::default(),
             namespaces: Namespaces::default(),
             asks_first: AtomicBool::new(false),
             foresight,
@@ -554,7 +554,7 @@ impl<'a> Run<'a> {
     async fn read_discovery(&self) -> bool {
         let read = async {
             let discovery = Discovery::read(self.calls.cluster()).await?;
-            let names = Names::new(&discovery, &self.request.archive);
+            let names = TypeNames::new(&discovery, &self.request.archive);
             let actions = Actions::resolve(&self.deps.actions, &|name| names.resolve(name))?;
             Ok::<_, Fatal>(World { discovery, actions })
         };
@@ -752,7 +752,7 @@ impl<'a> Run<'a> {
         let is_long = |since: Instant| since.elapsed() >= STANDSTILL;
         if self.calls.turned_away_since().is_some_and(is_long) {
             return Some(Standstill {
-                reason: Passing::TooManyRequests.word(),
+                reason: RetryReason::TooManyRequests.word(),
                 message: "the API server turns every request away (429); the restore waits as long as it asks for"
                     .to_owned(),
             });

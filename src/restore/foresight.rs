@@ -11,18 +11,18 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::actions::ItemId;
-use super::engine::{Deps, Fatal, Run, World};
+use super::engine::{EngineDeps, Fatal, Run, World};
 use super::item::{Subject, Told, Wanted, unless_passing};
+use super::item_id::ItemId;
 use super::ledger::{Ledger, Severity, State};
 use super::namespaces::{Obstacle, Readiness};
 use super::object::existing::differs_warning;
 use super::object::{metadata, needs};
-use super::parked::Hold;
 use super::plan::NAMESPACES;
 use super::priorities::CRDS;
 use super::request::{Request, unsupported};
-use super::retry::Passing;
+use super::retry::RetryReason;
+use super::retry_queue::Hold;
 use crate::api::restore_plan::{PlannedAction, PlannedItem};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::cluster::discovery::{Discovery, GroupResource};
@@ -48,7 +48,7 @@ pub(super) struct Foresight<'a> {
 /// As a run that cannot begin, and [`Fatal::Cancelled`] when nobody listens any more.
 pub async fn foresee(
     request: &Request,
-    deps: &Deps<'_>,
+    deps: &EngineDeps<'_>,
     teller: &mpsc::Sender<PlannedItem>,
 ) -> Result<Vec<String>, Fatal> {
     let fields = unsupported(&request.spec);
@@ -116,21 +116,21 @@ pub(super) fn action_of(hold: &Hold) -> PlannedAction {
     match hold {
         Hold::Error(passing, _) => match passing {
             // tried again for a while, but nothing of this restore makes them pass
-            Passing::Quota | Passing::Unserved => PlannedAction::Deny,
-            Passing::Webhook
-            | Passing::Conversion
-            | Passing::Policy
-            | Passing::Conflict
-            | Passing::NamespaceTerminating
-            | Passing::TypeTerminating
-            | Passing::QuotaUnknown
-            | Passing::Dependency => PlannedAction::Wait,
-            Passing::Transport
-            | Passing::TooManyRequests
-            | Passing::Unavailable
-            | Passing::GatewayTimeout
-            | Passing::Backend
-            | Passing::DryRun => PlannedAction::Unknown,
+            RetryReason::Quota | RetryReason::Unserved => PlannedAction::Deny,
+            RetryReason::Webhook
+            | RetryReason::Conversion
+            | RetryReason::Policy
+            | RetryReason::Conflict
+            | RetryReason::NamespaceTerminating
+            | RetryReason::TypeTerminating
+            | RetryReason::QuotaUnknown
+            | RetryReason::Dependency => PlannedAction::Wait,
+            RetryReason::Transport
+            | RetryReason::TooManyRequests
+            | RetryReason::Unavailable
+            | RetryReason::GatewayTimeout
+            | RetryReason::Backend
+            | RetryReason::DryRun => PlannedAction::Unknown,
         },
         Hold::Deletion | Hold::Namespace(_) | Hold::Established | Hold::Behind(_) => PlannedAction::Wait,
     }
@@ -344,22 +344,22 @@ mod tests {
     fn what_is_waited_for_what_fails_and_what_cannot_be_told_are_three_things() {
         let error = |passing| Hold::Error(passing, "x".to_owned());
         let table = [
-            (error(Passing::Quota), PlannedAction::Deny),
-            (error(Passing::Unserved), PlannedAction::Deny),
-            (error(Passing::Webhook), PlannedAction::Wait),
-            (error(Passing::Conversion), PlannedAction::Wait),
-            (error(Passing::Policy), PlannedAction::Wait),
-            (error(Passing::QuotaUnknown), PlannedAction::Wait),
-            (error(Passing::Dependency), PlannedAction::Wait),
-            (error(Passing::TypeTerminating), PlannedAction::Wait),
-            (error(Passing::Backend), PlannedAction::Unknown),
-            (error(Passing::Conflict), PlannedAction::Wait),
-            (error(Passing::NamespaceTerminating), PlannedAction::Wait),
-            (error(Passing::Transport), PlannedAction::Unknown),
-            (error(Passing::TooManyRequests), PlannedAction::Unknown),
-            (error(Passing::Unavailable), PlannedAction::Unknown),
-            (error(Passing::GatewayTimeout), PlannedAction::Unknown),
-            (error(Passing::DryRun), PlannedAction::Unknown),
+            (error(RetryReason::Quota), PlannedAction::Deny),
+            (error(RetryReason::Unserved), PlannedAction::Deny),
+            (error(RetryReason::Webhook), PlannedAction::Wait),
+            (error(RetryReason::Conversion), PlannedAction::Wait),
+            (error(RetryReason::Policy), PlannedAction::Wait),
+            (error(RetryReason::QuotaUnknown), PlannedAction::Wait),
+            (error(RetryReason::Dependency), PlannedAction::Wait),
+            (error(RetryReason::TypeTerminating), PlannedAction::Wait),
+            (error(RetryReason::Backend), PlannedAction::Unknown),
+            (error(RetryReason::Conflict), PlannedAction::Wait),
+            (error(RetryReason::NamespaceTerminating), PlannedAction::Wait),
+            (error(RetryReason::Transport), PlannedAction::Unknown),
+            (error(RetryReason::TooManyRequests), PlannedAction::Unknown),
+            (error(RetryReason::Unavailable), PlannedAction::Unknown),
+            (error(RetryReason::GatewayTimeout), PlannedAction::Unknown),
+            (error(RetryReason::DryRun), PlannedAction::Unknown),
             (Hold::Deletion, PlannedAction::Wait),
             (Hold::Namespace(Obstacle::Deletion), PlannedAction::Wait),
         ];

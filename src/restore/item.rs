@@ -12,15 +12,15 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use self::unserved::Named;
 use super::engine::{Outcome, Run, message};
-use super::flights::Claim;
+use super::in_flight::Claim;
 use super::ledger::{Message, Note, Severity, State};
 use super::namespaces::{Obstacle, Readiness};
 use super::object::changes::Changes;
 use super::object::volume::{self, Decision, Kept};
 use super::object::{cluster_owned, creation, identity, managed_fields, metadata, outcome};
-use super::parked::Hold;
 use super::plan::NAMESPACES;
-use super::retry::{Passing, Verdict, verdict};
+use super::retry::{RetryReason, Verdict, verdict};
+use super::retry_queue::Hold;
 use crate::api::annotations::{INIT_RESTORE_IMAGE, POST_RESTORE_COMMAND};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::ItemRef;
@@ -96,7 +96,7 @@ impl Told {
 /// What an item waits for after this error, if that can pass.
 fn hold_of(error: &ApiError) -> Option<Hold> {
     match verdict(error) {
-        Verdict::Park(Passing::NamespaceTerminating) => Some(Hold::Namespace(Obstacle::Deletion)),
+        Verdict::Park(RetryReason::NamespaceTerminating) => Some(Hold::Namespace(Obstacle::Deletion)),
         Verdict::Park(passing) => Some(Hold::Error(passing, error.message.clone())),
         Verdict::Final => None,
     }

@@ -167,7 +167,7 @@ struct Beside {
     dropped: Count,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     messages: Vec<Message>,
-    /// Names of the namespaces that were created.
+    /// TypeNames of the namespaces that were created.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     namespaces: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

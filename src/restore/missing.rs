@@ -1,4 +1,4 @@
-//! Names that a restore's spec gives and its backup does not have: a restore that does nothing says why (spec restore 7.4). Pure.
+//! TypeNames that a restore's spec gives and its backup does not have: a restore that does nothing says why (spec restore 7.4). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -18,25 +18,26 @@
 //! creation. What a spec asks of them is refused ([`request::unsupported`]), what an object asks is said.
 
 pub mod actions;
-mod calls;
+mod client;
 pub mod engine;
-pub mod flights;
 pub mod foresight;
+mod in_flight;
 mod item;
+pub mod item_id;
 pub mod ledger;
 pub mod limiter;
 mod missing;
-pub mod names;
 mod namespaces;
 pub mod object;
-mod parked;
 pub mod plan;
 pub mod priorities;
 pub mod progress;
 pub mod report;
 pub mod request;
 pub mod retry;
+mod retry_queue;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod type_names;

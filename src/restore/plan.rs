@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use serde::Deserialize;
 
-use super::actions::{Restoration, keeps_a_node_port};
-use super::names::Names;
+use super::actions::keeps_a_node_port;
 use super::priorities::{CRDS, Priorities};
+use super::request::RestoreContext;
+use super::type_names::TypeNames;
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::{ItemRef, Spool};
 use crate::cluster::discovery::GroupResource;
@@ -86,9 +87,9 @@ pub struct Planning<'a> {
     /// The order of the types.
     pub priorities: &'a Priorities,
     /// The mapping of namespaces.
-    pub restore: &'a Restoration,
+    pub restore: &'a RestoreContext,
     /// What names of types mean.
-    pub names: &'a Names<'a>,
+    pub names: &'a TypeNames<'a>,
 }
 
 impl Plan {
@@ -269,7 +270,11 @@ impl Plan {
     }
 
     /// Everything in order, with its names: what a dry run shows.
-    pub fn items<'a>(&'a self, archive: &'a Spool, restore: &'a Restoration) -> impl Iterator<Item = PlannedItem<'a>> {
+    pub fn items<'a>(
+        &'a self,
+        archive: &'a Spool,
+        restore: &'a RestoreContext,
+    ) -> impl Iterator<Item = PlannedItem<'a>> {
         self.waves.iter().enumerate().flat_map(move |(wave, of)| {
             self.items_of(of).iter().map(move |item| {
                 let (source, _) = archive.path(*item);
@@ -359,7 +364,7 @@ mod tests {
                 resource("v1", "pods", "Pod", true, &["po"]),
                 resource("v1", "services", "Service", true, &[]),
             ]);
-            let names = Names::new(&discovery, archive);
+            let names = TypeNames::new(&discovery, archive);
             let resolve: Resolve<'_> = &|name| names.resolve(name);
             let lists = RestoreLists {
                 included_namespaces: &self.included_namespaces,
@@ -372,9 +377,9 @@ mod tests {
                 .mapping
                 .iter()
                 .map(|(source, target)| ((*source).to_owned(), (*target).to_owned()));
-            let restore = Restoration {
+            let restore = RestoreContext {
                 namespace_mapping: mapping.collect(),
-                ..Restoration::default()
+                ..RestoreContext::default()
             };
             let plan = Plan::new(Planning {
                 archive,
@@ -508,7 +513,7 @@ mod tests {
             ("pods", Some("a"), "same", "{}"),
             ("pods", Some("b"), "same", r#"{"metadata": {"labels": {"app": "web"}}}"#),
         ]);
-        let selector = crate::restore::request::checked(&crate::api::LabelSelector {
+        let selector = Selector::from_api(&crate::api::LabelSelector {
             match_labels: [("app".to_owned(), "web".to_owned())].into(),
             ..Default::default()
         });
@@ -534,7 +539,7 @@ mod tests {
             ("pods", Some("a"), "none", "{}"),
             ("pods", Some("a"), "broken", "{"),
         ]);
-        let selector = crate::restore::request::checked(&crate::api::LabelSelector {
+        let selector = Selector::from_api(&crate::api::LabelSelector {
             match_labels: [("app".to_owned(), "web".to_owned())].into(),
             ..Default::default()
         });

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::actions::Restoration;
 use super::ledger::{Count, Ledger, Severity, State};
 use super::object::existing::differs_warning;
 use super::progress::Progress;
+use super::request::RestoreContext;
 use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
 use crate::archive::layout::ItemCopy;
 use crate::archive::spool::{ItemRef, Spool};
@@ -45,7 +45,7 @@ pub struct Objects {
 
 impl Report {
     /// Puts together what the ledger holds.
-    pub fn new(ledger: &Ledger, archive: &Spool, restore: &Restoration) -> Self {
+    pub fn new(ledger: &Ledger, archive: &Spool, restore: &RestoreContext) -> Self {
         let mut writer = Writer {
             report: Self::default(),
             kinds: Kinds::new(archive),
@@ -103,7 +103,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &Restoration, item: ItemRef) {
+    fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &RestoreContext, item: ItemRef) {
         let state = ledger.state(item);
         let objects = &mut self.report.objects;
         let (count, action) = match state {
@@ -254,9 +254,9 @@ mod tests {
             let item = archive.items().next().unwrap();
             let mut ledger = Ledger::new(&archive);
             ledger.record(item, state, Vec::new(), Note::default());
-            let restore = Restoration {
+            let restore = RestoreContext {
                 namespace_mapping: [("source".to_owned(), "a".to_owned())].into(),
-                ..Restoration::default()
+                ..RestoreContext::default()
             };
             let report = Report::new(&ledger, &archive, &restore);
             let listed = report.resources.0.get("v1/Pod").map(|list| list.join(","));
@@ -303,7 +303,7 @@ mod tests {
         }
         ledger.created_namespace("a");
         ledger.say(error(None, "velero's"));
-        let report = Report::new(&ledger, &archive, &Restoration::default());
+        let report = Report::new(&ledger, &archive, &RestoreContext::default());
         assert_eq!(
             serde_json::to_value(&report.resources).unwrap(),
             serde_json::json!({"v1/Namespace": ["a(created)"], "v1/Node": ["n(failed)"], "v2/Pod": ["a/two-x(created)"]})

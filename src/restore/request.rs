@@ -1,15 +1,14 @@
 //! What a restore is asked to do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::actions::Restoration;
 use super::object::managed_fields::ManagedFields;
 use super::object::volume::KeptVolumes;
 use super::priorities::Priorities;
-use crate::api::LabelSelector;
 use crate::api::v1::RestoreSpec;
 use crate::archive::spool::Spool;
 use crate::select::labels::{Selector, SelectorError};
@@ -33,6 +32,30 @@ pub struct Request {
     pub kept_volumes: KeptVolumes,
     /// The server's settings.
     pub options: Options,
+}
+
+/// What an action may know about the restore it works for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreContext {
+    /// Name of the Restore.
+    pub name: String,
+    /// Its namespace: the server's.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// Name of the backup it restores.
+    pub backup: String,
+    /// Source namespace to target namespace, where they differ.
+    pub namespace_mapping: BTreeMap<String, String>,
+    /// Whether services keep their node ports.
+    pub preserve_node_ports: bool,
+}
+
+impl RestoreContext {
+    /// The namespace that a namespace of the backup is restored into.
+    pub fn target<'a>(&'a self, source: &'a str) -> &'a str {
+        self.namespace_mapping.get(source).map_or(source, String::as_str)
+    }
 }
 
 /// The server's settings for restores, from its flags.
@@ -77,9 +100,9 @@ pub fn unsupported(spec: &RestoreSpec) -> Vec<String> {
 }
 
 impl Request {
-    /// What actions are told.
-    pub fn restoration(&self) -> Restoration {
-        Restoration {
+    /// What of it the actions may know.
+    pub fn context(&self) -> RestoreContext {
+        RestoreContext {
             name: self.name.clone(),
             namespace: self.namespace.clone(),
             uid: self.uid.clone(),
@@ -95,23 +118,9 @@ impl Request {
             .label_selector
             .iter()
             .chain(&self.spec.or_label_selectors)
-            .map(checked)
+            .map(Selector::from_api)
             .collect()
     }
-}
-
-/// A selector, checked.
-pub(super) fn checked(selector: &LabelSelector) -> Result<Selector, SelectorError> {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1 as k8s;
-    let requirement = |one: &crate::api::LabelSelectorRequirement| k8s::LabelSelectorRequirement {
-        key: one.key.clone(),
-        operator: one.operator.clone(),
-        values: Some(one.values.clone()).filter(|values| !values.is_empty()),
-    };
-    Selector::new(&k8s::LabelSelector {
-        match_labels: Some(selector.match_labels.clone()),
-        match_expressions: Some(selector.match_expressions.iter().map(requirement).collect()),
-    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::cluster::error::Class;
 
 /// Why an item is put aside to be tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
-pub enum Passing {
+pub enum RetryReason {
     /// No answer, or none in time.
     #[error("the API server could not be reached")]
     Transport,
@@ -58,7 +58,7 @@ pub enum Passing {
     DryRun,
 }
 
-impl Passing {
+impl RetryReason {
     /// As one word for programs.
     pub fn word(self) -> &'static str {
         match self {
@@ -100,55 +100,55 @@ impl Passing {
 /// Errors that the API server tells by their text alone: the code (0: any), what the message contains, what it means.
 /// Found by reading Kubernetes 1.35: the admission plugins, the quota evaluator, the service allocators, the handler of custom
 /// resources and its webhook converter, and what the generic handlers make of an error that has no status (500, raw text).
-const BY_TEXT: [(u16, &str, Passing); 30] = [
-    (500, "failed calling webhook", Passing::Webhook),
-    (0, "failed to configure policy: ", Passing::Policy),
-    (0, "failed to configure binding: ", Passing::Policy),
-    (403, "exceeded quota", Passing::Quota),
+const BY_TEXT: [(u16, &str, RetryReason); 30] = [
+    (500, "failed calling webhook", RetryReason::Webhook),
+    (0, "failed to configure policy: ", RetryReason::Policy),
+    (0, "failed to configure binding: ", RetryReason::Policy),
+    (403, "exceeded quota", RetryReason::Quota),
     // a quota that covers it may be new: admission reads quotas from a cache
-    (0, "insufficient quota to ", Passing::Quota),
-    (403, "status unknown for quota", Passing::QuotaUnknown),
-    (500, "resource quota evaluation timed out", Passing::QuotaUnknown),
-    (0, "not yet synced", Passing::Unavailable),
-    (403, "not yet ready to handle request", Passing::Unavailable),
+    (0, "insufficient quota to ", RetryReason::Quota),
+    (403, "status unknown for quota", RetryReason::QuotaUnknown),
+    (500, "resource quota evaluation timed out", RetryReason::QuotaUnknown),
+    (0, "not yet synced", RetryReason::Unavailable),
+    (403, "not yet ready to handle request", RetryReason::Unavailable),
     (
         403,
         "at this time because there was an error enforcing limit ranges",
-        Passing::Unavailable,
+        RetryReason::Unavailable,
     ),
-    (422, "allocator not ready", Passing::Unavailable),
-    (0, "cannot allocate resources of type", Passing::Unavailable),
-    (500, "error resolving resource", Passing::Unavailable),
+    (422, "allocator not ready", RetryReason::Unavailable),
+    (0, "cannot allocate resources of type", RetryReason::Unavailable),
+    (500, "error resolving resource", RetryReason::Unavailable),
     (
         403,
         "create not allowed while custom resource definition is terminating",
-        Passing::TypeTerminating,
+        RetryReason::TypeTerminating,
     ),
-    (403, "no PriorityClass with name", Passing::Dependency),
-    (403, "pod rejected: RuntimeClass", Passing::Dependency),
-    (403, "error looking up service account", Passing::Dependency),
-    (500, "etcdserver: request timed out", Passing::Backend),
-    (500, "etcdserver: leader changed", Passing::Backend),
-    (500, "etcdserver: no leader", Passing::Backend),
-    (500, "etcdserver: not leader", Passing::Backend),
-    (500, "etcdserver: server stopped", Passing::Backend),
-    (500, "etcdserver: too many requests", Passing::Backend),
-    (500, "rpc error: code = Unavailable", Passing::Backend),
-    (500, "rpc error: code = DeadlineExceeded", Passing::Backend),
-    (500, "context deadline exceeded", Passing::Backend),
-    (500, "connection refused", Passing::Backend),
-    (500, "connection reset by peer", Passing::Backend),
-    (500, "i/o timeout", Passing::Backend),
-    (500, "TLS handshake timeout", Passing::Backend),
+    (403, "no PriorityClass with name", RetryReason::Dependency),
+    (403, "pod rejected: RuntimeClass", RetryReason::Dependency),
+    (403, "error looking up service account", RetryReason::Dependency),
+    (500, "etcdserver: request timed out", RetryReason::Backend),
+    (500, "etcdserver: leader changed", RetryReason::Backend),
+    (500, "etcdserver: no leader", RetryReason::Backend),
+    (500, "etcdserver: not leader", RetryReason::Backend),
+    (500, "etcdserver: server stopped", RetryReason::Backend),
+    (500, "etcdserver: too many requests", RetryReason::Backend),
+    (500, "rpc error: code = Unavailable", RetryReason::Backend),
+    (500, "rpc error: code = DeadlineExceeded", RetryReason::Backend),
+    (500, "context deadline exceeded", RetryReason::Backend),
+    (500, "connection refused", RetryReason::Backend),
+    (500, "connection reset by peer", RetryReason::Backend),
+    (500, "i/o timeout", RetryReason::Backend),
+    (500, "TLS handshake timeout", RetryReason::Backend),
 ];
 
 /// What an answer means by its text. What a webhook says when it refuses is its own affair and means nothing here.
-fn by_text(error: &ApiError) -> Option<Passing> {
+fn by_text(error: &ApiError) -> Option<RetryReason> {
     if error.is_refused_by_webhook() {
         return None;
     }
     if error.code == 500 && error.message.contains("conversion webhook for ") {
-        return is_uncalled(&error.message).then_some(Passing::Conversion);
+        return is_uncalled(&error.message).then_some(RetryReason::Conversion);
     }
     BY_TEXT
         .iter()
@@ -177,14 +177,14 @@ fn is_uncalled(message: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It can pass: the item is parked and tried again.
-    Park(Passing),
+    Park(RetryReason),
     /// It is reported once.
     Final,
 }
 
 /// The table of decisions 19 and 41: what can pass parks the item, all else is final.
 pub fn verdict(error: &ApiError) -> Verdict {
-    use Passing::{
+    use RetryReason::{
         Conflict, DryRun, GatewayTimeout, NamespaceTerminating, TooManyRequests, Transport, Unavailable, Unserved,
     };
     let passing = match error.class() {
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn parks(error: &ApiError, why: Passing) {
+    fn parks(error: &ApiError, why: RetryReason) {
         assert_eq!(verdict(error), Verdict::Park(why));
     }
 
@@ -268,23 +268,23 @@ mod tests {
 
     #[test]
     fn a_lost_connection_parks() {
-        parks(&of_class(Class::Transport), Passing::Transport);
+        parks(&of_class(Class::Transport), RetryReason::Transport);
     }
 
     #[test]
     fn no_answer_in_time_parks() {
-        parks(&of_class(Class::Timeout), Passing::Transport);
+        parks(&of_class(Class::Timeout), RetryReason::Transport);
     }
 
     #[test]
     fn an_unreadable_success_parks() {
-        parks(&of_class(Class::Unreadable), Passing::Transport);
+        parks(&of_class(Class::Unreadable), RetryReason::Transport);
     }
 
     #[test]
     fn a_webhook_that_a_dry_run_must_not_call_parks() {
         let text = "admission webhook \"w.example.com\" does not support dry run";
-        parks(&answered(400, "BadRequest", text), Passing::DryRun);
+        parks(&answered(400, "BadRequest", text), RetryReason::DryRun);
         is_final(&answered(400, "BadRequest", "x"));
     }
 
@@ -295,14 +295,17 @@ mod tests {
 
     #[test]
     fn a_429_parks() {
-        parks(&answered(429, "TooManyRequests", "slow down"), Passing::TooManyRequests);
+        parks(
+            &answered(429, "TooManyRequests", "slow down"),
+            RetryReason::TooManyRequests,
+        );
     }
 
     #[test]
     fn a_503_parks() {
         parks(
             &answered(503, "ServiceUnavailable", "apiserver is shutting down"),
-            Passing::Unavailable,
+            RetryReason::Unavailable,
         );
     }
 
@@ -310,7 +313,7 @@ mod tests {
     fn a_504_parks() {
         parks(
             &answered(504, "Timeout", "request did not complete"),
-            Passing::GatewayTimeout,
+            RetryReason::GatewayTimeout,
         );
     }
 
@@ -318,7 +321,7 @@ mod tests {
     fn a_conflict_parks() {
         parks(
             &answered(409, "Conflict", "the object has been modified"),
-            Passing::Conflict,
+            RetryReason::Conflict,
         );
     }
 
@@ -330,16 +333,16 @@ mod tests {
     #[test]
     fn a_webhook_that_cannot_be_called_parks() {
         let message = "Internal error occurred: failed calling webhook \"w.example.com\": connection refused";
-        parks(&answered(500, "InternalError", message), Passing::Webhook);
+        parks(&answered(500, "InternalError", message), RetryReason::Webhook);
     }
 
     /// One line an error of the API server as it was seen, or as its source writes it.
     #[test]
     fn what_the_api_server_tells_by_text_parks() {
-        use Passing::{
+        use RetryReason::{
             Backend, Conversion, Dependency, Policy, Quota, QuotaUnknown, TypeTerminating, Unavailable, Webhook,
         };
-        let table: [(u16, &str, Passing); 37] = [
+        let table: [(u16, &str, RetryReason); 37] = [
             (
                 500,
                 "Internal error occurred: failed calling webhook \"w.example.com\": failed to call webhook: Post \"https://w.shop.svc:443/?timeout=10s\": no endpoints available for service \"w\"",
@@ -533,12 +536,12 @@ mod tests {
     #[test]
     fn a_storage_that_ran_out_of_time_parks_by_its_reason() {
         let message = "The POST operation against Pod could not be completed at this time, please try again.";
-        parks(&answered(500, "ServerTimeout", message), Passing::GatewayTimeout);
+        parks(&answered(500, "ServerTimeout", message), RetryReason::GatewayTimeout);
     }
 
     #[test]
     fn a_bad_gateway_parks() {
-        parks(&answered(502, "", "bad gateway"), Passing::Unavailable);
+        parks(&answered(502, "", "bad gateway"), RetryReason::Unavailable);
     }
 
     #[test]
@@ -552,7 +555,7 @@ mod tests {
             subject: None,
             ..answered(404, "NotFound", "the server could not find the requested resource")
         };
-        parks(&error, Passing::Unserved);
+        parks(&error, RetryReason::Unserved);
     }
 
     #[test]
@@ -566,7 +569,7 @@ mod tests {
             subject: Some(subject),
             ..answered(404, "NotFound", "namespaces \"shop\" not found")
         };
-        parks(&error, Passing::NamespaceTerminating);
+        parks(&error, RetryReason::NamespaceTerminating);
     }
 
     #[test]
@@ -584,7 +587,7 @@ mod tests {
             causes: vec![cause],
             ..answered(403, "Forbidden", "being terminated")
         };
-        parks(&error, Passing::NamespaceTerminating);
+        parks(&error, RetryReason::NamespaceTerminating);
     }
 
     #[test]
@@ -595,7 +598,7 @@ mod tests {
                 "Forbidden",
                 "things \"a\" is forbidden: exceeded quota: q, requested: pods=1",
             ),
-            Passing::Quota,
+            RetryReason::Quota,
         );
     }
 

@@ -63,6 +63,19 @@ pub enum SelectorError {
 }
 
 impl Selector {
+    /// Checks a selector of one of Velero's own specs. An empty list of values is none.
+    pub fn from_api(selector: &crate::api::LabelSelector) -> Result<Self, SelectorError> {
+        let requirement = |one: &crate::api::LabelSelectorRequirement| LabelSelectorRequirement {
+            key: one.key.clone(),
+            operator: one.operator.clone(),
+            values: Some(one.values.clone()).filter(|values| !values.is_empty()),
+        };
+        Self::new(&LabelSelector {
+            match_labels: Some(selector.match_labels.clone()),
+            match_expressions: Some(selector.match_expressions.iter().map(requirement).collect()),
+        })
+    }
+
     /// Checks a selector as it stands in a spec.
     pub fn new(selector: &LabelSelector) -> Result<Self, SelectorError> {
         let equal = selector.match_labels.iter().flatten();

@@ -25,7 +25,7 @@ use crate::api::restore_plan::{Invalid, PlanLine, PlannedItem, Summary};
 use crate::api::v1::{BackupStorageLocation, DownloadTargetKind, Restore, RestoreStatus};
 use crate::cluster::Cluster;
 use crate::restore::actions;
-use crate::restore::engine::{Deps, Fatal};
+use crate::restore::engine::{EngineDeps, Fatal};
 use crate::restore::foresight::foresee;
 use crate::restore::ledger::{LedgerSink, SinkError};
 use crate::runtime::task::{self, Task};
@@ -305,7 +305,7 @@ impl Job {
             Vec::new(),
             Arc::new(move || clock.now()),
         );
-        let deps = Deps {
+        let deps = EngineDeps {
             cluster: self.cluster.clone(),
             actions: actions::built_in(),
             log,

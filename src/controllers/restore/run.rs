@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::restore::actions;
-use crate::restore::engine::{self, Deps, Fatal};
+use crate::restore::engine::{self, EngineDeps, Fatal};
 use crate::restore::ledger::{Ledger, Severity};
 use crate::restore::progress::{Progress, Standstill};
 use crate::restore::report::{Report, recap};
@@ -208,7 +208,7 @@ impl Job {
                 standstill: now.standstill,
             });
         };
-        let deps = Deps {
+        let deps = EngineDeps {
             cluster: self.ports.engine.clone(),
             actions: actions::built_in(),
             log: log.clone(),

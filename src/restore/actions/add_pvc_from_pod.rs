@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, ItemId, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::cluster::discovery::GroupResource;
+use crate::restore::item_id::ItemId;
 use crate::restore::object::metadata;
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
@@ -31,9 +33,9 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, run};
     use super::*;
+    use crate::restore::actions::testing::{World, run};
+    use crate::restore::request::RestoreContext;
 
     #[test]
     fn every_claim_is_asked_for_by_its_source_namespace() {
@@ -50,7 +52,7 @@ mod tests {
         ];
         for (volumes, expected) in table {
             let pod = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"volumes": volumes}});
-            let (item, output) = run(&ACTION, &Restoration::default(), &World::default(), &pod);
+            let (item, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &pod);
             let additional: Vec<String> = output.unwrap().additional.iter().map(ToString::to_string).collect();
             assert_eq!(
                 (additional, item),

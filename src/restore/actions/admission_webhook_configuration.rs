@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
     name: "velero.io/admission-webhook-configuration",
@@ -37,8 +38,8 @@ fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::changed;
     use super::*;
+    use crate::restore::actions::testing::changed;
 
     #[test]
     fn only_v1_is_touched_and_only_where_it_would_be_refused() {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::labels::KUBE_AGGREGATOR_AUTOMANAGED;
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
@@ -21,15 +22,15 @@ fn execute(_: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, run};
     use super::*;
+    use crate::restore::actions::testing::{World, run};
+    use crate::restore::request::RestoreContext;
 
     #[test]
     fn what_matches_is_left_out() {
         let (_, output) = run(
             &ACTION,
-            &Restoration::default(),
+            &RestoreContext::default(),
             &World::default(),
             &json!({"metadata": {}}),
         );

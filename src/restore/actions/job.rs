@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::labels::{BATCH_CONTROLLER_UID, CONTROLLER_UID};
 use crate::restore::object::job;
 
@@ -41,8 +42,8 @@ fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::changed;
     use super::*;
+    use crate::restore::actions::testing::changed;
 
     #[test]
     fn the_uid_of_the_old_job_goes_and_all_else_stays() {

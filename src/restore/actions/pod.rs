@@ -3,9 +3,10 @@
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
 
+use super::action::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use super::token_references::{left_out, names_in, secret_of, warning};
-use super::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
 use crate::cluster::discovery::GroupResource;
+use crate::restore::item_id::ItemId;
 use crate::restore::object::metadata;
 
 pub(super) struct PodAction;
@@ -127,9 +128,9 @@ fn is_mounted_elsewhere(spec: &Map<String, Value>, volume: &str) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, generated, made_by_hand, run};
     use super::*;
+    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::request::RestoreContext;
 
     fn world() -> World {
         World::of([
@@ -147,7 +148,7 @@ mod tests {
     }
 
     fn restored(pod: &Value) -> (Value, Vec<String>) {
-        let (item, output) = run(&PodAction, &Restoration::default(), &world(), pod);
+        let (item, output) = run(&PodAction, &RestoreContext::default(), &world(), pod);
         (item, output.unwrap().warnings)
     }
 
@@ -224,7 +225,7 @@ mod tests {
     fn the_priority_class_is_asked_for() {
         for (class, expected) in [("high", Some("priorityclasses.scheduling.k8s.io/high")), ("", None)] {
             let pod = json!({"spec": {"priorityClassName": class}});
-            let (_, output) = run(&PodAction, &Restoration::default(), &World::default(), &pod);
+            let (_, output) = run(&PodAction, &RestoreContext::default(), &World::default(), &pod);
             assert_eq!(
                 output.unwrap().additional.first().map(ToString::to_string).as_deref(),
                 expected,

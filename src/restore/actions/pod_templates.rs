@@ -4,8 +4,8 @@
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
+use super::action::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use super::token_references::{left_out, names_in, secret_of, warning};
-use super::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use crate::restore::object::metadata;
 
 pub(super) struct PodTemplatesAction;
@@ -82,9 +82,9 @@ fn is_controlled(object: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, generated, made_by_hand, run};
     use super::*;
+    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::request::RestoreContext;
 
     #[test]
     fn a_template_that_refers_to_a_generated_token_is_told_and_not_changed() {
@@ -116,7 +116,7 @@ mod tests {
             (object(json!({}), json!(null)), 0),
         ];
         for (before, told) in table {
-            let (after, output) = run(&PodTemplatesAction, &Restoration::default(), &world, &before);
+            let (after, output) = run(&PodTemplatesAction, &RestoreContext::default(), &world, &before);
             let warnings = output.unwrap().warnings;
             assert_eq!(warnings.len(), told, "{before} {warnings:?}");
             assert!(

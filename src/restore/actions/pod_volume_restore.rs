@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::constants::{RESTIC_WAIT_CONTAINER, RESTORE_WAIT_CONTAINER};
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
@@ -27,8 +28,8 @@ fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::changed;
     use super::*;
+    use crate::restore::actions::testing::changed;
 
     #[test]
     fn wait_containers_of_an_earlier_restore_go() {

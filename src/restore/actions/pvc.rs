@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, ItemId, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::annotations;
 use crate::cluster::discovery::GroupResource;
+use crate::restore::item_id::ItemId;
 use crate::restore::object::{metadata, volume};
 
 pub(super) const ACTION: BuiltIn = BuiltIn {
@@ -40,9 +42,9 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, run};
     use super::*;
+    use crate::restore::actions::testing::{World, run};
+    use crate::restore::request::RestoreContext;
 
     #[test]
     fn a_bound_claim_asks_for_its_volume() {
@@ -54,7 +56,7 @@ mod tests {
         ];
         for (phase, volume, expected) in table {
             let claim = json!({"metadata": {}, "spec": {"volumeName": volume}, "status": {"phase": phase}});
-            let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &claim);
+            let (_, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &claim);
             assert_eq!(
                 output.unwrap().additional.first().map(ToString::to_string).as_deref(),
                 expected,
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn annotations_of_the_old_binding_go() {
         let claim = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "n", "mine": "stays"}}});
-        let (item, _) = run(&ACTION, &Restoration::default(), &World::default(), &claim);
+        let (item, _) = run(&ACTION, &RestoreContext::default(), &World::default(), &claim);
         assert_eq!(item, json!({"metadata": {"annotations": {"mine": "stays"}}}));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 
 pub(super) const CLUSTER: BuiltIn = BuiltIn {
     name: "velero.io/cluster-role-bindings",
@@ -69,8 +70,8 @@ fn mapped_name(subject: &Value, mapping: &BTreeMap<String, String>) -> Option<St
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{World, changed, mapped, run};
     use super::*;
+    use crate::restore::actions::testing::{World, changed, mapped, run};
 
     #[test]
     fn subjects_of_mapped_namespaces_move() {

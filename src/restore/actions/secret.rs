@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::annotations::SERVICE_ACCOUNT_UID;
 use crate::restore::object::{metadata, token};
 
@@ -46,9 +47,9 @@ fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, changed, run};
     use super::*;
+    use crate::restore::actions::testing::{World, changed, run};
+    use crate::restore::request::RestoreContext;
 
     fn token(name: &str) -> Value {
         json!({
@@ -69,7 +70,7 @@ mod tests {
             ("web", false),
         ];
         for (name, skipped) in table {
-            let (_, output) = run(&ACTION, &Restoration::default(), &World::default(), &token(name));
+            let (_, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &token(name));
             assert_eq!(output.unwrap().skip, skipped, "{name}");
         }
     }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{ActionError, BuiltIn, Input, Output};
+use super::action::{ActionError, Input, Output};
+use super::built_in::BuiltIn;
 use crate::api::annotations::LAST_APPLIED;
 use crate::restore::object::metadata;
 
@@ -80,7 +81,7 @@ enum Asked<'a> {
 /// Node ports of the configuration that was last applied.
 #[derive(Default)]
 struct Applied {
-    /// Names of the ports that have one.
+    /// TypeNames of the ports that have one.
     names: HashSet<String>,
     /// Numbers on ports without a name.
     unnamed: HashSet<u64>,
@@ -170,9 +171,10 @@ fn number(port: Option<&Value>) -> Option<u64> {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{World, changed, run};
-    use super::super::{Restoration, RestoreItemAction};
     use super::*;
+    use crate::restore::actions::action::RestoreItemAction;
+    use crate::restore::actions::testing::{World, changed, run};
+    use crate::restore::request::RestoreContext;
 
     fn service(applied: Option<&Value>, managed: &Value, spec: &Value) -> Value {
         let mut service = json!({"metadata": {"name": "web", "managedFields": managed}, "spec": spec});
@@ -265,9 +267,9 @@ mod tests {
             &json!([]),
             &json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 31000}]}),
         );
-        let preserve = Restoration {
+        let preserve = RestoreContext {
             preserve_node_ports: true,
-            ..Restoration::default()
+            ..RestoreContext::default()
         };
         let (item, output) = run(&ACTION, &preserve, &World::default(), &object);
         assert_eq!((item, output), (object.clone(), Ok(Output::default())));

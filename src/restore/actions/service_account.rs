@@ -3,8 +3,8 @@
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 
+use super::action::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use super::token_references::{left_out, warning};
-use super::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use crate::restore::object::metadata;
 
 pub(super) struct ServiceAccountAction;
@@ -62,9 +62,9 @@ fn name_of(reference: &Value) -> Option<&str> {
 mod tests {
     use serde_json::json;
 
-    use super::super::Restoration;
-    use super::super::testing::{World, generated, made_by_hand, run};
     use super::*;
+    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::request::RestoreContext;
 
     #[test]
     fn only_references_to_what_a_controller_made_go_and_each_is_told() {
@@ -89,7 +89,7 @@ mod tests {
         for list in ["secrets", "imagePullSecrets"] {
             for (before, after) in table {
                 let account = json!({"metadata": {"name": "web", "namespace": "shop"}, (list): named(before)});
-                let (item, output) = run(&ServiceAccountAction, &Restoration::default(), &world, &account);
+                let (item, output) = run(&ServiceAccountAction, &RestoreContext::default(), &world, &account);
                 assert_eq!(item[list], named(after), "{before:?}");
                 let warnings = output.unwrap().warnings;
                 assert_eq!(warnings.len(), before.len() - after.len(), "{warnings:?}");
@@ -105,7 +105,7 @@ mod tests {
         ] {
             let (item, output) = run(
                 &ServiceAccountAction,
-                &Restoration::default(),
+                &RestoreContext::default(),
                 &World::default(),
                 &account,
             );

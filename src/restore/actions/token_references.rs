@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Input, ItemId};
+use super::action::Input;
 use crate::cluster::discovery::GroupResource;
+use crate::restore::item_id::ItemId;
 use crate::restore::object::token;
 
 /// Whether a Secret of the item's namespace is left out. `account`: whose token it would be, where the backup has no such

@@ -6,12 +6,13 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::actions::{ActionError, Input, ItemId, Lookup, Output, RestoreItemAction};
+use super::super::actions::{ActionError, Input, Lookup, Output, RestoreItemAction};
 use super::super::engine::{Outcome, Run, World, message};
 use super::super::ledger::{Severity, State};
-use super::super::parked::Hold;
+use super::super::retry_queue::Hold;
 use super::{Subject, Told};
 use crate::archive::layout::{ItemCopy, ItemPath};
+use crate::restore::item_id::ItemId;
 
 impl Run<'_> {
     /// Runs the item's actions in order; `Some` if one of them leaves it out or fails.

@@ -3,22 +3,22 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::super::actions::ItemId;
 use super::super::engine::Run;
 use super::super::object::needs;
-use super::super::parked::Hold;
-use super::super::retry::Passing;
+use super::super::retry::RetryReason;
+use super::super::retry_queue::Hold;
 use super::{Subject, hold_of};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
+use crate::restore::item_id::ItemId;
 
 impl Run<'_> {
     /// What a creation that failed waits for, if that can pass.
     pub(super) fn hold_of_creation(&self, subject: &Subject<'_>, item: &Value, error: &ApiError) -> Option<Hold> {
         let namespace = subject.path.namespace;
         let needed = match hold_of(error) {
-            Some(Hold::Error(Passing::Dependency, message)) => {
+            Some(Hold::Error(RetryReason::Dependency, message)) => {
                 let resource: GroupResource = subject.path.group_resource.parse().unwrap_or_default();
                 needs::missing(&message, &resource, item, namespace)
             }
@@ -31,7 +31,7 @@ impl Run<'_> {
     }
 
     fn hold_for(&self, subject: &Subject<'_>, needed: &ItemId, error: &ApiError) -> Option<Hold> {
-        let hold = || Hold::Error(Passing::Dependency, error.message.clone());
+        let hold = || Hold::Error(RetryReason::Dependency, error.message.clone());
         if needs::is_made_by_the_cluster(needed) {
             return Some(hold());
         }

@@ -7,9 +7,9 @@ use super::super::engine::Run;
 use super::super::ledger::{Severity, State};
 use super::super::namespaces::{self, Known, LOOK_AGAIN, Obstacle, Readiness};
 use super::super::object::existing;
-use super::super::parked::Hold;
 use super::super::plan::NAMESPACES;
-use super::super::retry::{Passing, Verdict, verdict};
+use super::super::retry::{RetryReason, Verdict, verdict};
+use super::super::retry_queue::Hold;
 use super::Subject;
 use crate::api::restore_plan::PlannedAction;
 use crate::archive::layout::{ItemCopy, ItemPath};
@@ -61,7 +61,7 @@ impl Run<'_> {
     /// created it.
     async fn make_namespace(&self, source: &str, target: &str, may_be_ours: bool) -> Result<(), Unmade> {
         let undecided = |error: ApiError| match verdict(&error) {
-            Verdict::Park(Passing::NamespaceTerminating) => Unmade::Held(Obstacle::Deletion),
+            Verdict::Park(RetryReason::NamespaceTerminating) => Unmade::Held(Obstacle::Deletion),
             Verdict::Park(_) => Unmade::Held(Obstacle::Error(error.message.into())),
             Verdict::Final => Unmade::Failed(error.message),
         };
@@ -90,7 +90,7 @@ impl Run<'_> {
                 Ok(())
             }
             Ok(None) if refused.is_dry_run_unsupported() => {
-                let reason = Passing::DryRun.to_string();
+                let reason = RetryReason::DryRun.to_string();
                 self.foretell_namespace(source, target, PlannedAction::Unknown, reason)
                     .await;
                 self.ledger().created_namespace(target);

@@ -12,8 +12,8 @@ use super::super::engine::Run;
 use super::super::ledger::State;
 use super::super::object::binding::{self, Binding, Claim};
 use super::super::object::changes;
-use super::super::parked::Hold;
-use super::super::retry::Passing;
+use super::super::retry::RetryReason;
+use super::super::retry_queue::Hold;
 use super::{CLAIMS, Subject, Told, Wanted, unless_passing};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::cluster::discovery::GroupResource;
@@ -111,7 +111,7 @@ impl Run<'_> {
                     "persistent volume {} is bound to claim {}/{}, which is being deleted or gone, and is not Released yet",
                     subject.path.name, claim.namespace, claim.name
                 );
-                Err(Hold::Error(Passing::Conflict, error))
+                Err(Hold::Error(RetryReason::Conflict, error))
             }
             // volumes are restored without the right to read claims too
             Ok(_) | Err(_) => Ok(()),

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::super::engine::{Run, World};
 use super::super::ledger::State;
-use super::super::parked::Hold;
 use super::super::priorities::CRDS;
-use super::super::retry::Passing;
+use super::super::retry::RetryReason;
+use super::super::retry_queue::Hold;
 use super::{Subject, Told, unless_passing};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::archive::spool::ItemRef;
@@ -46,7 +46,7 @@ impl Run<'_> {
             hopeless
         };
         let Some(reason) = hopeless else {
-            return Err(Hold::Error(Passing::Unserved, error));
+            return Err(Hold::Error(RetryReason::Unserved, error));
         };
         let id = self.id_of(subject.item);
         told.error(subject, format!("error restoring {id}: {error}: {reason}"));

@@ -12,9 +12,9 @@ use super::super::ledger::State;
 use super::super::object::existing::{self, Step};
 use super::super::object::shared::{self, Sharing};
 use super::super::object::{creation, managed_fields, metadata, outcome, status, unseen, volume};
-use super::super::parked::Hold;
 use super::super::priorities::CRDS;
-use super::super::retry::Passing;
+use super::super::retry::RetryReason;
+use super::super::retry_queue::Hold;
 use super::rebind::Looked;
 use super::{CLAIMS, Subject, Told, VOLUMES, Wanted, hold_of, unless_passing};
 use crate::cluster::ApiError;
@@ -111,7 +111,7 @@ impl Run<'_> {
         match live {
             Some(live) => self.found(subject, world, wanted, live, told).await,
             // gone between the two calls
-            None if error.is_already_exists() => Err(Hold::Error(Passing::Conflict, error.message)),
+            None if error.is_already_exists() => Err(Hold::Error(RetryReason::Conflict, error.message)),
             None => {
                 if let Some(hold) = self.hold_of_creation(subject, &wanted.item, &error) {
                     return Err(hold);

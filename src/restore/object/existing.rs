@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::changes::{self, Changes};
-use super::metadata::{self, Origin};
+use super::metadata::{self, RestoreLabels};
 use super::{merge, service_account};
 
 /// What the restore was told to do with objects that exist and differ.
@@ -42,7 +42,7 @@ pub enum Step {
 ///
 /// `live` is the cluster's object after the same transformations that made `wanted`: what a restore clears because the
 /// cluster assigns it (addresses, ports, node names) is no difference (spec restore 26, row 23).
-pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> Step {
+pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Step {
     let mut live = live.clone();
     origin.label(&mut live);
     let (live, wanted) = (comparable(live), comparable(wanted.clone()));
@@ -72,7 +72,7 @@ pub fn decide(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> 
 }
 
 /// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not told.
-pub fn differences(live: &Value, wanted: &Value, origin: &Origin, policy: Policy) -> Changes {
+pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Changes {
     let mut live = live.clone();
     origin.label(&mut live);
     let (live, wanted) = (comparable(live), comparable(wanted.clone()));
@@ -122,7 +122,7 @@ pub fn differs_warning(kind: &str, name: &str) -> String {
 /// Whether this restore made the object itself, in a life before or in a call whose answer was lost: it carries our label
 /// and is not older than the restore (decision 16). Both times are RFC 3339 in whole seconds and UTC, as the API server
 /// writes them, so their texts sort like the times.
-pub fn made_by_us(live: &Value, origin: &Origin, started: &str) -> bool {
+pub fn made_by_us(live: &Value, origin: &RestoreLabels, started: &str) -> bool {
     origin.is_on(live) && is_not_older(live, started)
 }
 
@@ -135,8 +135,8 @@ pub fn is_not_older(live: &Value, started: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn origin() -> Origin {
-        Origin::new("b", "r")
+    fn origin() -> RestoreLabels {
+        RestoreLabels::new("b", "r")
     }
 
     fn ours(mut object: Value) -> Value {
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn the_labels_of_an_earlier_restore_are_no_difference() {
         let mut live = config(&json!({}));
-        Origin::new("b", "earlier").label(&mut live);
+        RestoreLabels::new("b", "earlier").label(&mut live);
         assert_eq!(
             decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave),
             Step::Keep
@@ -248,7 +248,7 @@ mod tests {
         ];
         for (name, restore, created, expected) in table {
             let mut live = json!({"metadata": {"name": "a", "creationTimestamp": created}});
-            Origin::new("b", restore).label(&mut live);
+            RestoreLabels::new("b", restore).label(&mut live);
             assert_eq!(made_by_us(&live, &origin(), "2026-01-01T00:00:00Z"), expected, "{name}");
         }
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::outcome;
 use crate::api::LabelSelector;
-use crate::restore::request::checked;
+use crate::select::labels::Selector;
 
 /// What becomes of a pod that a job controls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ fn selects(job: &Value, pod: &Value) -> bool {
         .flatten()
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect();
-    checked(&selector).is_ok_and(|selector| selector.matches(&labels))
+    Selector::from_api(&selector).is_ok_and(|selector| selector.matches(&labels))
 }
 
 #[cfg(test)]

@@ -40,12 +40,12 @@ pub fn reset(object: &mut Value) -> Result<Option<Value>, NoMetadata> {
 
 /// The two labels of every object that a restore makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct RestoreLabels {
     backup: String,
     restore: String,
 }
 
-impl Origin {
+impl RestoreLabels {
     /// The labels for a restore of a backup, their names shortened where a label value would be too long.
     pub fn new(backup: &str, restore: &str) -> Self {
         Self {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn both_labels_are_written_whatever_stood_there() {
-        let origin = Origin::new("b", &"r".repeat(70));
+        let origin = RestoreLabels::new("b", &"r".repeat(70));
         for mut object in [
             json!({"metadata": {"name": "a"}}),
             json!({"metadata": {"labels": null}}),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
-use crate::restore::actions::ItemId;
+use crate::restore::item_id::ItemId;
 
 /// The account of pods that name none. A controller makes it in each new namespace.
 const DEFAULT_ACCOUNT: &str = "default";

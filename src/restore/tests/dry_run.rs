@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::scene::{Scene, claim, config, crd, object, pod, secret, texts, volume, widget};
 use crate::api::restore_plan::{PlannedAction, PlannedItem};
-use crate::restore::engine::{Deps, Fatal};
+use crate::restore::engine::{EngineDeps, Fatal};
 use crate::restore::foresight::foresee;
 use crate::restore::report::Report;
 use crate::restore::tests::scene::Kept;
@@ -20,7 +20,7 @@ async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
     scene.forget();
     let (teller, mut lines) = mpsc::channel(1);
     let (request, sink) = (scene.request(), Kept::default());
-    let deps = Deps {
+    let deps = EngineDeps {
         cluster: scene.cluster(),
         actions: scene.actions.clone(),
         log: super::scene::log(),
@@ -442,7 +442,7 @@ async fn it_ends_when_nobody_listens_any_more() {
     let scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(50));
     let (teller, mut lines) = mpsc::channel(1);
     let (request, sink) = (scene.request(), Kept::default());
-    let deps = Deps {
+    let deps = EngineDeps {
         cluster: scene.cluster(),
         actions: scene.actions.clone(),
         log: super::scene::log(),

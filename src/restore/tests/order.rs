@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::scene::{Scene, Trip, claim, config, object, pod, secret};
 use crate::cluster::discovery::GroupResource;
-use crate::restore::actions::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction};
+use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
+use crate::restore::item_id::ItemId;
 use crate::restore::object::metadata;
 use crate::testing::fake_api::Fault;
 

@@ -17,7 +17,7 @@ use crate::api::v1::RestoreSpec;
 use crate::archive::spool::Spool;
 use crate::cluster::Cluster;
 use crate::restore::actions::{RestoreItemAction, built_in};
-use crate::restore::engine::{Deps, Fatal, run};
+use crate::restore::engine::{EngineDeps, Fatal, run};
 use crate::restore::ledger::{Ledger, LedgerSink, SinkError};
 use crate::restore::object::volume::KeptVolumes;
 use crate::restore::progress::Progress;
@@ -188,7 +188,7 @@ impl Scene {
         cancel: &CancellationToken,
     ) -> Result<Report, Fatal> {
         let log = log();
-        let deps = Deps {
+        let deps = EngineDeps {
             cluster: self.cluster(),
             actions: self.actions.clone(),
             log: log.clone(),

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::drawn::{Before, Drawn, Item, KINDS, Trouble};
 use crate::cluster::discovery::GroupResource;
-use crate::restore::actions::{ActionError, AppliesTo, Input, ItemId, Output, RestoreItemAction, built_in};
+use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction, built_in};
+use crate::restore::item_id::ItemId;
 use crate::restore::object::metadata;
 use crate::restore::priorities::CRDS;
 use crate::restore::progress::Progress;

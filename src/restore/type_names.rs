@@ -13,7 +13,7 @@ use crate::select::includes::ResolvedType;
 
 /// Resolves names of types as users write them.
 #[derive(Debug)]
-pub struct Names<'a> {
+pub struct TypeNames<'a> {
     discovery: &'a Discovery,
     archived: HashMap<String, ResolvedType>,
 }
@@ -41,7 +41,7 @@ struct CrdNames {
     short_names: Option<Vec<String>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> TypeNames<'a> {
     /// The names of a cluster, and those that the archive's CRDs will bring. A CRD that cannot be read brings none.
     pub fn new(discovery: &'a Discovery, archive: &Spool) -> Self {
         let mut archived = HashMap::new();
@@ -97,7 +97,7 @@ mod tests {
             "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd", "po"]}}}"#;
         let archive = spool(&[(CRDS, None, "widgets.example.com", crd), (CRDS, None, "broken", "{")]);
         let discovery = Discovery::from_resources([resource("v1", "pods", "Pod", true, &["po"])]);
-        let names = Names::new(&discovery, &archive);
+        let names = TypeNames::new(&discovery, &archive);
         let table = [
             ("widgets.example.com", Some("widgets.example.com")),
             ("widget", Some("widgets.example.com")),

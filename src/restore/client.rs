@@ -19,13 +19,13 @@ const START: u32 = 8;
 
 /// The cluster, as fast as it can take it.
 #[derive(Debug)]
-pub struct Calls {
+pub struct ThrottledClient {
     cluster: Cluster,
     limiter: Limiter,
     options: WriteOptions,
 }
 
-impl Calls {
+impl ThrottledClient {
     /// At most `max` requests at once. The cluster's client must have no retry layer of its own. `options` are those of
     /// every creation and change.
     pub fn new(cluster: Cluster, max: u32, options: WriteOptions) -> Self {

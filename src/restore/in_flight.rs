@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The items under way. `K` is what identifies an item.
 #[derive(Debug)]
-pub struct Flights<K: Copy + Eq + Hash> {
+pub struct InFlight<K: Copy + Eq + Hash> {
     running: Mutex<HashMap<K, Running<K>>>,
 }
 
@@ -36,7 +36,7 @@ pub enum Claim<'a, K: Copy + Eq + Hash> {
     Cycle,
 }
 
-impl<K: Copy + Eq + Hash> Default for Flights<K> {
+impl<K: Copy + Eq + Hash> Default for InFlight<K> {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
@@ -44,7 +44,7 @@ impl<K: Copy + Eq + Hash> Default for Flights<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Flights<K> {
+impl<K: Copy + Eq + Hash> InFlight<K> {
     /// Claims an item for `requester`, an item that is itself under way; `None` if nothing but the plan asks for it.
     ///
     /// `is_done` is asked with the table locked: a flight records its outcome before it lands, so either the item is seen
@@ -119,7 +119,7 @@ impl<K: Copy + Eq + Hash> Flights<K> {
 /// An item being worked on. Dropped, also by a cancelled task, it lands: whoever waits claims again.
 #[derive(Debug)]
 pub struct Flight<'a, K: Copy + Eq + Hash> {
-    flights: &'a Flights<K>,
+    flights: &'a InFlight<K>,
     item: K,
     requester: Option<K>,
 }
@@ -137,7 +137,7 @@ impl<K: Copy + Eq + Hash> Drop for Flight<'_, K> {
 /// A requester in wait for another's item. Holds no concurrency permit.
 #[derive(Debug)]
 pub struct Waiting<'a, K: Copy + Eq + Hash> {
-    flights: &'a Flights<K>,
+    flights: &'a InFlight<K>,
     requester: Option<K>,
     landed: CancellationToken,
 }
@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    fn mine(flights: &Flights<u8>, item: u8, requester: Option<u8>) -> Flight<'_, u8> {
+    fn mine(flights: &InFlight<u8>, item: u8, requester: Option<u8>) -> Flight<'_, u8> {
         match flights.claim(item, requester, || None::<()>).unwrap() {
             Claim::Mine(flight) => flight,
             other => panic!("{other:?}"),
@@ -176,13 +176,13 @@ mod tests {
 
     #[test]
     fn what_is_done_is_not_claimed_again() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         assert_eq!(flights.claim(1_u8, None, || Some("done")).err(), Some("done"));
     }
 
     #[test]
     fn an_ancestor_is_not_waited_for() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         let _one = mine(&flights, 1, None);
         let _two = mine(&flights, 2, Some(1));
         let _three = mine(&flights, 3, Some(2));
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn two_that_need_one_another_do_not_both_wait() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         let (_one, _two) = (mine(&flights, 1, None), mine(&flights, 2, None));
         let first = flights.claim(2, Some(1), || None::<()>).unwrap();
         assert!(matches!(first, Claim::Wait(_)));
@@ -209,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_is_woken_when_the_item_lands() {
-        let flights = Flights::default();
+        let flights = InFlight::default();
         let (one, _two) = (mine(&flights, 1, None), mine(&flights, 2, None));
         let Ok(Claim::Wait(waiting)) = flights.claim(1, Some(2), || None::<()>) else {
             panic!("must wait")
@@ -221,7 +221,7 @@ mod tests {
 
     struct Scene {
         needs: HashMap<u8, Vec<u8>>,
-        flights: Flights<u8>,
+        flights: InFlight<u8>,
         done: Mutex<HashSet<u8>>,
         /// Every event in order: an item begins, or ends.
         events: Mutex<Vec<(u8, bool)>>,
@@ -277,7 +277,7 @@ mod tests {
             for (from, to) in edges {
                 needs.entry(from).or_default().push(to);
             }
-            let scene = Scene { needs, flights: Flights::default(), done: Mutex::default(), events: Mutex::default() };
+            let scene = Scene { needs, flights: InFlight::default(), done: Mutex::default(), events: Mutex::default() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
                 let mut all: FuturesUnordered<_> = (0..12).map(|item| scene.restore(item, None)).collect();

@@ -6,14 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::namespaces::Obstacle;
-use super::retry::{Passing, pause};
+use super::retry::{RetryReason, pause};
 use crate::archive::spool::ItemRef;
 
 /// What a parked item waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold {
     /// An error that can pass, with its text.
-    Error(Passing, String),
+    Error(RetryReason, String),
     /// The object is there and being deleted: it is created when it is gone.
     Deletion,
     /// Its namespace cannot take it now.
@@ -186,7 +186,7 @@ impl Parked {
     pub fn any_unserved(&self) -> bool {
         self.entries
             .values()
-            .any(|entry| matches!(entry.hold, Hold::Error(Passing::Unserved, _)))
+            .any(|entry| matches!(entry.hold, Hold::Error(RetryReason::Unserved, _)))
     }
 
     /// When [`Parked::take_due`] or [`Parked::take_expired`] will give something; `end` is when the last wave ended.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     fn error() -> Hold {
-        Hold::Error(Passing::Transport, "x".to_owned())
+        Hold::Error(RetryReason::Transport, "x".to_owned())
     }
 
     #[tokio::test(start_paused = true)]
@@ -254,9 +254,9 @@ mod tests {
         let mut parked = Parked::default();
         parked.park(items[0], error(), now);
         assert!(parked.is_news(items[0]) && !parked.is_news(items[0]));
-        parked.park(items[0], Hold::Error(Passing::Transport, "y".to_owned()), now);
+        parked.park(items[0], Hold::Error(RetryReason::Transport, "y".to_owned()), now);
         assert!(!parked.is_news(items[0]), "another text");
-        parked.park(items[0], Hold::Error(Passing::Quota, "y".to_owned()), now);
+        parked.park(items[0], Hold::Error(RetryReason::Quota, "y".to_owned()), now);
         assert!(parked.is_news(items[0]));
         assert!(parked.park_behind(items[0], items[1], now) && parked.is_news(items[0]));
         assert!(!parked.is_news(items[1]), "it is not parked");

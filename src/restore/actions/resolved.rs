@@ -1,0 +1,89 @@
+//! The actions of one restore, and which items each of them wants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::action::{ActionError, RestoreItemAction};
+use crate::select::includes::{IncludesExcludes, Resolve};
+use crate::select::labels::Selector;
+
+/// The actions of one restore with their selectors resolved.
+pub struct Actions {
+    actions: Vec<Matcher>,
+}
+
+struct Matcher {
+    action: Arc<dyn RestoreItemAction>,
+    resources: IncludesExcludes,
+    namespaces: IncludesExcludes,
+    labels: Selector,
+}
+
+impl Actions {
+    /// Resolves what each action applies to. Done again when discovery was read anew: a type restored by its CRD has a name
+    /// only then (spec restore 26, row 36).
+    pub fn resolve(actions: &[Arc<dyn RestoreItemAction>], resolve: Resolve<'_>) -> Result<Self, ActionError> {
+        let matcher = |action: &Arc<dyn RestoreItemAction>| {
+            let wants = action.applies_to();
+            let labels = Selector::from_api(&wants.labels)
+                .map_err(|error| ActionError(format!("read what action `{}` applies to: {error}", action.name())))?;
+            Ok(Matcher {
+                action: Arc::clone(action),
+                resources: IncludesExcludes::of_resources(
+                    &wants.included_resources,
+                    &wants.excluded_resources,
+                    resolve,
+                ),
+                namespaces: IncludesExcludes::new(wants.included_namespaces, wants.excluded_namespaces),
+                labels,
+            })
+        };
+        Ok(Self {
+            actions: actions.iter().map(matcher).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The actions for items of a type in a target namespace, in order. Cluster-scoped items match only actions that hold
+    /// back no namespace. Labels are the item's own affair: see [`Applicable::matches`].
+    pub fn for_items<'a>(&'a self, resource: &str, target: Option<&str>) -> Vec<Applicable<'a>> {
+        self.actions
+            .iter()
+            .filter(|matcher| matcher.resources.should_include(resource))
+            .filter(|matcher| match target {
+                Some(namespace) => matcher.namespaces.should_include(namespace),
+                None => matcher.namespaces.includes_everything(),
+            })
+            .map(|matcher| Applicable {
+                action: matcher.action.as_ref(),
+                labels: &matcher.labels,
+            })
+            .collect()
+    }
+}
+
+/// An action that wants items of a type, if their labels match.
+#[derive(Clone, Copy)]
+pub struct Applicable<'a> {
+    /// The action.
+    pub action: &'a dyn RestoreItemAction,
+    labels: &'a Selector,
+}
+
+impl Applicable<'_> {
+    /// Whether the action wants this object; asked with the labels as the actions before left them.
+    pub fn matches(&self, object: &Value) -> bool {
+        self.labels.is_everything() || self.labels.matches(&labels_of(object))
+    }
+}
+
+fn labels_of(object: &Value) -> BTreeMap<String, String> {
+    object
+        .pointer("/metadata/labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
