@@ -1,14 +1,14 @@
-//! The engine's way to the API server: every request takes a place at the limiter, and a 429 is the limiter's business.
+//! The client of a run: every request takes a place at the limiter, and a 429 is the limiter's business.
 
 use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::limiter::Limiter;
 use crate::cluster::discovery::Resource;
 use crate::cluster::error::Class;
 use crate::cluster::objects::{self, WriteOptions};
 use crate::cluster::{ApiError, Cluster};
+use crate::restore::limiter::Limiter;
 
 /// A request that was turned away is sent again so often, each time after the pause that the server asked for. Going on to
 /// the next item instead would only move the burden, and leave the wave without the item that it is about.
@@ -34,11 +34,6 @@ impl ThrottledClient {
             limiter: Limiter::new(START, max),
             options,
         }
-    }
-
-    /// The cluster, for what is not counted.
-    pub fn cluster(&self) -> &Cluster {
-        &self.cluster
     }
 
     /// Since when the API server turns every request away.

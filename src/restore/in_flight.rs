@@ -1,10 +1,10 @@
-//! Each item is worked on once at a time; who needs it meanwhile waits, unless that would never end (decision 18,
-//! spec restore 25.2 invariants 12 and 13).
+//! Each item is worked on once at a time. A requester that needs it meanwhile waits, unless that would never end (decision
+//! 18, spec restore 25.2 invariants 12 and 13).
 //!
-//! An item's action may ask for other items first. Whoever asks runs an item that nobody has started, and waits for one
-//! that is under way. Since an item works on one request of its actions at a time, it awaits at most one other: the
-//! wait-for graph is a set of chains, and a new edge closes a cycle exactly if the chain from the awaited item leads back
-//! to the requester. Then the requester goes on at once, as upstream does for an ancestor.
+//! An item's action may ask for other items first. The requester runs an item that is not started, and waits for one that
+//! is in flight. Since an item works on one request of its actions at a time, it awaits at most one other: the wait-for
+//! graph is a set of chains, and a new edge closes a cycle exactly if the chain from the awaited item leads back to the
+//! requester. Then the requester continues at once, as upstream does for an ancestor.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// The items under way. `K` is what identifies an item.
+/// The items that are being worked on. `K` is what identifies an item.
 #[derive(Debug)]
 pub struct InFlight<K: Copy + Eq + Hash> {
     running: Mutex<HashMap<K, Running<K>>>,
@@ -21,18 +21,18 @@ pub struct InFlight<K: Copy + Eq + Hash> {
 #[derive(Debug)]
 struct Running<K> {
     awaits: Option<K>,
-    /// Made by the first who waits; cancelled on landing.
-    landed: Option<CancellationToken>,
+    /// Made for the first requester that waits; cancelled when the item is finished.
+    finished: Option<CancellationToken>,
 }
 
-/// What somebody who needs an item is to do.
+/// What a requester of an item is to do.
 #[derive(Debug)]
-pub enum Claim<'a, K: Copy + Eq + Hash> {
-    /// Work on it; it is under way as long as the flight lives.
-    Mine(Flight<'a, K>),
-    /// Somebody works on it: wait, then claim again.
+pub enum Acquire<'a, K: Copy + Eq + Hash> {
+    /// Work on it; it is in flight as long as the guard lives.
+    Acquired(Guard<'a, K>),
+    /// It is being worked on: wait, then acquire it again.
     Wait(Waiting<'a, K>),
-    /// Somebody works on it who, directly or through others, waits for the requester: go on without it.
+    /// It is being worked on and waits, directly or through others, for the requester: continue without it.
     Cycle,
 }
 
@@ -45,18 +45,18 @@ impl<K: Copy + Eq + Hash> Default for InFlight<K> {
 }
 
 impl<K: Copy + Eq + Hash> InFlight<K> {
-    /// Claims an item for `requester`, an item that is itself under way; `None` if nothing but the plan asks for it.
+    /// Acquires an item for `requester`, an item that is itself in flight; `None` if only the plan asks for it.
     ///
-    /// `is_done` is asked with the table locked: a flight records its outcome before it lands, so either the item is seen
-    /// under way or its outcome is seen.
-    pub fn claim<D>(
+    /// `is_done` is called with the table locked: the outcome of an item is recorded before the item is finished, so either
+    /// the item is seen in flight or its outcome is seen.
+    pub fn acquire<D>(
         &self,
         item: K,
         requester: Option<K>,
         is_done: impl FnOnce() -> Option<D>,
-    ) -> Result<Claim<'_, K>, D> {
+    ) -> Result<Acquire<'_, K>, D> {
         let mut running = self.running();
-        let Some(flight) = running.get_mut(&item) else {
+        let Some(running_item) = running.get_mut(&item) else {
             if let Some(done) = is_done() {
                 return Err(done);
             }
@@ -64,25 +64,25 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
                 item,
                 Running {
                     awaits: None,
-                    landed: None,
+                    finished: None,
                 },
             );
             Self::await_in(&mut running, requester, item);
-            return Ok(Claim::Mine(Flight {
-                flights: self,
+            return Ok(Acquire::Acquired(Guard {
+                in_flight: self,
                 item,
                 requester,
             }));
         };
-        let landed = flight.landed.get_or_insert_default().clone();
+        let finished = running_item.finished.get_or_insert_default().clone();
         if requester.is_some_and(|requester| Self::leads_to(&running, item, requester)) {
-            return Ok(Claim::Cycle);
+            return Ok(Acquire::Cycle);
         }
         Self::await_in(&mut running, requester, item);
-        Ok(Claim::Wait(Waiting {
-            flights: self,
+        Ok(Acquire::Wait(Waiting {
+            in_flight: self,
             requester,
-            landed,
+            finished,
         }))
     }
 
@@ -98,16 +98,16 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
             if item == to {
                 return true;
             }
-            at = running.get(&item).and_then(|flight| flight.awaits);
+            at = running.get(&item).and_then(|running_item| running_item.awaits);
         }
         false
     }
 
-    fn go_on(&self, requester: Option<K>) {
+    fn resume(&self, requester: Option<K>) {
         if let Some(requester) = requester
-            && let Some(flight) = self.running().get_mut(&requester)
+            && let Some(running_item) = self.running().get_mut(&requester)
         {
-            flight.awaits = None;
+            running_item.awaits = None;
         }
     }
 
@@ -116,42 +116,42 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
     }
 }
 
-/// An item being worked on. Dropped, also by a cancelled task, it lands: whoever waits claims again.
+/// An item being worked on. Dropped, also by a cancelled task, the item is finished: each waiting requester acquires again.
 #[derive(Debug)]
-pub struct Flight<'a, K: Copy + Eq + Hash> {
-    flights: &'a InFlight<K>,
+pub struct Guard<'a, K: Copy + Eq + Hash> {
+    in_flight: &'a InFlight<K>,
     item: K,
     requester: Option<K>,
 }
 
-impl<K: Copy + Eq + Hash> Drop for Flight<'_, K> {
+impl<K: Copy + Eq + Hash> Drop for Guard<'_, K> {
     fn drop(&mut self) {
-        let flight = self.flights.running().remove(&self.item);
-        if let Some(landed) = flight.and_then(|flight| flight.landed) {
-            landed.cancel();
+        let finished_item = self.in_flight.running().remove(&self.item);
+        if let Some(finished) = finished_item.and_then(|item| item.finished) {
+            finished.cancel();
         }
-        self.flights.go_on(self.requester);
+        self.in_flight.resume(self.requester);
     }
 }
 
-/// A requester in wait for another's item. Holds no concurrency permit.
+/// A requester that waits for an item. Holds no concurrency permit.
 #[derive(Debug)]
 pub struct Waiting<'a, K: Copy + Eq + Hash> {
-    flights: &'a InFlight<K>,
+    in_flight: &'a InFlight<K>,
     requester: Option<K>,
-    landed: CancellationToken,
+    finished: CancellationToken,
 }
 
 impl<K: Copy + Eq + Hash> Waiting<'_, K> {
-    /// Until the item has landed.
-    pub async fn landed(self) {
-        self.landed.cancelled().await;
+    /// Until the item is finished.
+    pub async fn finished(self) {
+        self.finished.cancelled().await;
     }
 }
 
 impl<K: Copy + Eq + Hash> Drop for Waiting<'_, K> {
     fn drop(&mut self) {
-        self.flights.go_on(self.requester);
+        self.in_flight.resume(self.requester);
     }
 }
 
@@ -167,61 +167,70 @@ mod tests {
 
     use super::*;
 
-    fn mine(flights: &InFlight<u8>, item: u8, requester: Option<u8>) -> Flight<'_, u8> {
-        match flights.claim(item, requester, || None::<()>).unwrap() {
-            Claim::Mine(flight) => flight,
+    fn acquired(in_flight: &InFlight<u8>, item: u8, requester: Option<u8>) -> Guard<'_, u8> {
+        match in_flight.acquire(item, requester, || None::<()>).unwrap() {
+            Acquire::Acquired(guard) => guard,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn what_is_done_is_not_claimed_again() {
-        let flights = InFlight::default();
-        assert_eq!(flights.claim(1_u8, None, || Some("done")).err(), Some("done"));
+    fn what_is_done_is_not_acquired_again() {
+        let in_flight = InFlight::default();
+        assert_eq!(in_flight.acquire(1_u8, None, || Some("done")).err(), Some("done"));
     }
 
     #[test]
     fn an_ancestor_is_not_waited_for() {
-        let flights = InFlight::default();
-        let _one = mine(&flights, 1, None);
-        let _two = mine(&flights, 2, Some(1));
-        let _three = mine(&flights, 3, Some(2));
-        assert!(matches!(flights.claim(1, Some(3), || None::<()>), Ok(Claim::Cycle)));
+        let in_flight = InFlight::default();
+        let _one = acquired(&in_flight, 1, None);
+        let _two = acquired(&in_flight, 2, Some(1));
+        let _three = acquired(&in_flight, 3, Some(2));
+        assert!(matches!(
+            in_flight.acquire(1, Some(3), || None::<()>),
+            Ok(Acquire::Cycle)
+        ));
         assert!(
-            matches!(flights.claim(3, Some(3), || None::<()>), Ok(Claim::Cycle)),
+            matches!(in_flight.acquire(3, Some(3), || None::<()>), Ok(Acquire::Cycle)),
             "itself"
         );
     }
 
     #[test]
     fn two_that_need_one_another_do_not_both_wait() {
-        let flights = InFlight::default();
-        let (_one, _two) = (mine(&flights, 1, None), mine(&flights, 2, None));
-        let first = flights.claim(2, Some(1), || None::<()>).unwrap();
-        assert!(matches!(first, Claim::Wait(_)));
-        assert!(matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Cycle)));
+        let in_flight = InFlight::default();
+        let (_one, _two) = (acquired(&in_flight, 1, None), acquired(&in_flight, 2, None));
+        let first = in_flight.acquire(2, Some(1), || None::<()>).unwrap();
+        assert!(matches!(first, Acquire::Wait(_)));
+        assert!(matches!(
+            in_flight.acquire(1, Some(2), || None::<()>),
+            Ok(Acquire::Cycle)
+        ));
         drop(first);
         assert!(
-            matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Wait(_))),
+            matches!(in_flight.acquire(1, Some(2), || None::<()>), Ok(Acquire::Wait(_))),
             "the edge went with the wait"
         );
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_when_the_item_lands() {
-        let flights = InFlight::default();
-        let (one, _two) = (mine(&flights, 1, None), mine(&flights, 2, None));
-        let Ok(Claim::Wait(waiting)) = flights.claim(1, Some(2), || None::<()>) else {
+    async fn a_waiting_requester_is_woken_when_the_item_is_finished() {
+        let in_flight = InFlight::default();
+        let (one, _two) = (acquired(&in_flight, 1, None), acquired(&in_flight, 2, None));
+        let Ok(Acquire::Wait(waiting)) = in_flight.acquire(1, Some(2), || None::<()>) else {
             panic!("must wait")
         };
         drop(one);
-        waiting.landed().await;
-        assert!(matches!(flights.claim(1, Some(2), || None::<()>), Ok(Claim::Mine(_))));
+        waiting.finished().await;
+        assert!(matches!(
+            in_flight.acquire(1, Some(2), || None::<()>),
+            Ok(Acquire::Acquired(_))
+        ));
     }
 
     struct Scene {
         needs: HashMap<u8, Vec<u8>>,
-        flights: InFlight<u8>,
+        in_flight: InFlight<u8>,
         done: Mutex<HashSet<u8>>,
         /// Every event in order: an item begins, or ends.
         events: Mutex<Vec<(u8, bool)>>,
@@ -232,10 +241,10 @@ mod tests {
             Box::pin(async move {
                 loop {
                     let is_done = || self.done.lock().unwrap().contains(&item).then_some(());
-                    match self.flights.claim(item, requester, is_done) {
-                        Err(()) | Ok(Claim::Cycle) => return,
-                        Ok(Claim::Wait(waiting)) => waiting.landed().await,
-                        Ok(Claim::Mine(flight)) => {
+                    match self.in_flight.acquire(item, requester, is_done) {
+                        Err(()) | Ok(Acquire::Cycle) => return,
+                        Ok(Acquire::Wait(waiting)) => waiting.finished().await,
+                        Ok(Acquire::Acquired(guard)) => {
                             self.events.lock().unwrap().push((item, true));
                             for other in self.needs.get(&item).into_iter().flatten() {
                                 self.restore(*other, Some(item)).await;
@@ -243,7 +252,7 @@ mod tests {
                             tokio::time::sleep(Duration::from_millis(u64::from(item % 7))).await;
                             self.events.lock().unwrap().push((item, false));
                             self.done.lock().unwrap().insert(item);
-                            drop(flight);
+                            drop(guard);
                             return;
                         }
                     }
@@ -277,12 +286,12 @@ mod tests {
             for (from, to) in edges {
                 needs.entry(from).or_default().push(to);
             }
-            let scene = Scene { needs, flights: InFlight::default(), done: Mutex::default(), events: Mutex::default() };
+            let scene = Scene { needs, in_flight: InFlight::default(), done: Mutex::default(), events: Mutex::default() };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             runtime.block_on(async {
                 let mut all: FuturesUnordered<_> = (0..12).map(|item| scene.restore(item, None)).collect();
                 let run = async { while all.next().await.is_some() {} };
-                tokio::time::timeout(Duration::from_mins(1), run).await.expect("nobody waits for ever");
+                tokio::time::timeout(Duration::from_mins(1), run).await.expect("it ends");
             });
             let events = scene.events.into_inner().unwrap();
             for item in 0..12 {

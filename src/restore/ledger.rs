@@ -1,8 +1,8 @@
-//! What became of each item, so that a restore can go on where it was cut off (decision 16, spec restore 25.3).
+//! What became of each item, so that a restore can resume where it was cut off (decision 16, spec restore 25.3).
 //!
 //! One byte an item, by its number in the archive: selection, discovery and additional items cannot shift that number, so
 //! the record of a run stays valid whatever changed since. Beside it: messages, and the few names that the archive does not
-//! tell. An item and its messages are recorded in one step.
+//! have. An item and its messages are recorded in one step.
 //!
 //! ```text
 //!   "VRL1" | gzip( one line of JSON: archive, counts, messages, names | one byte an item )
@@ -16,7 +16,6 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -93,7 +92,7 @@ impl State {
 pub enum Severity {
     /// Something was not restored.
     Error,
-    /// Somebody should look.
+    /// Something is to be checked.
     Warning,
 }
 
@@ -126,7 +125,7 @@ impl Count {
     }
 }
 
-/// What the archive does not tell about an item.
+/// What the archive does not have about an item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The name the server gave it, if that is another one.
@@ -135,13 +134,14 @@ pub struct Note {
     /// `apiVersion/Kind`, if it is not that of the first item of its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its object was there and is about to be changed. Who finds it equal afterwards knows from this that it was not.
+    /// Its object was there and is about to be changed. A run that finds it equal afterwards knows
+    /// from this that it was not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub updating: bool,
 }
 
 impl Note {
-    /// Whether there is nothing to tell.
+    /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
@@ -183,6 +183,17 @@ pub enum LedgerError {
     /// The record of a run over another archive: the backup was replaced in the meantime.
     #[error("the record of an earlier run is about another archive")]
     OtherArchive,
+}
+
+impl Message {
+    /// A message for the results.
+    pub fn new(severity: Severity, namespace: Option<&str>, text: String) -> Self {
+        Self {
+            severity,
+            namespace: namespace.map(String::from),
+            text,
+        }
+    }
 }
 
 impl Ledger {
@@ -329,7 +340,7 @@ impl Ledger {
         (&self.beside.messages, self.beside.dropped)
     }
 
-    /// What the archive does not tell about an item.
+    /// What the archive does not have about an item.
     pub fn note(&self, item: ItemRef) -> Option<&Note> {
         self.beside.notes.get(&item.index())
     }
@@ -351,31 +362,6 @@ fn fingerprint(archive: &Spool) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Where a record is kept while the restore runs.
-///
-/// Called once a second at most, but for what has to be kept before an effect; never twice at the same time, and once at
-/// the end. An error is logged and the record is offered again later: losing the newest part of it costs work, not
-/// correctness.
-pub trait LedgerSink: Send + Sync {
-    /// Keeps this record instead of the one before. Safe to repeat.
-    fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>>;
-}
-
-/// A record could not be kept.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("keep the record of the run: {0}")]
-pub struct SinkError(pub String);
-
-/// Keeps nothing: for a run that is not to be resumed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Forget;
-
-impl LedgerSink for Forget {
-    fn keep(&self, _: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(futures::future::ready(Ok(())))
-    }
 }
 
 #[cfg(test)]

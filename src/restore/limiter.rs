@@ -2,7 +2,7 @@
 //!
 //! Additive increase, multiplicative decrease, as TCP does it: the number grows while answers come quickly, is halved when
 //! the server says 429, and shrinks when answers become slow. `Retry-After` holds back every request, not only the one
-//! that was told.
+//! that got it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -148,7 +148,7 @@ impl Contents {
     }
 }
 
-/// Whether a name or pattern of a list takes any of these. A broken pattern is told of elsewhere.
+/// Whether a name or pattern of a list takes any of these. A broken pattern is reported elsewhere.
 fn matches_any<'a>(entry: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
     if entry == EVERYTHING {
         return true;

@@ -1,43 +1,78 @@
-//! The restore engine: what of a backup's archive goes into a cluster, in which order, and what it came to. Knows no phase
-//! and no queue; the controller gives it a request and gets a report.
+//! The restore engine: what of a backup's archive goes into a cluster, in which order, and what became of it. Knows no
+//! phase and no queue of Restores; the controller gives it a request and gets a report.
 //!
 //! ```text
-//!   request  archive + spec + settings
+//!   request     archive + spec + settings
 //!      |
-//!   plan     what, in which waves (pure; priorities, names)
+//!   prepared    what the spec means here; plan: what, in which waves (planner, priorities, type_names, missing; pure)
 //!      |
-//!   engine   wave after wave, as many items at once as the API server takes (limiter, calls)
-//!      |        parked: what could not be restored yet; ledger: what was done, kept outside
-//!   item     one item: namespace -> actions -> create -> compare -> status (flights: once each, no deadlock)
-//!      |        object/: the rules on JSON (pure); actions/: what is changed for which type
-//!   report   results and resource list
+//!   engine      begin -> waves -> retries -> report (standstill beside them)     dry_run: the same waves, nothing written
+//!      |
+//!   waves       as many items at once as memory allows
+//!      |
+//!   item/       one item: namespace -> actions -> create -> compare -> status
+//!      |
+//!   apply       what a run and a dry run do differently: Live here, DryRun in dry_run
+//!      |
+//!   parts       what all items share; each owns its state and its locks
+//!                 archived    the items of the archive         client      the cluster, as fast as it takes it (limiter)
+//!                 types       what the cluster serves          namespaces  each target namespace once
+//!                 in_flight   each item once, no deadlock      tracker     what became of each item:
+//!                   journal     the ledger, and when it is stored
+//!                   retry_queue what waits, and for what (wait_reason, retry: which errors are transient)
+//!                   progress    how far it is
+//!      |
+//!   object/     the rules on JSON (pure)     actions/  what is changed for which type
+//!
+//!   report      results and resource list
 //! ```
 //!
 //! Hooks, the data of volumes, plugins and resource modifiers are not there yet. Each has its place: plugins implement
-//! [`actions::RestoreItemAction`], modifiers come after the actions in [`item`](self), hooks and volume data after a
-//! creation. What a spec asks of them is refused ([`request::unsupported`]), what an object asks is said.
+//! [`actions::RestoreItemAction`], modifiers follow the actions in `item/process`, hooks attach in `item/hooks`, volume data
+//! in `item/volumes`. What a spec asks of them is refused ([`request::unsupported`]), what an object asks is reported.
 
 pub mod actions;
+mod apply;
+mod archived;
 mod client;
+mod deps;
+pub mod dry_run;
 pub mod engine;
-pub mod foresight;
+mod error_text;
+mod fatal;
 mod in_flight;
 mod item;
 pub mod item_id;
+mod journal;
+mod kinds;
 pub mod ledger;
+pub mod ledger_sink;
 pub mod limiter;
+mod messages;
 mod missing;
 mod namespaces;
 pub mod object;
+mod parts;
 pub mod plan;
+pub mod planner;
+mod prepared;
 pub mod priorities;
+mod processed;
 pub mod progress;
 pub mod report;
 pub mod request;
+mod restore_item;
+mod retries;
 pub mod retry;
 mod retry_queue;
+pub mod retry_reason;
+mod standstill;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
-mod type_names;
+mod tracker;
+pub mod type_names;
+mod types;
+mod wait_reason;
+mod waves;

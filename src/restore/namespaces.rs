@@ -1,4 +1,4 @@
-//! Target namespaces are made sure of once each, whoever comes first (spec restore 8.2, 25.2 invariant 2).
+//! Each target namespace is ensured once, for all items that need it (spec restore 8.2, 25.2 invariant 2).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::object::metadata;
+use crate::restore::object::metadata;
 
 /// A namespace that was being deleted is looked at again after this.
-pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Why a namespace cannot take objects now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,23 +32,41 @@ pub enum Readiness {
     Failed,
 }
 
+/// Why a namespace was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotMade {
+    /// It may be later.
+    Held(Obstacle),
+    /// It never will, for this reason.
+    Failed(String),
+}
+
 /// What is known about a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Known {
+enum Known {
     /// Nothing, or nothing that still holds.
     #[default]
     Nothing,
     /// It can take objects.
     Ready,
-    /// It could not until now; ask again after this.
+    /// It could not until now; look again after this.
     Held(Instant, Obstacle),
     /// It never will.
     Failed,
 }
 
 impl Known {
+    /// What is known from now on.
+    fn since(now: Instant, made: &Result<(), NotMade>) -> Self {
+        match made {
+            Ok(()) => Self::Ready,
+            Err(NotMade::Held(obstacle)) => Self::Held(now + LOOK_AGAIN, obstacle.clone()),
+            Err(NotMade::Failed(_)) => Self::Failed,
+        }
+    }
+
     /// The answer, if one is known.
-    pub fn answer(&self, now: Instant) -> Option<Readiness> {
+    fn answer(&self, now: Instant) -> Option<Readiness> {
         match self {
             Self::Nothing => None,
             Self::Ready => Some(Readiness::Ready),
@@ -58,20 +76,48 @@ impl Known {
     }
 
     /// Whether a creation met an error after which it may have been carried out all the same.
-    pub fn may_be_ours(&self) -> bool {
+    fn may_be_ours(&self) -> bool {
         matches!(self, Self::Held(_, Obstacle::Error(_)))
     }
 }
 
-/// What is known about every target namespace. Whoever holds a slot is the one who finds out.
+/// What is known about every target namespace.
 #[derive(Debug, Default)]
 pub struct Namespaces {
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
 }
 
 impl Namespaces {
-    /// The slot of a namespace.
-    pub fn slot(&self, name: &str) -> Arc<tokio::sync::Mutex<Known>> {
+    /// Whether a namespace can take objects. If that is not known, `make` finds out, for all callers at once; it gets
+    /// whether an earlier creation may have been carried out.
+    pub async fn ensure<F>(&self, name: &str, make: impl FnOnce(bool) -> F) -> Readiness
+    where
+        F: Future<Output = Result<(), NotMade>>,
+    {
+        let slot = self.slot(name);
+        let mut known = slot.lock().await;
+        if let Some(answer) = known.answer(Instant::now()) {
+            return answer;
+        }
+        let made = make(known.may_be_ours()).await;
+        *known = Known::since(Instant::now(), &made);
+        match made {
+            Ok(()) => Readiness::Ready,
+            Err(NotMade::Held(obstacle)) => Readiness::Held(obstacle),
+            Err(NotMade::Failed(_)) => Readiness::Failed,
+        }
+    }
+
+    /// The API server reported that a namespace is being deleted: that it was ready does not hold any more.
+    pub async fn doubt(&self, name: &str) {
+        let slot = self.slot(name);
+        let mut known = slot.lock().await;
+        if *known == Known::Ready {
+            *known = Known::Nothing;
+        }
+    }
+
+    fn slot(&self, name: &str) -> Arc<tokio::sync::Mutex<Known>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(name) {
             return Arc::clone(slot);

@@ -1,21 +1,25 @@
 //! How far a restore is.
 
-/// A restore as those who look on see it.
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+/// A restore as its observers see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Objects restored so far, whatever became of them. Never falls; in the end it is their number.
     pub restored: u64,
-    /// What it will be as far as one can tell: additional items raise it, finished pods and the like lower it.
+    /// The estimate of that number: additional items raise it, finished pods and the like lower it.
     pub total: u64,
     /// Items that wait to be tried again.
     pub parked: usize,
     /// The first few of them.
     pub blocked: Vec<Blocked>,
-    /// What keeps it from going on, while nothing else is left to do.
+    /// What keeps it from continuing, while nothing else is left to do.
     pub standstill: Option<Standstill>,
 }
 
-/// Nothing goes on any more but waiting.
+/// Nothing is left to do but to wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standstill {
     /// For what, as one word for programs.
@@ -33,5 +37,90 @@ pub struct Blocked {
     pub why: String,
 }
 
-/// Told how far the restore is, after each item: cheap, and nobody waits for it.
+/// Called with the progress after each item: it must return at once.
 pub type OnProgress<'a> = dyn Fn(Progress) + Send + Sync + 'a;
+
+/// What the progress is made from, beside the ledger.
+pub(super) struct ProgressTracker<'a> {
+    counts: Mutex<Counts>,
+    on_progress: &'a OnProgress<'a>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Planned items that are not done.
+    left: u64,
+    waiting: usize,
+    blocked: Vec<Blocked>,
+    /// Since when only waiting items are left.
+    draining: Option<Instant>,
+    standstill: Option<Standstill>,
+}
+
+impl<'a> ProgressTracker<'a> {
+    /// The progress of a restore with so many planned items to do.
+    pub(super) fn new(left: u64, on_progress: &'a OnProgress<'a>) -> Self {
+        Self {
+            counts: Mutex::new(Counts {
+                left,
+                ..Counts::default()
+            }),
+            on_progress,
+        }
+    }
+
+    /// A planned item is done.
+    pub(super) fn planned_item_done(&self) {
+        let mut counts = self.counts();
+        counts.left = counts.left.saturating_sub(1);
+    }
+
+    /// How many items wait, and which are the first of them.
+    pub(super) fn set_waiting(&self, waiting: usize, blocked: Vec<Blocked>) {
+        let mut counts = self.counts();
+        (counts.waiting, counts.blocked) = (waiting, blocked);
+    }
+
+    /// Only waiting items are left from now on.
+    pub(super) fn begin_draining(&self, now: Instant) {
+        self.counts().draining = Some(now);
+    }
+
+    /// Since when only waiting items are left.
+    pub(super) fn draining_since(&self) -> Option<Instant> {
+        self.counts().draining
+    }
+
+    /// Whether this is another standstill than before, or the end of one.
+    pub(super) fn set_standstill(&self, standstill: Option<Standstill>) -> bool {
+        let mut counts = self.counts();
+        let is_news = counts.standstill != standstill;
+        counts.standstill = standstill;
+        is_news
+    }
+
+    /// Reports how far the restore is, with so many objects restored.
+    pub(super) fn report(&self, restored: u64) -> Progress {
+        let progress = {
+            let counts = self.counts();
+            Progress {
+                restored,
+                total: restored + counts.left,
+                parked: counts.waiting,
+                blocked: counts.blocked.clone(),
+                standstill: counts.standstill.clone(),
+            }
+        };
+        self.publish(progress.clone());
+        progress
+    }
+
+    /// Calls the observer.
+    pub(super) fn publish(&self, progress: Progress) {
+        (self.on_progress)(progress);
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

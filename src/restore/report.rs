@@ -1,21 +1,17 @@
-//! What a restore came to: the contents of its results file and of its list of resources (spec restore 21).
+//! The outcome of a restore: the contents of its results file and of its list of resources (spec restore 21).
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
-
+use super::kinds::Kinds;
 use super::ledger::{Count, Ledger, Severity, State};
 use super::object::existing::differs_warning;
 use super::progress::Progress;
 use super::request::RestoreContext;
 use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
-use crate::archive::layout::ItemCopy;
 use crate::archive::spool::{ItemRef, Spool};
 
 /// A results file keeps texts up to this size; what comes after is counted in one line.
 const MAX_TEXT: usize = 8 << 20;
 
-/// What a restore came to.
+/// The outcome of a restore.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Messages by target namespace.
@@ -48,7 +44,7 @@ impl Report {
     pub fn new(ledger: &Ledger, archive: &Spool, restore: &RestoreContext) -> Self {
         let mut writer = Writer {
             report: Self::default(),
-            kinds: Kinds::new(archive),
+            kinds: Kinds::default(),
             text: 0,
             dropped: Count::default(),
         };
@@ -95,14 +91,14 @@ pub fn recap(results: &Results) -> Vec<(Severity, String)> {
     lines
 }
 
-struct Writer<'a> {
+struct Writer {
     report: Report,
-    kinds: Kinds<'a>,
+    kinds: Kinds,
     text: usize,
     dropped: Count,
 }
 
-impl Writer<'_> {
+impl Writer {
     fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &RestoreContext, item: ItemRef) {
         let state = ledger.state(item);
         let objects = &mut self.report.objects;
@@ -124,7 +120,7 @@ impl Writer<'_> {
         let note = ledger.note(item);
         let kind = note
             .and_then(|note| note.kind.clone())
-            .or_else(|| self.kinds.of(path.group_resource));
+            .or_else(|| self.kinds.of(archive, path.group_resource));
         // the type's first item cannot be read, and this one's kind was not noted: then it was never looked at
         let Some(kind) = kind else { return };
         let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
@@ -175,50 +171,6 @@ impl Writer<'_> {
             ..Progress::default()
         };
         self.report
-    }
-}
-
-/// The `apiVersion/Kind` of the first item of each type: nearly always that of all of them.
-#[derive(Debug)]
-pub struct Kinds<'a> {
-    archive: &'a Spool,
-    known: HashMap<String, Option<String>>,
-}
-
-#[derive(Deserialize)]
-struct Typed {
-    #[serde(rename = "apiVersion")]
-    api_version: String,
-    kind: String,
-}
-
-impl<'a> Kinds<'a> {
-    /// The kinds of an archive, each read when it is asked for.
-    pub fn new(archive: &'a Spool) -> Self {
-        Self {
-            archive,
-            known: HashMap::new(),
-        }
-    }
-
-    /// The kind of a type; nothing if its first item cannot be read.
-    pub fn of(&mut self, group_resource: &str) -> Option<String> {
-        if let Some(known) = self.known.get(group_resource) {
-            return known.clone();
-        }
-        let kind = self.read(group_resource);
-        self.known.insert(group_resource.to_owned(), kind.clone());
-        kind
-    }
-
-    fn read(&self, group_resource: &str) -> Option<String> {
-        let namespace = self.archive.namespaces(group_resource, ItemCopy::Plain).next()?;
-        let first = self
-            .archive
-            .items_in(group_resource, ItemCopy::Plain, namespace)
-            .next()?;
-        let typed: Typed = serde_json::from_slice(&self.archive.read(first).ok()?).ok()?;
-        Some(format!("{}/{}", typed.api_version, typed.kind))
     }
 }
 

@@ -1,178 +1,117 @@
-//! Items that could not be restored yet, each with what it waits for (decision 19).
+//! Items that could not be restored yet, each with the reason (decision 19).
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::namespaces::Obstacle;
-use super::retry::{RetryReason, pause};
 use crate::archive::spool::ItemRef;
-
-/// What a parked item waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hold {
-    /// An error that can pass, with its text.
-    Error(RetryReason, String),
-    /// The object is there and being deleted: it is created when it is gone.
-    Deletion,
-    /// Its namespace cannot take it now.
-    Namespace(Obstacle),
-    /// A CRD is created, and the API server has not accepted it yet.
-    Established,
-    /// It needs an item that is parked itself.
-    Behind(ItemRef),
-}
-
-/// How long after the last wave an item is tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// What waits for an error to pass.
-    pub errors: Duration,
-    /// What waits for a deletion.
-    pub deletions: Duration,
-}
-
-impl Hold {
-    fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Error(one, _), Self::Error(other, _)) => one == other,
-            (Self::Namespace(Obstacle::Error(_)), Self::Namespace(Obstacle::Error(_))) => true,
-            _ => self == other,
-        }
-    }
-
-    /// As one word for programs.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Error(passing, _) => passing.word(),
-            Self::Deletion => "ObjectTerminating",
-            Self::Namespace(Obstacle::Deletion) => "NamespaceTerminating",
-            Self::Namespace(Obstacle::Error(_)) => "NamespaceNotCreated",
-            Self::Established => "DefinitionNotAccepted",
-            Self::Behind(_) => "DependencyWaits",
-        }
-    }
-
-    /// How long after the last wave it is waited for; nothing if that depends on another item.
-    pub fn patience(&self, patience: Patience) -> Option<Duration> {
-        match self {
-            Self::Error(..) | Self::Established | Self::Namespace(Obstacle::Error(_)) => Some(patience.errors),
-            Self::Deletion | Self::Namespace(Obstacle::Deletion) => Some(patience.deletions),
-            Self::Behind(_) => None,
-        }
-    }
-}
+use crate::restore::retry_reason::RetryReason;
+use crate::restore::wait_reason::{RetryTimeouts, WaitReason};
 
 #[derive(Debug)]
 struct Entry {
-    hold: Hold,
+    reason: WaitReason,
     tries: u32,
     next: Instant,
-    /// It is being tried again: whoever needs it may run it.
+    /// It is being tried again: an item that needs it may run it.
     due: bool,
-    /// The reason that was told last.
-    told: Option<Hold>,
+    /// The reason that was logged last.
+    logged: Option<WaitReason>,
 }
 
-/// The parked items.
-#[derive(Debug, Default)]
-pub struct Parked {
-    entries: BTreeMap<ItemRef, Entry>,
+/// The waiting items.
+#[derive(Debug)]
+pub struct RetryQueue {
+    waiting: Mutex<Waiting>,
+    timeouts: RetryTimeouts,
 }
 
-impl Parked {
-    /// Parks an item, or parks it again.
-    pub fn park(&mut self, item: ItemRef, hold: Hold, now: Instant) {
-        let before = self.entries.remove(&item);
-        let tries = before.as_ref().map_or(1, |entry| entry.tries.saturating_add(1));
-        self.entries.insert(
-            item,
-            Entry {
-                hold,
-                tries,
-                next: now + pause(tries),
-                due: false,
-                told: before.and_then(|entry| entry.told),
-            },
-        );
+type Waiting = BTreeMap<ItemRef, Entry>;
+
+impl RetryQueue {
+    /// An empty queue.
+    pub fn new(timeouts: RetryTimeouts) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            timeouts,
+        }
     }
 
-    /// Whether an item waits for something else than when this was asked last. The texts of errors do not count: they may
-    /// name a port or a time.
-    pub fn is_news(&mut self, item: ItemRef) -> bool {
-        let Some(entry) = self.entries.get_mut(&item) else {
-            return false;
-        };
-        let is_news = entry.told.as_ref().is_none_or(|told| !told.is_like(&entry.hold));
-        entry.told = Some(entry.hold.clone());
-        is_news
+    /// Adds an item, or adds it again. Whether it waits for something else than the last time.
+    pub fn add(&self, item: ItemRef, reason: WaitReason, now: Instant) -> bool {
+        let mut waiting = self.waiting();
+        // an item that waits for another was added by `blocked_on`
+        if !matches!(reason, WaitReason::Item(_)) {
+            insert(&mut waiting, item, reason, now);
+        }
+        is_news(&mut waiting, item)
     }
 
-    /// Parks an item behind another parked one; false if that one waits, directly or through others, for the item itself.
-    pub fn park_behind(&mut self, item: ItemRef, other: ItemRef, now: Instant) -> bool {
+    /// Adds an item that waits for another waiting one; false if that one waits, directly or through others, for the item
+    /// itself.
+    pub fn blocked_on(&self, item: ItemRef, other: ItemRef, now: Instant) -> bool {
+        let mut waiting = self.waiting();
         let (mut at, mut seen) = (other, HashSet::new());
         while seen.insert(at) {
             if at == item {
                 return false;
             }
-            match self.entries.get(&at).map(|entry| &entry.hold) {
-                Some(Hold::Behind(next)) => at = *next,
+            match waiting.get(&at).map(|entry| &entry.reason) {
+                Some(WaitReason::Item(next)) => at = *next,
                 _ => break,
             }
         }
-        self.park(item, Hold::Behind(other), now);
+        insert(&mut waiting, item, WaitReason::Item(other), now);
         true
     }
 
-    /// An item is not parked any more.
-    pub fn release(&mut self, item: ItemRef) {
-        self.entries.remove(&item);
+    /// An item does not wait any more; how often it was tried.
+    pub fn remove(&self, item: ItemRef) -> u32 {
+        self.waiting().remove(&item).map_or(0, |entry| entry.tries)
     }
 
-    /// Whether an item is parked and not being tried again.
+    /// Whether an item waits and is not being tried again.
     pub fn holds(&self, item: ItemRef) -> bool {
-        self.entries.get(&item).is_some_and(|entry| !entry.due)
+        self.waiting().get(&item).is_some_and(|entry| !entry.due)
     }
 
-    /// How often an item was parked.
+    /// How often an item was added.
     pub fn tries(&self, item: ItemRef) -> u32 {
-        self.entries.get(&item).map_or(0, |entry| entry.tries)
+        self.waiting().get(&item).map_or(0, |entry| entry.tries)
     }
 
-    /// How many items are parked.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether none is.
+    /// Whether no item waits.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.waiting().is_empty()
     }
 
-    /// The first few parked items in the archive's order, for those who look on.
-    pub fn some(&self, count: usize) -> Vec<(ItemRef, Hold)> {
-        self.entries
-            .iter()
-            .take(count)
-            .map(|(item, entry)| (*item, entry.hold.clone()))
-            .collect()
+    /// How many items wait, and the first few of them in the archive's order.
+    pub fn count_and_first(&self, most: usize) -> (usize, Vec<(ItemRef, WaitReason)>) {
+        let waiting = self.waiting();
+        (waiting.len(), first(&waiting, most))
     }
 
-    /// The first item in the archive's order that waits for something else than for another item.
-    pub fn first(&self) -> Option<(ItemRef, Hold)> {
-        let is_first = |(_, entry): &(&ItemRef, &Entry)| !matches!(entry.hold, Hold::Behind(_));
-        let found = self.entries.iter().find(is_first);
-        found.map(|(item, entry)| (*item, entry.hold.clone()))
+    /// How many items wait, and the first one in the archive's order that does not wait for another item, with its timeout.
+    pub fn count_and_blocker(&self) -> (usize, Option<(ItemRef, WaitReason, Duration)>) {
+        let waiting = self.waiting();
+        let blocker = waiting.iter().find_map(|(item, entry)| {
+            let timeout = entry.reason.timeout(self.timeouts)?;
+            Some((*item, entry.reason.clone(), timeout))
+        });
+        (waiting.len(), blocker)
     }
 
-    /// Marks and gives the items whose time has come: their pause is over, or what they stood behind is not parked any more.
-    pub fn take_due(&mut self, now: Instant) -> Vec<ItemRef> {
-        let parked: HashSet<ItemRef> = self.entries.keys().copied().collect();
+    /// Marks and gives the items whose time has come: their pause is over, or the item that they wait for does not wait any
+    /// more.
+    pub fn take_due(&self, now: Instant) -> Vec<ItemRef> {
+        let mut waiting = self.waiting();
+        let all: HashSet<ItemRef> = waiting.keys().copied().collect();
         let mut due = Vec::new();
-        for (item, entry) in &mut self.entries {
-            entry.due = match &entry.hold {
-                Hold::Behind(other) => !parked.contains(other),
+        for (item, entry) in &mut *waiting {
+            entry.due = match &entry.reason {
+                WaitReason::Item(other) => !all.contains(other),
                 _ => entry.next <= now,
             };
             if entry.due {
@@ -182,35 +121,81 @@ impl Parked {
         due
     }
 
-    /// Whether any waits for a type to be served.
+    /// Whether any item waits for its type to be served.
     pub fn any_unserved(&self) -> bool {
-        self.entries
+        self.waiting()
             .values()
-            .any(|entry| matches!(entry.hold, Hold::Error(RetryReason::Unserved, _)))
+            .any(|entry| matches!(entry.reason, WaitReason::Error(RetryReason::Unserved, _)))
     }
 
-    /// When [`Parked::take_due`] or [`Parked::take_expired`] will give something; `end` is when the last wave ended.
-    pub fn next(&self, now: Instant, end: Instant, patience: Patience) -> Option<Instant> {
-        let of = |entry: &Entry| match (&entry.hold, entry.hold.patience(patience)) {
-            (Hold::Behind(other), _) => (!self.entries.contains_key(other)).then_some(now),
-            (_, patience) => patience.map(|patience| entry.next.min(end + patience)),
+    /// When [`RetryQueue::take_due`] or [`RetryQueue::take_expired`] will give something; `end` is when the last wave ended.
+    pub fn next(&self, now: Instant, end: Instant) -> Option<Instant> {
+        let waiting = self.waiting();
+        let of = |entry: &Entry| match (&entry.reason, entry.reason.timeout(self.timeouts)) {
+            (WaitReason::Item(other), _) => (!waiting.contains_key(other)).then_some(now),
+            (_, timeout) => timeout.map(|timeout| entry.next.min(end + timeout)),
         };
-        self.entries.values().filter_map(of).min()
+        waiting.values().filter_map(of).min()
     }
 
-    /// Takes out the items that have waited long enough. Those that stood behind them are due then.
-    pub fn take_expired(&mut self, now: Instant, end: Instant, patience: Patience) -> Vec<(ItemRef, Hold)> {
+    /// Takes out the items that have waited long enough. Those that wait for them are due then.
+    pub fn take_expired(&self, now: Instant, end: Instant) -> Vec<(ItemRef, WaitReason)> {
         let expired = |entry: &mut Entry| {
-            entry
-                .hold
-                .patience(patience)
-                .is_some_and(|patience| end + patience <= now)
+            let timeout = entry.reason.timeout(self.timeouts);
+            timeout.is_some_and(|timeout| end + timeout <= now)
         };
-        self.entries
+        self.waiting()
             .extract_if(.., |_, entry| expired(entry))
-            .map(|(item, entry)| (item, entry.hold))
+            .map(|(item, entry)| (item, entry.reason))
             .collect()
     }
+
+    /// All waiting items. They stay in the queue.
+    pub fn all(&self) -> Vec<(ItemRef, WaitReason)> {
+        first(&self.waiting(), usize::MAX)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert(waiting: &mut Waiting, item: ItemRef, reason: WaitReason, now: Instant) {
+    let before = waiting.remove(&item);
+    let tries = before.as_ref().map_or(1, |entry| entry.tries.saturating_add(1));
+    let entry = Entry {
+        reason,
+        tries,
+        next: now + pause(tries),
+        due: false,
+        logged: before.and_then(|entry| entry.logged),
+    };
+    waiting.insert(item, entry);
+}
+
+fn is_news(waiting: &mut Waiting, item: ItemRef) -> bool {
+    let Some(entry) = waiting.get_mut(&item) else {
+        return false;
+    };
+    let is_news = entry
+        .logged
+        .as_ref()
+        .is_none_or(|logged| !logged.is_like(&entry.reason));
+    entry.logged = Some(entry.reason.clone());
+    is_news
+}
+
+fn first(waiting: &Waiting, most: usize) -> Vec<(ItemRef, WaitReason)> {
+    let first = waiting.iter().take(most);
+    first.map(|(item, entry)| (*item, entry.reason.clone())).collect()
+}
+
+/// The pause before the next try of an item that has been tried so often: from one second, doubling, to half a minute.
+fn pause(tries: u32) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(30);
+    Duration::from_secs(1)
+        .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX))
+        .min(LONGEST)
 }
 
 #[cfg(test)]
@@ -218,98 +203,103 @@ mod tests {
     use super::*;
     use crate::restore::testing::spool;
 
-    const PATIENCE: Patience = Patience {
-        errors: Duration::from_mins(1),
-        deletions: Duration::from_mins(2),
-    };
+    fn queue() -> RetryQueue {
+        RetryQueue::new(RetryTimeouts {
+            errors: Duration::from_mins(1),
+            deletions: Duration::from_mins(2),
+        })
+    }
 
     fn items() -> Vec<ItemRef> {
         let names = ["a", "b", "c", "d"].map(|name| ("pods", Some("ns"), name, "{}"));
         spool(&names).items().collect()
     }
 
-    fn error() -> Hold {
-        Hold::Error(RetryReason::Transport, "x".to_owned())
+    fn error() -> WaitReason {
+        WaitReason::Error(RetryReason::Transport, "x".to_owned())
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_item_is_due_after_its_pause_which_grows() {
-        let (items, now) = (items(), Instant::now());
-        let mut parked = Parked::default();
-        parked.park(items[0], error(), now);
-        assert!(parked.holds(items[0]) && parked.take_due(now).is_empty());
+        let (items, now, queue) = (items(), Instant::now(), queue());
+        queue.add(items[0], error(), now);
+        assert!(queue.holds(items[0]) && queue.take_due(now).is_empty());
         let later = now + Duration::from_secs(1);
-        assert_eq!(parked.take_due(later), [items[0]]);
-        assert!(!parked.holds(items[0]), "it may be run");
-        parked.park(items[0], error(), later);
-        assert!(parked.holds(items[0]) && parked.tries(items[0]) == 2);
-        assert_eq!(parked.next(now, now, PATIENCE), Some(later + Duration::from_secs(2)));
-        parked.release(items[0]);
-        assert!(parked.is_empty());
+        assert_eq!(queue.take_due(later), [items[0]]);
+        assert!(!queue.holds(items[0]), "it may be run");
+        queue.add(items[0], error(), later);
+        assert!(queue.holds(items[0]) && queue.tries(items[0]) == 2);
+        assert_eq!(queue.next(now, now), Some(later + Duration::from_secs(2)));
+        assert_eq!(queue.remove(items[0]), 2);
+        assert!(queue.is_empty() && queue.remove(items[0]) == 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_another_reason_is_news() {
-        let (items, now) = (items(), Instant::now());
-        let mut parked = Parked::default();
-        parked.park(items[0], error(), now);
-        assert!(parked.is_news(items[0]) && !parked.is_news(items[0]));
-        parked.park(items[0], Hold::Error(RetryReason::Transport, "y".to_owned()), now);
-        assert!(!parked.is_news(items[0]), "another text");
-        parked.park(items[0], Hold::Error(RetryReason::Quota, "y".to_owned()), now);
-        assert!(parked.is_news(items[0]));
-        assert!(parked.park_behind(items[0], items[1], now) && parked.is_news(items[0]));
-        assert!(!parked.is_news(items[1]), "it is not parked");
+        let (items, now, queue) = (items(), Instant::now(), queue());
+        assert!(queue.add(items[0], error(), now) && !queue.add(items[0], error(), now));
+        let another_text = WaitReason::Error(RetryReason::Transport, "y".to_owned());
+        assert!(!queue.add(items[0], another_text, now));
+        let another_reason = WaitReason::Error(RetryReason::Quota, "y".to_owned());
+        assert!(queue.add(items[0], another_reason, now));
+        assert!(queue.blocked_on(items[0], items[1], now));
+        assert!(queue.add(items[0], WaitReason::Item(items[1]), now));
+        assert!(!is_news(&mut queue.waiting(), items[1]), "it does not wait");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_stands_behind_another_is_due_when_that_is_not_parked_any_more() {
-        let (items, now) = (items(), Instant::now());
-        let mut parked = Parked::default();
-        parked.park(items[0], error(), now);
-        assert!(parked.park_behind(items[1], items[0], now));
+    async fn an_item_that_waits_for_another_is_due_when_that_does_not_wait_any_more() {
+        let (items, now, queue) = (items(), Instant::now(), queue());
+        queue.add(items[0], error(), now);
+        assert!(queue.blocked_on(items[1], items[0], now));
         let later = now + Duration::from_secs(5);
-        assert_eq!(parked.take_due(later), [items[0]]);
-        parked.release(items[0]);
-        assert_eq!(parked.take_due(later), [items[1]]);
+        assert_eq!(queue.take_due(later), [items[0]]);
+        queue.remove(items[0]);
+        assert_eq!(queue.take_due(later), [items[1]]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_circle_of_parked_items_is_not_closed() {
-        let (items, now) = (items(), Instant::now());
-        let mut parked = Parked::default();
-        assert!(!parked.park_behind(items[0], items[0], now), "itself");
-        assert!(parked.park_behind(items[0], items[1], now));
-        assert!(parked.park_behind(items[1], items[2], now));
-        assert!(!parked.park_behind(items[2], items[0], now));
-        assert!(parked.park_behind(items[2], items[3], now));
+    async fn a_circle_of_waiting_items_is_not_closed() {
+        let (items, now, queue) = (items(), Instant::now(), queue());
+        assert!(!queue.blocked_on(items[0], items[0], now), "itself");
+        assert!(queue.blocked_on(items[0], items[1], now));
+        assert!(queue.blocked_on(items[1], items[2], now));
+        assert!(!queue.blocked_on(items[2], items[0], now));
+        assert!(queue.blocked_on(items[2], items[3], now));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_depends_on_what_is_waited_for() {
-        let (items, end) = (items(), Instant::now());
-        let mut parked = Parked::default();
-        parked.park(items[0], error(), end);
-        parked.park(items[1], Hold::Deletion, end);
-        assert!(parked.park_behind(items[2], items[0], end));
-        assert!(
-            parked
-                .take_expired(end + Duration::from_secs(59), end, PATIENCE)
-                .is_empty()
-        );
+    async fn the_timeout_depends_on_what_is_waited_for() {
+        let (items, end, queue) = (items(), Instant::now(), queue());
+        queue.add(items[0], error(), end);
+        queue.add(items[1], WaitReason::Deletion, end);
+        assert!(queue.blocked_on(items[2], items[0], end));
+        assert!(queue.take_expired(end + Duration::from_secs(59), end).is_empty());
+        let blocker = queue.count_and_blocker();
+        assert_eq!(blocker, (3, Some((items[0], error(), Duration::from_mins(1)))));
         assert_eq!(
-            parked.take_expired(end + Duration::from_mins(1), end, PATIENCE),
+            queue.take_expired(end + Duration::from_mins(1), end),
             [(items[0], error())]
         );
         assert_eq!(
-            parked.take_due(end),
+            queue.take_due(end),
             [items[2]],
-            "what stood behind it has its last try"
+            "its blocker is gone: it has its last try"
         );
         assert_eq!(
-            parked.take_expired(end + Duration::from_mins(2), end, PATIENCE),
-            [(items[1], Hold::Deletion)]
+            queue.take_expired(end + Duration::from_mins(2), end),
+            [(items[1], WaitReason::Deletion)]
         );
-        assert_eq!(parked.len(), 1);
+        let left = [(items[2], WaitReason::Item(items[0]))];
+        assert_eq!(queue.all(), left);
+        assert_eq!(queue.count_and_first(10), (1, left.to_vec()));
+        assert_eq!(queue.count_and_blocker(), (1, None));
+    }
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute() {
+        let pauses: Vec<u64> = (0..8).map(|tries| pause(tries).as_secs()).collect();
+        assert_eq!(pauses, [1, 1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(pause(u32::MAX).as_secs(), 30);
     }
 }

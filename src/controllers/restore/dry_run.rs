@@ -25,9 +25,9 @@ use crate::api::restore_plan::{Invalid, PlanLine, PlannedItem, Summary};
 use crate::api::v1::{BackupStorageLocation, DownloadTargetKind, Restore, RestoreStatus};
 use crate::cluster::Cluster;
 use crate::restore::actions;
+use crate::restore::dry_run::plan_changes;
 use crate::restore::engine::{EngineDeps, Fatal};
-use crate::restore::foresight::foresee;
-use crate::restore::ledger::{LedgerSink, SinkError};
+use crate::restore::ledger_sink::{LedgerSink, SinkError};
 use crate::runtime::task::{self, Task};
 use crate::store::layout::BackupFile;
 use crate::telemetry::logrus::Level;
@@ -311,7 +311,7 @@ impl Job {
             log,
             sink: &Nowhere,
         };
-        Ok(foresee(&request, &deps, &teller).await?)
+        Ok(plan_changes(&request, &deps, &teller).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use crate::restore::ledger::{LedgerSink, SinkError};
+use crate::restore::ledger_sink::{LedgerSink, SinkError};
 use crate::store::{Store, StoreError, layout};
 
 use super::super::ports::Ports;

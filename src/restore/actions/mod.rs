@@ -2,7 +2,7 @@
 //! (spec restore 14).
 //!
 //! The built-in ones are plain functions on JSON, one file each. They edit in place and never go through typed objects, so
-//! that fields nobody here knows survive. A plugin will implement the same trait.
+//! that fields which no code here knows survive. A plugin will implement the same trait.
 
 mod action;
 mod add_pvc_from_pod;

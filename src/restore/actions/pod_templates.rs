@@ -44,7 +44,7 @@ impl RestoreItemAction for PodTemplatesAction {
         async move {
             let mut output = Output::default();
             let spec = SPECS.iter().find_map(|at| item.pointer(at));
-            // what another object made from its template is told of that one
+            // what another object made from its template is reported for that one
             let Some(spec) = spec.filter(|_| !is_controlled(input.original)) else {
                 return Ok(output);
             };

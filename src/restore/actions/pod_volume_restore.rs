@@ -1,5 +1,5 @@
-//! A pod that was restored before it was backed up still waits for the volumes of that restore: with nobody to fill them,
-//! it would wait for ever. So its wait container goes (spec restore 16.2); putting a new one there belongs to the restore of
+//! A pod that was restored before it was backed up still waits for the volumes of that restore: nothing fills them, so
+//! it would wait for ever. Its wait container goes (spec restore 16.2); putting a new one there belongs to the restore of
 //! volume data, which is not there yet.
 
 use serde_json::Value;

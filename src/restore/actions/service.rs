@@ -72,7 +72,7 @@ fn has_node_ports(spec: &Map<String, Value>) -> bool {
     spec.get("type").is_none_or(|kind| kind != "ExternalName")
 }
 
-/// What tells that a person asked for a port: kubectl's record of what was applied, or without it who owns the field.
+/// What shows that a user asked for a port: kubectl's record of what was applied, or without it the owner of the field.
 enum Asked<'a> {
     Applied(Applied),
     Managed(&'a Value),

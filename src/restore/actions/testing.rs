@@ -12,7 +12,7 @@ use crate::restore::item_id::ItemId;
 use crate::restore::object::{metadata, token};
 use crate::restore::request::RestoreContext;
 
-/// An archive that holds what it is told.
+/// An archive of these objects.
 #[derive(Default)]
 pub(super) struct World {
     archived: HashMap<ItemId, Value>,

@@ -1,138 +1,64 @@
-//! What an item's actions do to it, and the items they ask for first (spec restore 14).
+//! The items that an item's actions ask for: they are restored first.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, FutureExt};
-use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::super::actions::{ActionError, Input, Lookup, Output, RestoreItemAction};
-use super::super::engine::{Outcome, Run, World, message};
-use super::super::ledger::{Severity, State};
-use super::super::retry_queue::Hold;
-use super::{Subject, Told};
-use crate::archive::layout::{ItemCopy, ItemPath};
+use super::context::{ItemRestore, Outcome};
+use crate::restore::actions::{ActionError, RestoreItemAction};
 use crate::restore::item_id::ItemId;
+use crate::restore::processed::{Step, wait};
+use crate::restore::wait_reason::WaitReason;
 
-impl Run<'_> {
-    /// Runs the item's actions in order; `Some` if one of them leaves it out or fails.
-    pub(super) async fn act(
-        &self,
-        subject: &Subject<'_>,
-        world: &World,
-        item: &mut Value,
-        original: &Value,
-        told: &mut Told,
-    ) -> Result<Option<State>, Hold> {
-        for applicable in world.actions.for_items(subject.path.group_resource, subject.target) {
-            if !applicable.matches(item) {
-                continue;
-            }
-            let action = applicable.action;
-            let input = Input {
-                original,
-                namespace: subject.path.namespace,
-                restore: &self.restoration,
-                lookup: self,
-            };
-            match action.execute(item, input).await {
-                Err(error) => {
-                    told.error(
-                        subject,
-                        format!("error preparing {}: {error}", self.id_of(subject.item)),
-                    );
-                    return Ok(Some(State::Failed));
-                }
-                Ok(Output {
-                    skip: true, warnings, ..
-                }) => {
-                    self.log_item(subject.item, &format!("Left out by action {}", action.name()));
-                    told.why = format!("left out by action {}", action.name()).into();
-                    let state = told.implied();
-                    for text in warnings {
-                        told.warn(subject, text);
-                    }
-                    return Ok(Some(state));
-                }
-                Ok(output) => {
-                    for text in output.warnings {
-                        told.warn(subject, text);
-                    }
-                    for wanted in &output.additional {
-                        self.restore_additional(subject, wanted, told).await?;
-                    }
-                    if let Some(limit) = output.wait {
-                        self.wait_for_additional(subject, action, &output.additional, limit, told)
-                            .await;
-                    }
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Restores an item that an action asks for, before anything else is done about the one that it asks for.
-    async fn restore_additional(&self, subject: &Subject<'_>, wanted: &ItemId, told: &mut Told) -> Result<(), Hold> {
+impl ItemRestore<'_> {
+    /// Restores an item that an action asks for, before anything else is done about the item of this pass.
+    pub(super) async fn restore_additional(&mut self, wanted: &ItemId) -> Step<()> {
+        let parts = self.ctx.parts;
         let resource = wanted.resource.to_string();
-        if let Err(reason) = self.filter.additional(&resource, wanted.namespace.as_deref()) {
-            self.log_item(
-                subject.item,
-                &format!("It needs {wanted}, which is not restored: {reason}"),
-            );
-            return Ok(());
+        let namespace = wanted.namespace.as_deref();
+        if let Err(reason) = parts.prepared.filter.additional(&resource, namespace) {
+            self.log(&format!("It needs {wanted}, which is not restored: {reason}"));
+            return ControlFlow::Continue(());
         }
-        let path = ItemPath {
-            group_resource: &resource,
-            namespace: wanted.namespace.as_deref(),
-            name: &wanted.name,
+        let Some(item) = parts.archived.find_id(wanted) else {
+            let text = format!("{} needs {wanted}, which is not in the backup", self.id());
+            self.messages.warn_in(namespace, text);
+            return ControlFlow::Continue(());
         };
-        let Some(item) = self.request.archive.find(&path, ItemCopy::Plain) else {
-            let text = format!(
-                "{} needs {wanted}, which is not in the backup",
-                self.id_of(subject.item)
-            );
-            told.messages.push(message(
-                Severity::Warning,
-                Some(wanted.namespace.as_deref().unwrap_or_default()),
-                text,
-            ));
-            return Ok(());
-        };
-        let item = self.plan.winner(item);
-        if self.restore(item, Some(subject.item)).await == Outcome::Parked
-            && self.parked().park_behind(subject.item, item, Instant::now())
+        let item = parts.prepared.plan.winner(item);
+        let this = self.item.handle;
+        if self.ctx.restore(item, Some(this)).await == Outcome::Waiting
+            && parts.tracker.queue.blocked_on(this, item, Instant::now())
         {
-            return Err(Hold::Behind(item));
+            return wait(WaitReason::Item(item));
         }
-        Ok(())
+        ControlFlow::Continue(())
     }
 
-    async fn wait_for_additional(
-        &self,
-        subject: &Subject<'_>,
+    /// Waits until the action says that its additional items are ready.
+    pub(super) async fn wait_for_additional(
+        &mut self,
         action: &dyn RestoreItemAction,
         wanted: &[ItemId],
         limit: Duration,
-        told: &mut Told,
     ) {
+        let parts = self.ctx.parts;
         let exists = |id: &&ItemId| {
-            let resource = id.resource.to_string();
-            let path = ItemPath {
-                group_resource: &resource,
-                namespace: id.namespace.as_deref(),
-                name: &id.name,
-            };
-            let item = self.request.archive.find(&path, ItemCopy::Plain);
-            item.is_some_and(|item| self.ledger().state(self.plan.winner(item)).exists())
+            let item = parts.archived.find_id(id);
+            item.is_some_and(|item| {
+                let item = parts.prepared.plan.winner(item);
+                parts.tracker.journal.state(item).exists()
+            })
         };
         let items: Vec<ItemId> = wanted.iter().filter(exists).cloned().collect();
         let limit = if limit.is_zero() {
-            self.request.options.resource_timeout
+            parts.prepared.request.options.resource_timeout
         } else {
             limit
         };
         let ready = async {
-            while !action.are_ready(&items, &self.restoration).await? {
+            while !action.are_ready(&items, &parts.prepared.context).await? {
                 sleep(Duration::from_secs(1)).await;
             }
             Ok::<_, ActionError>(())
@@ -142,29 +68,11 @@ impl Run<'_> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("not within {limit:?}"),
         };
-        let id = self.id_of(subject.item);
-        told.error(
-            subject,
-            format!(
-                "additional items of {id} are not ready for action {}: {reason}",
-                action.name()
-            ),
+        let text = format!(
+            "additional items of {} are not ready for action {}: {reason}",
+            self.id(),
+            action.name()
         );
-    }
-}
-
-impl Lookup for Run<'_> {
-    fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>> {
-        async move {
-            let resource = item.resource.to_string();
-            let path = ItemPath {
-                group_resource: &resource,
-                namespace: item.namespace.as_deref(),
-                name: &item.name,
-            };
-            let found = self.request.archive.find(&path, ItemCopy::Plain)?;
-            serde_json::from_slice(&self.read_bytes(found).await.ok()?).ok()
-        }
-        .boxed()
+        self.messages.error(text);
     }
 }

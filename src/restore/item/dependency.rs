@@ -3,50 +3,51 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::super::engine::Run;
-use super::super::object::needs;
-use super::super::retry::RetryReason;
-use super::super::retry_queue::Hold;
-use super::{Subject, hold_of};
-use crate::archive::layout::{ItemCopy, ItemPath};
+use super::context::{ItemContext, ItemRestore};
+use crate::archive::spool::ItemRef;
 use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::item_id::ItemId;
+use crate::restore::ledger::State;
+use crate::restore::object::needs;
+use crate::restore::retry_reason::RetryReason;
+use crate::restore::wait_reason::WaitReason;
 
-impl Run<'_> {
-    /// What a creation that failed waits for, if that can pass.
-    pub(super) fn hold_of_creation(&self, subject: &Subject<'_>, item: &Value, error: &ApiError) -> Option<Hold> {
-        let namespace = subject.path.namespace;
-        let needed = match hold_of(error) {
-            Some(Hold::Error(RetryReason::Dependency, message)) => {
-                let resource: GroupResource = subject.path.group_resource.parse().unwrap_or_default();
-                needs::missing(&message, &resource, item, namespace)
+impl ItemContext<'_> {
+    /// Whether an item is in the cluster now, or will be tried.
+    pub(super) fn is_to_come(self, item: ItemRef) -> bool {
+        let state = self.parts.tracker.journal.state(item);
+        state.exists() || state == State::Pending && self.parts.prepared.plan.contains(item)
+    }
+}
+
+impl ItemRestore<'_> {
+    /// What a creation that failed waits for, if its error is transient or the object that it needs may come.
+    pub(super) fn missing_dependency(&self, object: &Value, error: &ApiError) -> Option<WaitReason> {
+        let namespace = self.item.path.namespace;
+        let needed = match WaitReason::of(error) {
+            Some(WaitReason::Error(RetryReason::Dependency, message)) => {
+                let resource: GroupResource = self.group_resource().parse().unwrap_or_default();
+                needs::missing(&message, &resource, object, namespace)
             }
-            None => needs::named_by(error, subject.path.name, namespace),
-            hold => return hold,
+            None => needs::named_by(error, self.item.path.name, namespace),
+            reason => return reason,
         };
-        needed
-            .into_iter()
-            .find_map(|needed| self.hold_for(subject, &needed, error))
+        needed.into_iter().find_map(|needed| self.wait_for(&needed, error))
     }
 
-    fn hold_for(&self, subject: &Subject<'_>, needed: &ItemId, error: &ApiError) -> Option<Hold> {
-        let hold = || Hold::Error(RetryReason::Dependency, error.message.clone());
+    fn wait_for(&self, needed: &ItemId, error: &ApiError) -> Option<WaitReason> {
+        let reason = || WaitReason::Error(RetryReason::Dependency, error.message.clone());
         if needs::is_made_by_the_cluster(needed) {
-            return Some(hold());
+            return Some(reason());
         }
-        let resource = needed.resource.to_string();
-        let path = ItemPath {
-            group_resource: &resource,
-            namespace: needed.namespace.as_deref(),
-            name: &needed.name,
-        };
-        let item = self.plan.winner(self.request.archive.find(&path, ItemCopy::Plain)?);
-        let is_parked = self.parked().holds(item);
-        if is_parked && self.parked().park_behind(subject.item, item, Instant::now()) {
-            return Some(Hold::Behind(item));
+        let parts = self.ctx.parts;
+        let item = parts.prepared.plan.winner(parts.archived.find_id(needed)?);
+        let queue = &parts.tracker.queue;
+        if queue.holds(item) && queue.blocked_on(self.item.handle, item, Instant::now()) {
+            return Some(WaitReason::Item(item));
         }
         // also one that is there: admission reads from a cache that may lag behind what was just created
-        self.is_to_come(item).then(hold)
+        self.ctx.is_to_come(item).then(reason)
     }
 }

@@ -1,55 +1,56 @@
 //! Pods of jobs are left to the jobs (decision 40).
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 
-use super::super::engine::Run;
-use super::super::ledger::State;
-use super::super::object::job::{self, Fate};
-use super::{Subject, Told};
-use crate::archive::layout::{ItemCopy, ItemPath};
+use super::context::ItemRestore;
+use crate::archive::layout::ItemPath;
+use crate::restore::ledger::State;
+use crate::restore::object::job::{self, Fate};
+use crate::restore::processed::{Step, done};
 
 const JOBS: &str = "jobs.batch";
 
-impl Run<'_> {
-    /// `Some` if the item is a pod that a job controls, and is not restored for that.
-    pub(super) async fn leave_to_job(&self, subject: &Subject<'_>, pod: &Value, told: &mut Told) -> Option<State> {
-        if subject.path.group_resource != "pods" {
-            return None;
+impl ItemRestore<'_> {
+    /// Ends the pass if the item is a pod that a job controls, and is not restored for that.
+    pub(super) async fn leave_to_job(&mut self, pod: &Value) -> Step<()> {
+        if self.group_resource() != "pods" {
+            return ControlFlow::Continue(());
         }
-        let name = job::of_pod(pod)?;
-        let why = match job::fate(pod, self.planned_job(subject, name).await.as_ref()) {
-            Fate::Restored => return None,
+        let Some(name) = job::of_pod(pod) else {
+            return ControlFlow::Continue(());
+        };
+        let why = match job::fate(pod, self.planned_job(name).await.as_ref()) {
+            Fate::Restored => return ControlFlow::Continue(()),
             Fate::MadeAnew => format!("its job {name} makes another"),
             Fate::Ended(how) => format!("its job {name} {how}"),
             Fate::Alone => {
-                let id = self.id_of(subject.item);
-                told.warn(
-                    subject,
-                    format!(
-                        "{id} belongs to job {name}, which is not restored: the pod is not restored either; check that the \
-                         backup has the job and that the restore selects it"
-                    ),
+                let text = format!(
+                    "{} belongs to job {name}, which is not restored: the pod is not restored either; check that the \
+                     backup has the job and that the restore selects it",
+                    self.id()
                 );
+                self.messages.warn(text);
                 format!("its job {name} is not restored")
             }
         };
-        self.log_item(subject.item, &format!("It is not restored: {why}"));
-        told.why = why.into();
-        Some(State::Skipped)
+        self.log(&format!("It is not restored: {why}"));
+        self.messages.why = why.into();
+        done(State::Skipped)
     }
 
     /// The job of this name, if the restore has it.
-    async fn planned_job(&self, subject: &Subject<'_>, name: &str) -> Option<Value> {
-        let path = ItemPath {
+    async fn planned_job(&self, name: &str) -> Option<Value> {
+        let (archived, plan) = (&self.ctx.parts.archived, &self.ctx.parts.prepared.plan);
+        let job = plan.winner(archived.find(&ItemPath {
             group_resource: JOBS,
-            namespace: subject.path.namespace,
+            namespace: self.item.path.namespace,
             name,
-        };
-        let job = self.request.archive.find(&path, ItemCopy::Plain)?;
-        let job = self.plan.winner(job);
-        if !self.plan.contains(job) {
+        })?);
+        if !plan.contains(job) {
             return None;
         }
-        serde_json::from_slice(&self.read_bytes(job).await.ok()?).ok()
+        archived.json(job).await
     }
 }

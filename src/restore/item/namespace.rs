@@ -1,137 +1,104 @@
 //! The namespaces that items go into: made once, or found usable (spec restore 7.6, 8.2).
 
-use serde_json::Value;
-use tokio::time::Instant;
+use std::ops::ControlFlow;
 
-use super::super::engine::Run;
-use super::super::ledger::{Severity, State};
-use super::super::namespaces::{self, Known, LOOK_AGAIN, Obstacle, Readiness};
-use super::super::object::existing;
-use super::super::plan::NAMESPACES;
-use super::super::retry::{RetryReason, Verdict, verdict};
-use super::super::retry_queue::Hold;
-use super::Subject;
-use crate::api::restore_plan::PlannedAction;
-use crate::archive::layout::{ItemCopy, ItemPath};
+use serde_json::Value;
+
+use super::context::{ItemContext, ItemRestore};
 use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::objects;
+use crate::restore::apply::TargetNamespace;
+use crate::restore::ledger::State;
+use crate::restore::namespaces::{self, NotMade, Obstacle, Readiness};
+use crate::restore::object::existing;
+use crate::restore::plan::NAMESPACES;
+use crate::restore::processed::{End, Step, done, wait};
+use crate::restore::retry::retry_reason;
+use crate::restore::retry_reason::RetryReason;
+use crate::restore::wait_reason::WaitReason;
 
-impl Run<'_> {
-    /// A Namespace item is only made sure of (spec restore 7.6).
-    pub(super) async fn process_namespace(&self, subject: &Subject<'_>) -> Result<State, Hold> {
-        let source = subject.path.name;
-        match self.ensure_namespace(source, self.restoration.target(source)).await {
-            Readiness::Ready => Ok(State::Dropped),
-            Readiness::Held(obstacle) => Err(Hold::Namespace(obstacle)),
-            Readiness::Failed => Ok(State::NoNamespace),
+impl ItemRestore<'_> {
+    /// A Namespace item is only ensured (spec restore 7.6).
+    pub(super) async fn process_namespace(&mut self) -> End {
+        let source = self.item.path.name;
+        let name = self.ctx.parts.prepared.context.target(source);
+        self.ensure(TargetNamespace { source, name }).await?;
+        done(State::Dropped)
+    }
+
+    /// Ensures the namespace that the item goes into.
+    pub(super) async fn ensure_own_namespace(&mut self) -> Step<()> {
+        match (self.item.path.namespace, self.item.target) {
+            (Some(source), Some(name)) => self.ensure(TargetNamespace { source, name }).await,
+            _ => ControlFlow::Continue(()),
         }
     }
 
-    /// Makes sure of a target namespace, once for all who need it.
-    pub(super) async fn ensure_namespace(&self, source: &str, target: &str) -> Readiness {
-        let slot = self.namespaces.slot(target);
-        let mut known = slot.lock().await;
-        if let Some(answer) = known.answer(Instant::now()) {
-            return answer;
-        }
-        let may_be_ours = known.may_be_ours() || self.ledger().is_resumed();
-        let (now_known, answer) = match self.make_namespace(source, target, may_be_ours).await {
-            Ok(()) => (Known::Ready, Readiness::Ready),
-            Err(Unmade::Held(obstacle)) => (
-                Known::Held(Instant::now() + LOOK_AGAIN, obstacle.clone()),
-                Readiness::Held(obstacle),
-            ),
-            Err(Unmade::Failed(error)) => {
-                let text = format!("error creating namespace {target}: {error}");
-                if self.foresight.is_some() {
-                    self.foretell_namespace(source, target, PlannedAction::Deny, text).await;
-                } else {
-                    self.say(None, Severity::Error, text);
-                }
-                (Known::Failed, Readiness::Failed)
-            }
+    async fn ensure(&self, namespace: TargetNamespace<'_>) -> Step<()> {
+        let (ctx, parts) = (self.ctx, self.ctx.parts);
+        let make = |may_be_ours| async move {
+            let may_be_ours = may_be_ours || parts.tracker.journal.is_resumed();
+            let made = ctx.make_namespace(namespace, may_be_ours).await;
+            ctx.apply.namespace(parts, namespace, &made).await;
+            made
         };
-        *known = now_known;
-        self.foretell_readiness(source, target, answer.clone()).await;
-        answer
-    }
-
-    /// Creates a namespace or finds it usable. `may_be_ours`: an earlier life, or a call whose answer was lost, may have
-    /// created it.
-    async fn make_namespace(&self, source: &str, target: &str, may_be_ours: bool) -> Result<(), Unmade> {
-        let undecided = |error: ApiError| match verdict(&error) {
-            Verdict::Park(RetryReason::NamespaceTerminating) => Unmade::Held(Obstacle::Deletion),
-            Verdict::Park(_) => Unmade::Held(Obstacle::Error(error.message.into())),
-            Verdict::Final => Unmade::Failed(error.message),
-        };
-        let world = self.world();
-        let resource = world
-            .discovery
-            .preferred_version(&GroupResource::new("", NAMESPACES))
-            .ok_or_else(|| Unmade::Held(Obstacle::Error("the API server does not serve namespaces".into())))?;
-        let wanted = namespaces::wanted(target, self.archived_namespace(source, target).await.as_ref());
-        let Err(refused) = self.calls.create(resource, None, objects::body(&wanted)).await else {
-            self.ledger().created_namespace(target);
-            return Ok(());
-        };
-        // Admission is asked before the name is looked at: whatever it says about a creation, the namespace may be there.
-        // Any other answer may be that to a creation that was carried out.
-        match verdict(&refused) {
-            Verdict::Park(passing) if !passing.hides_what_exists() => return Err(undecided(refused)),
-            _ => {}
-        }
-        match self.calls.get(resource, None, target).await {
-            Ok(Some(live)) if namespaces::can_take_objects(&live) => {
-                // It carries no label of ours, so its age has to tell.
-                if may_be_ours && existing::is_not_older(&live, &self.started) {
-                    self.ledger().created_namespace(target);
-                }
-                Ok(())
-            }
-            Ok(None) if refused.is_dry_run_unsupported() => {
-                let reason = RetryReason::DryRun.to_string();
-                self.foretell_namespace(source, target, PlannedAction::Unknown, reason)
-                    .await;
-                self.ledger().created_namespace(target);
-                Ok(())
-            }
-            Ok(None) | Err(_) if !refused.is_already_exists() => Err(undecided(refused)),
-            Ok(_) => Err(Unmade::Held(Obstacle::Deletion)),
-            Err(error) => Err(undecided(error)),
-        }
-    }
-
-    /// The Namespace object to model a target namespace on: of several sources, the first by name that the archive has.
-    async fn archived_namespace(&self, source: &str, target: &str) -> Option<Value> {
-        let own = [source.to_owned()];
-        let sources = self.plan.sources_of(target).unwrap_or(&own);
-        let find = |name: &String| {
-            let path = ItemPath {
-                group_resource: NAMESPACES,
-                namespace: None,
-                name,
-            };
-            self.request.archive.find(&path, ItemCopy::Plain)
-        };
-        let bytes = self.read_bytes(sources.iter().find_map(find)?).await.ok()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    /// Somebody was told that the namespace is on its way out: what is known about it does not hold any more.
-    pub(super) async fn doubt_namespace(&self, target: &str) {
-        let slot = self.namespaces.slot(target);
-        let mut known = slot.lock().await;
-        if *known == Known::Ready {
-            *known = Known::Nothing;
+        match parts.namespaces.ensure(namespace.name, make).await {
+            Readiness::Ready => ControlFlow::Continue(()),
+            Readiness::Held(obstacle) => wait(WaitReason::Namespace(obstacle)),
+            Readiness::Failed => done(State::NoNamespace),
         }
     }
 }
 
-/// Why a namespace was not made.
-enum Unmade {
-    /// It may be later.
-    Held(Obstacle),
-    /// It never will.
-    Failed(String),
+impl ItemContext<'_> {
+    /// Creates a namespace or finds it usable. `may_be_ours`: an earlier run, or a call whose answer was lost, may have
+    /// created it.
+    async fn make_namespace(self, namespace: TargetNamespace<'_>, may_be_ours: bool) -> Result<(), NotMade> {
+        let not_made = |error: ApiError| match retry_reason(&error) {
+            Some(RetryReason::NamespaceTerminating) => NotMade::Held(Obstacle::Deletion),
+            Some(_) => NotMade::Held(Obstacle::Error(error.message.into())),
+            None => NotMade::Failed(error.message),
+        };
+        let (parts, target) = (self.parts, namespace.name);
+        let (client, journal) = (&parts.client, &parts.tracker.journal);
+        let types = parts.types.served();
+        let resource = types
+            .discovery
+            .preferred_version(&GroupResource::new("", NAMESPACES))
+            .ok_or_else(|| NotMade::Held(Obstacle::Error("the API server does not serve namespaces".into())))?;
+        let wanted = namespaces::wanted(target, self.archived_namespace(namespace).await.as_ref());
+        let Err(refused) = client.create(resource, None, objects::body(&wanted)).await else {
+            journal.created_namespace(target);
+            return Ok(());
+        };
+        // Admission comes before the look whether the name is taken: whatever it says about a creation, the namespace may be
+        // there. Any other answer may be that to a creation that was carried out.
+        match retry_reason(&refused) {
+            Some(reason) if !reason.hides_what_exists() => return Err(not_made(refused)),
+            _ => {}
+        }
+        match client.get(resource, None, target).await {
+            Ok(Some(live)) if namespaces::can_take_objects(&live) => {
+                // It carries no label of ours, so its age decides.
+                if may_be_ours && existing::is_not_older(&live, &parts.prepared.started) {
+                    journal.created_namespace(target);
+                }
+                Ok(())
+            }
+            Ok(None) if self.apply.plan_refused_namespace(parts, namespace, &refused).await => Ok(()),
+            Ok(None) | Err(_) if !refused.is_already_exists() => Err(not_made(refused)),
+            Ok(_) => Err(NotMade::Held(Obstacle::Deletion)),
+            Err(error) => Err(not_made(error)),
+        }
+    }
+
+    /// The Namespace object to model a target namespace on: of several sources, the first by name that the archive has.
+    async fn archived_namespace(self, namespace: TargetNamespace<'_>) -> Option<Value> {
+        let archived = &self.parts.archived;
+        let own = [namespace.source.to_owned()];
+        let sources = self.parts.prepared.plan.sources_of(namespace.name).unwrap_or(&own);
+        let find = |name: &String| archived.find_cluster_scoped(NAMESPACES, name);
+        archived.json(sources.iter().find_map(find)?).await
+    }
 }

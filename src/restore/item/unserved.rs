@@ -1,16 +1,17 @@
 //! Items of types that are not served: what may still bring their type is waited for, and nothing else (decision 41).
 
+use std::ops::ControlFlow;
+
 use serde_json::Value;
 
-use super::super::engine::{Run, World};
-use super::super::ledger::State;
-use super::super::priorities::CRDS;
-use super::super::retry::RetryReason;
-use super::super::retry_queue::Hold;
-use super::{Subject, Told, unless_passing};
-use crate::archive::layout::{ItemCopy, ItemPath};
-use crate::archive::spool::ItemRef;
-use crate::cluster::discovery::{Discovery, GroupResource};
+use super::context::ItemRestore;
+use crate::cluster::discovery::{Discovery, GroupResource, Resource};
+use crate::restore::ledger::State;
+use crate::restore::priorities::CRDS;
+use crate::restore::processed::{End, Step, done, unless_transient, wait};
+use crate::restore::retry_reason::RetryReason;
+use crate::restore::types::{Outlook, ServedTypes};
+use crate::restore::wait_reason::WaitReason;
 
 const API_SERVICES: &str = "apiservices.apiregistration.k8s.io";
 
@@ -22,105 +23,112 @@ pub(super) struct Named<'a> {
     pub(super) kind: &'a str,
 }
 
-impl Run<'_> {
-    /// What becomes of an item whose type is not served in any version: it waits if something may bring the type, else it fails.
-    pub(super) async fn unserved(
-        &self,
-        subject: &Subject<'_>,
-        world: &World,
-        named: Named<'_>,
-        told: &mut Told,
-    ) -> Result<State, Hold> {
+/// How the cluster has the type of an item.
+pub(super) enum Serving {
+    /// In the version the item has.
+    As(Resource),
+    /// In other versions only; this is the preferred one.
+    Otherwise(String),
+    /// Not at all, now.
+    Not,
+}
+
+/// How the type of an item is served. Where another definition has taken the name of its kind, its objects are not
+/// what was saved, unless an action has `converted` the item.
+pub(super) fn serving(discovery: &Discovery, named: Named<'_>, converted: bool) -> Serving {
+    let found = discovery.by_kind(named.api_version, named.kind);
+    if let Some(found) = found.filter(|found| converted || found.group_resource() == *named.resource) {
+        return Serving::As(found.clone());
+    }
+    match discovery.preferred_version(named.resource) {
+        Some(other) => Serving::Otherwise(other.api_version()),
+        None => Serving::Not,
+    }
+}
+
+impl ItemRestore<'_> {
+    /// What becomes of an item whose type is not served in any version: it waits if something may bring the type, else it
+    /// fails.
+    pub(super) async fn unserved(&mut self, types: &ServedTypes, named: Named<'_>) -> End {
         let error = format!("the API server does not serve {} of {}", named.kind, named.api_version);
-        let key = format!("{} {}", named.api_version, named.resource);
-        let known = self.prospects().get(&key).cloned();
-        let hopeless = if let Some(known) = known {
-            known
-        } else {
-            let mut hopeless = None;
-            if !self.may_come(world, named).await? {
-                let reason = self.reason_of_definition(named.resource);
-                hopeless = Some(reason.unwrap_or_else(|| advice(&world.discovery, named)));
+        match self.outlook(types, named).await? {
+            Outlook::MayCome => wait(WaitReason::Error(RetryReason::Unserved, error)),
+            Outlook::Never(reason) => {
+                let text = format!("error restoring {}: {error}: {reason}", self.id());
+                self.messages.error(text);
+                done(State::Failed)
             }
-            self.prospects().insert(key, hopeless.clone());
-            hopeless
-        };
-        let Some(reason) = hopeless else {
-            return Err(Hold::Error(RetryReason::Unserved, error));
-        };
-        let id = self.id_of(subject.item);
-        told.error(subject, format!("error restoring {id}: {error}: {reason}"));
-        Ok(State::Failed)
+        }
     }
 
-    /// Whether a definition or an API service may bring the type: one of the backup that is restored, or one of the cluster.
-    async fn may_come(&self, world: &World, named: Named<'_>) -> Result<bool, Hold> {
+    async fn outlook(&self, types: &ServedTypes, named: Named<'_>) -> Step<Outlook> {
+        let known = &self.ctx.parts.types;
+        let key = format!("{} {}", named.api_version, named.resource);
+        if let Some(outlook) = known.outlook(&key) {
+            return ControlFlow::Continue(outlook);
+        }
+        let outlook = if self.may_come(types, named).await? {
+            Outlook::MayCome
+        } else {
+            let reason = self.reason_of_crd(named.resource);
+            Outlook::Never(reason.unwrap_or_else(|| advice(&types.discovery, named)))
+        };
+        known.set_outlook(key, outlook.clone());
+        ControlFlow::Continue(outlook)
+    }
+
+    /// Whether a CRD or an API service may bring the type: one of the backup that is restored, or one of the cluster.
+    async fn may_come(&self, types: &ServedTypes, named: Named<'_>) -> Step<bool> {
+        let archived = &self.ctx.parts.archived;
         let group = named.resource.group.as_str();
         let fails = |failed: &String| failed.rsplit_once('/').is_some_and(|(failed, _)| failed == group);
-        if world.discovery.failed_groups().keys().any(fails) {
-            return Ok(true);
+        if types.discovery.failed_groups().keys().any(fails) {
+            return ControlFlow::Continue(true);
         }
-        let (definition, service) = (named.resource.to_string(), service_name(named.api_version));
-        if let Some(item) = self.archived(CRDS, &definition)
-            && self.is_to_come(item)
+        let (crd, service) = (named.resource.to_string(), service_name(named.api_version));
+        if let Some(item) = archived.find_cluster_scoped(CRDS, &crd)
+            && self.ctx.is_to_come(item)
         {
-            return Ok(true);
+            return ControlFlow::Continue(true);
         }
-        if let Some(item) = self.archived(API_SERVICES, &service)
-            && self.is_to_come(item)
-            && self.read_json(item).await.is_some_and(|object| is_elsewhere(&object))
+        if let Some(item) = archived.find_cluster_scoped(API_SERVICES, &service)
+            && self.ctx.is_to_come(item)
+            && archived.json(item).await.is_some_and(|object| is_elsewhere(&object))
         {
-            return Ok(true);
+            return ControlFlow::Continue(true);
         }
-        Ok(self.live(world, CRDS, &definition).await?.is_some()
-            || self
-                .live(world, API_SERVICES, &service)
-                .await?
-                .is_some_and(|object| is_elsewhere(&object)))
-    }
-
-    fn archived(&self, group_resource: &str, name: &str) -> Option<ItemRef> {
-        let path = ItemPath {
-            group_resource,
-            namespace: None,
-            name,
-        };
-        self.request.archive.find(&path, ItemCopy::Plain)
-    }
-
-    /// Whether an item is in the cluster now, or will be tried.
-    pub(super) fn is_to_come(&self, item: ItemRef) -> bool {
-        let state = self.ledger().state(item);
-        state.exists() || state == State::Pending && self.plan.contains(item)
+        if self.live(types, CRDS, &crd).await?.is_some() {
+            return ControlFlow::Continue(true);
+        }
+        let service = self.live(types, API_SERVICES, &service).await?;
+        ControlFlow::Continue(service.is_some_and(|object| is_elsewhere(&object)))
     }
 
     /// An object of the cluster; none also where it cannot be read, because then nothing speaks for it.
-    async fn live(&self, world: &World, group_resource: &str, name: &str) -> Result<Option<Value>, Hold> {
+    async fn live(&self, types: &ServedTypes, group_resource: &str, name: &str) -> Step<Option<Value>> {
         let resource: GroupResource = group_resource.parse().unwrap_or_default();
-        let Some(served) = world.discovery.preferred_version(&resource) else {
-            return Ok(None);
+        let Some(served) = types.discovery.preferred_version(&resource) else {
+            return ControlFlow::Continue(None);
         };
-        let found = unless_passing(self.calls.get(served, None, name).await)?;
-        Ok(found.ok().flatten())
+        let found = unless_transient(self.ctx.parts.client.get(served, None, name).await)?;
+        ControlFlow::Continue(found.ok().flatten())
     }
 
-    /// Why the definition of a type was not restored, if it was to be.
-    fn reason_of_definition(&self, resource: &GroupResource) -> Option<String> {
+    /// Why the CRD of a type was not restored, if it was to be.
+    fn reason_of_crd(&self, resource: &GroupResource) -> Option<String> {
+        let parts = self.ctx.parts;
         let name = resource.to_string();
-        let item = self.archived(CRDS, &name)?;
-        let ledger = self.ledger();
-        if !matches!(ledger.state(item), State::Failed | State::Unreadable) {
-            return None;
-        }
-        let ours = format!("error restoring {CRDS}/{name}: ");
-        let said = ledger
-            .messages()
-            .0
-            .iter()
-            .find_map(|message| message.text.strip_prefix(&ours));
-        Some(match said {
-            Some(said) => format!("its CustomResourceDefinition {name} could not be restored: {said}"),
-            None => format!("its CustomResourceDefinition {name} could not be restored; see its error"),
+        let item = parts.archived.find_cluster_scoped(CRDS, &name)?;
+        parts.tracker.journal.read(|ledger| {
+            if !matches!(ledger.state(item), State::Failed | State::Unreadable) {
+                return None;
+            }
+            let ours = format!("error restoring {CRDS}/{name}: ");
+            let mut messages = ledger.messages().0.iter();
+            Some(match messages.find_map(|message| message.text.strip_prefix(&ours)) {
+                Some(error) => format!("its CustomResourceDefinition {name} could not be restored: {error}"),
+                None => format!("its CustomResourceDefinition {name} could not be restored; see its error"),
+            })
         })
     }
 }
@@ -160,10 +168,10 @@ fn advice(discovery: &Discovery, named: Named<'_>) -> String {
             "it serves other types of {group}; check whether the version of Kubernetes or of its extension still has this one"
         );
     }
-    let definition = named.resource.to_string();
+    let crd = named.resource.to_string();
     format!(
         "neither the restore nor the cluster has anything that brings it; check that the CustomResourceDefinition \
-         {definition} or the API service {} is restored or installed first",
+         {crd} or the API service {} is restored or installed first",
         service_name(named.api_version)
     )
 }

@@ -19,7 +19,7 @@ pub struct Changes {
     pub more: u64,
 }
 
-/// What turns `from` into `to`. With `hidden` no value is told, only where it is.
+/// What turns `from` into `to`. With `hidden` no value is shown, only where it is.
 pub fn between(from: &Value, to: &Value, hidden: bool) -> Changes {
     let mut changes = Changes::default();
     let mut compare = Compare {

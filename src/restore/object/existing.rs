@@ -6,7 +6,7 @@ use super::changes::{self, Changes};
 use super::metadata::{self, RestoreLabels};
 use super::{merge, service_account};
 
-/// What the restore was told to do with objects that exist and differ.
+/// What the restore does with objects that exist and differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     /// Leave them alone and say so.
@@ -71,7 +71,7 @@ pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Poli
     }
 }
 
-/// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not told.
+/// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not shown.
 pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Changes {
     let mut live = live.clone();
     origin.label(&mut live);
@@ -97,7 +97,7 @@ fn is_empty(patch: &Value) -> bool {
     patch.as_object().is_none_or(Map::is_empty)
 }
 
-/// The object without what carries no meaning in a comparison: nulls, an empty status, who manages which field.
+/// The object without what carries no meaning in a comparison: nulls, an empty status, the managers of fields.
 fn comparable(mut object: Value) -> Value {
     merge::drop_nulls(&mut object);
     if let Some(map) = object.as_object_mut()

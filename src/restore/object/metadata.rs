@@ -129,7 +129,7 @@ fn entry_map<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value>
     as_map(as_map(object).entry(key).or_insert_with(|| Value::Object(Map::new())))
 }
 
-/// The value as a map; what is none (a null, or the work of somebody hostile) becomes an empty one.
+/// The value as a map; what is none (a null, or a hostile value) becomes an empty one.
 fn as_map(value: &mut Value) -> &mut Map<String, Value> {
     match value {
         Value::Object(map) => map,

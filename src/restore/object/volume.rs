@@ -39,7 +39,7 @@ pub struct KeptVolumes {
 /// What becomes of a persistent volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is created as it was: nobody deleted what it points to.
+    /// It is created as it was: what it points to was not deleted.
     AsItWas,
     /// It is not created; its claim gets a volume newly provisioned. With the way its bytes were kept, if they were.
     Provision(Option<Kept>),

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::scene::{Scene, claim, config, crd, object, pod, secret, texts, volume, widget};
 use crate::api::restore_plan::{PlannedAction, PlannedItem};
+use crate::restore::dry_run::plan_changes;
 use crate::restore::engine::{EngineDeps, Fatal};
-use crate::restore::foresight::foresee;
 use crate::restore::report::Report;
 use crate::restore::tests::scene::Kept;
 use crate::testing::fake_api::Fault;
@@ -18,7 +18,7 @@ use crate::testing::fake_api::Fault;
 async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
     let before = scene.api.everything();
     scene.forget();
-    let (teller, mut lines) = mpsc::channel(1);
+    let (sender, mut lines) = mpsc::channel(1);
     let (request, sink) = (scene.request(), Kept::default());
     let deps = EngineDeps {
         cluster: scene.cluster(),
@@ -27,8 +27,8 @@ async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
         sink: &sink,
     };
     let planned = async {
-        let warnings = foresee(&request, &deps, &teller).await;
-        drop(teller);
+        let warnings = plan_changes(&request, &deps, &sender).await;
+        drop(sender);
         warnings
     };
     let read = async {
@@ -440,7 +440,7 @@ async fn it_ends_when_nobody_listens_any_more() {
         .map(|number| config("default", &format!("c{number}")))
         .collect();
     let scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(50));
-    let (teller, mut lines) = mpsc::channel(1);
+    let (sender, mut lines) = mpsc::channel(1);
     let (request, sink) = (scene.request(), Kept::default());
     let deps = EngineDeps {
         cluster: scene.cluster(),
@@ -452,7 +452,7 @@ async fn it_ends_when_nobody_listens_any_more() {
         lines.recv().await.unwrap();
         drop(lines);
     };
-    let (ended, ()) = tokio::join!(foresee(&request, &deps, &teller), reader);
+    let (ended, ()) = tokio::join!(plan_changes(&request, &deps, &sender), reader);
     assert!(matches!(ended, Err(Fatal::Cancelled)));
     assert!(scene.trips.lock().unwrap().len() < 300, "it went on for nobody");
 }

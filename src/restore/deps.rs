@@ -1,0 +1,20 @@
+//! What a restore needs from outside.
+
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::restore::actions::RestoreItemAction;
+use crate::restore::ledger_sink::LedgerSink;
+use crate::telemetry::run_log::RunLog;
+
+/// What a run needs from outside.
+pub struct EngineDeps<'a> {
+    /// The cluster to restore into. Its client has no retry layer: 429 is the engine's own business (decision 9).
+    pub cluster: Cluster,
+    /// The restore item actions, in order: the built-in ones and those of plugins.
+    pub actions: Vec<Arc<dyn RestoreItemAction>>,
+    /// The restore's log.
+    pub log: RunLog,
+    /// Where the ledger is stored.
+    pub sink: &'a dyn LedgerSink,
+}

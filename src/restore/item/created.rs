@@ -1,0 +1,152 @@
+//! What follows the creation of an object: its status, its managed fields, and what must be so before the wave ends.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::context::{ItemRestore, Wanted};
+use crate::api::annotations::RESTORE_STATUS;
+use crate::cluster::discovery::{GroupResource, Resource};
+use crate::cluster::objects;
+use crate::restore::ledger::State;
+use crate::restore::object::{managed_fields, metadata, outcome, status};
+use crate::restore::priorities::CRDS;
+use crate::restore::processed::{End, Step, done, unless_transient, wait};
+use crate::restore::wait_reason::WaitReason;
+
+/// A CRD is accepted within milliseconds; one that is not after this gives its place in the wave to others.
+const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
+
+/// A quota's use is counted within milliseconds where a controller does it.
+const COUNTED_AT_ONCE: Duration = Duration::from_secs(10);
+
+const QUOTAS: &str = "resourcequotas";
+
+/// A status that another client changes at the same time is written so often.
+const STATUS_TRIES: u32 = 5;
+
+impl ItemRestore<'_> {
+    /// What follows a creation: status, managed fields, and for a CRD its acceptance.
+    pub(super) async fn created(&mut self, wanted: &Wanted, created: Value) -> End {
+        if let Some(name) = metadata::field(&created, "name").filter(|name| *name != self.item.path.name) {
+            self.messages.note.name = Some(name.to_owned());
+        }
+        let created = self.restore_status(wanted, created).await;
+        self.restore_managed_fields(wanted, &created).await;
+        match self.group_resource() {
+            CRDS => self.wait_for_acceptance(&wanted.resource, created).await?,
+            QUOTAS => self.wait_until_counted(&wanted.resource, created).await?,
+            _ => {}
+        }
+        done(State::Created)
+    }
+
+    /// Restores the status if that is asked for; gives the object as it is then (spec restore 12).
+    async fn restore_status(&mut self, wanted: &Wanted, created: Value) -> Value {
+        let parts = self.ctx.parts;
+        let types = parts.prepared.restored_status.as_ref();
+        let by_spec = types.is_some_and(|types| types.should_include(self.group_resource()));
+        let (restore, unreadable) = status::is_wanted(&wanted.object, by_spec);
+        if let Some(value) = unreadable {
+            self.log(&format!(
+                "Its annotation {RESTORE_STATUS} is `{value}`, neither true nor false"
+            ));
+        }
+        let Some(status) = wanted.status.as_ref().filter(|_| restore) else {
+            return created;
+        };
+        if !wanted.resource.has_status {
+            self.log("Its status is not restored: its type has no status subresource");
+            return created;
+        }
+        let name = self.name_of(&created).to_owned();
+        let target = self.item.target;
+        let mut object = created;
+        for tries in 1..=STATUS_TRIES {
+            object["status"] = status.clone();
+            let body = objects::body(&object);
+            let updated = parts.client.update_status(&wanted.resource, target, &name, body).await;
+            let error = match updated {
+                Ok(updated) => return updated,
+                Err(error) => error,
+            };
+            if error.is_conflict()
+                && tries < STATUS_TRIES
+                && let Ok(Some(newer)) = parts.client.get(&wanted.resource, target, &name).await
+            {
+                object = newer;
+                continue;
+            }
+            let text = format!("could not restore the status of {}: {}", self.id(), error.message);
+            self.messages.warn(text);
+            break;
+        }
+        object
+    }
+
+    /// A failure is a warning only: what else follows must not fail for it (spec restore 26, row 35).
+    async fn restore_managed_fields(&mut self, wanted: &Wanted, created: &Value) {
+        let patch = wanted
+            .managed
+            .as_ref()
+            .and_then(|fields| managed_fields::patch(created, fields));
+        let Some(patch) = patch else { return };
+        let (client, target) = (&self.ctx.parts.client, self.item.target);
+        let name = self.name_of(created);
+        if let Err(error) = client.merge_patch(&wanted.resource, target, name, &patch).await {
+            let text = format!(
+                "could not restore the managed fields of {}: {}",
+                self.id(),
+                error.message
+            );
+            self.messages.warn(text);
+        }
+    }
+
+    /// Waits until the API server has accepted a CRD (spec restore 9, step 21).
+    async fn wait_for_acceptance(&self, crds: &Resource, mut crd: Value) -> Step<()> {
+        let parts = self.ctx.parts;
+        let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
+        while !outcome::is_accepted(&crd) {
+            if start.elapsed() > ACCEPTED_AT_ONCE {
+                return wait(WaitReason::Established);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+            match unless_transient(parts.client.get(crds, None, self.item.path.name).await)? {
+                Ok(Some(newer)) => crd = newer,
+                // gone, or not to be read: created all the same
+                Ok(None) | Err(_) => return ControlFlow::Continue(()),
+            }
+        }
+        let text = |path| crd.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        parts
+            .types
+            .expect(GroupResource::new(text("/spec/group"), text("/spec/names/plural")));
+        ControlFlow::Continue(())
+    }
+
+    /// Waits until a quota's use was counted: until then nothing that it limits is admitted, and an item that waits for that
+    /// lets controllers go first. Without a controller that counts it is not waited for longer.
+    async fn wait_until_counted(&self, quotas: &Resource, mut quota: Value) -> Step<()> {
+        let client = &self.ctx.parts.client;
+        let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
+        let name = self.name_of(&quota).to_owned();
+        while !outcome::is_counted(&quota) {
+            if start.elapsed() > COUNTED_AT_ONCE {
+                self.log("Its use has not been counted yet; the restore goes on");
+                return ControlFlow::Continue(());
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+            match unless_transient(client.get(quotas, self.item.target, &name).await)? {
+                Ok(Some(newer)) => quota = newer,
+                // gone, or not to be read: created all the same
+                Ok(None) | Err(_) => return ControlFlow::Continue(()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,102 @@
+//! One item from the archive to the cluster (spec restore 9).
+//!
+//! ```text
+//!   restore (here)     once at a time for each item; an additional item is restored by the pass that needs it
+//!   process            the steps of one pass
+//!     namespace          its target namespace is there
+//!     leave_out          what is not restored, job_pods: pods of jobs
+//!     volumes            persistent volumes and claims; volume data attaches here
+//!     actions            the restore item actions, additional: items that they ask for; resource modifiers follow them
+//!     unserved           types that are not served
+//!     hooks              what a pod asks for; restore hooks attach here
+//!   create             the object is created, or found
+//!     dependency         what a refused creation waits for
+//!     created            status, managed fields, acceptance
+//!     existing           compared with what is there, binding: volumes and their claims
+//! ```
+//!
+//! Every step may be repeated: an item that waits, or whose outcome was not stored before a crash, goes through all of them
+//! again.
+
+use futures::future::{BoxFuture, FutureExt};
+
+use crate::archive::spool::ItemRef;
+use crate::restore::in_flight::Acquire;
+use crate::restore::ledger::State;
+use crate::restore::messages::ItemMessages;
+use crate::restore::processed::Processed;
+use crate::restore::wait_reason::WaitReason;
+
+mod actions;
+mod additional;
+mod binding;
+mod context;
+mod create;
+mod created;
+mod dependency;
+mod existing;
+mod hooks;
+mod job_pods;
+mod leave_out;
+mod namespace;
+mod process;
+mod unserved;
+mod volumes;
+
+pub(super) use self::context::ItemContext;
+use self::context::{ItemRestore, Outcome};
+
+impl<'a> ItemContext<'a> {
+    /// Restores an item, or waits until another pass has. `requester` is the item whose action asks for it.
+    pub(super) fn restore(self, item: ItemRef, requester: Option<ItemRef>) -> BoxFuture<'a, Outcome> {
+        let item = self.parts.prepared.plan.winner(item);
+        async move {
+            loop {
+                match self.parts.in_flight.acquire(item, requester, || self.known(item)) {
+                    Err(outcome) => return outcome,
+                    Ok(Acquire::Cycle) => return Outcome::Cycle,
+                    // the pass belongs to this wave or to an item of it, so the wave waits for it anyway
+                    Ok(Acquire::Wait(_)) if requester.is_none() => return Outcome::Waiting,
+                    Ok(Acquire::Wait(waiting)) => waiting.finished().await,
+                    Ok(Acquire::Acquired(_guard)) => return self.work(item).await,
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn known(self, item: ItemRef) -> Option<Outcome> {
+        let tracker = &self.parts.tracker;
+        match tracker.journal.state(item) {
+            State::Pending => tracker.queue.holds(item).then_some(Outcome::Waiting),
+            _ => Some(Outcome::Done),
+        }
+    }
+
+    async fn work(self, handle: ItemRef) -> Outcome {
+        let parts = self.parts;
+        let item = parts.prepared.item(handle);
+        let mut pass = ItemRestore {
+            ctx: self,
+            item,
+            messages: ItemMessages::new(item.target),
+        };
+        let processed = Processed::from(pass.process().await);
+        let mut messages = pass.messages;
+        match self.apply.finish(parts, item, processed, &mut messages).await {
+            Processed::Done(state) => {
+                parts.tracker.done(handle, state, messages.list, messages.note);
+                Outcome::Done
+            }
+            Processed::Waiting(reason) => {
+                if matches!(reason, WaitReason::Namespace(_))
+                    && let Some(target) = item.target
+                {
+                    parts.namespaces.doubt(target).await;
+                }
+                parts.tracker.wait(handle, reason);
+                Outcome::Waiting
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The ledger of a run, and when it is stored.
+//!
+//! What happens if the process dies: the next run resumes from the record that was stored last. What was done since is done
+//! again, which is safe (see [`crate::restore::engine`]).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::archive::spool::ItemRef;
+use crate::restore::ledger::{Ledger, Message, Note, State};
+use crate::restore::ledger_sink::{LedgerSink, SinkError};
+use crate::telemetry::run_log::RunLog;
+
+/// The ledger of a run and the place where it is stored.
+pub(super) struct Journal<'a> {
+    record: Mutex<Record>,
+    is_resumed: bool,
+    sink: &'a dyn LedgerSink,
+    /// Held while a record is stored: a later record must not be overtaken by an earlier one. A flush that waits for it
+    /// mostly finds that its own change was stored with another's.
+    flush: tokio::sync::Mutex<()>,
+    log: &'a RunLog,
+}
+
+struct Record {
+    ledger: Ledger,
+    /// The ledger changed since it was stored last.
+    is_dirty: bool,
+}
+
+impl<'a> Journal<'a> {
+    /// Continues this ledger.
+    pub(super) fn new(ledger: Ledger, sink: &'a dyn LedgerSink, log: &'a RunLog) -> Self {
+        Self {
+            is_resumed: ledger.is_resumed(),
+            record: Mutex::new(Record {
+                ledger,
+                is_dirty: false,
+            }),
+            sink,
+            flush: tokio::sync::Mutex::default(),
+            log,
+        }
+    }
+
+    /// Whether an earlier run has left the ledger: then an object of this restore may have been made by it.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.is_resumed
+    }
+
+    /// Reads the ledger.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Ledger) -> T) -> T {
+        read(&self.lock().ledger)
+    }
+
+    /// What became of an item.
+    pub(super) fn state(&self, item: ItemRef) -> State {
+        self.lock().ledger.state(item)
+    }
+
+    /// Whether a namespace was created by this restore.
+    pub(super) fn has_created_namespace(&self, name: &str) -> bool {
+        self.lock().ledger.has_created_namespace(name)
+    }
+
+    /// Records what became of an item together with its messages.
+    pub(super) fn record(&self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
+        let mut record = self.lock();
+        record.ledger.record(item, state, messages, note);
+        record.is_dirty = true;
+    }
+
+    /// Records a message that is about no item, unless it is recorded already.
+    pub(super) fn say_once(&self, message: Message) {
+        let mut record = self.lock();
+        record.ledger.say_once(message);
+        record.is_dirty = true;
+    }
+
+    /// Records that a namespace was created. Stored with the next item: a run that resumes without it knows the namespace
+    /// by its age.
+    pub(super) fn created_namespace(&self, name: &str) {
+        self.lock().ledger.created_namespace(name);
+    }
+
+    /// Stores that an item's object is about to be changed, before it is.
+    pub(super) async fn intend_update(&self, item: ItemRef) {
+        {
+            let mut record = self.lock();
+            record.ledger.intend_update(item);
+            record.is_dirty = true;
+        }
+        self.flush().await;
+    }
+
+    /// Stores the first record, before the first effect. A run that finds it knows that an object with the restore's label
+    /// may be of this restore.
+    pub(super) async fn begin(&self) -> Result<(), SinkError> {
+        let encoded = {
+            let mut record = self.lock();
+            record.is_dirty = false;
+            record.ledger.encode()
+        };
+        let encoded = encoded.map_err(|error| SinkError(error.to_string()))?;
+        self.sink.keep(encoded).await
+    }
+
+    /// Stores the ledger if it changed. An error is logged, and the next flush tries again.
+    pub(super) async fn flush(&self) {
+        let _turn = self.flush.lock().await;
+        let encoded = {
+            let mut record = self.lock();
+            if !std::mem::take(&mut record.is_dirty) {
+                return;
+            }
+            record.ledger.encode()
+        };
+        let stored = match encoded {
+            Ok(encoded) => self.sink.keep(encoded).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = stored {
+            self.log.info(format!("{error}; it is tried again"));
+            self.lock().is_dirty = true;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

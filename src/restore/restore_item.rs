@@ -1,0 +1,15 @@
+//! An item of the archive, as the steps of its restore name it.
+
+use crate::archive::layout::ItemPath;
+use crate::archive::spool::ItemRef;
+
+/// An item being restored, by its names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RestoreItem<'a> {
+    /// Its handle; `handle.index()` is its number in the ledger.
+    pub(super) handle: ItemRef,
+    /// Its type and its names in the backup.
+    pub(super) path: ItemPath<'a>,
+    /// The namespace that it is restored into; `None` for cluster scope.
+    pub(super) target: Option<&'a str>,
+}

@@ -1,0 +1,93 @@
+//! Transient errors of the API server, by what they mean (decisions 19 and 41).
+
+/// Why an item is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum RetryReason {
+    /// No answer, or none in time.
+    #[error("the API server could not be reached")]
+    Transport,
+    /// 429: too many requests.
+    #[error("the API server asks for fewer requests")]
+    TooManyRequests,
+    /// 503.
+    #[error("the API server is not available")]
+    Unavailable,
+    /// 504: the request may have been carried out.
+    #[error("the API server ran out of time")]
+    GatewayTimeout,
+    /// 409, not: already exists.
+    #[error("somebody else changed the object at the same time")]
+    Conflict,
+    /// 500 `failed calling webhook`: what serves it may not run yet.
+    #[error("an admission webhook could not be called")]
+    Webhook,
+    /// 500 `conversion webhook for … failed`: what serves it may not run yet.
+    #[error("the conversion webhook of its type could not be called")]
+    Conversion,
+    /// An admission policy whose parameters are not there yet.
+    #[error("an admission policy is not ready")]
+    Policy,
+    /// What the API server itself depends on (etcd, encryption, authorization) did not answer.
+    #[error("the API server does not reach what it depends on")]
+    Backend,
+    /// 404 of the whole type: what serves it may not run yet.
+    #[error("the API server does not serve its type")]
+    Unserved,
+    /// 404 of the namespace, or it is being deleted.
+    #[error("its namespace is being deleted")]
+    NamespaceTerminating,
+    /// 403 of a type whose definition is being deleted.
+    #[error("its type is being deleted")]
+    TypeTerminating,
+    /// 403 `exceeded quota`.
+    #[error("a quota is used up")]
+    Quota,
+    /// 403 `status unknown for quota`: the quota is new, and what it limits was not counted yet.
+    #[error("the use of a quota has not been counted yet")]
+    QuotaUnknown,
+    /// An object that it names is not there, or the API server has not seen it yet.
+    #[error("an object that it needs is not there yet")]
+    Dependency,
+    /// 400 `does not support dry run`: only a dry run gets that answer.
+    #[error("an admission webhook has effects, so it is not asked in a dry run")]
+    DryRun,
+}
+
+impl RetryReason {
+    /// As one word for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Transport => "ApiServerUnreachable",
+            Self::TooManyRequests => "TooManyRequests",
+            Self::Unavailable => "ApiServerUnavailable",
+            Self::GatewayTimeout => "ApiServerTimeout",
+            Self::Conflict => "Conflict",
+            Self::Webhook => "WebhookUnavailable",
+            Self::Conversion => "ConversionWebhookUnavailable",
+            Self::Policy => "AdmissionPolicyNotReady",
+            Self::Backend => "ApiServerBackendUnavailable",
+            Self::Unserved => "TypeNotServed",
+            Self::NamespaceTerminating => "NamespaceTerminating",
+            Self::TypeTerminating => "TypeTerminating",
+            Self::Quota => "QuotaExceeded",
+            Self::QuotaUnknown => "QuotaNotCounted",
+            Self::Dependency => "DependencyMissing",
+            Self::DryRun => "DryRunUnsupported",
+        }
+    }
+
+    /// Whether the error comes from admission or conversion: both come before the look whether the name is taken, so the object may be
+    /// there all the same.
+    pub fn hides_what_exists(self) -> bool {
+        matches!(
+            self,
+            Self::Webhook
+                | Self::Conversion
+                | Self::Policy
+                | Self::Quota
+                | Self::QuotaUnknown
+                | Self::Dependency
+                | Self::DryRun
+        )
+    }
+}

@@ -1,0 +1,53 @@
+//! Whether nothing is left to do but to wait.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::GoDuration;
+use crate::restore::parts::RunParts;
+use crate::restore::progress::Standstill;
+use crate::restore::retry_reason::RetryReason;
+
+/// What is over sooner is no standstill.
+const STANDSTILL: Duration = Duration::from_secs(3);
+
+/// Reports if the restore has come to a standstill, if that has another reason, and if it is over.
+pub(super) fn check(parts: &RunParts<'_>) {
+    if parts.tracker.progress.set_standstill(standstill(parts)) {
+        parts.tracker.report_progress();
+    }
+}
+
+fn standstill(parts: &RunParts<'_>) -> Option<Standstill> {
+    let tracker = &parts.tracker;
+    let is_long = |since: Instant| since.elapsed() >= STANDSTILL;
+    if parts.client.turned_away_since().is_some_and(is_long) {
+        return Some(Standstill {
+            reason: RetryReason::TooManyRequests.word(),
+            message: "the API server turns every request away (429); the restore waits as long as it asks for"
+                .to_owned(),
+        });
+    }
+    if !tracker.progress.draining_since().is_some_and(is_long) {
+        return None;
+    }
+    let (count, first) = tracker.queue.count_and_blocker();
+    let (item, reason, timeout) = first?;
+    let others = match count - 1 {
+        0 => String::new(),
+        1 => ", as does another item".to_owned(),
+        others => format!(", as do {others} other items"),
+    };
+    let timeout = GoDuration::from_secs(i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX));
+    let message = format!(
+        "{} waits{others}: {}; it is given up {} after everything else was done",
+        tracker.prepared.id_of(item),
+        tracker.why(&reason),
+        timeout.text()
+    );
+    Some(Standstill {
+        reason: reason.word(),
+        message,
+    })
+}
