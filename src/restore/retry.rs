@@ -81,22 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_is_transient() {
+    fn a_lost_connection_parks() {
         is_transient(&of_class(Class::Transport), RetryReason::Transport);
     }
 
     #[test]
-    fn no_answer_in_time_is_transient() {
+    fn no_answer_in_time_parks() {
         is_transient(&of_class(Class::Timeout), RetryReason::Transport);
     }
 
     #[test]
-    fn an_unreadable_success_is_transient() {
+    fn an_unreadable_success_parks() {
         is_transient(&of_class(Class::Unreadable), RetryReason::Transport);
     }
 
     #[test]
-    fn a_webhook_that_a_dry_run_must_not_call_is_transient() {
+    fn a_webhook_that_a_dry_run_must_not_call_parks() {
         let text = "admission webhook \"w.example.com\" does not support dry run";
         is_transient(&answered(400, "BadRequest", text), RetryReason::DryRun);
         is_final(&answered(400, "BadRequest", "x"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_is_transient() {
+    fn a_429_parks() {
         is_transient(
             &answered(429, "TooManyRequests", "slow down"),
             RetryReason::TooManyRequests,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_503_is_transient() {
+    fn a_503_parks() {
         is_transient(
             &answered(503, "ServiceUnavailable", "apiserver is shutting down"),
             RetryReason::Unavailable,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_504_is_transient() {
+    fn a_504_parks() {
         is_transient(
             &answered(504, "Timeout", "request did not complete"),
             RetryReason::GatewayTimeout,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_is_transient() {
+    fn a_conflict_parks() {
         is_transient(
             &answered(409, "Conflict", "the object has been modified"),
             RetryReason::Conflict,
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_cannot_be_called_is_transient() {
+    fn a_webhook_that_cannot_be_called_parks() {
         let message = "Internal error occurred: failed calling webhook \"w.example.com\": connection refused";
         is_transient(&answered(500, "InternalError", message), RetryReason::Webhook);
     }
 
     #[test]
-    fn the_same_words_of_something_else_are_final() {
+    fn the_same_words_in_another_mouth_are_final() {
         let table = [
             (
                 500,
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_that_ran_out_of_time_is_transient_by_its_reason() {
+    fn a_storage_that_ran_out_of_time_parks_by_its_reason() {
         let message = "The POST operation against Pod could not be completed at this time, please try again.";
         is_transient(&answered(500, "ServerTimeout", message), RetryReason::GatewayTimeout);
     }
 
     #[test]
-    fn a_bad_gateway_is_transient() {
+    fn a_bad_gateway_parks() {
         is_transient(&answered(502, "", "bad gateway"), RetryReason::Unavailable);
     }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_of_an_unserved_type_is_transient() {
+    fn a_404_of_an_unserved_type_parks() {
         let error = ApiError {
             subject: None,
             ..answered(404, "NotFound", "the server could not find the requested resource")
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_of_the_namespace_is_transient() {
+    fn a_404_of_the_namespace_parks() {
         let subject = Subject {
             group: String::new(),
             kind: "namespaces".to_owned(),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminating_namespace_is_transient() {
+    fn a_terminating_namespace_parks() {
         let cause = Cause {
             reason: "NamespaceTerminating".to_owned(),
             ..Cause::default()
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exceeded_quota_is_transient() {
+    fn an_exceeded_quota_parks() {
         is_transient(
             &answered(
                 403,

@@ -34,7 +34,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, run};
+    use crate::restore::actions::testing::{Archive, run};
     use crate::restore::request::RestoreContext;
 
     #[test]
@@ -52,7 +52,7 @@ mod tests {
         ];
         for (volumes, expected) in table {
             let pod = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"volumes": volumes}});
-            let (item, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &pod);
+            let (item, output) = run(&ACTION, &RestoreContext::default(), &Archive::default(), &pod);
             let additional: Vec<String> = output.unwrap().additional.iter().map(ToString::to_string).collect();
             assert_eq!(
                 (additional, item),

@@ -23,7 +23,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, run};
+    use crate::restore::actions::testing::{Archive, run};
     use crate::restore::request::RestoreContext;
 
     #[test]
@@ -31,7 +31,7 @@ mod tests {
         let (_, output) = run(
             &ACTION,
             &RestoreContext::default(),
-            &World::default(),
+            &Archive::default(),
             &json!({"metadata": {}}),
         );
         assert_eq!(output, Ok(Output::skip()));

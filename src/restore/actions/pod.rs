@@ -129,11 +129,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::actions::testing::{Archive, generated, made_by_hand, run};
     use crate::restore::request::RestoreContext;
 
-    fn world() -> World {
-        World::of([
+    fn archive() -> Archive {
+        Archive::of([
             generated("shop", "web", "web-token-x7k2p"),
             made_by_hand("shop", "web", "web-token-mbfgh"),
         ])
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn restored(pod: &Value) -> (Value, Vec<String>) {
-        let (item, output) = run(&PodAction, &RestoreContext::default(), &world(), pod);
+        let (item, output) = run(&PodAction, &RestoreContext::default(), &archive(), pod);
         (item, output.unwrap().warnings)
     }
 
@@ -225,7 +225,7 @@ mod tests {
     fn the_priority_class_is_asked_for() {
         for (class, expected) in [("high", Some("priorityclasses.scheduling.k8s.io/high")), ("", None)] {
             let pod = json!({"spec": {"priorityClassName": class}});
-            let (_, output) = run(&PodAction, &RestoreContext::default(), &World::default(), &pod);
+            let (_, output) = run(&PodAction, &RestoreContext::default(), &Archive::default(), &pod);
             assert_eq!(
                 output.unwrap().additional.first().map(ToString::to_string).as_deref(),
                 expected,

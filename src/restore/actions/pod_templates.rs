@@ -83,12 +83,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::actions::testing::{Archive, generated, made_by_hand, run};
     use crate::restore::request::RestoreContext;
 
     #[test]
     fn a_template_that_refers_to_a_generated_token_is_told_and_not_changed() {
-        let world = World::of([
+        let archive = Archive::of([
             generated("shop", "web", "web-token-x7k2p"),
             made_by_hand("shop", "web", "web-token-mbfgh"),
         ]);
@@ -116,7 +116,7 @@ mod tests {
             (object(json!({}), json!(null)), 0),
         ];
         for (before, told) in table {
-            let (after, output) = run(&PodTemplatesAction, &RestoreContext::default(), &world, &before);
+            let (after, output) = run(&PodTemplatesAction, &RestoreContext::default(), &archive, &before);
             let warnings = output.unwrap().warnings;
             assert_eq!(warnings.len(), told, "{before} {warnings:?}");
             assert!(

@@ -43,7 +43,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, run};
+    use crate::restore::actions::testing::{Archive, run};
     use crate::restore::request::RestoreContext;
 
     #[test]
@@ -56,7 +56,7 @@ mod tests {
         ];
         for (phase, volume, expected) in table {
             let claim = json!({"metadata": {}, "spec": {"volumeName": volume}, "status": {"phase": phase}});
-            let (_, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &claim);
+            let (_, output) = run(&ACTION, &RestoreContext::default(), &Archive::default(), &claim);
             assert_eq!(
                 output.unwrap().additional.first().map(ToString::to_string).as_deref(),
                 expected,
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn annotations_of_the_old_binding_go() {
         let claim = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "n", "mine": "stays"}}});
-        let (item, _) = run(&ACTION, &RestoreContext::default(), &World::default(), &claim);
+        let (item, _) = run(&ACTION, &RestoreContext::default(), &Archive::default(), &claim);
         assert_eq!(item, json!({"metadata": {"annotations": {"mine": "stays"}}}));
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, changed, mapped, run};
+    use crate::restore::actions::testing::{Archive, changed, mapped, run};
 
     #[test]
     fn subjects_of_mapped_namespaces_move() {
@@ -88,7 +88,7 @@ mod tests {
             {"kind": "Group", "name": "system:serviceaccount:shop:a"},
         ]});
         for action in [CLUSTER, NAMESPACED] {
-            let (item, output) = run(&action, &mapped(&[("shop", "copy")]), &World::default(), &binding);
+            let (item, output) = run(&action, &mapped(&[("shop", "copy")]), &Archive::default(), &binding);
             assert_eq!(output, Ok(Output::default()));
             assert_eq!(
                 item,

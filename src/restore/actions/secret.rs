@@ -48,7 +48,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, changed, run};
+    use crate::restore::actions::testing::{Archive, changed, run};
     use crate::restore::request::RestoreContext;
 
     fn token(name: &str) -> Value {
@@ -70,7 +70,7 @@ mod tests {
             ("web", false),
         ];
         for (name, skipped) in table {
-            let (_, output) = run(&ACTION, &RestoreContext::default(), &World::default(), &token(name));
+            let (_, output) = run(&ACTION, &RestoreContext::default(), &Archive::default(), &token(name));
             assert_eq!(output.unwrap().skip, skipped, "{name}");
         }
     }

@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::restore::actions::action::RestoreItemAction;
-    use crate::restore::actions::testing::{World, changed, run};
+    use crate::restore::actions::testing::{Archive, changed, run};
     use crate::restore::request::RestoreContext;
 
     fn service(applied: Option<&Value>, managed: &Value, spec: &Value) -> Value {
@@ -271,7 +271,7 @@ mod tests {
             preserve_node_ports: true,
             ..RestoreContext::default()
         };
-        let (item, output) = run(&ACTION, &preserve, &World::default(), &object);
+        let (item, output) = run(&ACTION, &preserve, &Archive::default(), &object);
         assert_eq!((item, output), (object.clone(), Ok(Output::default())));
         assert!(keeps_a_node_port(&object, true) && !keeps_a_node_port(&object, false));
     }

@@ -63,12 +63,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::restore::actions::testing::{World, generated, made_by_hand, run};
+    use crate::restore::actions::testing::{Archive, generated, made_by_hand, run};
     use crate::restore::request::RestoreContext;
 
     #[test]
     fn only_references_to_what_a_controller_made_go_and_each_is_told() {
-        let world = World::of([
+        let archive = Archive::of([
             generated("shop", "web", "web-token-x7k2p"),
             made_by_hand("shop", "web", "web-token-mbfgh"),
             generated("shop", "app", "app-token-x7k2p"),
@@ -89,7 +89,7 @@ mod tests {
         for list in ["secrets", "imagePullSecrets"] {
             for (before, after) in table {
                 let account = json!({"metadata": {"name": "web", "namespace": "shop"}, (list): named(before)});
-                let (item, output) = run(&ServiceAccountAction, &RestoreContext::default(), &world, &account);
+                let (item, output) = run(&ServiceAccountAction, &RestoreContext::default(), &archive, &account);
                 assert_eq!(item[list], named(after), "{before:?}");
                 let warnings = output.unwrap().warnings;
                 assert_eq!(warnings.len(), before.len() - after.len(), "{warnings:?}");
@@ -106,7 +106,7 @@ mod tests {
             let (item, output) = run(
                 &ServiceAccountAction,
                 &RestoreContext::default(),
-                &World::default(),
+                &Archive::default(),
                 &account,
             );
             assert_eq!((item, output), (account, Ok(Output::default())));

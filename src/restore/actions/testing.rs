@@ -14,11 +14,11 @@ use crate::restore::request::RestoreContext;
 
 /// An archive of these objects.
 #[derive(Default)]
-pub(super) struct World {
+pub(super) struct Archive {
     archived: HashMap<ItemId, Value>,
 }
 
-impl World {
+impl Archive {
     /// An archive of these secrets.
     pub(super) fn of(secrets: impl IntoIterator<Item = Value>) -> Self {
         let id = |secret: &Value| {
@@ -31,7 +31,7 @@ impl World {
     }
 }
 
-impl Lookup for World {
+impl Lookup for Archive {
     fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>> {
         ready(self.archived.get(item).cloned()).boxed()
     }
@@ -62,7 +62,7 @@ pub(super) fn mapped(pairs: &[(&str, &str)]) -> RestoreContext {
 pub(super) fn run(
     action: &dyn RestoreItemAction,
     restore: &RestoreContext,
-    world: &World,
+    archive: &Archive,
     object: &Value,
 ) -> (Value, Result<Output, ActionError>) {
     let mut item = object.clone();
@@ -70,16 +70,16 @@ pub(super) fn run(
         original: object,
         namespace: metadata::field(object, "namespace"),
         restore,
-        lookup: world,
+        lookup: archive,
     };
     let output = futures::executor::block_on(action.execute(&mut item, input));
     (item, output)
 }
 
-/// What an action makes of an object, with nothing else in the world.
+/// What an action makes of an object, with nothing else in the archive.
 #[track_caller]
 pub(super) fn changed(action: &dyn RestoreItemAction, object: &Value) -> Value {
-    let (item, output) = run(action, &RestoreContext::default(), &World::default(), object);
+    let (item, output) = run(action, &RestoreContext::default(), &Archive::default(), object);
     assert_eq!(output, Ok(Output::default()));
     item
 }

@@ -1,4 +1,4 @@
-//! What a dry run tells, and that it is what the run then does.
+//! What a dry run reports, and that it is what the run then does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::restore::report::Report;
 use crate::restore::tests::scene::Kept;
 use crate::testing::fake_api::Fault;
 
-/// What a dry run tells of this scene, and what is to be said about the whole. Fails if anything was written.
-async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
+/// What a dry run reports of this scene, and what is to be reported about the whole. Fails if anything was written.
+async fn planned(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
     let before = scene.api.everything();
     scene.forget();
     let (sender, mut lines) = mpsc::channel(1);
@@ -26,7 +26,7 @@ async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
         log: super::scene::log(),
         sink: &sink,
     };
-    let planned = async {
+    let planning = async {
         let warnings = plan_changes(&request, &deps, &sender).await;
         drop(sender);
         warnings
@@ -38,7 +38,7 @@ async fn told(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
         }
         items
     };
-    let (warnings, items) = tokio::join!(planned, read);
+    let (warnings, items) = tokio::join!(planning, read);
     for seen in scene.api.seen() {
         let dry = seen.param("dryRun") == Some("All");
         assert!(seen.method == "GET" || dry, "{} {} is a write", seen.method, seen.path);
@@ -71,7 +71,7 @@ fn of<'a>(items: &'a [PlannedItem], kind: &str, name: &str) -> &'a PlannedItem {
     found[0]
 }
 
-/// The list of resources that a restore leaves which does what was told.
+/// The list of resources that a restore leaves which does what was reported.
 fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
     let mut list: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for item in items {
@@ -100,7 +100,7 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
 
 /// Plans, restores, and holds that the one is what the other does.
 pub(super) async fn held(scene: &Scene) -> (Vec<PlannedItem>, Report) {
-    let (items, _) = told(scene).await;
+    let (items, _) = planned(scene).await;
     let report = scene.run().await;
     assert_eq!(
         list_of(&items),
@@ -237,7 +237,7 @@ async fn what_the_api_server_refuses_is_denied_in_its_words() {
             .fault(Fault::new(20, 422, "Invalid", refuses).message(message));
     }
     // the labels of a refused update are written all the same, which this fault does not let through
-    let (items, _) = told(&scene).await;
+    let (items, _) = planned(&scene).await;
     let denied = of(&items, "Secret", "b");
     assert_eq!(denied.action, PlannedAction::Deny);
     assert!(denied.reason.contains("no secrets here"), "{}", denied.reason);
@@ -274,7 +274,7 @@ async fn what_a_restore_waits_for_is_told_at_once_and_what_nobody_can_tell_too()
         let creates = |seen: &crate::testing::fake_api::Seen| seen.method == "POST" && seen.path.ends_with("secrets");
         scene.api.fault(Fault::new(1, code, reason, creates).message(message));
         let start = tokio::time::Instant::now();
-        let (items, _) = told(&scene).await;
+        let (items, _) = planned(&scene).await;
         let item = of(&items, "Secret", "b");
         assert_eq!(item.action, action, "{code}");
         assert!(item.reason.len() > 10, "{item:?}");
@@ -296,7 +296,7 @@ async fn a_namespace_that_is_being_deleted_is_waited_for_and_one_that_is_refused
     scene
         .api
         .fault(Fault::new(1, 403, "Forbidden", never).message("not that one"));
-    let (items, warnings) = told(&scene).await;
+    let (items, warnings) = planned(&scene).await;
     assert_eq!(
         all(&items),
         [
@@ -318,7 +318,7 @@ async fn what_is_being_deleted_is_waited_for_and_so_is_what_needs_it() {
     going["metadata"]["deletionTimestamp"] = json!("2030-01-01T00:00:00Z");
     going["metadata"]["finalizers"] = json!(["x/y"]);
     scene.api.insert(going);
-    let (items, _) = told(&scene).await;
+    let (items, _) = planned(&scene).await;
     assert!(
         of(&items, "PersistentVolumeClaim", "data")
             .reason
@@ -336,7 +336,7 @@ async fn what_is_being_deleted_is_waited_for_and_so_is_what_needs_it() {
 #[tokio::test(start_paused = true)]
 async fn an_object_whose_type_nobody_serves_is_denied() {
     let scene = Scene::of(&[widget("default", "blue")]);
-    let (items, _) = told(&scene).await;
+    let (items, _) = planned(&scene).await;
     let widget = of(&items, "Widget", "blue");
     assert_eq!(widget.action, PlannedAction::Deny);
     assert!(
@@ -356,18 +356,22 @@ async fn a_pod_is_not_asked_for_before_the_account_that_the_restore_brings() {
     let pods = |seen: &crate::testing::fake_api::Seen| seen.method == "POST" && seen.path.ends_with("/pods");
     let fault = || Fault::new(1, 403, "Forbidden", pods).message("error looking up service account default/web");
     scene.api.fault(fault());
-    let (items, _) = told(&scene).await;
-    let planned = of(&items, "Pod", "web");
-    assert_eq!(planned.action, PlannedAction::Create);
+    let (items, _) = planned(&scene).await;
+    let web_pod = of(&items, "Pod", "web");
+    assert_eq!(web_pod.action, PlannedAction::Create);
     assert_eq!(
-        planned.reason,
+        web_pod.reason,
         "not asked: serviceaccounts/default/web comes with this restore"
     );
 
     let scene = Scene::of(&[("pods", web)]);
     scene.api.fault(fault());
-    let (items, _) = told(&scene).await;
-    assert_eq!(of(&items, "Pod", "web").action, PlannedAction::Deny, "nobody brings it");
+    let (items, _) = planned(&scene).await;
+    assert_eq!(
+        of(&items, "Pod", "web").action,
+        PlannedAction::Deny,
+        "nothing brings it"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -427,7 +431,7 @@ async fn an_object_that_cannot_be_read_is_denied() {
     for spec in [json!({}), json!({"labelSelector": {"matchLabels": {"a": "b"}}})] {
         let archive = crate::restore::testing::spool(&[("configmaps", Some("default"), "broken", "{")]);
         let scene = Scene::over(archive).with_spec(spec);
-        let (items, _) = told(&scene).await;
+        let (items, _) = planned(&scene).await;
         let broken = of(&items, "configmaps", "broken");
         assert_eq!(broken.action, PlannedAction::Deny);
         assert!(broken.reason.contains("error decoding"), "{}", broken.reason);
@@ -454,5 +458,8 @@ async fn it_ends_when_nobody_listens_any_more() {
     };
     let (ended, ()) = tokio::join!(plan_changes(&request, &deps, &sender), reader);
     assert!(matches!(ended, Err(Fatal::Cancelled)));
-    assert!(scene.trips.lock().unwrap().len() < 300, "it went on for nobody");
+    assert!(
+        scene.sent_requests.lock().unwrap().len() < 300,
+        "it continued after its receiver was gone"
+    );
 }

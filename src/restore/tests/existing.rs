@@ -150,11 +150,11 @@ async fn where_objects_are_there_already_the_next_ones_are_read_before_they_are_
     assert_eq!(report.objects.created, 100);
     assert_eq!(scene.created().len(), missing.len());
     let refused = scene
-        .trips
+        .sent_requests
         .lock()
         .unwrap()
         .iter()
-        .filter(|trip| trip.code == 409)
+        .filter(|sent| sent.code == 409)
         .count();
     assert!(
         (1..=150).contains(&refused),

@@ -138,11 +138,11 @@ async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
         .api
         .fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
     scene.run().await;
-    let told = scene.said("Will be tried again");
-    assert_eq!(told.len(), 2, "{told:#?}");
+    let reported = scene.said("Will be tried again");
+    assert_eq!(reported.len(), 2, "{reported:#?}");
     assert!(
-        told[0].contains("not available") && told[1].contains("quota"),
-        "{told:#?}"
+        reported[0].contains("not available") && reported[1].contains("quota"),
+        "{reported:#?}"
     );
     let ended = scene.said("Not put aside any more");
     assert!(ended.len() == 1 && ended[0].contains("after 7 tries"), "{ended:#?}");
@@ -211,21 +211,21 @@ async fn a_terminating_namespace_holds_its_items_and_nobody_elses() {
         "with the namespace"
     );
     let asked = scene
-        .trips
+        .sent_requests
         .lock()
         .unwrap()
         .iter()
-        .filter(|trip| trip.what == "GET /api/v1/namespaces/leaving")
+        .filter(|sent| sent.what == "GET /api/v1/namespaces/leaving")
         .count();
     assert!(asked < 25, "asked once for all items: {asked}");
 }
 
-/// The different standstills that were told, in order; nothing = it went on.
+/// The different standstills that were reported, in order; nothing = it went on.
 fn standstills(scene: &Scene) -> Vec<Option<Standstill>> {
     let progress = scene.progress.lock().unwrap();
-    let mut told: Vec<_> = progress.iter().map(|progress| progress.standstill.clone()).collect();
-    told.dedup();
-    told
+    let mut reported: Vec<_> = progress.iter().map(|progress| progress.standstill.clone()).collect();
+    reported.dedup();
+    reported
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,13 +240,13 @@ async fn a_standstill_says_which_object_waits_for_what_and_for_how_long() {
         api.remove("v1", "Namespace", None, "leaving");
     };
     tokio::join!(scene.run(), leave);
-    let told = standstills(&scene);
-    let [None, Some(told), None] = told.as_slice() else {
-        panic!("{told:?}")
+    let reported = standstills(&scene);
+    let [None, Some(reported), None] = reported.as_slice() else {
+        panic!("{reported:?}")
     };
-    assert_eq!(told.reason, "NamespaceTerminating");
+    assert_eq!(reported.reason, "NamespaceTerminating");
     assert_eq!(
-        told.message,
+        reported.message,
         "configmaps/leaving/a waits, as does another item: its namespace is being deleted; it is given up 10m0s after \
          everything else was done"
     );
@@ -269,11 +269,11 @@ async fn a_server_that_turns_every_request_away_is_a_standstill() {
         .api
         .fault(Fault::new(3, 429, "TooManyRequests", creates("secrets")).retry_after(5));
     scene.run().await;
-    let told: Vec<_> = standstills(&scene)
+    let reported: Vec<_> = standstills(&scene)
         .into_iter()
-        .map(|told| told.map(|told| told.reason))
+        .map(|reported| reported.map(|reported| reported.reason))
         .collect();
-    assert_eq!(told, [None, Some("TooManyRequests"), None]);
+    assert_eq!(reported, [None, Some("TooManyRequests"), None]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::scene::{Scene, Trip, claim, config, object, pod, secret};
+use super::scene::{Scene, SentRequest, claim, config, object, pod, secret};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use crate::restore::item_id::ItemId;
@@ -156,7 +156,7 @@ proptest! {
             needs.entry(from).or_default().push(to);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let (trips, report) = runtime.block_on(async {
+        let (sent_requests, report) = runtime.block_on(async {
             let mut scene = Scene::of(&items).delayed(move |_, path| {
                 let hash = path.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte)));
                 Duration::from_millis(delays[hash % delays.len()])
@@ -178,31 +178,31 @@ proptest! {
                 let namespace = if number % 2 == 0 { "even" } else { "odd" };
                 assert!(scene.api.get(version, kind, Some(namespace), &name_of(number)).is_some(), "{number} is there");
             }
-            let trips: Vec<Trip> = scene.trips.lock().unwrap().clone();
-            (trips, report)
+            let sent_requests: Vec<SentRequest> = scene.sent_requests.lock().unwrap().clone();
+            (sent_requests, report)
         });
         prop_assert_eq!(report.messages.errors, 0, "{:?}", report.results);
         prop_assert_eq!(report.objects.failed, 0);
         // created once each, as far as the answers that arrived tell
-        let of = |number: u8| trips.iter().filter(move |trip| trip.what.starts_with("POST") && trip.name == name_of(number));
-        let first_try = |number: u8| of(number).map(|trip| trip.begin).min().unwrap();
+        let of = |number: u8| sent_requests.iter().filter(move |sent| sent.what.starts_with("POST") && sent.name == name_of(number));
+        let first_try = |number: u8| of(number).map(|sent| sent.begin).min().unwrap();
         let there = |number: u8| {
-            of(number).filter(|trip| [201, 504, 409].contains(&trip.code)).map(|trip| trip.end).min().unwrap()
+            of(number).filter(|sent| [201, 504, 409].contains(&sent.code)).map(|sent| sent.end).min().unwrap()
         };
         for number in 0..count {
-            prop_assert!(of(number).filter(|trip| trip.code == 201).count() <= 1, "once");
+            prop_assert!(of(number).filter(|sent| sent.code == 201).count() <= 1, "once");
         }
         // invariant 12: what an item asks for is there before it, except in a circle
         for (from, to) in needs.iter().flat_map(|(from, all)| all.iter().map(move |to| (*from, *to))) {
             if !reaches(&needs, to, from) {
-                prop_assert!(there(to) <= first_try(from) || of(to).any(|trip| trip.code != 201), "{} before {}", to, from);
+                prop_assert!(there(to) <= first_try(from) || of(to).any(|sent| sent.code != 201), "{} before {}", to, from);
             }
         }
-        // waves: what nobody asks for begins after everything of an earlier type that did not meet an error
+        // waves: an item that no other asks for begins after everything of an earlier type that did not meet an error
         let asked_for: HashSet<u8> = needs.values().flatten().copied().collect();
         for late in (0..count).filter(|number| !asked_for.contains(number)) {
             for early in (0..count).filter(|early| rank(*early) < rank(late)) {
-                if of(early).all(|trip| trip.code == 201) && !waits_for_trouble(&needs, early, &trips) {
+                if of(early).all(|sent| sent.code == 201) && !waits_for_trouble(&needs, early, &sent_requests) {
                     prop_assert!(there(early) < first_try(late), "{} in an earlier wave than {}", early, late);
                 }
             }
@@ -215,11 +215,11 @@ fn rank(number: u8) -> usize {
 }
 
 /// Whether an item, or anything it asks for, met an error on its way.
-fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, trips: &[Trip]) -> bool {
+fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, sent_requests: &[SentRequest]) -> bool {
     let trouble = |number: u8| {
-        trips
+        sent_requests
             .iter()
-            .any(|trip| trip.what.starts_with("POST") && trip.name == name_of(number) && trip.code != 201)
+            .any(|sent| sent.what.starts_with("POST") && sent.name == name_of(number) && sent.code != 201)
     };
     trouble(item) || (0..24).any(|other| reaches(needs, item, other) && trouble(other))
 }

@@ -135,7 +135,7 @@ async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
     let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &cancel).await };
     let _ = tokio::time::timeout(Duration::from_secs(5), run).await;
     let record = sink.record.lock().unwrap().clone().unwrap();
-    // the first life told it, and did not come to record the last of its items
+    // the first run reported it, and did not come to record the last of its items
     let mut ledger = Ledger::resume(&record, &scene.archive).unwrap();
     let last = scene.archive.items().last().unwrap();
     ledger.record(last, State::Pending, Vec::new(), Note::default());

@@ -37,7 +37,7 @@ type Delay = Arc<dyn Fn(&str, &str, &str) -> Duration + Send + Sync>;
 
 /// One request as it went over the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trip {
+pub(super) struct SentRequest {
     /// Method and path.
     pub(super) what: String,
     /// Name in the body of a creation.
@@ -51,7 +51,7 @@ pub(super) struct Trip {
     pub(super) code: u16,
 }
 
-impl Trip {
+impl SentRequest {
     /// `pods/a/one` if it created something.
     pub(super) fn created(&self) -> Option<String> {
         let path = self.what.strip_prefix("POST ")?;
@@ -76,7 +76,7 @@ pub(super) struct Scene {
     pub(super) kept: KeptVolumes,
     pub(super) actions: Vec<Arc<dyn RestoreItemAction>>,
     pub(super) name: String,
-    pub(super) trips: Arc<Mutex<Vec<Trip>>>,
+    pub(super) sent_requests: Arc<Mutex<Vec<SentRequest>>>,
     pub(super) progress: Mutex<Vec<Progress>>,
     /// The log of the last attempt that came to an end.
     pub(super) log: Mutex<String>,
@@ -103,7 +103,7 @@ impl Scene {
             kept: KeptVolumes::default(),
             actions: built_in(),
             name: "r".to_owned(),
-            trips: Arc::default(),
+            sent_requests: Arc::default(),
             progress: Mutex::default(),
             log: Mutex::default(),
             most_at_once: Arc::default(),
@@ -144,14 +144,18 @@ impl Scene {
     }
 
     pub(super) fn cluster(&self) -> Cluster {
-        let (inner, delay, trips) = (self.api.client(), Arc::clone(&self.delay), Arc::clone(&self.trips));
+        let (inner, delay, sent_requests) = (
+            self.api.client(),
+            Arc::clone(&self.delay),
+            Arc::clone(&self.sent_requests),
+        );
         let (at_once, most, serial) = (
             Arc::new(AtomicUsize::new(0)),
             Arc::clone(&self.most_at_once),
             Arc::clone(&self.serial),
         );
         let service = tower::service_fn(move |request: HttpRequest<Body>| {
-            let (inner, delay, trips) = (inner.clone(), Arc::clone(&delay), Arc::clone(&trips));
+            let (inner, delay, sent_requests) = (inner.clone(), Arc::clone(&delay), Arc::clone(&sent_requests));
             let (at_once, most, serial) = (Arc::clone(&at_once), Arc::clone(&most), Arc::clone(&serial));
             async move {
                 let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
@@ -167,7 +171,7 @@ impl Scene {
                 at_once.fetch_sub(1, Ordering::SeqCst);
                 let end = serial.fetch_add(1, Ordering::SeqCst);
                 let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-                trips.lock().unwrap().push(Trip {
+                sent_requests.lock().unwrap().push(SentRequest {
                     what: format!("{method} {path}"),
                     name,
                     begin,
@@ -220,21 +224,26 @@ impl Scene {
 
     /// What was created, in the order of the answers.
     pub(super) fn created(&self) -> Vec<String> {
-        self.trips.lock().unwrap().iter().filter_map(Trip::created).collect()
+        self.sent_requests
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(SentRequest::created)
+            .collect()
     }
 
     /// Every write, in the order of the answers.
     pub(super) fn writes(&self) -> Vec<String> {
-        let trips = self.trips.lock().unwrap();
-        trips
+        let sent_requests = self.sent_requests.lock().unwrap();
+        sent_requests
             .iter()
-            .filter(|trip| !trip.what.starts_with("GET"))
-            .map(|trip| trip.what.clone())
+            .filter(|sent| !sent.what.starts_with("GET"))
+            .map(|sent| sent.what.clone())
             .collect()
     }
 
     pub(super) fn forget(&self) {
-        self.trips.lock().unwrap().clear();
+        self.sent_requests.lock().unwrap().clear();
         self.api.forget_seen();
     }
 }

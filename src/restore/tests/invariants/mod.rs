@@ -1,17 +1,18 @@
-//! The law of spec restore 25.2, held on the recorded order of calls of random restores.
+//! The invariants of spec restore 25.2, checked on the recorded order of calls of random restores.
 //!
 //! ```text
-//!   drawn    what is in the archive and in the cluster, who needs whom, what goes wrong, how slow it is: random, shrinks
-//!   course   one restore of that, every request and every call of an action in order
-//!   laws     one function an invariant
+//!   generated    what is in the archive and in the cluster, which item needs which, what goes wrong, how slow it is: random,
+//!                shrinks
+//!   trace        one restore of that, every request and every call of an action in order
+//!   checks       one function an invariant
 //! ```
 //!
-//! A scene is drawn from a seed, and a restore runs on one thread with a paused clock: the same seed gives the same calls in
-//! the same order. Not held: 15 and 16, which are about processes of plugins, and 18, which is about volume data and hooks.
+//! A scene is generated from a seed, and a restore runs on one thread with a paused clock: the same seed gives the same calls
+//! in the same order. Not held: 15 and 16, which are about processes of plugins, and 18, which is about volume data and hooks.
 
-mod course;
-mod drawn;
-mod laws;
+mod checks;
+mod generated;
+mod trace;
 
 use std::env;
 use std::ops::Range;
@@ -19,13 +20,13 @@ use std::ops::Range;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
-use course::Course;
-use drawn::Drawn;
+use generated::Generated;
+use trace::Trace;
 
 /// The seed of a failure, to run it alone.
 const SEED: &str = "INVARIANTS_SEED";
 
-/// Gives the law that is broken, and the smallest scene that breaks it with its course.
+/// Gives the invariant that is broken, and the smallest scene that breaks it with its trace.
 fn hold(seed: u64) -> Result<(), String> {
     let config = Config {
         cases: 1,
@@ -34,20 +35,22 @@ fn hold(seed: u64) -> Result<(), String> {
         max_shrink_iters: 2_000,
         ..Config::default()
     };
-    let held = TestRunner::new(config).run(&drawn::scenes(), |drawn| {
-        laws::broken(&Course::of(&drawn)).map_or(Ok(()), |law| Err(TestCaseError::fail(law)))
+    let held = TestRunner::new(config).run(&generated::scenes(), |generated| {
+        checks::broken(&Trace::of(&generated)).map_or(Ok(()), |check| Err(TestCaseError::fail(check)))
     });
     match held {
         Ok(()) => Ok(()),
-        Err(TestError::Fail(law, drawn)) => {
-            let course = Course::of(&drawn);
-            Err(format!("{law}\nin this scene:\n{drawn:?}\nand this course:\n{course}"))
+        Err(TestError::Fail(check, generated)) => {
+            let trace = Trace::of(&generated);
+            Err(format!(
+                "{check}\nin this scene:\n{generated:?}\nand this trace:\n{trace}"
+            ))
         }
-        Err(TestError::Abort(reason)) => Err(format!("no scene was drawn: {reason}")),
+        Err(TestError::Abort(reason)) => Err(format!("no scene was generated: {reason}")),
     }
 }
 
-/// Fails with the first seed that breaks a law in full, and with what others break.
+/// Fails with the first seed that breaks an invariant in full, and with what others break.
 fn hold_all(seeds: Range<u64>) {
     let seeds = match env::var(SEED).ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
@@ -81,11 +84,11 @@ fn a_scene_runs_the_same_way_each_time() {
             failure_persistence: None,
             ..Config::default()
         };
-        let drawn: Drawn = drawn::scenes()
+        let generated: Generated = generated::scenes()
             .new_tree(&mut TestRunner::new(config))
             .map(|tree| tree.current())
             .unwrap();
-        let (first, second) = (Course::of(&drawn), Course::of(&drawn));
-        assert_eq!(first.to_string(), second.to_string(), "{drawn:?}");
+        let (first, second) = (Trace::of(&generated), Trace::of(&generated));
+        assert_eq!(first.to_string(), second.to_string(), "{generated:?}");
     }
 }

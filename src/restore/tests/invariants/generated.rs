@@ -43,7 +43,7 @@ const fn kind(
     }
 }
 
-/// In the order in which they are to be restored if nobody says otherwise: written down from the spec, not from the code.
+/// In the order in which they are to be restored unless the user says otherwise: written down from the spec, not from the code.
 pub(super) const KINDS: [Type; 24] = [
     kind(
         CRDS,
@@ -175,7 +175,7 @@ pub(super) enum Trouble {
 
 /// A scene.
 #[derive(Clone)]
-pub(super) struct Drawn {
+pub(super) struct Generated {
     items: Vec<Item>,
     /// Which item asks for which.
     needs: Vec<(usize, usize)>,
@@ -196,7 +196,7 @@ pub(super) struct Drawn {
     delays: Vec<u8>,
 }
 
-pub(super) fn scenes() -> impl Strategy<Value = Drawn> {
+pub(super) fn scenes() -> impl Strategy<Value = Generated> {
     let before = prop_oneof![
         8 => Just(Before::Absent),
         1 => Just(Before::Equal),
@@ -237,18 +237,20 @@ pub(super) fn scenes() -> impl Strategy<Value = Drawn> {
         prop::collection::vec(0_u8..120, 8),
     )
         .prop_map(
-            |(items, needs, troubles, mapping, excluded, leaving, order, unserved, update, requests, delays)| Drawn {
-                items,
-                needs,
-                troubles,
-                mapping,
-                excluded,
-                leaving,
-                order,
-                unserved,
-                update,
-                requests,
-                delays,
+            |(items, needs, troubles, mapping, excluded, leaving, order, unserved, update, requests, delays)| {
+                Generated {
+                    items,
+                    needs,
+                    troubles,
+                    mapping,
+                    excluded,
+                    leaving,
+                    order,
+                    unserved,
+                    update,
+                    requests,
+                    delays,
+                }
             },
         )
 }
@@ -335,7 +337,7 @@ fn identity(item: &Item) -> Identity {
     (item.kind, item.source(), item.name())
 }
 
-impl Drawn {
+impl Generated {
     /// The archive's items, each name once.
     pub(super) fn items(&self) -> Vec<Item> {
         let mut seen = BTreeSet::new();
@@ -346,7 +348,7 @@ impl Drawn {
             .collect()
     }
 
-    /// What the test's action asks for, by numbers in [`Drawn::items`].
+    /// What the test's action asks for, by numbers in [`Generated::items`].
     pub(super) fn asked(&self) -> Vec<(usize, usize)> {
         let count = self.items().len();
         let mut asked: Vec<_> = self
@@ -475,7 +477,7 @@ impl Drawn {
     }
 }
 
-impl fmt::Debug for Drawn {
+impl fmt::Debug for Generated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let items = self.items();
         let named = |number: usize| match items[number].source() {

@@ -1,4 +1,4 @@
-//! One restore of a drawn scene, with everything that happened in order.
+//! One restore of a generated scene, with everything that happened in order.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::drawn::{Before, Drawn, Item, KINDS, Trouble};
+use super::generated::{Before, Generated, Item, KINDS, Trouble};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction, built_in};
 use crate::restore::item_id::ItemId;
@@ -18,7 +18,7 @@ use crate::restore::object::metadata;
 use crate::restore::priorities::CRDS;
 use crate::restore::progress::Progress;
 use crate::restore::report::Report;
-use crate::restore::tests::scene::{Scene, Trip, crd, object};
+use crate::restore::tests::scene::{Scene, SentRequest, crd, object};
 use crate::testing::fake_api::{FakeApi, FakeKind, Fault, Seen};
 
 /// Longer than anything in a scene takes to pass, shorter than the timeouts after which items are given up.
@@ -53,12 +53,12 @@ pub(super) struct Call {
 }
 
 /// A restore that has ended.
-pub(super) struct Course {
-    pub(super) drawn: Drawn,
+pub(super) struct Trace {
+    pub(super) generated: Generated,
     pub(super) facts: Vec<Fact>,
     /// Which wanted item needs which other, by number: what takes the place of another included.
     pub(super) needs: Vec<(usize, usize)>,
-    pub(super) trips: Vec<Trip>,
+    pub(super) sent_requests: Vec<SentRequest>,
     pub(super) calls: Vec<Call>,
     pub(super) progress: Vec<Progress>,
     /// When, by the logical clock, the leaving namespace was gone.
@@ -74,7 +74,7 @@ struct Marks {
     asks: Vec<(ItemId, ItemId)>,
     serial: Arc<AtomicUsize>,
     calls: Arc<Mutex<Vec<Call>>>,
-    delay: Drawn,
+    delay: Generated,
 }
 
 impl RestoreItemAction for Marks {
@@ -159,37 +159,37 @@ pub(super) fn object_of(path: &str, name: &str) -> Option<String> {
     Some(key_of(&GroupResource::new(group, plural).to_string(), namespace, named))
 }
 
-impl Course {
+impl Trace {
     /// Restores a scene.
-    pub(super) fn of(drawn: &Drawn) -> Self {
+    pub(super) fn of(generated: &Generated) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(Self::run(drawn))
+        runtime.block_on(Self::run(generated))
     }
 
-    async fn run(drawn: &Drawn) -> Self {
-        let (facts, needs) = facts(drawn);
+    async fn run(generated: &Generated) -> Self {
+        let (facts, needs) = facts(generated);
         let objects: Vec<_> = facts
             .iter()
             .map(|fact| (fact.item.resource(), fact.item.object()))
             .collect();
         let mut scene = Scene::of(&objects);
         let mut spec = json!({
-            "namespaceMapping": drawn.mapping(), "includeClusterResources": true,
-            "existingResourcePolicy": if drawn.update { "update" } else { "none" },
+            "namespaceMapping": generated.mapping(), "includeClusterResources": true,
+            "existingResourcePolicy": if generated.update { "update" } else { "none" },
         });
-        if let Some(excluded) = drawn.excluded() {
+        if let Some(excluded) = generated.excluded() {
             spec["excludedNamespaces"] = json!([excluded]);
         }
         scene = scene.with_spec(spec);
-        scene.options.max_requests = drawn.requests;
-        if let Some(order) = drawn.priorities() {
+        scene.options.max_requests = generated.requests;
+        if let Some(order) = generated.priorities() {
             scene.options.priorities = order.parse().unwrap();
         }
-        let delays = drawn.clone();
+        let delays = generated.clone();
         scene = scene.delayed_each(move |method, path, name| {
             Duration::from_millis(delays.delay(&format!("{method}{path}{name}")))
         });
@@ -201,7 +201,7 @@ impl Course {
         let marks = |name| -> Arc<dyn RestoreItemAction> {
             Arc::new(Marks {
                 name,
-                asks: drawn
+                asks: generated
                     .asked()
                     .into_iter()
                     .filter(|_| name == ACTIONS[1])
@@ -209,7 +209,7 @@ impl Course {
                     .collect(),
                 serial: Arc::clone(&scene.serial),
                 calls: Arc::clone(&calls),
-                delay: drawn.clone(),
+                delay: generated.clone(),
             })
         };
         scene.actions = [marks(ACTIONS[0]), marks(ACTIONS[1])]
@@ -217,25 +217,25 @@ impl Course {
             .chain(built_in())
             .chain([marks(ACTIONS[2])])
             .collect();
-        furnish(drawn, &facts, &scene);
+        furnish(generated, &facts, &scene);
         let others = async {
             let (gone, (), ()) = tokio::join!(
-                leave(drawn, &scene),
-                serve(drawn, &facts, &scene),
+                leave(generated, &scene),
+                serve(generated, &facts, &scene),
                 vanish(&facts, &scene)
             );
             gone
         };
         let restore = tokio::time::timeout(ENOUGH, scene.run());
         let (gone, report) = tokio::join!(others, restore);
-        let trips = scene.trips.lock().unwrap().clone();
+        let sent_requests = scene.sent_requests.lock().unwrap().clone();
         let calls = calls.lock().unwrap().clone();
         let progress = scene.progress.lock().unwrap().clone();
         Self {
-            drawn: drawn.clone(),
+            generated: generated.clone(),
             facts,
             needs,
-            trips,
+            sent_requests,
             calls,
             progress,
             gone,
@@ -245,20 +245,20 @@ impl Course {
     }
 
     /// The requests about an object, in the order of their answers.
-    pub(super) fn of_key<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Trip> {
-        self.trips
+    pub(super) fn of_key<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a SentRequest> {
+        self.sent_requests
             .iter()
-            .filter(move |trip| key_of_trip(trip).as_deref() == Some(key))
+            .filter(move |sent| key_of_sent(sent).as_deref() == Some(key))
     }
 
     /// When the first request about an item began.
     pub(super) fn touched(&self, fact: &Fact) -> Option<usize> {
-        self.of_key(&fact.key).map(|trip| trip.begin).min()
+        self.of_key(&fact.key).map(|sent| sent.begin).min()
     }
 
     /// When the last request about an item was answered.
     pub(super) fn settled(&self, fact: &Fact) -> Option<usize> {
-        self.of_key(&fact.key).map(|trip| trip.end).max()
+        self.of_key(&fact.key).map(|sent| sent.end).max()
     }
 
     /// Whether an item can be reached from another over what they need.
@@ -274,9 +274,9 @@ impl Course {
     }
 }
 
-pub(super) fn key_of_trip(trip: &Trip) -> Option<String> {
-    let (_, path) = trip.what.split_once(' ')?;
-    object_of(path, &trip.name)
+pub(super) fn key_of_sent(sent: &SentRequest) -> Option<String> {
+    let (_, path) = sent.what.split_once(' ')?;
+    object_of(path, &sent.name)
 }
 
 fn reaches(needs: &[(usize, usize)], from: usize, to: usize) -> bool {
@@ -294,8 +294,8 @@ fn reaches(needs: &[(usize, usize)], from: usize, to: usize) -> bool {
     false
 }
 
-fn facts(drawn: &Drawn) -> (Vec<Fact>, Vec<(usize, usize)>) {
-    let (items, mapping) = (drawn.items(), drawn.mapping());
+fn facts(generated: &Generated) -> (Vec<Fact>, Vec<(usize, usize)>) {
+    let (items, mapping) = (generated.items(), generated.mapping());
     let mapped = |source: &'static str| mapping.get(source).copied().unwrap_or(source);
     let mut facts: Vec<Fact> = items
         .iter()
@@ -303,10 +303,15 @@ fn facts(drawn: &Drawn) -> (Vec<Fact>, Vec<(usize, usize)>) {
             let target = item.source().map(mapped);
             let own = item.name();
             let name = match item.resource() {
-                "namespaces" => mapped(super::drawn::NAMESPACES.into_iter().find(|name| *name == own).unwrap()),
+                "namespaces" => mapped(
+                    super::generated::NAMESPACES
+                        .into_iter()
+                        .find(|name| *name == own)
+                        .unwrap(),
+                ),
                 _ => own.as_str(),
             };
-            let left_out = drawn.excluded();
+            let left_out = generated.excluded();
             let excluded = left_out.is_some()
                 && (item.source() == left_out || item.resource() == "namespaces" && left_out == Some(own.as_str()));
             Fact {
@@ -333,7 +338,7 @@ fn facts(drawn: &Drawn) -> (Vec<Fact>, Vec<(usize, usize)>) {
             }
         })
         .collect();
-    let needs: Vec<(usize, usize)> = drawn
+    let needs: Vec<(usize, usize)> = generated
         .needs()
         .into_iter()
         .filter(|(one, other)| facts[*one].wanted && winners[*one] == *one && facts[*other].wanted)
@@ -344,7 +349,7 @@ fn facts(drawn: &Drawn) -> (Vec<Fact>, Vec<(usize, usize)>) {
         facts[number].asked_for = needs.iter().any(|(_, other)| *other == number);
     }
     let in_trouble: Vec<bool> = (0..facts.len())
-        .map(|number| is_troubled(drawn, &facts, number))
+        .map(|number| is_troubled(generated, &facts, number))
         .collect();
     for number in 0..facts.len() {
         facts[number].troubled =
@@ -354,10 +359,10 @@ fn facts(drawn: &Drawn) -> (Vec<Fact>, Vec<(usize, usize)>) {
 }
 
 /// Whether something that passes meets an item itself.
-fn is_troubled(drawn: &Drawn, facts: &[Fact], number: usize) -> bool {
+fn is_troubled(generated: &Generated, facts: &[Fact], number: usize) -> bool {
     let fact = &facts[number];
     let holds = |key: &str| {
-        drawn.troubles().iter().any(|(other, trouble, _)| {
+        generated.troubles().iter().any(|(other, trouble, _)| {
             facts[*other].key == key && !matches!(trouble, Trouble::TooMany | Trouble::Invalid)
         })
     };
@@ -366,9 +371,9 @@ fn is_troubled(drawn: &Drawn, facts: &[Fact], number: usize) -> bool {
     holds(&fact.key)
         || matches!(fact.item.before(), Before::Leaving(_))
         || namespace.is_some_and(|name| holds(&key_of("namespaces", None, name)))
-        || namespace.is_some() && namespace == drawn.leaving().map(|(name, _)| name)
+        || namespace.is_some() && namespace == generated.leaving().map(|(name, _)| name)
         || holds(&crd)
-        || drawn.unserved.is_some() && is_custom(&fact.item) && !facts.iter().any(|fact| fact.key == crd)
+        || generated.unserved.is_some() && is_custom(&fact.item) && !facts.iter().any(|fact| fact.key == crd)
 }
 
 /// Whether a cluster does not serve an item's type by itself.
@@ -379,7 +384,7 @@ fn is_custom(item: &Item) -> bool {
 }
 
 /// What is in the cluster before.
-fn furnish(drawn: &Drawn, facts: &[Fact], scene: &Scene) {
+fn furnish(generated: &Generated, facts: &[Fact], scene: &Scene) {
     let old = |mut object: Value| {
         object["metadata"]["creationTimestamp"] = json!("2029-01-01T00:00:00Z");
         object
@@ -395,7 +400,7 @@ fn furnish(drawn: &Drawn, facts: &[Fact], scene: &Scene) {
         service["spec"] = json!({"group": group, "version": "v1", "service": {"namespace": "default", "name": "x"}});
         scene.api.insert(service);
     }
-    if let Some((name, _)) = drawn.leaving() {
+    if let Some((name, _)) = generated.leaving() {
         let mut namespace = old(object("v1", "Namespace", "", name));
         namespace["status"] = json!({"phase": "Terminating"});
         namespace["metadata"]["deletionTimestamp"] = json!("2029-12-31T00:00:00Z");
@@ -425,7 +430,7 @@ fn furnish(drawn: &Drawn, facts: &[Fact], scene: &Scene) {
         }
         scene.api.insert(there);
     }
-    for (number, trouble, times) in drawn.troubles() {
+    for (number, trouble, times) in generated.troubles() {
         scene
             .api
             .fault(fault(trouble, usize::from(times), facts[number].key.clone()));
@@ -455,8 +460,8 @@ fn fault(trouble: Trouble, times: usize, key: String) -> Fault {
 }
 
 /// The leaving namespace goes.
-async fn leave(drawn: &Drawn, scene: &Scene) -> Option<usize> {
-    let (name, seconds) = drawn.leaving()?;
+async fn leave(generated: &Generated, scene: &Scene) -> Option<usize> {
+    let (name, seconds) = generated.leaving()?;
     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
     for kind in KINDS.iter().filter(|kind| kind.namespaced) {
         for there in scene.api.all(kind.api_version, kind.kind) {
@@ -471,8 +476,8 @@ async fn leave(drawn: &Drawn, scene: &Scene) -> Option<usize> {
 }
 
 /// Types that no CRD of the archive brings are served from the beginning, or later.
-async fn serve(drawn: &Drawn, facts: &[Fact], scene: &Scene) {
-    if let Some(seconds) = drawn.unserved {
+async fn serve(generated: &Generated, facts: &[Fact], scene: &Scene) {
+    if let Some(seconds) = generated.unserved {
         tokio::time::sleep(Duration::from_secs(seconds.into())).await;
     }
     let archived = |name: &str| facts.iter().any(|fact| fact.key == key_of(CRDS, None, name));
@@ -515,20 +520,20 @@ async fn vanish(facts: &[Fact], scene: &Scene) {
     }
 }
 
-impl fmt::Display for Course {
+impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines: Vec<(usize, String)> = self
-            .trips
+            .sent_requests
             .iter()
-            .map(|trip| {
-                let Trip {
+            .map(|sent| {
+                let SentRequest {
                     what,
                     name,
                     begin,
                     end,
                     code,
                     ..
-                } = trip;
+                } = sent;
                 (*begin, format!("  {begin}..{end} {what} {name} -> {code}"))
             })
             .collect();

@@ -1,4 +1,4 @@
-//! The invariants of spec restore 25.2, one function each. A law gives what breaks it.
+//! The invariants of spec restore 25.2, one function each. A check gives what breaks its invariant.
 //!
 //! "Before" means: every request about the one was answered before the first about the other began. Held back from that is
 //! only what decision 19 lets go its own way: an item that something passing keeps from its wave, and an item that another
@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::course::{ACTIONS, Course, Fact, SEEN_BY, key_of_trip};
-use super::drawn::{Before, Part, Trouble};
+use super::generated::{Before, Part, Trouble};
+use super::trace::{ACTIONS, Fact, SEEN_BY, Trace, key_of_sent};
 use crate::api::artifact::ResourceList;
 use crate::restore::object::metadata;
 use crate::restore::priorities::CRDS;
-use crate::restore::tests::scene::Trip;
+use crate::restore::tests::scene::SentRequest;
 
 /// What holds, or the first thing that does not.
 type Held = Result<(), String>;
 
-type Law = (&'static str, fn(&Course) -> Held);
+type Check = (&'static str, fn(&Trace) -> Held);
 
-const LAWS: [Law; 20] = [
+const CHECKS: [Check; 20] = [
     ("it ends, with everything in its place", it_ends),
     ("1: CRDs come before everything else", crds_come_first),
     (
@@ -75,17 +75,17 @@ const LAWS: [Law; 20] = [
     ),
 ];
 
-/// The laws that a course breaks, with the reasons.
-pub(super) fn broken(course: &Course) -> Option<String> {
-    let broken: Vec<String> = LAWS
+/// The invariants that a trace breaks, with the reasons.
+pub(super) fn broken(trace: &Trace) -> Option<String> {
+    let broken: Vec<String> = CHECKS
         .iter()
-        .filter_map(|(name, law)| law(course).err().map(|why| format!("invariant {name}: {why}")))
+        .filter_map(|(name, check)| check(trace).err().map(|why| format!("invariant {name}: {why}")))
         .collect();
     (!broken.is_empty()).then(|| broken.join("\n"))
 }
 
-fn wanted(course: &Course) -> impl Iterator<Item = (usize, &Fact)> {
-    course.facts.iter().enumerate().filter(|(_, fact)| fact.wanted)
+fn wanted(trace: &Trace) -> impl Iterator<Item = (usize, &Fact)> {
+    trace.facts.iter().enumerate().filter(|(_, fact)| fact.wanted)
 }
 
 fn unless(broken: bool, why: impl FnOnce() -> String) -> Held {
@@ -93,15 +93,15 @@ fn unless(broken: bool, why: impl FnOnce() -> String) -> Held {
 }
 
 /// Every item of the one sort before every item of the other.
-fn before(course: &Course, early: impl Fn(&Fact) -> bool, late: impl Fn(&Fact) -> bool) -> Held {
-    for (_, first) in wanted(course).filter(|(_, fact)| !fact.troubled && early(fact)) {
-        let Some(settled) = course.settled(first) else { continue };
-        for (_, second) in wanted(course).filter(|(_, fact)| !fact.asked_for && late(fact)) {
-            // a namespace is made sure of by whoever comes first
+fn before(trace: &Trace, early: impl Fn(&Fact) -> bool, late: impl Fn(&Fact) -> bool) -> Held {
+    for (_, first) in wanted(trace).filter(|(_, fact)| !fact.troubled && early(fact)) {
+        let Some(settled) = trace.settled(first) else { continue };
+        for (_, second) in wanted(trace).filter(|(_, fact)| !fact.asked_for && late(fact)) {
+            // a namespace is ensured by the first item that needs it
             if second.item.resource() == "namespaces" || second.key == first.key {
                 continue;
             }
-            let touched = course.touched(second);
+            let touched = trace.touched(second);
             unless(touched.is_some_and(|touched| touched < settled), || {
                 format!(
                     "{} was begun at {touched:?}, {} was done at {settled}",
@@ -121,41 +121,41 @@ fn in_part(part: Part) -> impl Fn(&Fact) -> bool {
     move |fact| fact.item.kind().part == part
 }
 
-/// The laws about the default order say nothing where the user has another.
-fn by_default(course: &Course, law: impl FnOnce() -> Held) -> Held {
-    if course.drawn.priorities().is_some() {
+/// The checks about the default order say nothing where the user has another.
+fn by_default(trace: &Trace, check: impl FnOnce() -> Held) -> Held {
+    if trace.generated.priorities().is_some() {
         Ok(())
     } else {
-        law()
+        check()
     }
 }
 
 /// Whether the creation of an item meets an error that does not pass.
-fn is_refused(course: &Course, fact: &Fact) -> bool {
-    course.of_key(&fact.key).any(|trip| trip.code == 422)
+fn is_refused(trace: &Trace, fact: &Fact) -> bool {
+    trace.of_key(&fact.key).any(|sent| sent.code == 422)
 }
 
 fn is_provisioned(fact: &Fact) -> bool {
     fact.item.resource() == "persistentvolumes" && fact.item.flavour == 0
 }
 
-fn it_ends(course: &Course) -> Held {
-    let Some(report) = &course.report else {
+fn it_ends(trace: &Trace) -> Held {
+    let Some(report) = &trace.report else {
         return Err("it did not end in time".to_owned());
     };
     let mut refused = 0;
-    for (_, fact) in wanted(course) {
-        let is_refused = is_refused(course, fact);
+    for (_, fact) in wanted(trace) {
+        let is_refused = is_refused(trace, fact);
         refused += u64::from(is_refused);
         if fact.item.resource() == "namespaces" {
             let name = fact.key.trim_start_matches("namespaces/");
-            unless(course.api.get("v1", "Namespace", None, name).is_none(), || {
+            unless(trace.api.get("v1", "Namespace", None, name).is_none(), || {
                 format!("there is no {}", fact.key)
             })?;
         } else {
             unless(
-                course.live(fact).is_some() == (is_refused || is_provisioned(fact)),
-                || format!("{} is there: {}", fact.key, course.live(fact).is_some()),
+                trace.live(fact).is_some() == (is_refused || is_provisioned(fact)),
+                || format!("{} is there: {}", fact.key, trace.live(fact).is_some()),
             )?;
         }
     }
@@ -167,39 +167,38 @@ fn it_ends(course: &Course) -> Held {
     })
 }
 
-fn crds_come_first(course: &Course) -> Held {
-    before(course, is_one_of(&[CRDS]), |fact| fact.item.resource() != CRDS)?;
-    let accepted = wanted(course).filter(|(_, fact)| fact.item.resource() == CRDS && !fact.troubled);
-    let Some(accepted) = accepted.filter_map(|(_, fact)| course.settled(fact)).max() else {
+fn crds_come_first(trace: &Trace) -> Held {
+    before(trace, is_one_of(&[CRDS]), |fact| fact.item.resource() != CRDS)?;
+    let accepted = wanted(trace).filter(|(_, fact)| fact.item.resource() == CRDS && !fact.troubled);
+    let Some(accepted) = accepted.filter_map(|(_, fact)| trace.settled(fact)).max() else {
         return Ok(());
     };
-    let others = wanted(course).filter(|(_, fact)| ![CRDS, "namespaces"].contains(&fact.item.resource()));
-    let Some(touched) = others.filter_map(|(_, fact)| course.touched(fact)).min() else {
+    let others = wanted(trace).filter(|(_, fact)| ![CRDS, "namespaces"].contains(&fact.item.resource()));
+    let Some(touched) = others.filter_map(|(_, fact)| trace.touched(fact)).min() else {
         return Ok(());
     };
-    let read = |trip: &Trip| trip.what == "GET /apis" && trip.begin > accepted && trip.end < touched;
-    unless(!course.trips.iter().any(read), || {
+    let read = |sent: &SentRequest| sent.what == "GET /apis" && sent.begin > accepted && sent.end < touched;
+    unless(!trace.sent_requests.iter().any(read), || {
         format!("discovery was not read between the last CRD at {accepted} and the first other item at {touched}")
     })
 }
 
-fn namespaces(course: &Course) -> Held {
+fn namespaces(trace: &Trace) -> Held {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, fact) in wanted(course) {
-        if let (Some(target), Some(touched)) = (fact.target, course.touched(fact)) {
+    for (_, fact) in wanted(trace) {
+        if let (Some(target), Some(touched)) = (fact.target, trace.touched(fact)) {
             let at = first.entry(target).or_insert(touched);
             *at = touched.min(*at);
         }
     }
     for (target, touched) in first {
         let key = format!("namespaces/{target}");
-        let leaving = course.drawn.leaving().filter(|(name, _)| *name == target);
-        let made = course.of_key(&key).filter(|trip| matches!(trip.code, 200 | 201));
-        // A creation that succeeds proves that the name was free, also where its request began before the namespace went.
-        // An answer that it is there proves nothing of a namespace that was still to go.
+        let leaving = trace.generated.leaving().filter(|(name, _)| *name == target);
+        let made = trace.of_key(&key).filter(|sent| matches!(sent.code, 200 | 201));
+        // before it was gone it could come back
         let made = made
-            .filter(|trip| trip.code == 201 || leaving.is_none() || Some(trip.begin) > course.gone)
-            .map(|trip| trip.end)
+            .filter(|sent| leaving.is_none() || Some(sent.begin) > trace.gone)
+            .map(|sent| sent.end)
             .min();
         unless(made.is_none_or(|made| made > touched), || {
             format!("{target} was made sure of at {made:?}, and used at {touched}")
@@ -207,11 +206,11 @@ fn namespaces(course: &Course) -> Held {
     }
     let created = |name: &str| {
         let key = format!("namespaces/{name}");
-        course.of_key(&key).filter(|trip| trip.code == 201).count()
+        trace.of_key(&key).filter(|sent| sent.code == 201).count()
     };
-    for name in super::drawn::NAMESPACES {
+    for name in super::generated::NAMESPACES {
         let key = format!("namespaces/{name}");
-        let overlap = overlap(course.of_key(&key).map(|trip| (trip.begin, trip.end)));
+        let overlap = overlap(trace.of_key(&key).map(|sent| (sent.begin, sent.end)));
         unless(overlap.is_some(), || {
             format!("{name} was made by two at once: {overlap:?}")
         })?;
@@ -220,8 +219,8 @@ fn namespaces(course: &Course) -> Held {
         })?;
     }
     // every namespace that was not there is listed, also if the answer to its creation was lost
-    let listed = listed(course, "v1/Namespace");
-    for namespace in course.api.all("v1", "Namespace") {
+    let listed = listed(trace, "v1/Namespace");
+    for namespace in trace.api.all("v1", "Namespace") {
         let name = metadata::field(&namespace, "name").unwrap_or_default();
         let ours =
             metadata::field(&namespace, "creationTimestamp").is_some_and(|time| time >= "2030") && name != "default";
@@ -236,37 +235,37 @@ fn namespaces(course: &Course) -> Held {
     Ok(())
 }
 
-fn listed(course: &Course, kind: &str) -> Vec<String> {
-    let resources: Option<&ResourceList> = course.report.as_ref().map(|report| &report.resources);
+fn listed(trace: &Trace, kind: &str) -> Vec<String> {
+    let resources: Option<&ResourceList> = trace.report.as_ref().map(|report| &report.resources);
     resources
         .and_then(|resources| resources.0.get(kind))
         .cloned()
         .unwrap_or_default()
 }
 
-fn storage_before_claims(course: &Course) -> Held {
-    by_default(course, || {
+fn storage_before_claims(trace: &Trace) -> Held {
+    by_default(trace, || {
         before(
-            course,
+            trace,
             is_one_of(&["storageclasses.storage.k8s.io"]),
             is_one_of(&["persistentvolumeclaims"]),
         )
     })
 }
 
-fn volume_before_its_claim(course: &Course) -> Held {
-    claimed_before(course, "persistentvolumes", "persistentvolumeclaims")
+fn volume_before_its_claim(trace: &Trace) -> Held {
+    claimed_before(trace, "persistentvolumes", "persistentvolumeclaims")
 }
 
 /// Along what a built-in action asks for, whatever the order of the types, and also in trouble.
-fn claimed_before(course: &Course, early: &str, late: &str) -> Held {
-    for (one, other) in &course.needs {
-        let (needy, needed) = (&course.facts[*one], &course.facts[*other]);
+fn claimed_before(trace: &Trace, early: &str, late: &str) -> Held {
+    for (one, other) in &trace.needs {
+        let (needy, needed) = (&trace.facts[*one], &trace.facts[*other]);
         let edge = needy.item.resource() == late && needed.item.resource() == early;
-        if !edge || course.reaches(*other, *one) {
+        if !edge || trace.reaches(*other, *one) {
             continue;
         }
-        let (settled, touched) = (course.settled(needed), course.touched(needy));
+        let (settled, touched) = (trace.settled(needed), trace.touched(needy));
         unless(
             settled.zip(touched).is_some_and(|(settled, touched)| touched < settled),
             || format!("{} at {touched:?}, {} at {settled:?}", needy.key, needed.key),
@@ -275,9 +274,9 @@ fn claimed_before(course: &Course, early: &str, late: &str) -> Held {
     Ok(())
 }
 
-fn before_pods(course: &Course) -> Held {
-    claimed_before(course, "persistentvolumeclaims", "pods")?;
-    by_default(course, || {
+fn before_pods(trace: &Trace) -> Held {
+    claimed_before(trace, "persistentvolumeclaims", "pods")?;
+    by_default(trace, || {
         const STEPS: [&[&str]; 5] = [
             &["persistentvolumeclaims"],
             &[
@@ -291,55 +290,55 @@ fn before_pods(course: &Course) -> Held {
             &["limitranges", "priorityclasses.scheduling.k8s.io"],
         ];
         for pair in STEPS[1..].windows(2) {
-            before(course, is_one_of(pair[0]), is_one_of(pair[1]))?;
+            before(trace, is_one_of(pair[0]), is_one_of(pair[1]))?;
         }
         STEPS
             .iter()
-            .try_for_each(|step| before(course, is_one_of(step), is_one_of(&["pods"])))
+            .try_for_each(|step| before(trace, is_one_of(step), is_one_of(&["pods"])))
     })
 }
 
-fn pods_before_controllers(course: &Course) -> Held {
-    by_default(course, || {
+fn pods_before_controllers(trace: &Trace) -> Held {
+    by_default(trace, || {
         before(
-            course,
+            trace,
             is_one_of(&["pods"]),
             is_one_of(&["replicasets.apps", "deployments.apps"]),
         )
     })
 }
 
-fn endpoints_and_services(course: &Course) -> Held {
-    by_default(course, || {
-        before(course, is_one_of(&["endpoints"]), is_one_of(&["services"]))?;
-        before(course, is_one_of(&["services"]), in_part(Part::Low))
+fn endpoints_and_services(trace: &Trace) -> Held {
+    by_default(trace, || {
+        before(trace, is_one_of(&["endpoints"]), is_one_of(&["services"]))?;
+        before(trace, is_one_of(&["services"]), in_part(Part::Low))
     })
 }
 
-fn middle_after_high(course: &Course) -> Held {
-    by_default(course, || before(course, in_part(Part::High), in_part(Part::Middle)))
+fn middle_after_high(trace: &Trace) -> Held {
+    by_default(trace, || before(trace, in_part(Part::High), in_part(Part::Middle)))
 }
 
-fn middle_by_types(course: &Course) -> Held {
-    by_default(course, || by_rank(course, |fact| fact.item.kind().part == Part::Middle))
+fn middle_by_types(trace: &Trace) -> Held {
+    by_default(trace, || by_rank(trace, |fact| fact.item.kind().part == Part::Middle))
 }
 
-fn low_is_last(course: &Course) -> Held {
-    by_default(course, || {
-        before(course, |fact| fact.item.kind().part != Part::Low, in_part(Part::Low))?;
-        by_rank(course, |fact| fact.item.kind().part == Part::Low)
+fn low_is_last(trace: &Trace) -> Held {
+    by_default(trace, || {
+        before(trace, |fact| fact.item.kind().part != Part::Low, in_part(Part::Low))?;
+        by_rank(trace, |fact| fact.item.kind().part == Part::Low)
     })
 }
 
-fn the_users_order(course: &Course) -> Held {
-    by_rank(course, |_| true)
+fn the_users_order(trace: &Trace) -> Held {
+    by_rank(trace, |_| true)
 }
 
-fn by_rank(course: &Course, which: impl Fn(&Fact) -> bool) -> Held {
-    let rank = |fact: &Fact| course.drawn.rank(fact.item.kind);
-    for (_, early) in wanted(course).filter(|(_, fact)| which(fact)) {
+fn by_rank(trace: &Trace, which: impl Fn(&Fact) -> bool) -> Held {
+    let rank = |fact: &Fact| trace.generated.rank(fact.item.kind);
+    for (_, early) in wanted(trace).filter(|(_, fact)| which(fact)) {
         before(
-            course,
+            trace,
             |fact| fact.key == early.key,
             |fact| which(fact) && rank(fact) > rank(early),
         )?;
@@ -347,13 +346,13 @@ fn by_rank(course: &Course, which: impl Fn(&Fact) -> bool) -> Held {
     Ok(())
 }
 
-fn additional_items_first(course: &Course) -> Held {
-    for (one, other) in &course.needs {
-        let (needy, needed) = (&course.facts[*one], &course.facts[*other]);
-        let Some(settled) = course.settled(needed).filter(|_| !course.reaches(*other, *one)) else {
+fn additional_items_first(trace: &Trace) -> Held {
+    for (one, other) in &trace.needs {
+        let (needy, needed) = (&trace.facts[*one], &trace.facts[*other]);
+        let Some(settled) = trace.settled(needed).filter(|_| !trace.reaches(*other, *one)) else {
             continue;
         };
-        let early = course.of_key(&needy.key).find(|trip| trip.begin < settled);
+        let early = trace.of_key(&needy.key).find(|sent| sent.begin < settled);
         unless(early.is_some(), || {
             format!(
                 "{} was done at {settled}, and {} begun with {early:?}",
@@ -361,8 +360,8 @@ fn additional_items_first(course: &Course) -> Held {
             )
         })?;
         let next =
-            |call: &&super::course::Call| call.key == needy.key && call.action == ACTIONS[2] && call.begin < settled;
-        let early = course.calls.iter().find(next);
+            |call: &&super::trace::Call| call.key == needy.key && call.action == ACTIONS[2] && call.begin < settled;
+        let early = trace.calls.iter().find(next);
         unless(early.is_some(), || {
             format!(
                 "{} was done at {settled}, and {} went on with {early:?}",
@@ -383,19 +382,19 @@ fn overlap(spans: impl Iterator<Item = (usize, usize)>) -> Option<[(usize, usize
         .map(|pair| [pair[0], pair[1]])
 }
 
-fn once_each(course: &Course) -> Held {
-    for (_, fact) in wanted(course) {
-        let trips = course.of_key(&fact.key).map(|trip| (trip.begin, trip.end));
-        let calls = course.calls.iter().filter(|call| call.key == fact.key);
-        let overlap = overlap(trips.chain(calls.map(|call| (call.begin, call.end))));
+fn once_each(trace: &Trace) -> Held {
+    for (_, fact) in wanted(trace) {
+        let sent_requests = trace.of_key(&fact.key).map(|sent| (sent.begin, sent.end));
+        let calls = trace.calls.iter().filter(|call| call.key == fact.key);
+        let overlap = overlap(sent_requests.chain(calls.map(|call| (call.begin, call.end))));
         unless(overlap.is_some(), || {
             format!("{} was worked on twice at once: {overlap:?}", fact.key)
         })?;
-        let created = course.of_key(&fact.key).filter(|trip| trip.code == 201).count();
+        let created = trace.of_key(&fact.key).filter(|sent| sent.code == 201).count();
         unless(created > 1, || format!("{} was created {created} times", fact.key))?;
         // what nothing keeps from its end goes through its actions once
-        let begun = |call: &&super::course::Call| call.key == fact.key && call.action == ACTIONS[0];
-        let begun = course.calls.iter().filter(begun).count();
+        let begun = |call: &&super::trace::Call| call.key == fact.key && call.action == ACTIONS[0];
+        let begun = trace.calls.iter().filter(begun).count();
         unless(begun > 1 && !fact.troubled, || {
             format!("{} was begun {begun} times", fact.key)
         })?;
@@ -403,14 +402,14 @@ fn once_each(course: &Course) -> Held {
     Ok(())
 }
 
-fn actions_in_order(course: &Course) -> Held {
-    for (_, fact) in wanted(course).filter(|(_, fact)| fact.item.resource() != "namespaces") {
-        let Some(live) = course.live(fact) else { continue };
+fn actions_in_order(trace: &Trace) -> Held {
+    for (_, fact) in wanted(trace).filter(|(_, fact)| fact.item.resource() != "namespaces") {
+        let Some(live) = trace.live(fact) else { continue };
         let seen_by = metadata::annotation(&live, SEEN_BY).unwrap_or_default();
         unless(seen_by != ACTIONS.join(" "), || {
             format!("{} was seen by `{seen_by}`", fact.key)
         })?;
-        let mut calls: Vec<_> = course.calls.iter().filter(|call| call.key == fact.key).collect();
+        let mut calls: Vec<_> = trace.calls.iter().filter(|call| call.key == fact.key).collect();
         calls.sort_by_key(|call| call.begin);
         let mut expected = 0;
         for call in calls {
@@ -425,35 +424,35 @@ fn actions_in_order(course: &Course) -> Held {
     Ok(())
 }
 
-fn shared_state(course: &Course) -> Held {
-    for (_, claim) in wanted(course).filter(|(_, fact)| fact.item.resource() == "persistentvolumeclaims") {
-        let Some(live) = course.live(claim) else { continue };
+fn shared_state(trace: &Trace) -> Held {
+    for (_, claim) in wanted(trace).filter(|(_, fact)| fact.item.resource() == "persistentvolumeclaims") {
+        let Some(live) = trace.live(claim) else { continue };
         let volume = format!("persistentvolumes/n{}", claim.item.flavour);
-        let anew = wanted(course).any(|(_, fact)| fact.key == volume && is_provisioned(fact));
+        let anew = wanted(trace).any(|(_, fact)| fact.key == volume && is_provisioned(fact));
         let names = live.pointer("/spec/volumeName").is_some();
         unless(names == anew, || format!("{} names its volume: {names}", claim.key))?;
     }
-    for (_, fact) in wanted(course).filter(|(_, fact)| fact.item.resource() != "namespaces") {
+    for (_, fact) in wanted(trace).filter(|(_, fact)| fact.item.resource() != "namespaces") {
         let name = match fact.target {
             Some(target) => format!("{target}/{}(", fact.item.name()),
             None => format!("{}(", fact.item.name()),
         };
         let kind = format!("{}/{}", fact.item.kind().api_version, fact.item.kind().kind);
-        let entries: Vec<String> = listed(course, &kind)
+        let entries: Vec<String> = listed(trace, &kind)
             .into_iter()
             .filter(|entry| entry.starts_with(&name))
             .collect();
-        let is_refused = is_refused(course, fact);
+        let is_refused = is_refused(trace, fact);
         let action = match fact.item.before() {
             _ if is_refused => "failed",
             _ if is_provisioned(fact) => "skipped",
             Before::Absent | Before::Leaving(_) => "created",
             Before::Equal => "skipped",
-            Before::Different if course.drawn.update => "updated",
+            Before::Different if trace.generated.update => "updated",
             Before::Different => "failed",
         };
         // what stood in a namespace that went went with it
-        let went = fact.target.is_some() && fact.target == course.drawn.leaving().map(|(name, _)| name);
+        let went = fact.target.is_some() && fact.target == trace.generated.leaving().map(|(name, _)| name);
         let action = if went && !is_refused { "created" } else { action };
         unless(entries != [format!("{name}{action})")], || {
             format!("{} is to be {action}: {entries:?}", fact.key)
@@ -462,44 +461,44 @@ fn shared_state(course: &Course) -> Held {
     Ok(())
 }
 
-fn fixed_ports_first(course: &Course) -> Held {
+fn fixed_ports_first(trace: &Trace) -> Held {
     before(
-        course,
+        trace,
         |fact| fact.item.has_fixed_port(),
         |fact| fact.item.resource() == "services" && !fact.item.has_fixed_port(),
     )
 }
 
-fn first_source_wins(course: &Course) -> Held {
-    for (_, fact) in wanted(course).filter(|(_, fact)| fact.item.resource() != "namespaces") {
+fn first_source_wins(trace: &Trace) -> Held {
+    for (_, fact) in wanted(trace).filter(|(_, fact)| fact.item.resource() != "namespaces") {
         let created = listed(
-            course,
+            trace,
             &format!("{}/{}", fact.item.kind().api_version, fact.item.kind().kind),
         );
         let entry = format!("{}/{}(created)", fact.target.unwrap_or_default(), fact.item.name());
-        let Some(live) = course.live(fact).filter(|_| created.contains(&entry)) else {
+        let Some(live) = trace.live(fact).filter(|_| created.contains(&entry)) else {
             continue;
         };
         let from = metadata::annotation(&live, "from");
         unless(from != fact.item.source(), || format!("{} is from {from:?}", fact.key))?;
     }
-    let listed = listed(course, "v1/Namespace");
-    let mapping = course.drawn.mapping();
-    for target in super::drawn::NAMESPACES {
-        let live = course.api.get("v1", "Namespace", None, target);
+    let listed = listed(trace, "v1/Namespace");
+    let mapping = trace.generated.mapping();
+    for target in super::generated::NAMESPACES {
+        let live = trace.api.get("v1", "Namespace", None, target);
         let Some(live) = live.filter(|_| listed.contains(&format!("{target}(created)"))) else {
             continue;
         };
         // the first source that has anything to restore and whose Namespace is in the archive
-        let mut sources: Vec<&str> = super::drawn::NAMESPACES
+        let mut sources: Vec<&str> = super::generated::NAMESPACES
             .into_iter()
             .filter(|source| {
-                mapping.get(source).unwrap_or(source) == &target && course.drawn.excluded() != Some(source)
+                mapping.get(source).unwrap_or(source) == &target && trace.generated.excluded() != Some(source)
             })
             .collect();
         let archived = |source: &str| {
             let is_it = |fact: &Fact| fact.item.resource() == "namespaces" && fact.item.name() == source;
-            course.facts.iter().any(is_it)
+            trace.facts.iter().any(is_it)
         };
         sources.retain(|source| archived(source));
         let from = metadata::annotation(&live, "from");
@@ -510,19 +509,19 @@ fn first_source_wins(course: &Course) -> Held {
     Ok(())
 }
 
-fn messages_in_order(course: &Course) -> Held {
-    let Some(report) = &course.report else { return Ok(()) };
+fn messages_in_order(trace: &Trace) -> Held {
+    let Some(report) = &trace.report else { return Ok(()) };
     for texts in report.results.errors.namespaces.values() {
         let named: Vec<&Fact> = texts
             .iter()
             .filter_map(|text| {
                 let key = text.strip_prefix("error restoring ")?.split(':').next()?;
-                wanted(course).map(|(_, fact)| fact).find(|fact| fact.key == key)
+                wanted(trace).map(|(_, fact)| fact).find(|fact| fact.key == key)
             })
             .collect();
         for pair in named.windows(2) {
-            let begun = course.of_key(&pair[0].key).map(|trip| trip.begin).max();
-            unless(course.settled(pair[1]) < begun, || {
+            let begun = trace.of_key(&pair[0].key).map(|sent| sent.begin).max();
+            unless(trace.settled(pair[1]) < begun, || {
                 format!("{} is named before {}", pair[0].key, pair[1].key)
             })?;
         }
@@ -530,15 +529,15 @@ fn messages_in_order(course: &Course) -> Held {
     Ok(())
 }
 
-fn progress_and_pace(course: &Course) -> Held {
-    let fell = course
+fn progress_and_pace(trace: &Trace) -> Held {
+    let fell = trace
         .progress
         .windows(2)
         .find(|pair| pair[1].restored < pair[0].restored);
     unless(fell.is_some(), || format!("progress fell: {fell:?}"))?;
-    let over = course.progress.iter().find(|now| now.restored > now.total);
+    let over = trace.progress.iter().find(|now| now.restored > now.total);
     unless(over.is_some(), || format!("more than there is: {over:?}"))?;
-    if let (Some(report), Some(last)) = (&course.report, course.progress.last()) {
+    if let (Some(report), Some(last)) = (&trace.report, trace.progress.last()) {
         let listed: usize = report.resources.0.values().map(Vec::len).sum();
         let (restored, total) = (report.progress.restored, report.progress.total);
         unless(
@@ -547,23 +546,23 @@ fn progress_and_pace(course: &Course) -> Held {
         )?;
     }
     // discovery is not counted by the limiter: nothing else goes on while it is read
-    let counted = || course.trips.iter().filter(|trip| key_of_trip(trip).is_some());
-    let at_once = |now: usize| counted().filter(|trip| trip.begin <= now && now < trip.end).count();
-    let most = counted().map(|trip| at_once(trip.begin)).max().unwrap_or_default();
-    unless(most > course.drawn.requests as usize, || {
+    let counted = || trace.sent_requests.iter().filter(|sent| key_of_sent(sent).is_some());
+    let at_once = |now: usize| counted().filter(|sent| sent.begin <= now && now < sent.end).count();
+    let most = counted().map(|sent| at_once(sent.begin)).max().unwrap_or_default();
+    unless(most > trace.generated.requests as usize, || {
         format!("{most} requests at once")
     })?;
-    for pushed in counted().filter(|trip| trip.code == 429) {
+    for pushed in counted().filter(|sent| sent.code == 429) {
         let until = pushed.ended + Duration::from_secs(2);
-        let early = counted().find(|trip| trip.began > pushed.ended && trip.began < until);
+        let early = counted().find(|sent| sent.began > pushed.ended && sent.began < until);
         unless(early.is_some(), || {
             format!("the pause after {pushed:?} was not kept: {early:?}")
         })?;
     }
     let parked_for_it = |trouble: &(usize, Trouble, u8)| trouble.1 == Trouble::TooMany;
-    let only = course.drawn.troubles().iter().all(parked_for_it);
-    let calm = only && course.facts.iter().all(|fact| !fact.troubled);
-    let parked = course.progress.iter().find(|now| calm && now.parked > 0);
+    let only = trace.generated.troubles().iter().all(parked_for_it);
+    let calm = only && trace.facts.iter().all(|fact| !fact.troubled);
+    let parked = trace.progress.iter().find(|now| calm && now.parked > 0);
     unless(parked.is_some(), || {
         format!("a push-back put something aside: {parked:?}")
     })
