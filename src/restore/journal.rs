@@ -128,3 +128,105 @@ impl<'a> Journal<'a> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use futures::future::{BoxFuture, FutureExt, ready};
+
+    use super::*;
+    use crate::archive::spool::Spool;
+    use crate::restore::testing::spool;
+    use crate::telemetry::logrus::{Format, Level};
+
+    /// Fails the first times, then stores.
+    struct Sink {
+        failures: Mutex<usize>,
+        stored: Mutex<Vec<Bytes>>,
+    }
+
+    impl Sink {
+        fn failing(failures: usize) -> Self {
+            Self {
+                failures: Mutex::new(failures),
+                stored: Mutex::default(),
+            }
+        }
+
+        fn stored(&self) -> usize {
+            self.stored.lock().unwrap().len()
+        }
+
+        fn last(&self, archive: &Spool) -> Ledger {
+            let stored = self.stored.lock().unwrap();
+            Ledger::resume(stored.last().unwrap(), archive).unwrap()
+        }
+    }
+
+    impl LedgerSink for Sink {
+        fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+            let mut failures = self.failures.lock().unwrap();
+            if *failures > 0 {
+                *failures -= 1;
+                return ready(Err(SinkError("refused".to_owned()))).boxed();
+            }
+            self.stored.lock().unwrap().push(record);
+            ready(Ok(())).boxed()
+        }
+    }
+
+    fn log() -> RunLog {
+        let now = Arc::new(|| "2030-01-01T00:00:00Z".parse().unwrap());
+        let file = tempfile::tempfile().unwrap();
+        RunLog::create(file, Format::Text, Level::Info, Vec::new(), now)
+    }
+
+    fn one_pod() -> (Spool, ItemRef) {
+        let archive = spool(&[("pods", Some("a"), "one", "{}")]);
+        let item = archive.items().next().unwrap();
+        (archive, item)
+    }
+
+    #[tokio::test]
+    async fn only_a_change_is_stored_and_only_once() {
+        let ((archive, item), sink, log) = (one_pod(), Sink::failing(0), log());
+        let journal = Journal::new(Ledger::new(&archive), &sink, &log);
+        journal.flush().await;
+        assert_eq!(sink.stored(), 0, "nothing happened");
+        journal.begin().await.unwrap();
+        journal.flush().await;
+        assert_eq!(sink.stored(), 1, "the first record is stored before any change");
+        journal.record(item, State::Created, Vec::new(), Note::default());
+        journal.flush().await;
+        journal.flush().await;
+        assert_eq!(sink.stored(), 2);
+        assert_eq!(sink.last(&archive).state(item), State::Created);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_stored_is_stored_by_the_next_flush() {
+        let ((archive, item), sink, log) = (one_pod(), Sink::failing(2), log());
+        let journal = Journal::new(Ledger::new(&archive), &sink, &log);
+        assert!(
+            journal.begin().await.is_err(),
+            "without its first record a run does not begin"
+        );
+        journal.record(item, State::Created, Vec::new(), Note::default());
+        journal.flush().await;
+        assert_eq!(sink.stored(), 0);
+        journal.flush().await;
+        assert_eq!((sink.stored(), sink.last(&archive).state(item)), (1, State::Created));
+    }
+
+    #[tokio::test]
+    async fn an_update_is_stored_before_it_happens() {
+        let ((archive, item), sink, log) = (one_pod(), Sink::failing(0), log());
+        let journal = Journal::new(Ledger::new(&archive), &sink, &log);
+        journal.intend_update(item).await;
+        let resumed = sink.last(&archive);
+        assert!(resumed.note(item).is_some_and(|note| note.updating));
+        assert!(Journal::new(resumed, &sink, &log).is_resumed() && !journal.is_resumed());
+    }
+}

@@ -124,3 +124,40 @@ impl<'a> ProgressTracker<'a> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_total_is_what_is_restored_and_what_is_left() {
+        let reported = Mutex::new(Vec::new());
+        let on_progress = |progress: Progress| reported.lock().unwrap().push((progress.restored, progress.total));
+        let tracker = ProgressTracker::new(2, &on_progress);
+        tracker.report(0);
+        tracker.planned_item_done();
+        tracker.report(1);
+        // an additional item
+        tracker.report(2);
+        tracker.planned_item_done();
+        // more items than were planned do not make it fall
+        tracker.planned_item_done();
+        tracker.report(2);
+        assert_eq!(*reported.lock().unwrap(), [(0, 2), (1, 2), (2, 3), (2, 2)]);
+    }
+
+    #[test]
+    fn only_another_standstill_is_news() {
+        let tracker = ProgressTracker::new(0, &|_| {});
+        let standstill = |message: &str| {
+            Some(Standstill {
+                reason: "Conflict",
+                message: message.to_owned(),
+            })
+        };
+        assert!(!tracker.set_standstill(None));
+        assert!(tracker.set_standstill(standstill("a")) && !tracker.set_standstill(standstill("a")));
+        assert!(tracker.set_standstill(standstill("b")) && tracker.set_standstill(None));
+        assert_eq!(tracker.report(0).standstill, None);
+    }
+}

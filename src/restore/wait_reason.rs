@@ -83,3 +83,64 @@ impl WaitReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::restore::testing::spool;
+
+    #[test]
+    fn each_reason_has_its_word_its_text_and_its_timeout() {
+        let archive = spool(&[("pods", Some("a"), "one", "{}")]);
+        let item = archive.items().next().unwrap();
+        let timeouts = RetryTimeouts {
+            errors: Duration::from_secs(1),
+            deletions: Duration::from_secs(2),
+        };
+        let (errors, deletions) = (Some(timeouts.errors), Some(timeouts.deletions));
+        let table = [
+            (
+                WaitReason::Error(RetryReason::Quota, "x".to_owned()),
+                "QuotaExceeded",
+                "a quota is used up (x)",
+                errors,
+            ),
+            (
+                WaitReason::Deletion,
+                "ObjectTerminating",
+                "it exists and is being deleted",
+                deletions,
+            ),
+            (
+                WaitReason::Namespace(Obstacle::Deletion),
+                "NamespaceTerminating",
+                "its namespace is being deleted",
+                deletions,
+            ),
+            (
+                WaitReason::Namespace(Obstacle::Error("x".into())),
+                "NamespaceNotCreated",
+                "its namespace could not be created (x)",
+                errors,
+            ),
+            (
+                WaitReason::Established,
+                "DefinitionNotAccepted",
+                "the API server has not accepted it yet",
+                errors,
+            ),
+            (
+                WaitReason::Item(item),
+                "DependencyWaits",
+                "it waits for pods/a/one",
+                None,
+            ),
+        ];
+        for (reason, word, text, timeout) in table {
+            assert_eq!(reason.word(), word);
+            assert_eq!(reason.text(|_| "pods/a/one".to_owned()), text);
+            assert_eq!(reason.timeout(timeouts), timeout, "{word}");
+            assert!(reason.is_like(&reason), "{word}");
+        }
+    }
+}
