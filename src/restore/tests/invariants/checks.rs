@@ -195,9 +195,13 @@ fn namespaces(trace: &Trace) -> Held {
         let key = format!("namespaces/{target}");
         let leaving = trace.generated.leaving().filter(|(name, _)| *name == target);
         let made = trace.of_key(&key).filter(|sent| matches!(sent.code, 200 | 201));
-        // before it was gone it could come back
+        // one that is found may be the old one that goes away; one that is created is not, whenever its request was sent
+        let is_new = |sent: &&SentRequest| {
+            let carried_out = if sent.code == 201 { sent.end } else { sent.begin };
+            Some(carried_out) > trace.gone
+        };
         let made = made
-            .filter(|sent| leaving.is_none() || Some(sent.begin) > trace.gone)
+            .filter(|sent| leaving.is_none() || is_new(sent))
             .map(|sent| sent.end)
             .min();
         unless(made.is_none_or(|made| made > touched), || {

@@ -68,6 +68,8 @@ fn hold_all(seeds: Range<u64>) {
 #[test]
 fn whatever_is_restored_in_whatever_trouble_the_invariants_hold() {
     hold_all(0..96);
+    // a namespace is created just as the old one of its name goes away
+    hold_all(6_418..6_419);
 }
 
 #[test]
