@@ -69,37 +69,6 @@ const HOMES: &[(&str, &[&str])] = &[
 const KNOWN_CIRCLES: &[(&[&str], &str)] = &[
     (
         &[
-            "src/restore/actions/add_pvc_from_pod.rs",
-            "src/restore/actions/admission_webhook_configuration.rs",
-            "src/restore/actions/apiservice.rs",
-            "src/restore/actions/crd_preserve_fields.rs",
-            "src/restore/actions/job.rs",
-            "src/restore/actions/mod.rs",
-            "src/restore/actions/pod.rs",
-            "src/restore/actions/pod_templates.rs",
-            "src/restore/actions/pod_volume_restore.rs",
-            "src/restore/actions/pvc.rs",
-            "src/restore/actions/role_bindings.rs",
-            "src/restore/actions/secret.rs",
-            "src/restore/actions/service.rs",
-            "src/restore/actions/service_account.rs",
-            "src/restore/actions/token_references.rs",
-            "src/restore/object/job.rs",
-            "src/restore/request.rs",
-        ],
-        "the room is being rebuilt: the built-in actions need a file of their own, and so do the selectors' checks",
-    ),
-    (
-        &[
-            "src/restore/engine.rs",
-            "src/restore/foresight.rs",
-            "src/restore/item.rs",
-            "src/restore/item/unserved.rs",
-        ],
-        "the room is being rebuilt: the items of a run need the run itself",
-    ),
-    (
-        &[
             "src/runtime/controller/mod.rs",
             "src/runtime/controller/run.rs",
             "src/runtime/operation.rs",
