@@ -11,7 +11,7 @@
 //!   archive        the tarball: reader, writer, layout
 //!   store          object storage
 //!   hook           commands that people want run in their pods around a backup
-//!   runtime        the framework: manager, watch, controller, operation, lease
+//!   runtime        the framework (crates/runtime): manager, watch, controller, operation, lease
 //!   cluster        talking to an API server
 //!   select         pure rules: includes and excludes, wildcards, selectors
 //!   api            the custom resources as they are on the wire
@@ -26,9 +26,10 @@ pub mod cluster;
 pub mod controllers;
 pub mod hook;
 pub mod restore;
-pub mod runtime;
 pub mod select;
 pub mod store;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+pub use kube_manager as runtime;

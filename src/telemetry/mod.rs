@@ -5,13 +5,14 @@
 //! - [`process`]: what the process itself says, on standard output, and the exporter of traces.
 //! - [`run_log`]: the log of one backup or restore, which goes to the bucket, and the counts and results made from it.
 //! - [`trace`]: carrying one trace across passes, processes and restarts.
-//! - [`metrics`]: the registry behind `/metrics`; the only home of the `prometheus` crate.
+//! - [`metrics`]: the registry behind `/metrics`, which is the framework's.
 //! - [`velero`]: Velero's own metrics under upstream's names.
 
 pub mod causes;
 pub mod logrus;
-pub mod metrics;
 pub mod process;
 pub mod run_log;
 pub mod trace;
 pub mod velero;
+
+pub use crate::runtime::metrics::registry as metrics;

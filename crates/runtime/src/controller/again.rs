@@ -1,0 +1,103 @@
+//! When to look at an object again: pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::queue::Again;
+use crate::clock;
+use crate::reconciler::Next;
+
+/// The shortest wait. Keeps a reconciler that always says *at once*, or that fails and by that changes its own object, from
+/// taking all there is.
+pub(super) const SHORTEST: Duration = Duration::from_millis(100);
+
+/// How the resyncs of objects are spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spread {
+    /// Whether this is the object's first resync. After a start all objects were looked at together; they must not stay so.
+    pub(super) first: bool,
+    /// From 0 up to 1.
+    pub(super) random: f64,
+}
+
+/// How long to wait after a pass that succeeded.
+pub(super) fn after_success(next: Next, resync: Duration, now: Timestamp, spread: Spread) -> Duration {
+    let resync = match next {
+        Next::Resync => spread_over(resync, spread),
+        Next::In(wait) => wait.min(resync),
+        Next::At(time) => clock::until(now, time).min(resync),
+    };
+    resync.max(SHORTEST)
+}
+
+/// The resync period, somewhat shorter or longer: the first one anything from half of it, later ones a tenth either way.
+pub(super) fn spread_over(resync: Duration, Spread { first, random }: Spread) -> Duration {
+    resync.mul_f64(if first { 0.5 + random / 2.0 } else { 0.9 + random / 5.0 })
+}
+
+/// A wait after a success: a change of the object ends it.
+pub(super) fn unless_touched(now: tokio::time::Instant, wait: Duration) -> Again {
+    Again {
+        at: now + wait,
+        hold: now,
+    }
+}
+
+/// A wait after a failure: a change of the object ends it, but not at once, because the failed pass may have made it.
+pub(super) fn even_if_touched(now: tokio::time::Instant, wait: Duration) -> Again {
+    let wait = wait.max(SHORTEST);
+    Again {
+        at: now + wait,
+        hold: now + SHORTEST,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RESYNC: Duration = Duration::from_mins(10);
+
+    #[test]
+    fn success_says_when_to_look_again() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let now = at(1000);
+        for (case, next, expected) in [
+            ("soon", Next::In(Duration::from_secs(5)), Duration::from_secs(5)),
+            ("later than the resync", Next::In(Duration::from_hours(5)), RESYNC),
+            ("at once", Next::In(Duration::ZERO), SHORTEST),
+            ("at a time", Next::At(at(1030)), Duration::from_secs(30)),
+            ("at a time beyond the resync", Next::At(at(100_000)), RESYNC),
+            ("at a time that has passed", Next::At(at(0)), SHORTEST),
+        ] {
+            let spread = Spread {
+                first: true,
+                random: 0.7,
+            };
+            assert_eq!(after_success(next, RESYNC, now, spread), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn only_resyncs_are_spread_and_the_first_one_most() {
+        for (first, random, seconds) in [(true, 0.0, 300), (true, 1.0, 600), (false, 0.0, 540), (false, 1.0, 660)] {
+            let wait = after_success(Next::Resync, RESYNC, Timestamp::UNIX_EPOCH, Spread { first, random });
+            assert_eq!(wait.as_millis().div_ceil(100), seconds * 10, "{first} {random}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_not_retried_at_once_even_if_the_object_changes() {
+        let now = tokio::time::Instant::now();
+        let again = even_if_touched(now, Duration::from_secs(8));
+        assert_eq!(
+            again,
+            Again {
+                at: now + Duration::from_secs(8),
+                hold: now + SHORTEST
+            }
+        );
+        assert_eq!(unless_touched(now, Duration::from_secs(8)).hold, now);
+    }
+}

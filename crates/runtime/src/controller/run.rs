@@ -1,0 +1,378 @@
+//! The loop of one controller.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join, join_all};
+use futures::stream::{FuturesUnordered, select_all};
+use futures::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{Instrument, Span};
+use uuid::Uuid;
+
+use super::again::{Spread, after_success, even_if_touched, spread_over, unless_touched};
+use super::queue::{Again, Queue};
+use super::trigger::Touched;
+use super::{Controller, Known};
+use crate::backoff::Failures;
+use crate::metrics::{ControllerMetrics, Metrics, PassResult};
+use crate::object::{ObjectRef, Uid, path_of, uid_of};
+use crate::reconciler::{Class, Classify, Next, Reconciler};
+use crate::report::{Failure, Reporter};
+use crate::task::{Group, TaskError, panic_text};
+use crate::watch::Found;
+
+/// How often the gauges of work in progress are brought up to date while nothing else happens.
+const GAUGES: Duration = Duration::from_secs(1);
+
+pub(super) async fn run<R: Reconciler>(
+    controller: &Controller<R>,
+    group: &Group,
+    metrics: &Metrics,
+    reporter: &Reporter,
+) {
+    let stop = group.stop();
+    let stores = join_all(controller.stores.iter().map(|ready| ready()));
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        _ = stores => {}
+    }
+    for operations in &controller.operations {
+        operations.open(group, &controller.wakes);
+    }
+    // First listen, then look at everything: what changes in between comes twice rather than never.
+    let mut touches = select_all(controller.triggers.iter().map(|listen| listen()));
+    let mut run = Run::new(controller, group, metrics, reporter);
+    run.touch(Touched::All);
+    tracing::info!(controller = R::NAME, workers = controller.workers, "controller started");
+
+    while !stop.is_cancelled() {
+        run.start_passes();
+        run.set_gauges();
+        let next_look = run.next_look();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(done) = run.passes.next() => run.finish(done),
+            touched = controller.wakes.next() => run.touch(touched),
+            Some(touched) = touches.next() => run.touch(touched),
+            () = at(next_look) => {}
+        }
+    }
+    let operations = join_all(controller.operations.iter().map(|operations| operations.close()));
+    join(run.drain(), operations).await;
+    tracing::info!(controller = R::NAME, "controller stopped");
+}
+
+/// One term of a controller.
+struct Run<'a, R: Reconciler> {
+    controller: &'a Controller<R>,
+    group: &'a Group,
+    reporter: &'a Reporter,
+    metrics: ControllerMetrics,
+    queue: Queue<ObjectRef<R::Kind>>,
+    failures: Failures<ObjectRef<R::Kind>>,
+    passes: FuturesUnordered<BoxFuture<'static, Done<R>>>,
+}
+
+/// A pass that came to an end.
+struct Done<R: Reconciler> {
+    key: ObjectRef<R::Kind>,
+    object: Arc<R::Kind>,
+    span: Span,
+    started: Instant,
+    end: End<R::Error>,
+}
+
+enum End<E> {
+    Next(Next),
+    Failed(E),
+    TooLong(Duration),
+    Panicked(String),
+    Aborted,
+}
+
+impl<'a, R: Reconciler> Run<'a, R> {
+    fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, reporter: &'a Reporter) -> Self {
+        let metrics = metrics.controller(R::NAME);
+        metrics.max_concurrent.set(count(controller.workers));
+        Self {
+            controller,
+            group,
+            reporter,
+            metrics,
+            queue: Queue::new(),
+            failures: Failures::new(controller.backoff),
+            passes: FuturesUnordered::new(),
+        }
+    }
+
+    fn touch(&mut self, touched: Touched<R::Kind>) {
+        let now = Instant::now();
+        let keys = match touched {
+            Touched::Some(keys) => keys,
+            Touched::All => {
+                let there = self.controller.watch.list();
+                let there = there.iter().map(|object| ObjectRef::from_obj(&**object));
+                // What is known and not there any more is gone, which also wants a look.
+                there.chain(self.controller.known().keys().cloned()).collect()
+            }
+        };
+        for key in keys {
+            if self.queue.touch(key, now) {
+                self.metrics.adds.inc();
+            }
+        }
+    }
+
+    /// Gives work to the workers that have none.
+    fn start_passes(&mut self) {
+        while self.passes.len() < self.controller.workers {
+            let now = Instant::now();
+            let Some((key, since)) = self.queue.take(now) else {
+                return;
+            };
+            self.metrics.queue_duration.observe((now - since).as_secs_f64());
+            match self.controller.watch.find(&key) {
+                Found::Object(object) => {
+                    self.knows(&key, &uid_of(&*object));
+                    self.passes.push(self.pass(key, object));
+                }
+                // It is there, and nothing can be said about it: whatever it was doing goes on.
+                Found::Unreadable(unreadable) => {
+                    self.gone_unless(&key, Some(&unreadable.uid));
+                    self.reporter.unreadable(&key, &unreadable.uid, &unreadable.error);
+                    self.queue.finished(&key, None, now);
+                }
+                Found::Nothing => {
+                    self.gone_unless(&key, None);
+                    self.queue.finished(&key, None, now);
+                }
+            }
+        }
+    }
+
+    fn pass(&self, key: ObjectRef<R::Kind>, object: Arc<R::Kind>) -> BoxFuture<'static, Done<R>> {
+        let span = tracing::info_span!(
+            "reconcile",
+            controller = R::NAME,
+            object = path_of(&key),
+            reconcile_id = %Uuid::new_v4(),
+        );
+        let (reconciler, seen) = (self.controller.reconciler.clone(), object.clone());
+        let deadline = self.controller.deadline;
+        let work = async move {
+            let pass = reconciler.reconcile(seen);
+            match deadline {
+                Some(deadline) => timeout(deadline, pass).await.map_err(|_| deadline),
+                None => Ok(pass.await),
+            }
+        };
+        // A task of its own, so that a pass that computes does not hold up the others, and a panic stays within.
+        let task = self
+            .group
+            .spawn(format!("{} {}", R::NAME, path_of(&key)), work.instrument(span.clone()));
+        let started = Instant::now();
+        async move {
+            let end = match task.await {
+                Ok(Ok(Ok(next))) => End::Next(next),
+                Ok(Ok(Err(error))) => End::Failed(error),
+                Ok(Err(deadline)) => End::TooLong(deadline),
+                Err(TaskError::Panicked { message, .. }) => End::Panicked(message),
+                Err(TaskError::Aborted { .. }) => End::Aborted,
+            };
+            Done {
+                key,
+                object,
+                span,
+                started,
+                end,
+            }
+        }
+        .boxed()
+    }
+
+    fn finish(&mut self, done: Done<R>) {
+        let Done {
+            key,
+            object,
+            span,
+            started,
+            end,
+        } = done;
+        let (result, again, failure) = match end {
+            End::Next(next) => {
+                let (result, again) = self.succeeded(&key, next);
+                (result, again, None)
+            }
+            End::Failed(error) => {
+                let failure = self.failed(&key, error.class(), error.reason(), error.to_string());
+                let result = match failure.class {
+                    Class::Invalid => PassResult::Invalid,
+                    Class::Transient => PassResult::Error,
+                    Class::Lost => PassResult::Lost,
+                };
+                (result, even_if_touched(Instant::now(), failure.retry), Some(failure))
+            }
+            End::TooLong(deadline) => {
+                let text = format!("the pass took longer than {deadline:?} and was broken off");
+                let failure = self.failed(&key, Class::Transient, "DeadlineExceeded".into(), text);
+                (
+                    PassResult::Error,
+                    even_if_touched(Instant::now(), failure.retry),
+                    Some(failure),
+                )
+            }
+            End::Panicked(message) => {
+                let text = format!("the pass panicked: {message}");
+                let failure = self.failed(&key, Class::Transient, "Panicked".into(), text);
+                (
+                    PassResult::Panic,
+                    even_if_touched(Instant::now(), failure.retry),
+                    Some(failure),
+                )
+            }
+            End::Aborted => {
+                // By force and from outside: the group is ending.
+                let failure = self.failed(&key, Class::Lost, "Aborted".into(), "the pass was broken off".into());
+                (
+                    PassResult::Lost,
+                    even_if_touched(Instant::now(), failure.retry),
+                    Some(failure),
+                )
+            }
+        };
+        self.metrics.pass(result, started.elapsed());
+        if let Some(failure) = failure {
+            self.metrics.failure(&failure.reason);
+            span.in_scope(|| self.reporter.failed(&key, &*object, &failure));
+        }
+        self.queue.finished(&key, Some(again), Instant::now());
+    }
+
+    fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Again) {
+        self.failures.forget(key);
+        let wait = after_success(next, R::RESYNC, self.controller.clock.now(), self.spread(key));
+        let result = match next {
+            Next::Resync => PassResult::Success,
+            Next::In(_) | Next::At(_) => PassResult::RequeueAfter,
+        };
+        (result, unless_touched(Instant::now(), wait))
+    }
+
+    fn failed(&mut self, key: &ObjectRef<R::Kind>, class: Class, reason: String, text: String) -> Failure {
+        let retry = match class {
+            Class::Invalid => {
+                self.failures.forget(key);
+                spread_over(R::RESYNC, self.spread(key))
+            }
+            Class::Transient | Class::Lost => {
+                self.metrics.retries.inc();
+                self.failures.failed(key.clone())
+            }
+        };
+        Failure {
+            class,
+            reason,
+            text,
+            retry,
+        }
+    }
+
+    fn spread(&self, key: &ObjectRef<R::Kind>) -> Spread {
+        let spread = self
+            .controller
+            .known()
+            .get_mut(key)
+            .is_some_and(|known| std::mem::replace(&mut known.spread, true));
+        Spread {
+            first: !spread,
+            random: rand::random_range(0.0..1.0),
+        }
+    }
+
+    /// Passes of this name are for this object from now on.
+    fn knows(&mut self, key: &ObjectRef<R::Kind>, uid: &Uid) {
+        self.gone_unless(key, Some(uid));
+        self.controller.known().entry(key.clone()).or_insert_with(|| Known {
+            uid: uid.clone(),
+            spread: false,
+        });
+    }
+
+    /// Buries the object that passes of this name were for, unless it still is this one.
+    fn gone_unless(&mut self, key: &ObjectRef<R::Kind>, still: Option<&Uid>) {
+        let buried = {
+            let mut known = self.controller.known();
+            match known.get(key) {
+                Some(object) if Some(&object.uid) != still => known.remove(key),
+                _ => None,
+            }
+        };
+        let Some(Known { uid, .. }) = buried else { return };
+        self.failures.forget(key);
+        for operations in &self.controller.operations {
+            operations.gone(&uid);
+        }
+        let object = path_of(key);
+        tracing::debug!(controller = R::NAME, object, %uid, "object is gone");
+        let gone = || self.controller.reconciler.gone(key, &uid);
+        if let Err(cause) = catch_unwind(AssertUnwindSafe(gone)) {
+            let cause: &(dyn Any + Send) = &*cause;
+            tracing::error!(
+                controller = R::NAME,
+                object,
+                error = panic_text(cause),
+                "burying an object panicked"
+            );
+        }
+    }
+
+    /// When there may be something to do that nobody tells.
+    fn next_look(&self) -> Option<Instant> {
+        let gauges = (!self.passes.is_empty()).then(|| Instant::now() + GAUGES);
+        // A worker that gets free looks at the timers as well: without a free one there is no use in waking for them.
+        let due = self
+            .queue
+            .next_due()
+            .filter(|_| self.passes.len() < self.controller.workers);
+        gauges.into_iter().chain(due).min()
+    }
+
+    fn set_gauges(&self) {
+        let now = Instant::now();
+        let (mut sum, mut longest) = (Duration::ZERO, Duration::ZERO);
+        for since in self.queue.working() {
+            sum += now - since;
+            longest = longest.max(now - since);
+        }
+        self.metrics.depth.set(count(self.queue.depth()));
+        self.metrics.active.set(count(self.passes.len()));
+        self.metrics.unfinished.set(sum.as_secs_f64());
+        self.metrics.longest_running.set(longest.as_secs_f64());
+    }
+
+    /// Lets the running passes come to an end and starts none.
+    async fn drain(&mut self) {
+        while let Some(done) = self.passes.next().await {
+            self.finish(done);
+        }
+        self.queue = Queue::new();
+        self.set_gauges();
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of objects and workers")]
+fn count(number: usize) -> f64 {
+    number as f64
+}

@@ -1,0 +1,362 @@
+//! Owns lifetimes: what starts when, what stops when, and what happens if something ends that should not.
+//!
+//! ```text
+//!   endpoints -> watches -> first lists complete -> always -> leadership -> leading      start
+//!   endpoints <- watches <---------------------- always <- lease back <- leading         stop, within one grace period
+//! ```
+//!
+//! Every task has a name. One that ends before it was told to ends the manager: a controller that quietly is not there any more is
+//! the worst outcome.
+
+mod endpoints;
+mod run;
+mod signals;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use self::signals::Signals;
+use super::controller::Controller;
+use super::health::Health;
+use super::lease::{LeaseConfig, WriteGate};
+use super::metrics::Metrics;
+use super::object::Kind;
+use super::reconciler::Reconciler;
+use super::report::{Publisher, Reporter};
+use super::task::{self, Group};
+use super::watch::{SharedWatch, Watch};
+use crate::metrics::registry::{MetricError, Registry};
+
+/// How long stopping may take, unless [`Manager::grace`] says otherwise. A pod's own grace period is to be longer.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// How long the first lists may take.
+const SYNC_LIMIT: Duration = Duration::from_mins(2);
+
+/// Starts everything in order and stops it in the mirror of that order. Assemble it, then [`run`](Self::run) it.
+pub struct Manager {
+    program: String,
+    registry: Registry,
+    metrics: Metrics,
+    health: Health,
+    gate: WriteGate,
+    reporter: Reporter,
+    publisher: Option<Publisher>,
+    addresses: Vec<SocketAddr>,
+    lease: Option<LeaseConfig>,
+    grace: Duration,
+    sync_limit: Duration,
+    watches: Vec<WatchTask>,
+    always: Vec<Always>,
+    leading: Vec<Leading>,
+}
+
+/// When a task runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// From when the stores are ready until the end, whoever leads.
+    Always,
+    /// While this process leads; again each time that it does.
+    Leading,
+}
+
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+struct Always {
+    name: String,
+    work: Box<dyn FnOnce(Group) -> BoxFuture<'static, Outcome> + Send>,
+}
+
+struct Leading {
+    name: String,
+    work: Box<dyn Fn(Group) -> BoxFuture<'static, Outcome> + Send + Sync>,
+}
+
+struct WatchTask {
+    name: String,
+    drive: BoxFuture<'static, ()>,
+    status: Arc<dyn WatchStatus>,
+}
+
+/// A watch of whatever kind, as far as the start waits for it.
+trait WatchStatus: Send + Sync {
+    fn ready(&self) -> BoxFuture<'_, ()>;
+    fn is_ready(&self) -> bool;
+    fn trouble(&self) -> String;
+}
+
+impl<K: Kind> WatchStatus for SharedWatch<K> {
+    fn ready(&self) -> BoxFuture<'_, ()> {
+        SharedWatch::ready(self).boxed()
+    }
+
+    fn is_ready(&self) -> bool {
+        SharedWatch::is_ready(self)
+    }
+
+    fn trouble(&self) -> String {
+        SharedWatch::trouble(self).unwrap_or_else(|| "the API server has not answered".into())
+    }
+}
+
+/// Why a manager ended, if not because it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    /// An address could not be listened on.
+    #[error("listening on {address} for health and metrics failed: {source}; check that nothing else uses the port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Stores were not filled in time.
+    #[error(
+        "the first lists were not complete after {after:?}: {}; check that these kinds are served and that we may list and watch them",
+        kinds.join(", ")
+    )]
+    StoresNotReady {
+        /// The kinds that were missing, with what the watch last said.
+        kinds: Vec<String>,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// A task ended before it was told to.
+    #[error("task `{name}` ended early: {reason}")]
+    EndedEarly {
+        /// The task.
+        name: String,
+        /// Its error, its panic, or that it just returned.
+        reason: String,
+    },
+    /// Tasks did not stop within the grace period and were abandoned.
+    #[error("not stopped within {grace:?} and abandoned: {}", names.join(", "))]
+    Abandoned {
+        /// The grace period.
+        grace: Duration,
+        /// The tasks.
+        names: Vec<String>,
+    },
+    /// A second signal came while stopping.
+    #[error("told a second time to stop; abandoned: {}", names.join(", "))]
+    Forced {
+        /// The tasks.
+        names: Vec<String>,
+    },
+    /// Tasks of a leader were still there when the lease was over, and what should have ended the process did not.
+    #[error("still there although the lease is over: {}", names.join(", "))]
+    Overstayed {
+        /// The tasks.
+        names: Vec<String>,
+    },
+    /// Signals cannot be waited for.
+    #[error("waiting for signals failed: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+impl Manager {
+    /// A manager of nothing. `program` names it in events and logs.
+    ///
+    /// # Errors
+    /// The framework's metrics are already registered there.
+    pub fn new(program: &str, registry: &Registry) -> Result<Self, MetricError> {
+        let metrics = Metrics::new(registry)?;
+        let (reporter, publisher) = Reporter::new(metrics.events_dropped());
+        Ok(Self {
+            program: program.into(),
+            registry: registry.clone(),
+            metrics,
+            health: Health::new(),
+            gate: WriteGate::open(),
+            reporter,
+            publisher: Some(publisher),
+            addresses: Vec::new(),
+            lease: None,
+            grace: GRACE,
+            sync_limit: SYNC_LIMIT,
+            watches: Vec::new(),
+            always: Vec::new(),
+            leading: Vec::new(),
+        })
+    }
+
+    /// Serves `/healthz`, `/readyz` and `/metrics` on this address. May be called more than once.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+
+    /// Controllers and tasks that say so run only while this process holds the lease. Without it, always.
+    #[must_use]
+    pub fn lease(self, lease: LeaseConfig) -> Self {
+        // Whoever asked for the gate before has the same one.
+        self.gate.close();
+        Self {
+            lease: Some(lease),
+            ..self
+        }
+    }
+
+    /// Errors of reconcilers, and what is given to the [`reporter`](Self::reporter), become Kubernetes events, written through this client.
+    #[must_use]
+    pub fn events(mut self, client: Client) -> Self {
+        if let Some(publisher) = self.publisher.take() {
+            let program = self.program.clone();
+            let work = move |group: Group| {
+                async move {
+                    publisher.run(client, &program, group.stop().clone()).await;
+                    Ok(())
+                }
+                .boxed()
+            };
+            self.always.push(Always {
+                name: "events".into(),
+                work: Box::new(work),
+            });
+        }
+        self
+    }
+
+    /// How long stopping may take, instead of half a minute.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long the first lists may take, instead of two minutes.
+    #[must_use]
+    pub fn sync_limit(self, sync_limit: Duration) -> Self {
+        Self { sync_limit, ..self }
+    }
+
+    /// Watches a kind; the first list must be complete before anything but the endpoints starts.
+    pub fn watch<K: Kind>(&mut self, watch: Watch<K>) -> SharedWatch<K> {
+        let name = watch.describe();
+        let component = self.health.component(format!("watch {name}"));
+        let (watch, drive) = SharedWatch::start(watch, &self.metrics, Some(component));
+        self.add_watch(name, &watch, drive);
+        watch
+    }
+
+    fn add_watch<K: Kind>(
+        &mut self,
+        name: String,
+        watch: &SharedWatch<K>,
+        drive: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.watches.push(WatchTask {
+            name,
+            drive: drive.boxed(),
+            status: Arc::new(watch.clone()),
+        });
+    }
+
+    /// Runs a controller while this process leads.
+    pub fn control<R: Reconciler>(&mut self, controller: Controller<R>) {
+        let controller = Arc::new(controller);
+        let (metrics, reporter) = (self.metrics.clone(), self.reporter.clone());
+        self.task(When::Leading, &format!("controller {}", R::NAME), move |group| {
+            let (controller, metrics, reporter) = (controller.clone(), metrics.clone(), reporter.clone());
+            async move {
+                controller.run(&group, &metrics, &reporter).await;
+                Ok::<_, Infallible>(())
+            }
+        });
+    }
+
+    /// Runs a task. It must go on until the group's [`stop`](Group::stop) fires; one that ends earlier ends the manager with an error. What it
+    /// spawns in turn belongs into the group it is given.
+    pub fn task<F, E>(&mut self, when: When, name: &str, work: impl Fn(Group) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let name = name.into();
+        let work = move |group| work(group).map(|done| done.map_err(Into::into)).boxed();
+        match when {
+            When::Always => self.always.push(Always {
+                name,
+                work: Box::new(work),
+            }),
+            When::Leading => self.leading.push(Leading {
+                name,
+                work: Box::new(work),
+            }),
+        }
+    }
+
+    /// What must be asked before a write.
+    pub fn gate(&self) -> WriteGate {
+        self.gate.clone()
+    }
+
+    /// Publishes events about objects, if [`events`](Self::events) are wanted.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter.clone()
+    }
+
+    /// Readiness; others may add components.
+    pub fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// The framework's metrics.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// Runs until SIGTERM or SIGINT; a second one abandons what has not stopped.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub async fn run(self) -> Result<(), ManagerError> {
+        let mut signals = Signals::new().map_err(ManagerError::Signals)?;
+        let (stop, force) = (CancellationToken::new(), CancellationToken::new());
+        let _listening = task::spawn("signals", {
+            let (stop, force) = (stop.clone(), force.clone());
+            async move {
+                let signal = signals.next().await;
+                tracing::info!(signal, "told to stop");
+                stop.cancel();
+                let signal = signals.next().await;
+                tracing::warn!(signal, "told to stop at once");
+                force.cancel();
+            }
+        });
+        run::run(self, stop, force).await
+    }
+
+    /// Runs until the token fires; listens to no signals.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub async fn run_until(self, stop: CancellationToken) -> Result<(), ManagerError> {
+        run::run(self, stop, CancellationToken::new()).await
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |tasks: &mut dyn Iterator<Item = &String>| tasks.cloned().collect::<Vec<_>>();
+        f.debug_struct("Manager")
+            .field("program", &self.program)
+            .field("watches", &names(&mut self.watches.iter().map(|task| &task.name)))
+            .field("always", &names(&mut self.always.iter().map(|task| &task.name)))
+            .field("leading", &names(&mut self.leading.iter().map(|task| &task.name)))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,278 @@
+//! Start and stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::stage::{Deadline, Ended, Stage};
+use super::{Always, Leading, Manager, ManagerError, WatchTask, endpoints};
+use crate::lease::Elector;
+
+/// Why it ends.
+enum Cause {
+    Told,
+    Ended(Ended),
+    Failed(ManagerError),
+}
+
+/// How a term of leadership ended.
+enum Term {
+    Over(Cause),
+    Lost(String),
+}
+
+pub(super) async fn run(
+    manager: Manager,
+    stop: CancellationToken,
+    force: CancellationToken,
+) -> Result<(), ManagerError> {
+    let grace = manager.grace;
+    let listeners = bind(&manager.addresses).await?;
+    let mut running = Running::new(manager, listeners, stop, force.clone());
+    let cause = running.up().await;
+    let abandoned = running.down(&cause).await;
+    match cause {
+        Cause::Failed(error) => Err(error),
+        Cause::Ended(ended) => Err(ManagerError::EndedEarly {
+            name: ended.name.clone(),
+            reason: ended.reason(),
+        }),
+        Cause::Told if abandoned.is_empty() => Ok(()),
+        Cause::Told if force.is_cancelled() => Err(ManagerError::Forced { names: abandoned }),
+        Cause::Told => Err(ManagerError::Abandoned {
+            grace,
+            names: abandoned,
+        }),
+    }
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ManagerError> {
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| ManagerError::Listen { address, source })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// A manager on its way up, and down again.
+struct Running {
+    endpoints: Stage,
+    watches: Stage,
+    always: Stage,
+    leading: Stage,
+    elector: Option<Elector>,
+    pending_watches: Vec<WatchTask>,
+    pending_always: Vec<Always>,
+    leaders: Vec<Leading>,
+    sync_limit: Duration,
+    grace: Duration,
+    stop: CancellationToken,
+    force: CancellationToken,
+}
+
+impl Running {
+    fn new(manager: Manager, listeners: Vec<TcpListener>, stop: CancellationToken, force: CancellationToken) -> Self {
+        let mut endpoints = Stage::new("endpoints");
+        for listener in listeners {
+            let address = listener
+                .local_addr()
+                .map_or_else(|_| "unknown".into(), |address| address.to_string());
+            tracing::info!(address, "serving health and metrics");
+            let stop = endpoints.group().stop().clone();
+            let serve = endpoints::serve(listener, manager.health.clone(), manager.registry.clone(), stop);
+            endpoints.start(&format!("endpoints on {address}"), serve);
+        }
+        let elector = manager.lease.map(|lease| {
+            let leading = manager.metrics.leader(&lease.name);
+            Elector::new(lease, manager.gate, manager.health.component("leader"), leading)
+        });
+        Self {
+            endpoints,
+            watches: Stage::new("watches"),
+            always: Stage::new("always"),
+            leading: Stage::new("leading"),
+            elector,
+            pending_watches: manager.watches,
+            pending_always: manager.always,
+            leaders: manager.leading,
+            sync_limit: manager.sync_limit,
+            grace: manager.grace,
+            stop,
+            force,
+        }
+    }
+
+    /// Starts everything, and returns when it is to end.
+    async fn up(&mut self) -> Cause {
+        if let Err(cause) = self.start_watches().await {
+            return cause;
+        }
+        for Always { name, work } in std::mem::take(&mut self.pending_always) {
+            let work = work(self.always.group().clone());
+            self.always.start(&name, work);
+        }
+        loop {
+            if let Err(cause) = self.campaign().await {
+                return cause;
+            }
+            match self.lead().await {
+                Term::Over(cause) => return cause,
+                Term::Lost(reason) => {
+                    tracing::warn!(reason, "leadership lost");
+                    if let Err(names) = self.step_down().await {
+                        return Cause::Failed(ManagerError::Overstayed { names });
+                    }
+                }
+            }
+        }
+    }
+
+    async fn start_watches(&mut self) -> Result<(), Cause> {
+        let mut ready = FuturesUnordered::new();
+        let mut waiting = Vec::new();
+        for WatchTask { name, drive, status } in std::mem::take(&mut self.pending_watches) {
+            let group = self.watches.group().clone();
+            self.watches.start(&format!("watch {name}"), async move {
+                group.stop().run_until_cancelled(drive).await;
+                Ok::<_, std::convert::Infallible>(())
+            });
+            ready.push({
+                let status = status.clone();
+                async move { status.ready().await }
+            });
+            waiting.push((name, status));
+        }
+        tracing::info!(kinds = waiting.len(), "waiting for the first lists");
+        let all_ready = async { while ready.next().await.is_some() {} };
+        let deadline = Instant::now() + self.sync_limit;
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Cause::Told),
+            ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
+            ended = self.watches.ended() => Err(Cause::Ended(ended)),
+            ready = timeout_at(deadline, all_ready) => ready.map_err(|_| {
+                let late = waiting.iter().filter(|(_, status)| !status.is_ready());
+                let kinds = late.map(|(name, status)| format!("{name} ({})", status.trouble())).collect();
+                Cause::Failed(ManagerError::StoresNotReady { kinds, after: self.sync_limit })
+            }),
+        }
+    }
+
+    /// Waits for leadership, if there is an election.
+    async fn campaign(&mut self) -> Result<(), Cause> {
+        let Some(elector) = &mut self.elector else {
+            return Ok(());
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Cause::Told),
+            ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
+            ended = self.watches.ended() => Err(Cause::Ended(ended)),
+            ended = self.always.ended() => Err(Cause::Ended(ended)),
+            () = elector.campaign() => Ok(()),
+        }
+    }
+
+    /// Runs what a leader runs.
+    async fn lead(&mut self) -> Term {
+        self.leading = Stage::new("leading");
+        for Leading { name, work } in &self.leaders {
+            let work = work(self.leading.group().clone());
+            self.leading.start(name, work);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Term::Over(Cause::Told),
+            ended = self.endpoints.ended() => Term::Over(Cause::Ended(ended)),
+            ended = self.watches.ended() => Term::Over(Cause::Ended(ended)),
+            ended = self.always.ended() => Term::Over(Cause::Ended(ended)),
+            ended = self.leading.ended() => Term::Over(Cause::Ended(ended)),
+            reason = held(self.elector.as_mut()) => Term::Lost(reason),
+        }
+    }
+
+    /// Leadership is lost: whatever runs because of it must be gone before another may lead. Returns the names of what is not.
+    async fn step_down(&mut self) -> Result<(), Vec<String>> {
+        let Some(elector) = &mut self.elector else {
+            return Ok(());
+        };
+        let (now, end) = (Instant::now(), elector.end());
+        // A third of what is left is for those that do not stop when told to, but do at an await.
+        let abort_at = now + end.saturating_duration_since(now) * 2 / 3;
+        let names = self.leading.vacate(abort_at, end).await;
+        elector.stand_down();
+        if names.is_empty() {
+            return Ok(());
+        }
+        (elector.config().overstayed)(&names);
+        Err(names)
+    }
+
+    /// Stops everything in the mirror of the order in which it was started. Returns what had to be abandoned.
+    async fn down(&mut self, cause: &Cause) -> Vec<String> {
+        match cause {
+            Cause::Told => tracing::info!(grace = ?self.grace, "stopping: told to"),
+            Cause::Ended(Ended { name, reason }) => {
+                let reason = reason.as_deref().unwrap_or("it returned");
+                tracing::error!(task = name, reason, "stopping: a task ended early");
+            }
+            Cause::Failed(error) => tracing::error!(%error, "stopping: failed"),
+        }
+        let deadline = Deadline {
+            at: Instant::now() + self.grace,
+            force: self.force.clone(),
+        };
+        let mut abandoned = self.stop_leading(&deadline).await;
+        abandoned.extend(self.always.stop(&deadline).await);
+        abandoned.extend(self.watches.stop(&deadline).await);
+        abandoned.extend(self.endpoints.stop(&deadline).await);
+        if abandoned.is_empty() {
+            tracing::info!("stopped");
+        }
+        abandoned
+    }
+
+    /// Stops what a leader runs, holding the lease meanwhile, and gives it back when nothing is left.
+    async fn stop_leading(&mut self, deadline: &Deadline) -> Vec<String> {
+        let Some(elector) = &mut self.elector else {
+            return self.leading.stop(deadline).await;
+        };
+        let stopped = {
+            let stopping = self.leading.stop(deadline);
+            tokio::select! {
+                biased;
+                abandoned = stopping => Some(abandoned),
+                reason = elector.hold(), if elector.leads() => {
+                    tracing::warn!(reason, "leadership lost while stopping");
+                    None
+                }
+            }
+        };
+        match stopped {
+            Some(abandoned) => {
+                // What blocks its thread even now may still write: then others must wait for the lease to end.
+                if self.leading.group().alive().is_empty() {
+                    elector.release().await;
+                }
+                abandoned
+            }
+            None => self.step_down().await.err().unwrap_or_default(),
+        }
+    }
+}
+
+/// Returns why leadership is lost. Never without an election.
+async fn held(elector: Option<&mut Elector>) -> String {
+    match elector {
+        Some(elector) => elector.hold().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,371 @@
+use std::future::pending;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::stream;
+use k8s_openapi::api::core::v1::ConfigMap;
+use tokio::time::{Instant, sleep};
+
+use super::*;
+use crate::fixture::{Answer, EXACT, LeaseServer, Probe, SECOND, Script, object, pass, refused};
+use crate::reconciler::Next;
+use crate::task::Task;
+use crate::watch::Guarded;
+
+/// Remembers what happened, in order.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Diary {
+    fn note(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    fn read(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// A task that notes when it starts and when it stops.
+    fn task(
+        &self,
+        name: &'static str,
+    ) -> impl Fn(Group) -> BoxFuture<'static, Result<(), Infallible>> + Send + Sync + use<> {
+        let diary = self.clone();
+        move |group| {
+            let diary = diary.clone();
+            async move {
+                diary.note(format!("{name} starts"));
+                group.stop().cancelled().await;
+                diary.note(format!("{name} stops"));
+                Ok(())
+            }
+            .boxed()
+        }
+    }
+}
+
+fn manager() -> Manager {
+    Manager::new("test", &Registry::new()).unwrap()
+}
+
+/// Adds a watch that follows a script.
+fn script(manager: &mut Manager, name: &str) -> (Script, SharedWatch<ConfigMap>) {
+    let (script, events) = Script::new();
+    let (watch, drive) = SharedWatch::from_events(events);
+    manager.add_watch(name.into(), &watch, drive);
+    (script, watch)
+}
+
+fn start(manager: Manager) -> (CancellationToken, Task<Result<(), ManagerError>>) {
+    let stop = CancellationToken::new();
+    let running = task::spawn("manager", manager.run_until(stop.clone()));
+    (stop, running)
+}
+
+async fn ends(running: Task<Result<(), ManagerError>>) -> String {
+    running.await.unwrap().unwrap_err().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_first_stops_last() {
+    let diary = Diary::default();
+    let server = LeaseServer::default();
+    let mut manager = manager().lease(LeaseConfig::new(server.client("me"), "ns", "lease", "me"));
+    let (first_list, _) = script(&mut manager, "ConfigMap");
+    manager.task(When::Leading, "leader", diary.task("leading"));
+    manager.task(When::Always, "server", diary.task("always"));
+    let (stop, running) = start(manager);
+    sleep(SECOND).await;
+    assert_eq!(diary.read(), [""; 0], "the first lists are not complete");
+    first_list.list([]);
+    sleep(SECOND).await;
+    assert_eq!(diary.read(), ["always starts", "leading starts"]);
+    assert_eq!(server.holder(), "me");
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert_eq!(diary.read()[2..], ["leading stops", "always stops"]);
+    assert_eq!(server.holder(), "", "the lease was given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_that_are_not_filled_in_time_end_the_start_with_their_names() {
+    let mut manager = manager();
+    let (_fine, _) = {
+        let (script, watch) = script(&mut manager, "Order in shop");
+        script.list([]);
+        (script, watch)
+    };
+    let (late, _) = script(&mut manager, "Parcel in shop");
+    let start_time = Instant::now();
+    let (_stop, running) = start(manager);
+    late.fails(kube_runtime::watcher::Error::InitialListFailed(refused(403)));
+    let error = ends(running).await;
+    assert_eq!(start_time.elapsed(), Duration::from_mins(2));
+    assert!(
+        error.starts_with("the first lists were not complete after 120s: Parcel in shop (failed to"),
+        "{error}"
+    );
+    assert!(!error.contains("Order"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_early_ends_the_manager_with_its_name() {
+    for (case, when) in [("always", When::Always), ("leading", When::Leading)] {
+        let diary = Diary::default();
+        let mut manager = manager();
+        manager.task(When::Always, "server", diary.task("server"));
+        manager.task(when, "short", |_| async {
+            sleep(SECOND).await;
+            Err("the disk is full")
+        });
+        let (_stop, running) = start(manager);
+        assert_eq!(
+            ends(running).await,
+            "task `short` ended early: the disk is full",
+            "{case}"
+        );
+        assert_eq!(diary.read(), ["server starts", "server stops"], "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_panics_or_just_returns_ends_the_manager_as_well() {
+    let mut panics = manager();
+    panics.task(When::Always, "shaky", |_| async {
+        sleep(SECOND).await;
+        assert_eq!(1, 2, "numbers are off");
+        Ok::<_, Infallible>(())
+    });
+    let error = ends(start(panics).1).await;
+    assert!(error.starts_with("task `shaky` ended early: it panicked:"), "{error}");
+    let mut returns = manager();
+    returns.task(When::Always, "quiet", |_| async { Ok::<_, Infallible>(()) });
+    assert_eq!(
+        ends(start(returns).1).await,
+        "task `quiet` ended early: it returned without being told to stop"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ends_ends_the_manager() {
+    let mut manager = manager();
+    let (watch, drive) = SharedWatch::<ConfigMap>::from_events(stream::iter([
+        Ok(kube_runtime::watcher::Event::Init),
+        Ok(kube_runtime::watcher::Event::InitApply(Guarded::Good(object(
+            "a", "1", 1,
+        )))),
+    ]));
+    manager.add_watch("ConfigMap".into(), &watch, drive);
+    let error = ends(start(manager).1).await;
+    assert_eq!(
+        error,
+        "task `watch ConfigMap` ended early: it returned without being told to stop"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_hangs_at_shutdown_is_abandoned_after_the_grace_period_and_named() {
+    let diary = Diary::default();
+    let mut manager = manager().grace(20 * SECOND);
+    let (events, watch) = script(&mut manager, "ConfigMap");
+    let (probe, mut calls) = Probe::new(|_| pending::<Answer>());
+    events.list([object("a", "1", 1)]);
+    manager.control(Controller::new(probe, &watch));
+    manager.task(When::Always, "server", diary.task("server"));
+    let (stop, running) = start(manager);
+    calls.next().await;
+    let start_time = Instant::now();
+    stop.cancel();
+    let error = ends(running).await;
+    assert_eq!(start_time.elapsed(), 20 * SECOND);
+    assert_eq!(
+        error,
+        "not stopped within 20s and abandoned: controller probe, probe ns/a"
+    );
+    assert_eq!(
+        diary.read(),
+        ["server starts", "server stops"],
+        "the others stop all the same"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn being_told_twice_ends_the_waiting() {
+    let mut manager = manager();
+    manager.task(When::Always, "deaf", |_| pending::<Result<(), Infallible>>());
+    let (stop, force) = (CancellationToken::new(), CancellationToken::new());
+    let running = task::spawn("manager", run::run(manager, stop.clone(), force.clone()));
+    sleep(SECOND).await;
+    let start_time = Instant::now();
+    stop.cancel();
+    sleep(SECOND).await;
+    force.cancel();
+    assert_eq!(ends(running).await, "told a second time to stop; abandoned: deaf");
+    assert_eq!(start_time.elapsed(), SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_before_the_start_is_complete_is_a_clean_stop() {
+    let mut manager = manager();
+    let (_script, _) = script(&mut manager, "ConfigMap");
+    let (stop, running) = start(manager);
+    sleep(SECOND).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// A replica: its controller notes each pass, its task when it leads.
+fn replica(server: &LeaseServer, who: &'static str, diary: &Diary) -> (Manager, Script) {
+    let mut manager = manager().lease(LeaseConfig::new(server.client(who), "ns", "lease", who));
+    let (events, watch) = script(&mut manager, "ConfigMap");
+    let (notes, gate) = (diary.clone(), manager.gate());
+    let (probe, _) = Probe::new(move |_| {
+        let (notes, gate) = (notes.clone(), gate.clone());
+        async move {
+            let written = gate.write(async {}).await;
+            notes.note(format!("{who} writes: {}", written.is_ok()));
+            Ok(Next::Resync)
+        }
+    });
+    events.list([object("a", "1", 1)]);
+    manager.control(Controller::new(probe, &watch).backoff(EXACT));
+    manager.task(When::Leading, "leads", diary.task(who));
+    (manager, events)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_managers_one_leads_and_the_other_takes_over_when_it_is_cut_off() {
+    let (server, diary) = (LeaseServer::default(), Diary::default());
+    let (a, _events_a) = replica(&server, "a", &diary);
+    let (b, _events_b) = replica(&server, "b", &diary);
+    let (_stop_a, _running_a) = start(a);
+    sleep(SECOND).await;
+    let (stop_b, running_b) = start(b);
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(diary.read(), ["a starts", "a writes: true"]);
+    server.cut_off("a");
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(diary.read()[2..], ["a stops", "b starts", "b writes: true"]);
+    // The first stands by again, and gets the lease as soon as the second gives it back.
+    server.mend();
+    sleep(SECOND * 5).await;
+    stop_b.cancel();
+    running_b.await.unwrap().unwrap();
+    sleep(2 * SECOND).await;
+    assert_eq!(diary.read()[5..], ["b stops", "a starts", "a writes: true"]);
+    assert_eq!(server.spec()["leaseTransitions"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_s_work_is_broken_off_before_the_lease_is_over() {
+    let server = LeaseServer::default();
+    let stood = Arc::new(AtomicUsize::new(0));
+    let mut manager = manager().lease(LeaseConfig::new(server.client("a"), "ns", "lease", "a"));
+    let terms = stood.clone();
+    manager.task(When::Leading, "deaf", move |_| {
+        terms.fetch_add(1, Ordering::Relaxed);
+        pending::<Result<(), Infallible>>()
+    });
+    let (_stop, running) = start(manager);
+    sleep(SECOND).await;
+    server.cut_off("a");
+    sleep(Duration::from_secs(20)).await;
+    server.mend();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(
+        stood.load(Ordering::Relaxed),
+        2,
+        "a task that does not listen is aborted, and starts anew in the next term"
+    );
+    drop(running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
+    let server = LeaseServer::default();
+    let overstayed = Arc::new(Mutex::new(Vec::new()));
+    let told = overstayed.clone();
+    let lease = LeaseConfig {
+        duration: SECOND,
+        retry: SECOND / 10,
+        margin: SECOND * 3 / 10,
+        overstayed: Arc::new(move |names| told.lock().unwrap().extend(names.to_vec())),
+        ..LeaseConfig::new(server.client("a"), "ns", "lease", "a")
+    };
+    let mut manager = manager().lease(lease).grace(SECOND);
+    let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(Mutex::new(blocked));
+    manager.task(When::Leading, "blocking", move |_| {
+        let blocked = blocked.clone();
+        async move {
+            let _ = blocked.lock().unwrap().recv();
+            Ok::<_, Infallible>(())
+        }
+    });
+    let (_stop, running) = start(manager);
+    while server.holder().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    server.cut_off("a");
+    assert_eq!(ends(running).await, "still there although the lease is over: blocking");
+    assert_eq!(*overstayed.lock().unwrap(), ["blocking"]);
+    drop(unblock);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_election_lost_while_stopping_still_ends_in_time() {
+    let server = LeaseServer::default();
+    let mut manager = manager().lease(LeaseConfig::new(server.client("a"), "ns", "lease", "a"));
+    manager.task(When::Leading, "slow", |group| async move {
+        group.stop().cancelled().await;
+        sleep(Duration::from_secs(25)).await;
+        Ok::<_, Infallible>(())
+    });
+    let (stop, running) = start(manager);
+    sleep(SECOND).await;
+    server.cut_off("a");
+    let start_time = Instant::now();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    assert!(start_time.elapsed() < 10 * SECOND, "{:?}", start_time.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_of_passes_become_events() {
+    let mut manager = manager();
+    let (events, watch) = script(&mut manager, "ConfigMap");
+    let (probe, mut calls) = Probe::new(|_| async { Err(crate::fixture::Oops::Nonsense) });
+    manager.control(Controller::new(probe, &watch));
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+        let tell = tell.clone();
+        async move {
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            tell.send(event.clone()).unwrap();
+            let answer = kube::client::Body::from(event.to_string().into_bytes());
+            Ok::<_, Infallible>(http::Response::new(answer))
+        }
+    });
+    let (_stop, _running) = start(manager.events(Client::new(service, "default")));
+    events.list([object("a", "1", 1)]);
+    assert_eq!(calls.next().await, pass("a", "1", 1));
+    let event = told.recv().await.unwrap();
+    assert_eq!(event["reason"], "Nonsense");
+    assert_eq!(event["note"], "the spec makes no sense");
+    assert_eq!(event["type"], "Warning");
+    assert_eq!(event["action"], "Reconcile");
+    assert_eq!(event["reportingController"], "test");
+    assert_eq!(event["regarding"]["name"], "a");
+}
+
+#[tokio::test]
+async fn an_address_in_use_ends_the_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = ends(start(manager().listen(address)).1).await;
+    assert!(
+        error.starts_with(&format!("listening on {address} for health and metrics failed")),
+        "{error}"
+    );
+}

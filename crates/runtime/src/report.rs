@@ -1,0 +1,270 @@
+//! What went wrong and what is worth telling: log lines of failed passes and Kubernetes events. Nothing else writes either about a pass.
+//!
+//! Events are written in the background. They are a courtesy: when the API server is slow they are dropped and counted,
+//! and no pass ever waits for one.
+
+use std::fmt;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Client, Resource};
+use kube_runtime::events::{Event, Recorder};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+
+pub use kube_runtime::events::EventType;
+
+use super::object::{Kind, ObjectRef, Uid, path_of};
+use super::reconciler::Class;
+use crate::metrics::registry::IntCounter;
+
+/// The API server's limits, in bytes.
+const REASON_LIMIT: usize = 128;
+const NOTE_LIMIT: usize = 1024;
+
+/// How many events may wait to be written.
+const QUEUE: usize = 256;
+
+/// How long writing one event may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Something worth telling a user about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Normal or warning.
+    pub kind: EventType,
+    /// Short, in PascalCase.
+    pub reason: String,
+    /// What was done, in PascalCase, such as `Reconcile`.
+    pub action: String,
+    /// A sentence. What is beyond 1,024 bytes is cut off.
+    pub note: String,
+}
+
+impl Notice {
+    /// Something that went as it should.
+    pub fn normal(reason: &str, action: &str, note: impl Into<String>) -> Self {
+        Self::of(EventType::Normal, reason, action, note)
+    }
+
+    /// Something that somebody may want to look at.
+    pub fn warning(reason: &str, action: &str, note: impl Into<String>) -> Self {
+        Self::of(EventType::Warning, reason, action, note)
+    }
+
+    fn of(kind: EventType, reason: &str, action: &str, note: impl Into<String>) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+            action: action.into(),
+            note: note.into(),
+        }
+    }
+
+    fn into_event(self) -> Event {
+        Event {
+            type_: self.kind,
+            reason: cut(&self.reason, REASON_LIMIT).into(),
+            action: cut(&self.action, REASON_LIMIT).into(),
+            note: Some(cut(&self.note, NOTE_LIMIT).into()),
+            secondary: None,
+        }
+    }
+}
+
+/// The longest start of the text that fits and does not split a character.
+fn cut(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+/// Publishes events. Clones are the same.
+#[derive(Clone)]
+pub struct Reporter {
+    queue: mpsc::Sender<(Event, ObjectReference)>,
+    dropped: Option<IntCounter>,
+}
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").finish_non_exhaustive()
+    }
+}
+
+impl Reporter {
+    /// The reporter, and what it publishes, to be [driven](Publisher::run) somewhere. Without that nothing is published.
+    pub fn new(dropped: IntCounter) -> (Self, Publisher) {
+        let (queue, events) = mpsc::channel(QUEUE);
+        (
+            Self {
+                queue,
+                dropped: Some(dropped),
+            },
+            Publisher { events },
+        )
+    }
+
+    /// A reporter that publishes nothing; for tests of what reports.
+    pub fn silent() -> Self {
+        Self {
+            queue: mpsc::channel(1).0,
+            dropped: None,
+        }
+    }
+
+    /// Publishes an event about this object. Returns at once.
+    pub fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
+        self.publish_about(object.object_ref(&()), notice);
+    }
+
+    /// Publishes an event about an object that nobody can read, and that no status can be written to.
+    pub(crate) fn unreadable<K: Kind>(&self, key: &ObjectRef<K>, uid: &Uid, error: &str) {
+        let about = ObjectReference {
+            api_version: Some(K::api_version(&()).into_owned()),
+            kind: Some(K::kind(&()).into_owned()),
+            name: Some(key.name.clone()),
+            namespace: key.namespace.clone(),
+            uid: Some(uid.to_string()),
+            ..ObjectReference::default()
+        };
+        let note = format!("it cannot be read and is left alone: {error}; check it against the kind's schema");
+        self.publish_about(about, Notice::warning("Unreadable", "Reconcile", note));
+    }
+
+    fn publish_about(&self, about: ObjectReference, notice: Notice) {
+        // A closed queue means that nobody publishes: so it was wanted, or we are stopping.
+        if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), about))
+            && let Some(dropped) = &self.dropped
+        {
+            dropped.inc();
+        }
+    }
+
+    /// Logs a pass that failed and publishes an event about it; what was lost with leadership is nobody's business.
+    pub(crate) fn failed<K: Kind>(&self, key: &ObjectRef<K>, object: &K, failure: &Failure) {
+        let Failure {
+            class,
+            reason,
+            text,
+            retry,
+        } = failure;
+        let path = path_of(key);
+        match class {
+            Class::Lost => tracing::debug!(object = path, %reason, error = %text, "pass given up"),
+            Class::Invalid => {
+                tracing::warn!(object = path, %reason, error = %text, "object cannot be reconciled as it is");
+            }
+            Class::Transient => {
+                tracing::warn!(object = path, %reason, error = %text, retry_in = ?retry, "reconcile failed");
+            }
+        }
+        if *class != Class::Lost {
+            self.publish(object, Notice::warning(reason, "Reconcile", text.as_str()));
+        }
+    }
+}
+
+/// A pass that failed, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    pub(crate) reason: String,
+    pub(crate) text: String,
+    pub(crate) retry: Duration,
+}
+
+/// The writing side of a [`Reporter`].
+#[derive(Debug)]
+pub struct Publisher {
+    events: mpsc::Receiver<(Event, ObjectReference)>,
+}
+
+impl Publisher {
+    /// Writes events until it is told to stop. `program` names their source.
+    pub async fn run(mut self, client: Client, program: &str, stop: CancellationToken) {
+        let recorder = Recorder::new(client, program.into());
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                next = self.events.recv() => next,
+            };
+            let Some((event, about)) = next else {
+                // Every reporter is gone; the task still has to last until it is told to stop.
+                return stop.cancelled().await;
+            };
+            match tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, reason = event.reason, "event not written"),
+                Err(_) => tracing::debug!(reason = event.reason, "event not written in time"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::metrics::registry::Registry;
+
+    fn reporter() -> (Reporter, Publisher, Registry) {
+        let registry = Registry::new();
+        let (reporter, publisher) = Reporter::new(Metrics::new(&registry).unwrap().events_dropped());
+        (reporter, publisher, registry)
+    }
+
+    #[test]
+    fn long_notes_are_cut_between_characters() {
+        let (reporter, mut publisher, _) = reporter();
+        reporter.publish(
+            &ConfigMap::default(),
+            Notice::warning("Odd", "Reconcile", "a".to_string() + &"ä".repeat(600)),
+        );
+        let (event, _) = publisher.events.try_recv().unwrap();
+        let note = event.note.unwrap();
+        assert_eq!(note.len(), 1023);
+        assert!(note.ends_with('ä'));
+    }
+
+    #[test]
+    fn events_that_nobody_writes_in_time_are_dropped_and_counted() {
+        let (reporter, _publisher, registry) = reporter();
+        for _ in 0..QUEUE + 2 {
+            reporter.publish(&ConfigMap::default(), Notice::normal("Seen", "Look", "again"));
+        }
+        assert!(registry.text().unwrap().contains("controller_events_dropped_total 2"));
+    }
+
+    #[test]
+    fn an_object_that_nobody_can_read_gets_an_event_by_its_identity() {
+        let (reporter, mut publisher, _) = reporter();
+        let key = ObjectRef::<ConfigMap>::new("odd").within("shop");
+        reporter.unreadable(&key, &Uid::from("u-1"), "invalid type: string, expected u32");
+        let (event, about) = publisher.events.try_recv().unwrap();
+        assert_eq!(
+            (about.kind.as_deref(), about.uid.as_deref()),
+            (Some("ConfigMap"), Some("u-1"))
+        );
+        assert!(event.note.unwrap().contains("expected u32"));
+    }
+
+    #[test]
+    fn what_was_lost_is_not_reported() {
+        let (reporter, mut publisher, _) = reporter();
+        let mut failure = Failure {
+            class: Class::Lost,
+            reason: "NotLeading".into(),
+            text: "not leading".into(),
+            retry: Duration::ZERO,
+        };
+        let key = ObjectRef::<ConfigMap>::new("a");
+        reporter.failed(&key, &ConfigMap::default(), &failure);
+        assert!(publisher.events.try_recv().is_err());
+        failure.class = Class::Invalid;
+        reporter.failed(&key, &ConfigMap::default(), &failure);
+        publisher.events.try_recv().unwrap();
+    }
+}

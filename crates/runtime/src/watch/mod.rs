@@ -1,0 +1,302 @@
+//! One watch a kind, shared by everyone who reads or follows that kind.
+//!
+//! [`Watch`] says what to watch, [`SharedWatch`] is what readers hold: the objects as last seen, and every change of them.
+//! The task in between is in `drive`, what it does to the store in `feed`.
+//!
+//! kube-runtime's own shared streams are not used: a subscriber that learns of an object after it was deleted stalls for good, and
+//! deletions are never delivered.
+
+mod drive;
+mod feed;
+mod guard;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use kube::{Api, Client};
+use kube_runtime::reflector::Store;
+use kube_runtime::watcher::{self, Event, watcher};
+use tokio::sync::{broadcast, watch};
+
+pub use self::guard::Guarded;
+
+use self::feed::Feed;
+use super::health::Component;
+use super::metrics::Metrics;
+use super::object::{Kind, ObjectRef, Uid};
+
+/// How many changes a follower may be behind before it has to look at everything.
+const BEHIND: usize = 1024;
+
+/// What to watch and how. Hand it to [`Manager::watch`](super::Manager::watch).
+#[derive(Debug)]
+pub struct Watch<K> {
+    api: Api<K>,
+    config: watcher::Config,
+    optional: Option<Rediscovery>,
+}
+
+impl<K: Kind> Watch<K> {
+    /// Everything the `Api` reaches: one namespace or the whole cluster.
+    pub fn of(api: Api<K>) -> Self {
+        Self {
+            api,
+            config: watcher::Config::default(),
+            optional: None,
+        }
+    }
+
+    /// Only objects with these labels, in the form of a label selector's text.
+    #[must_use]
+    pub fn labels(mut self, selector: &str) -> Self {
+        self.config = self.config.labels(selector);
+        self
+    }
+
+    /// Only objects with these fields, in the form of a field selector's text.
+    #[must_use]
+    pub fn fields(mut self, selector: &str) -> Self {
+        self.config = self.config.fields(selector);
+        self
+    }
+
+    /// The kind may be missing: then the store is empty and ready, and the kind is tried again whenever discovery changes, and every
+    /// few minutes.
+    #[must_use]
+    pub fn optional(mut self, rediscovery: &Rediscovery) -> Self {
+        self.optional = Some(rediscovery.clone());
+        self
+    }
+
+    /// What is watched, for people: the kind, and where if it is not everywhere.
+    pub(crate) fn describe(&self) -> String {
+        let kind = K::kind(&());
+        match self.api.namespace() {
+            Some(namespace) => format!("{kind} in {namespace}"),
+            None => kind.into_owned(),
+        }
+    }
+}
+
+/// Tells the watches of optional kinds that what the server serves has changed. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Rediscovery(watch::Sender<()>);
+
+impl Rediscovery {
+    /// Nothing was announced yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What is served has changed: kinds that were missing are tried again at once.
+    pub fn announce(&self) {
+        self.0.send_replace(());
+    }
+
+    fn follow(&self) -> watch::Receiver<()> {
+        self.0.subscribe()
+    }
+}
+
+/// A change of one object as the store saw it.
+#[derive(Debug, Clone)]
+pub struct Change<K: Kind> {
+    /// Which name it happened to.
+    pub key: ObjectRef<K>,
+    /// The object as it was, if it was known.
+    pub before: Option<Arc<K>>,
+    /// The object as it is in the store now, unless it is gone or cannot be read. A uid other than before means that
+    /// the object was deleted and the name taken again.
+    pub after: Option<Arc<K>>,
+}
+
+/// An object that exists and could not be parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which one it is.
+    pub uid: Uid,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// A store was not filled in time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the list of kind `{kind}` was not complete after {after:?}: {trouble}; \
+     check that the kind is served and may be listed and watched"
+)]
+pub struct NotReady {
+    /// The kind.
+    pub kind: String,
+    /// How long was waited.
+    pub after: Duration,
+    /// What the watch said last.
+    pub trouble: String,
+}
+
+/// The objects of one kind as the watch last saw them. Clones are the same store.
+#[derive(Clone)]
+pub struct SharedWatch<K: Kind> {
+    store: Store<K>,
+    shared: Arc<Shared<K>>,
+}
+
+struct Shared<K: Kind> {
+    /// What exists and cannot be parsed. Locked around every change of the store, so that who holds it for reading sees both as one.
+    unreadable: RwLock<HashMap<ObjectRef<K>, Unreadable>>,
+    changes: broadcast::Sender<Change<K>>,
+    status: watch::Sender<Status>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Status {
+    ready: bool,
+    trouble: Option<String>,
+}
+
+/// What the store knows of a name, at one moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Found<K> {
+    Object(Arc<K>),
+    Unreadable(Unreadable),
+    Nothing,
+}
+
+impl<K: Kind> SharedWatch<K> {
+    /// The handle, and the future that feeds it until it is dropped.
+    pub fn start(
+        watch: Watch<K>,
+        metrics: &Metrics,
+        health: Option<Component>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<K>) {
+        let Watch { api, config, optional } = watch;
+        let namespace = api.namespace().map(String::from);
+        let metrics = metrics.watch::<K>(namespace.as_deref());
+        let client = Client::from(api);
+        let api: Api<Guarded<K>> = match namespace {
+            Some(namespace) => Api::namespaced_with(client, &namespace, &()),
+            None => Api::all_with(client, &()),
+        };
+        let connect = move || watcher(api.clone(), config.clone()).boxed();
+        let (feed, watch) = Feed::new(Some(metrics), health);
+        (watch, drive::reconnecting(feed, connect, optional))
+    }
+
+    /// A store that is fed by these events and knows no server, and the future that feeds it until they end; for tests.
+    pub fn from_events<S>(events: S) -> (Self, impl Future<Output = ()> + Send + use<K, S>)
+    where
+        S: Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static,
+    {
+        let (mut feed, watch) = Feed::new(None, None);
+        let drive = async move {
+            drive::follow(&mut feed, events.boxed()).await;
+        };
+        (watch, drive)
+    }
+
+    /// A ready store of these objects that never changes; for tests of what reads stores.
+    pub fn fixed(objects: impl IntoIterator<Item = K>) -> Self {
+        let (mut feed, watch) = Feed::new(None, None);
+        feed.apply(Event::Init);
+        for object in objects {
+            feed.apply(Event::InitApply(Guarded::Good(object)));
+        }
+        feed.apply(Event::InitDone);
+        watch
+    }
+
+    /// The object of this name, if there is one and it can be read.
+    pub fn get(&self, key: &ObjectRef<K>) -> Option<Arc<K>> {
+        self.store.get(key)
+    }
+
+    /// All objects, in no order.
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.store.state()
+    }
+
+    /// The objects for which the predicate holds; it runs under the store's lock and must be quick.
+    pub fn list_where(&self, predicate: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.store.state_filter(predicate)
+    }
+
+    /// Whether the first list is complete.
+    pub fn is_ready(&self) -> bool {
+        self.shared.status.borrow().ready
+    }
+
+    /// Returns when the first list is complete.
+    ///
+    /// # Errors
+    /// It was not within that time.
+    pub async fn wait_ready(&self, within: Duration) -> Result<(), NotReady> {
+        tokio::time::timeout(within, self.ready()).await.map_err(|_| NotReady {
+            kind: K::kind(&()).into_owned(),
+            after: within,
+            trouble: self
+                .trouble()
+                .unwrap_or_else(|| "the API server has not answered".into()),
+        })
+    }
+
+    /// Returns when the first list is complete, however long that takes.
+    pub async fn ready(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.shared.status.subscribe().wait_for(|status| status.ready).await;
+    }
+
+    /// Why the watch does not work at the moment, if it does not.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.status.borrow().trouble.clone()
+    }
+
+    /// Every change from now on. Who falls behind gets [`Lagged`](broadcast::error::RecvError::Lagged) and must look at everything.
+    pub fn changes(&self) -> broadcast::Receiver<Change<K>> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Why an object that exists is not in the store: it could not be parsed.
+    pub fn unreadable(&self, key: &ObjectRef<K>) -> Option<Unreadable> {
+        self.shared.table().get(key).cloned()
+    }
+
+    /// What is known of this name; readable and unreadable are seen as of one moment.
+    pub(crate) fn find(&self, key: &ObjectRef<K>) -> Found<K> {
+        let table = self.shared.table();
+        match (self.store.get(key), table.get(key)) {
+            (Some(object), _) => Found::Object(object),
+            (None, Some(unreadable)) => Found::Unreadable(unreadable.clone()),
+            (None, None) => Found::Nothing,
+        }
+    }
+}
+
+impl<K: Kind> Shared<K> {
+    fn new() -> Self {
+        Self {
+            unreadable: RwLock::default(),
+            changes: broadcast::Sender::new(BEHIND),
+            status: watch::Sender::default(),
+        }
+    }
+
+    fn table(&self) -> RwLockReadGuard<'_, HashMap<ObjectRef<K>, Unreadable>> {
+        self.unreadable.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Kind> fmt::Debug for SharedWatch<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedWatch")
+            .field("kind", &K::kind(&()))
+            .field("objects", &self.store.len())
+            .field("status", &*self.shared.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
