@@ -46,7 +46,7 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Sets up the process's log and, where a collector is named, the exporter. Must be called once, inside a Tokio
-    /// runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_client=info`.
+    /// runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_manager=debug` (the framework).
     ///
     /// # Errors
     /// See [`InitError`].
@@ -74,7 +74,7 @@ impl Telemetry {
                 .with_location(false)
                 .with_threads(false)
                 .with_tracked_inactivity(false)
-                .with_filter(EnvFilter::new("off,velero=info"))
+                .with_filter(EnvFilter::new("off,velero=info,kube_manager=info"))
         });
         tracing_subscriber::registry()
             .with(
