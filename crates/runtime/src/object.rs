@@ -1,18 +1,42 @@
 //! What the framework needs to know of an object: that it is of a known kind, where it is, and which one it is.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource;
 pub use kube_runtime::reflector::ObjectRef;
 use serde::de::DeserializeOwned;
 
-/// A kind known at compile time that can be watched, kept in a store and reconciled.
+/// A kind that can be watched, kept in a store and reconciled, whether it is known at compile time or only from discovery, as a
+/// [`DynamicObject`](kube::core::DynamicObject) with its [`ApiResource`](kube::core::ApiResource).
 ///
 /// Implemented for every type that qualifies.
-pub trait Kind: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + Sync + 'static {}
+pub trait AnyKind:
+    Resource<DynamicType: Clone + Eq + Hash + fmt::Debug + Send + Sync + Unpin>
+    + Clone
+    + fmt::Debug
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
 
-impl<T> Kind for T where T: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + Sync + 'static {}
+impl<T> AnyKind for T
+where
+    T: Resource + Clone + fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+    T::DynamicType: Clone + Eq + Hash + fmt::Debug + Send + Sync + Unpin,
+{
+}
+
+/// A kind known at compile time.
+///
+/// Implemented for every type that qualifies.
+pub trait Kind: AnyKind + Resource<DynamicType = ()> {}
+
+impl<T> Kind for T where T: AnyKind + Resource<DynamicType = ()> {}
 
 /// The identity of one object through its whole life. A name can be taken again after a deletion, a uid cannot.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,11 +74,17 @@ impl fmt::Debug for Uid {
 }
 
 /// A reference as people write it: `namespace/name`, or the name alone.
-pub(crate) fn path_of<K: Kind>(key: &ObjectRef<K>) -> String {
+pub(crate) fn path_of<K: AnyKind>(key: &ObjectRef<K>) -> String {
     match &key.namespace {
         Some(namespace) => format!("{namespace}/{}", key.name),
         None => key.name.clone(),
     }
+}
+
+/// The reference that makes this object the controller of another, for the other's `ownerReferences`: it is deleted with its owner, and
+/// [`Controller::owns`](crate::Controller::owns) finds it. Nothing for an object that is not on an API server.
+pub fn owner_reference<K: AnyKind>(owner: &K, kind: &K::DynamicType) -> Option<OwnerReference> {
+    owner.controller_owner_ref(kind)
 }
 
 /// The uid of an object that came from an API server. An object that never was on one has the empty uid.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::object::{Kind, ObjectRef, Uid};
+use super::object::{AnyKind, ObjectRef, Uid};
 
 /// Brings one kind of object, step by step, to where its spec wants it.
 ///
@@ -16,7 +16,7 @@ use super::object::{Kind, ObjectRef, Uid};
 /// never rely on having been called before.
 pub trait Reconciler: Send + Sync + 'static {
     /// The kind of object a pass is for.
-    type Kind: Kind;
+    type Kind: AnyKind;
 
     /// Why a pass failed.
     type Error: Classify;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use kube_runtime::events::EventType;
 
-use super::object::{Kind, ObjectRef, Uid, path_of};
+use super::object::{AnyKind, ObjectRef, Uid, path_of};
 use super::reconciler::Class;
 use crate::metrics::registry::IntCounter;
 
@@ -117,11 +117,16 @@ impl Reporter {
         self.publish_about(object.object_ref(&()), notice);
     }
 
+    /// The same for a kind that is known from discovery.
+    pub fn publish_of<K: Resource>(&self, object: &K, kind: &K::DynamicType, notice: Notice) {
+        self.publish_about(object.object_ref(kind), notice);
+    }
+
     /// Publishes an event about an object that nobody can read, and that no status can be written to.
-    pub(crate) fn unreadable<K: Kind>(&self, key: &ObjectRef<K>, uid: &Uid, error: &str) {
+    pub(crate) fn unreadable<K: AnyKind>(&self, key: &ObjectRef<K>, uid: &Uid, error: &str) {
         let about = ObjectReference {
-            api_version: Some(K::api_version(&()).into_owned()),
-            kind: Some(K::kind(&()).into_owned()),
+            api_version: Some(K::api_version(&key.dyntype).into_owned()),
+            kind: Some(K::kind(&key.dyntype).into_owned()),
             name: Some(key.name.clone()),
             namespace: key.namespace.clone(),
             uid: Some(uid.to_string()),
@@ -141,7 +146,7 @@ impl Reporter {
     }
 
     /// Logs a pass that failed and publishes an event about it; what was lost with leadership is nobody's business.
-    pub(crate) fn failed<K: Kind>(&self, key: &ObjectRef<K>, object: &K, failure: &Failure) {
+    pub(crate) fn failed<K: AnyKind>(&self, key: &ObjectRef<K>, object: &K, failure: &Failure) {
         let Failure {
             class,
             reason,
@@ -159,7 +164,11 @@ impl Reporter {
             }
         }
         if *class != Class::Lost {
-            self.publish(object, Notice::warning(reason, "Reconcile", text.as_str()));
+            self.publish_of(
+                object,
+                &key.dyntype,
+                Notice::warning(reason, "Reconcile", text.as_str()),
+            );
         }
     }
 }

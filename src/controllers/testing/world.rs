@@ -258,7 +258,7 @@ impl Process {
         let mut settings = settings();
         flags(&mut settings);
         let death = Death::new(dies);
-        let gate = WriteGate::until(&death);
+        let gate = WriteGate::open().layered(death.clone());
         let cluster = Cluster::from_client(world.api.client());
         let registry = Registry::new();
         let discovery = Discovery::read(&cluster).await.unwrap();

@@ -1,14 +1,15 @@
-//! Runs a reconciler: who is looked at, when, by how many workers, and what happens when a pass fails.
+//! Runs a reconciler: which objects are looked at, when, by how many workers, and what happens when a pass fails.
 //!
 //! [`Controller`] says what belongs together; the loop is in `run`, the order of turns in `queue`, the pure question of
-//! when to look again in `again`, and who may ask for a pass in `trigger`.
+//! when to look again in `requeue`, and the events that ask for a pass in `trigger`.
 //!
 //! kube-runtime's `applier` is not used: it has no pass for an object that is gone, panics with the reconciler, and takes
 //! an event for a reason to forget the backoff.
 
-mod again;
 mod queue;
+mod requeue;
 mod run;
+mod state;
 #[cfg(test)]
 mod tests;
 mod trigger;
@@ -21,14 +22,16 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-pub use self::trigger::Wakes;
-
+use self::state::State;
 use self::trigger::Trigger;
 use super::backoff::Policy;
 use super::clock::{Clock, System};
+use super::enqueue::Enqueuer;
 use super::metrics::Metrics;
-use super::object::{Kind, ObjectRef, Uid};
+use super::object::{AnyKind, ObjectRef, Uid};
 use super::operation::{Operations, Supervised};
+use super::predicate::{Changes, Predicate};
+use super::rate::RateLimit;
 use super::reconciler::Reconciler;
 use super::report::Reporter;
 use super::task::Group;
@@ -41,11 +44,15 @@ pub struct Controller<R: Reconciler> {
     workers: usize,
     backoff: Policy,
     deadline: Option<Duration>,
+    stuck_after: Option<Duration>,
+    rate_limit: Option<RateLimit>,
     clock: Arc<dyn Clock>,
+    predicate: Option<Predicate<R::Kind>>,
     triggers: Vec<Trigger<R::Kind>>,
     stores: Vec<Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>>,
     operations: Vec<Arc<dyn Supervised<R::Kind>>>,
-    wakes: Wakes<R::Kind>,
+    enqueuer: Enqueuer<R::Kind>,
+    state: State<R::Kind>,
     known: Mutex<HashMap<ObjectRef<R::Kind>, Known>>,
 }
 
@@ -66,11 +73,15 @@ impl<R: Reconciler> Controller<R> {
             workers: 1,
             backoff: Policy::OBJECT,
             deadline: None,
+            stuck_after: None,
+            rate_limit: None,
             clock: Arc::new(System),
-            triggers: vec![trigger::own(watch.clone())],
+            predicate: None,
+            triggers: Vec::new(),
             stores: vec![when_ready(watch)],
             operations: Vec::new(),
-            wakes: Wakes::new(),
+            enqueuer: Enqueuer::new(),
+            state: State::new(),
             known: Mutex::default(),
         }
     }
@@ -102,6 +113,34 @@ impl<R: Reconciler> Controller<R> {
         }
     }
 
+    /// A pass that runs longer fails the check of this controller in [`Liveness`](crate::liveness::Liveness), and so `/healthz`: only a restart
+    /// ends it. Without it only a pass that outlasts its [`deadline`](Self::deadline) by minutes does, because it blocks its thread.
+    #[must_use]
+    pub fn stuck_after(self, limit: Duration) -> Self {
+        Self {
+            stuck_after: Some(limit),
+            ..self
+        }
+    }
+
+    /// A bound on how many passes begin in a second, over all objects and beside the backoff of each. Without it there is none.
+    #[must_use]
+    pub fn rate_limit(self, limit: &RateLimit) -> Self {
+        Self {
+            rate_limit: Some(limit.clone()),
+            ..self
+        }
+    }
+
+    /// Only these changes of the objects themselves lead to a pass. A deletion always does.
+    #[must_use]
+    pub fn when(self, predicate: Predicate<R::Kind>) -> Self {
+        Self {
+            predicate: Some(predicate),
+            ..self
+        }
+    }
+
     /// The clock that [`Next::At`](super::Next::At) is read by, instead of the machine's.
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
@@ -112,16 +151,26 @@ impl<R: Reconciler> Controller<R> {
     }
 
     /// A change of that other kind is a reason to look at these objects of ours. `map` is called with the other object as it
-    /// was and as it is; it must be quick and pure. The controller starts when that store is ready, too.
+    /// was and as it is; it must be quick and pure. The controller starts when that store is ready, too. With
+    /// [`SharedWatch::when`] only some changes are reasons.
     #[must_use]
-    pub fn on<S, Refs>(mut self, other: &SharedWatch<S>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Self
+    pub fn on<S, Refs>(mut self, other: impl Into<Changes<S>>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Self
     where
-        S: Kind,
+        S: AnyKind,
         Refs: IntoIterator<Item = ObjectRef<R::Kind>>,
     {
-        self.triggers.push(trigger::mapped(other.clone(), map));
-        self.stores.push(when_ready(other));
+        let changes = other.into();
+        self.stores.push(when_ready(&changes.watch));
+        self.triggers.push(trigger::mapped(changes, map));
         self
+    }
+
+    /// A change of an object of that other kind is a reason to look at the object of ours that owns it: the one that its owner
+    /// references name as its controller. See [`owner_reference`](crate::object::owner_reference) for how to make one.
+    #[must_use]
+    pub fn owns<S: AnyKind>(self, other: impl Into<Changes<S>>) -> Self {
+        let owners = self.watch.clone();
+        self.on(other, move |object: &S| trigger::owner_of(object, &owners))
     }
 
     /// Progress and outcome of these operations are reasons to look at their object; an object that is gone cancels its
@@ -136,9 +185,9 @@ impl<R: Reconciler> Controller<R> {
         self
     }
 
-    /// Lets others ask for a pass.
-    pub fn wakes(&self) -> Wakes<R::Kind> {
-        self.wakes.clone()
+    /// Lets others ask for passes.
+    pub fn enqueuer(&self) -> Enqueuer<R::Kind> {
+        self.enqueuer.clone()
     }
 
     /// Runs it until the group is told to stop, then lets running passes and operations come to an end. May be run again
@@ -155,7 +204,7 @@ impl<R: Reconciler> Controller<R> {
     }
 }
 
-fn when_ready<K: Kind>(watch: &SharedWatch<K>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
+fn when_ready<K: AnyKind>(watch: &SharedWatch<K>) -> Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync> {
     let watch = watch.clone();
     Box::new(move || {
         let watch = watch.clone();

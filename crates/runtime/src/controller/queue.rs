@@ -1,4 +1,4 @@
-//! Whose turn it is: a work queue without threads, timers or locks, so that all of it can be tested by calling it.
+//! Which object comes next: a work queue without threads, timers or locks, so that all of it can be tested by calling it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
@@ -10,6 +10,8 @@ use tokio::time::Instant;
 pub(super) struct Queue<Key> {
     places: HashMap<Key, Place>,
     ready: VecDeque<Key>,
+    /// Those handed out, and since when.
+    working: HashMap<Key, Instant>,
     timers: BTreeMap<Timer, Key>,
     /// Tells timers of the same instant apart, first come first served.
     next: u64,
@@ -21,18 +23,18 @@ type Timer = (Instant, u64);
 enum Place {
     /// In `ready`.
     Ready { since: Instant },
-    /// In `timers`. A touch brings it forward, but not before `hold`.
+    /// In `timers`. An addition brings it forward, but not before `hold`.
     Waiting { timer: Timer, hold: Instant },
-    /// Handed out. A touch meanwhile means once more, whatever the outcome.
-    Working { since: Instant, touched: bool },
+    /// Handed out. An addition meanwhile means once more, whatever the outcome.
+    Working { dirty: bool },
 }
 
 /// When a key is due again after it was worked on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Again {
-    /// Without a touch.
+pub(super) struct Requeue {
+    /// Unless it is added before.
     pub(super) at: Instant,
-    /// With one: not before this.
+    /// If it is added before: not before this.
     pub(super) hold: Instant,
 }
 
@@ -41,16 +43,17 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         Self {
             places: HashMap::new(),
             ready: VecDeque::new(),
+            working: HashMap::new(),
             timers: BTreeMap::new(),
             next: 0,
         }
     }
 
     /// Something about it has changed. Returns whether that was news to the queue.
-    pub(super) fn touch(&mut self, key: Key, now: Instant) -> bool {
+    pub(super) fn add(&mut self, key: Key, now: Instant) -> bool {
         match self.places.get_mut(&key) {
             Some(Place::Ready { .. }) => false,
-            Some(Place::Working { touched, .. }) => !std::mem::replace(touched, true),
+            Some(Place::Working { dirty }) => !std::mem::replace(dirty, true),
             Some(&mut Place::Waiting { timer, hold }) => {
                 if hold <= now {
                     self.timers.remove(&timer);
@@ -77,10 +80,8 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
             self.make_ready(key, now);
         }
         let key = self.ready.pop_front()?;
-        let working = Place::Working {
-            since: now,
-            touched: false,
-        };
+        self.working.insert(key.clone(), now);
+        let working = Place::Working { dirty: false };
         let since = match self.places.insert(key.clone(), working) {
             Some(Place::Ready { since }) => since,
             _ => now,
@@ -88,14 +89,15 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         Some((key, since))
     }
 
-    /// It was worked on. Without `again` it is forgotten, unless it was touched meanwhile.
-    pub(super) fn finished(&mut self, key: &Key, again: Option<Again>, now: Instant) {
-        let touched = match self.places.remove(key) {
-            Some(Place::Working { touched, .. }) => touched,
+    /// It was worked on. Without `requeue` it is forgotten, unless it was added meanwhile.
+    pub(super) fn finished(&mut self, key: &Key, requeue: Option<Requeue>, now: Instant) {
+        self.working.remove(key);
+        let dirty = match self.places.remove(key) {
+            Some(Place::Working { dirty }) => dirty,
             _ => false,
         };
-        match again {
-            Some(Again { at, hold }) if touched => {
+        match requeue {
+            Some(Requeue { at, hold }) if dirty => {
                 let at = hold.min(at);
                 if at <= now {
                     self.make_ready(key.clone(), now);
@@ -103,8 +105,8 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
                     self.wait(key.clone(), at, hold);
                 }
             }
-            Some(Again { at, hold }) => self.wait(key.clone(), at, hold),
-            None if touched => self.make_ready(key.clone(), now),
+            Some(Requeue { at, hold }) => self.wait(key.clone(), at, hold),
+            None if dirty => self.make_ready(key.clone(), now),
             None => {}
         }
     }
@@ -119,12 +121,19 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         self.ready.len()
     }
 
-    /// Since when those handed out are worked on.
-    pub(super) fn working(&self) -> impl Iterator<Item = Instant> {
-        self.places.values().filter_map(|place| match place {
-            Place::Working { since, .. } => Some(*since),
-            _ => None,
-        })
+    /// How many wait for their time.
+    pub(super) fn waiting(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// Whether [`take`](Self::take) has something now.
+    pub(super) fn has_ready(&self, now: Instant) -> bool {
+        !self.ready.is_empty() || self.next_due().is_some_and(|due| due <= now)
+    }
+
+    /// Those handed out, and since when.
+    pub(super) fn working(&self) -> impl Iterator<Item = (&Key, Instant)> {
+        self.working.iter().map(|(key, since)| (key, *since))
     }
 
     fn make_ready(&mut self, key: Key, now: Instant) {
@@ -157,23 +166,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_touched_twice_before_its_turn_is_handed_out_once_in_order() {
+    fn what_is_added_twice_before_its_turn_is_handed_out_once_in_order() {
         let (mut queue, now) = (Queue::new(), Instant::now());
-        let news: Vec<_> = ["a", "b", "a"].map(|key| queue.touch(key, now)).into();
+        let news: Vec<_> = ["a", "b", "a"].map(|key| queue.add(key, now)).into();
         assert_eq!(news, [true, true, false]);
         assert_eq!(queue.depth(), 2);
         assert_eq!(keys(&mut queue, now), ["a", "b"]);
     }
 
     #[test]
-    fn what_is_touched_while_worked_on_is_handed_out_once_more_and_only_then() {
+    fn what_is_added_while_worked_on_is_handed_out_once_more_and_only_then() {
         let (mut queue, now) = (Queue::new(), Instant::now());
-        queue.touch("a", now);
+        queue.add("a", now);
         queue.take(now).unwrap();
-        assert!(queue.touch("a", now));
-        assert!(!queue.touch("a", now));
+        assert!(queue.add("a", now));
+        assert!(!queue.add("a", now));
         assert_eq!(queue.take(now), None);
-        let later = Again {
+        let later = Requeue {
             at: seconds(now, 60),
             hold: now,
         };
@@ -185,24 +194,24 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_was_asked_for_comes_although_there_was_a_touch_in_between() {
+    fn a_time_that_was_asked_for_comes_although_it_was_added_in_between() {
         let (mut queue, start) = (Queue::new(), Instant::now());
-        queue.touch("a", start);
+        queue.add("a", start);
         queue.take(start).unwrap();
         queue.finished(
             &"a",
-            Some(Again {
+            Some(Requeue {
                 at: seconds(start, 10),
                 hold: start,
             }),
             start,
         );
-        // The touch takes the timer's place; the pass it leads to sets the next one.
-        queue.touch("a", seconds(start, 4));
+        // The addition takes the timer's place; the pass it leads to sets the next one.
+        queue.add("a", seconds(start, 4));
         queue.take(seconds(start, 4)).unwrap();
         queue.finished(
             &"a",
-            Some(Again {
+            Some(Requeue {
                 at: seconds(start, 10),
                 hold: start,
             }),
@@ -213,34 +222,34 @@ mod tests {
     }
 
     #[test]
-    fn a_touch_does_not_bring_forward_what_is_held_back() {
+    fn an_addition_does_not_bring_forward_what_is_held_back() {
         let (mut queue, start) = (Queue::new(), Instant::now());
-        let failed = Again {
+        let failed = Requeue {
             at: seconds(start, 60),
             hold: seconds(start, 1),
         };
-        queue.touch("during", start);
-        queue.touch("after", start);
+        queue.add("during", start);
+        queue.add("after", start);
         assert_eq!(keys(&mut queue, start), ["during", "after"]);
-        queue.touch("during", start);
+        queue.add("during", start);
         queue.finished(&"during", Some(failed), start);
         queue.finished(&"after", Some(failed), start);
-        queue.touch("after", start);
-        assert!(!queue.touch("after", start));
+        queue.add("after", start);
+        assert!(!queue.add("after", start));
         assert_eq!(queue.take(start), None);
         assert_eq!(keys(&mut queue, seconds(start, 1)), ["during", "after"]);
     }
 
     #[test]
-    fn what_is_finished_for_good_is_forgotten_unless_touched() {
+    fn what_is_finished_for_good_is_forgotten_unless_added() {
         let (mut queue, now) = (Queue::new(), Instant::now());
-        queue.touch("a", now);
+        queue.add("a", now);
         queue.take(now).unwrap();
         queue.finished(&"a", None, now);
         assert!(queue.places.is_empty());
-        queue.touch("a", now);
+        queue.add("a", now);
         queue.take(now).unwrap();
-        queue.touch("a", now);
+        queue.add("a", now);
         queue.finished(&"a", None, now);
         assert_eq!(keys(&mut queue, now), ["a"]);
     }
@@ -251,40 +260,42 @@ mod tests {
             let mut queue = Queue::new();
             let mut now = Instant::now();
             let mut working = Vec::new();
-            let mut touched = std::collections::HashSet::new();
+            let mut added = std::collections::HashSet::new();
             for (step, key, seconds) in steps {
                 now += Duration::from_secs(seconds);
                 match step {
                     0 => {
-                        queue.touch(key, now);
-                        touched.insert(key);
+                        queue.add(key, now);
+                        added.insert(key);
                     }
                     1 => {
                         if let Some((key, since)) = queue.take(now) {
                             prop_assert!(!working.contains(&key));
                             prop_assert!(since <= now);
                             working.push(key);
-                            touched.remove(&key);
+                            added.remove(&key);
                         }
                     }
                     _ => {
                         if let Some(key) = working.pop() {
                             let wait = Duration::from_secs(seconds);
-                            let again = (seconds > 0).then(|| Again { at: now + wait, hold: now + wait / 2 });
-                            queue.finished(&key, again, now);
+                            let requeue = (seconds > 0).then(|| Requeue { at: now + wait, hold: now + wait / 2 });
+                            queue.finished(&key, requeue, now);
                         }
                     }
                 }
                 prop_assert_eq!(queue.places.len(), queue.ready.len() + queue.timers.len() + working.len());
+                prop_assert_eq!(queue.working.len(), working.len());
+                prop_assert_eq!(queue.has_ready(now), queue.ready.len() + queue.timers.range(..=(now, u64::MAX)).count() > 0);
             }
-            // Whoever was touched gets a turn once nobody works any more and all holds are over.
+            // What was added is handed out once nothing is worked on and all holds are over.
             for key in working.drain(..) {
                 queue.finished(&key, None, now);
             }
             while let Some((key, _)) = queue.take(now + Duration::from_hours(1)) {
-                touched.remove(&key);
+                added.remove(&key);
             }
-            prop_assert!(touched.is_empty(), "{touched:?}");
+            prop_assert!(added.is_empty(), "{added:?}");
         }
     }
 }

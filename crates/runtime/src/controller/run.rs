@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join, join_all};
@@ -12,11 +12,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use super::again::{Spread, after_success, even_if_touched, spread_over, unless_touched};
-use super::queue::{Again, Queue};
-use super::trigger::Touched;
+use super::queue::{Queue, Requeue};
+use super::requeue::{Spread, after_failure_at, after_success, after_success_at, spread_over};
+use super::state::BEAT;
+use super::trigger;
 use super::{Controller, Known};
 use crate::backoff::Failures;
+use crate::enqueue::Enqueue;
 use crate::metrics::{ControllerMetrics, Metrics, PassResult};
 use crate::object::{ObjectRef, Uid, path_of, uid_of};
 use crate::reconciler::{Class, Classify, Next, Reconciler};
@@ -41,25 +43,31 @@ pub(super) async fn run<R: Reconciler>(
         _ = stores => {}
     }
     for operations in &controller.operations {
-        operations.open(group, &controller.wakes);
+        operations.open(group, &controller.enqueuer);
     }
     // First listen, then look at everything: what changes in between comes twice rather than never.
-    let mut touches = select_all(controller.triggers.iter().map(|listen| listen()));
+    let mut triggers = select_all(
+        [&trigger::own(controller.watch.clone(), controller.predicate.clone())]
+            .into_iter()
+            .chain(&controller.triggers)
+            .map(|listen| listen()),
+    );
     let mut run = Run::new(controller, group, metrics, reporter);
-    run.touch(Touched::All);
+    run.enqueue(Enqueue::All);
     tracing::info!(controller = R::NAME, workers = controller.workers, "controller started");
 
     while !stop.is_cancelled() {
         run.start_passes();
         run.set_gauges();
+        controller.state.turned(Instant::now(), run.failures.len());
         let next_look = run.next_look();
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(done) = run.passes.next() => run.finish(done),
-            touched = controller.wakes.next() => run.touch(touched),
-            Some(touched) = touches.next() => run.touch(touched),
-            () = at(next_look) => {}
+            enqueue = controller.enqueuer.next() => run.enqueue(enqueue),
+            Some(enqueue) = triggers.next() => run.enqueue(enqueue),
+            () = sleep_until(next_look) => {}
         }
     }
     let operations = join_all(controller.operations.iter().map(|operations| operations.close()));
@@ -73,9 +81,10 @@ struct Run<'a, R: Reconciler> {
     group: &'a Group,
     reporter: &'a Reporter,
     metrics: ControllerMetrics,
-    queue: Queue<ObjectRef<R::Kind>>,
     failures: Failures<ObjectRef<R::Kind>>,
     passes: FuturesUnordered<BoxFuture<'static, Done<R>>>,
+    /// When the rate limit may let another pass begin, if it holds one back.
+    limited_until: Option<Instant>,
 }
 
 /// A pass that came to an end.
@@ -99,40 +108,54 @@ impl<'a, R: Reconciler> Run<'a, R> {
     fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, reporter: &'a Reporter) -> Self {
         let metrics = metrics.controller(R::NAME);
         metrics.max_concurrent.set(count(controller.workers));
+        // A term whose future was dropped left its queue behind.
+        controller.state.reset();
         Self {
             controller,
             group,
             reporter,
             metrics,
-            queue: Queue::new(),
             failures: Failures::new(controller.backoff),
             passes: FuturesUnordered::new(),
+            limited_until: None,
         }
     }
 
-    fn touch(&mut self, touched: Touched<R::Kind>) {
+    fn enqueue(&mut self, enqueue: Enqueue<R::Kind>) {
         let now = Instant::now();
-        let keys = match touched {
-            Touched::Some(keys) => keys,
-            Touched::All => {
+        let keys = match enqueue {
+            Enqueue::Some(keys) => keys,
+            Enqueue::All => {
                 let there = self.controller.watch.list();
-                let there = there.iter().map(|object| ObjectRef::from_obj(&**object));
+                let there = there.iter().map(|object| self.controller.watch.key_of(object));
                 // What is known and not there any more is gone, which also wants a look.
                 there.chain(self.controller.known().keys().cloned()).collect()
             }
         };
         for key in keys {
-            if self.queue.touch(key, now) {
+            if self.queue().add(key, now) {
                 self.metrics.adds.inc();
             }
         }
     }
 
+    fn queue(&self) -> MutexGuard<'_, Queue<ObjectRef<R::Kind>>> {
+        self.controller.state.queue()
+    }
+
     /// Gives work to the workers that have none.
     fn start_passes(&mut self) {
+        self.limited_until = None;
         while self.passes.len() < self.controller.workers {
             let now = Instant::now();
-            let Some((key, since)) = self.queue.take(now) else {
+            if let Some(limit) = &self.controller.rate_limit
+                && self.queue().has_ready(now)
+                && let Err(until) = limit.take(now)
+            {
+                self.limited_until = Some(until);
+                return;
+            }
+            let Some((key, since)) = self.queue().take(now) else {
                 return;
             };
             self.metrics.queue_duration.observe((now - since).as_secs_f64());
@@ -145,11 +168,11 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 Found::Unreadable(unreadable) => {
                     self.gone_unless(&key, Some(&unreadable.uid));
                     self.reporter.unreadable(&key, &unreadable.uid, &unreadable.error);
-                    self.queue.finished(&key, None, now);
+                    self.queue().finished(&key, None, now);
                 }
                 Found::Nothing => {
                     self.gone_unless(&key, None);
-                    self.queue.finished(&key, None, now);
+                    self.queue().finished(&key, None, now);
                 }
             }
         }
@@ -203,10 +226,10 @@ impl<'a, R: Reconciler> Run<'a, R> {
             started,
             end,
         } = done;
-        let (result, again, failure) = match end {
+        let (result, requeue, failure) = match end {
             End::Next(next) => {
-                let (result, again) = self.succeeded(&key, next);
-                (result, again, None)
+                let (result, requeue) = self.succeeded(&key, next);
+                (result, requeue, None)
             }
             End::Failed(error) => {
                 let failure = self.failed(&key, error.class(), error.reason(), error.to_string());
@@ -215,14 +238,14 @@ impl<'a, R: Reconciler> Run<'a, R> {
                     Class::Transient => PassResult::Error,
                     Class::Lost => PassResult::Lost,
                 };
-                (result, even_if_touched(Instant::now(), failure.retry), Some(failure))
+                (result, after_failure_at(Instant::now(), failure.retry), Some(failure))
             }
             End::TooLong(deadline) => {
                 let text = format!("the pass took longer than {deadline:?} and was broken off");
                 let failure = self.failed(&key, Class::Transient, "DeadlineExceeded".into(), text);
                 (
                     PassResult::Error,
-                    even_if_touched(Instant::now(), failure.retry),
+                    after_failure_at(Instant::now(), failure.retry),
                     Some(failure),
                 )
             }
@@ -231,7 +254,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 let failure = self.failed(&key, Class::Transient, "Panicked".into(), text);
                 (
                     PassResult::Panic,
-                    even_if_touched(Instant::now(), failure.retry),
+                    after_failure_at(Instant::now(), failure.retry),
                     Some(failure),
                 )
             }
@@ -240,7 +263,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 let failure = self.failed(&key, Class::Lost, "Aborted".into(), "the pass was broken off".into());
                 (
                     PassResult::Lost,
-                    even_if_touched(Instant::now(), failure.retry),
+                    after_failure_at(Instant::now(), failure.retry),
                     Some(failure),
                 )
             }
@@ -250,17 +273,17 @@ impl<'a, R: Reconciler> Run<'a, R> {
             self.metrics.failure(&failure.reason);
             span.in_scope(|| self.reporter.failed(&key, &*object, &failure));
         }
-        self.queue.finished(&key, Some(again), Instant::now());
+        self.queue().finished(&key, Some(requeue), Instant::now());
     }
 
-    fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Again) {
+    fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Requeue) {
         self.failures.forget(key);
         let wait = after_success(next, R::RESYNC, self.controller.clock.now(), self.spread(key));
         let result = match next {
             Next::Resync => PassResult::Success,
             Next::In(_) | Next::At(_) => PassResult::RequeueAfter,
         };
-        (result, unless_touched(Instant::now(), wait))
+        (result, after_success_at(Instant::now(), wait))
     }
 
     fn failed(&mut self, key: &ObjectRef<R::Kind>, class: Class, reason: String, text: String) -> Failure {
@@ -331,25 +354,32 @@ impl<'a, R: Reconciler> Run<'a, R> {
         }
     }
 
-    /// When there may be something to do that nobody tells.
-    fn next_look(&self) -> Option<Instant> {
-        let gauges = (!self.passes.is_empty()).then(|| Instant::now() + GAUGES);
+    /// When there may be something to do without an event.
+    fn next_look(&self) -> Instant {
+        let now = Instant::now();
+        let gauges = (!self.passes.is_empty()).then(|| now + GAUGES);
         // A worker that gets free looks at the timers as well: without a free one there is no use in waking for them.
-        let due = self
-            .queue
-            .next_due()
-            .filter(|_| self.passes.len() < self.controller.workers);
-        gauges.into_iter().chain(due).min()
+        let free = self.passes.len() < self.controller.workers;
+        let due = match self.limited_until {
+            // What is due may be what is held back.
+            Some(until) => Some(until),
+            None => self.queue().next_due(),
+        };
+        let due = due.filter(|_| free);
+        gauges.into_iter().chain(due).fold(now + BEAT, Instant::min)
     }
 
     fn set_gauges(&self) {
         let now = Instant::now();
         let (mut sum, mut longest) = (Duration::ZERO, Duration::ZERO);
-        for since in self.queue.working() {
-            sum += now - since;
-            longest = longest.max(now - since);
+        {
+            let queue = self.queue();
+            for (_, since) in queue.working() {
+                sum += now - since;
+                longest = longest.max(now - since);
+            }
+            self.metrics.depth.set(count(queue.depth()));
         }
-        self.metrics.depth.set(count(self.queue.depth()));
         self.metrics.active.set(count(self.passes.len()));
         self.metrics.unfinished.set(sum.as_secs_f64());
         self.metrics.longest_running.set(longest.as_secs_f64());
@@ -360,15 +390,8 @@ impl<'a, R: Reconciler> Run<'a, R> {
         while let Some(done) = self.passes.next().await {
             self.finish(done);
         }
-        self.queue = Queue::new();
+        self.controller.state.reset();
         self.set_gauges();
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

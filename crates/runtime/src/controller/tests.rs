@@ -371,18 +371,18 @@ async fn anybody_may_ask_for_a_pass() {
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("a", "1", 1), object("b", "2", 1)]);
     let controller = controller(probe, &watch);
-    let wakes = controller.wakes();
+    let enqueuer = controller.enqueuer();
     let _stage = Stage::run(controller);
     calls.next().await;
     calls.next().await;
-    wakes.wake(key("a"));
-    wakes.wake(key("a"));
+    enqueuer.enqueue(key("a"));
+    enqueuer.enqueue(key("a"));
     assert_eq!(calls.next().await, pass("a", "1", 1));
     calls.none_for(SECOND).await;
-    wakes.wake_all();
+    enqueuer.enqueue_all();
     calls.next().await;
     calls.next().await;
-    wakes.wake(key("nobody"));
+    enqueuer.enqueue(key("absent"));
     calls.none_for(SECOND).await;
 }
 

@@ -1,44 +1,47 @@
 //! Reasons to look at an object.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use tokio::sync::Notify;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::object::{Kind, ObjectRef};
+use crate::enqueue::Enqueue;
+use crate::object::{AnyKind, ObjectRef};
+use crate::predicate::{Changes, Predicate};
 use crate::watch::{Change, SharedWatch};
 
-/// Whom to look at.
-#[derive(Debug)]
-pub(super) enum Touched<K: Kind> {
-    /// These; the same one may come twice.
-    Some(Vec<ObjectRef<K>>),
-    /// Every object: some reasons were missed.
-    All,
-}
-
 /// Starts to listen. What happens from the call on is not missed, even if the stream is not read for a while.
-pub(super) type Trigger<K> = Box<dyn Fn() -> BoxStream<'static, Touched<K>> + Send + Sync>;
+pub(super) type Trigger<K> = Box<dyn Fn() -> BoxStream<'static, Enqueue<K>> + Send + Sync>;
 
 /// Changes of the objects themselves.
-pub(super) fn own<K: Kind>(watch: SharedWatch<K>) -> Trigger<K> {
-    Box::new(move || follow(&watch, |change| vec![change.key.clone()]))
+pub(super) fn own<K: AnyKind>(watch: SharedWatch<K>, predicate: Option<Predicate<K>>) -> Trigger<K> {
+    // An object that is gone is announced to the reconciler whatever the predicate says.
+    let predicate = predicate.map(|predicate| Predicate::new(move |change| is_gone(change) || predicate.holds(change)));
+    let changes = Changes { watch, predicate };
+    Box::new(move || follow(&changes, |change| vec![change.key.clone()]))
+}
+
+fn is_gone<K: AnyKind>(change: &Change<K>) -> bool {
+    match (&change.before, &change.after) {
+        (Some(before), Some(after)) => before.meta().uid != after.meta().uid,
+        (_, None) => true,
+        (None, Some(_)) => false,
+    }
 }
 
 /// Changes of another kind, by what they mean for ours.
-pub(super) fn mapped<S, K, Refs>(watch: SharedWatch<S>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Trigger<K>
+pub(super) fn mapped<S, K, Refs>(changes: Changes<S>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Trigger<K>
 where
-    S: Kind,
-    K: Kind,
+    S: AnyKind,
+    K: AnyKind,
     Refs: IntoIterator<Item = ObjectRef<K>>,
 {
     let map = Arc::new(map);
     Box::new(move || {
         let map = map.clone();
-        follow(&watch, move |change| {
+        follow(&changes, move |change| {
             // An object that moves from one owner to another concerns both.
             change
                 .before
@@ -50,105 +53,54 @@ where
     })
 }
 
-fn follow<S: Kind, K: Kind>(
-    watch: &SharedWatch<S>,
+/// The object that controls this one by an owner reference, if it is in the store under the uid that the reference has: a name that
+/// was taken again is another object.
+pub(super) fn owner_of<S: AnyKind, K: AnyKind>(object: &S, owners: &SharedWatch<K>) -> Option<ObjectRef<K>> {
+    let meta = object.meta();
+    let references = meta.owner_references.iter().flatten();
+    let owner = references
+        .into_iter()
+        .find(|owner| is_controller::<K>(owner, owners.kind()))?;
+    // The owner is in the namespace of what it owns, or in none. Which of both is not known of every kind.
+    let named = ObjectRef::new_with(&owner.name, owners.kind().clone());
+    let namespaced = meta
+        .namespace
+        .as_deref()
+        .map(|namespace| named.clone().within(namespace));
+    namespaced.into_iter().chain([named]).find(|key| {
+        let there = owners.get(key);
+        there.is_some_and(|there| there.meta().uid.as_deref() == Some(&owner.uid))
+    })
+}
+
+/// Whether a reference is to a controller of this kind, in whatever version.
+fn is_controller<K: AnyKind>(owner: &OwnerReference, kind: &K::DynamicType) -> bool {
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+    owner.controller == Some(true) && owner.kind == K::kind(kind) && group == K::group(kind)
+}
+
+fn follow<S: AnyKind, K: AnyKind>(
+    changes: &Changes<S>,
     refs: impl Fn(&Change<S>) -> Vec<ObjectRef<K>> + Send + 'static,
-) -> BoxStream<'static, Touched<K>> {
-    stream::unfold((watch.changes(), refs), |(mut changes, refs)| async move {
-        let touched = match changes.recv().await {
-            Ok(change) => Touched::Some(refs(&change)),
-            Err(RecvError::Lagged(missed)) => {
-                tracing::debug!(kind = %S::kind(&()), missed, "fell behind; looking at everything");
-                Touched::All
+) -> BoxStream<'static, Enqueue<K>> {
+    let Changes { watch, predicate } = changes.clone();
+    let kind = S::kind(watch.kind()).into_owned();
+    let start = (watch.changes(), predicate, refs, kind);
+    stream::unfold(start, |(mut changes, predicate, refs, kind)| async move {
+        let enqueue = loop {
+            match changes.recv().await {
+                Ok(change) if predicate.as_ref().is_none_or(|predicate| predicate.holds(&change)) => {
+                    break Enqueue::Some(refs(&change));
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(kind, missed, "fell behind; looking at everything");
+                    break Enqueue::All;
+                }
+                Err(RecvError::Closed) => return None,
             }
-            Err(RecvError::Closed) => return None,
         };
-        Some((touched, (changes, refs)))
+        Some((enqueue, (changes, predicate, refs, kind)))
     })
     .boxed()
-}
-
-/// Asks for passes. Never blocks and never loses a request: what is asked for twice before it was looked at is one request. Clones are the same.
-#[derive(Debug)]
-pub struct Wakes<K: Kind> {
-    inner: Arc<Inner<K>>,
-}
-
-impl<K: Kind> Clone for Wakes<K> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Inner<K: Kind> {
-    asked: Mutex<Asked<K>>,
-    news: Notify,
-}
-
-#[derive(Debug)]
-struct Asked<K: Kind> {
-    keys: HashSet<ObjectRef<K>>,
-    all: bool,
-}
-
-impl<K: Kind> Wakes<K> {
-    pub(crate) fn new() -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                asked: Mutex::new(Asked {
-                    keys: HashSet::new(),
-                    all: false,
-                }),
-                news: Notify::new(),
-            }),
-        }
-    }
-
-    /// Look at this object.
-    pub fn wake(&self, key: ObjectRef<K>) {
-        self.ask(|asked| {
-            asked.keys.insert(key);
-        });
-    }
-
-    /// Look at every object.
-    pub fn wake_all(&self) {
-        self.ask(|asked| asked.all = true);
-    }
-
-    fn ask(&self, add: impl FnOnce(&mut Asked<K>)) {
-        add(&mut self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner));
-        self.inner.news.notify_one();
-    }
-
-    /// What was asked for since the last time. For one caller at a time; may be cancelled.
-    pub(super) async fn next(&self) -> Touched<K> {
-        loop {
-            if let Some(touched) = self.take() {
-                return touched;
-            }
-            self.inner.news.notified().await;
-        }
-    }
-
-    /// Whom somebody asked for since the last time; for tests.
-    #[cfg(test)]
-    pub(crate) fn taken(&self) -> Vec<ObjectRef<K>> {
-        match self.take() {
-            Some(Touched::Some(keys)) => keys,
-            _ => Vec::new(),
-        }
-    }
-
-    fn take(&self) -> Option<Touched<K>> {
-        let mut asked = self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys: Vec<_> = asked.keys.drain().collect();
-        if std::mem::take(&mut asked.all) {
-            return Some(Touched::All);
-        }
-        (!keys.is_empty()).then_some(Touched::Some(keys))
-    }
 }

@@ -1,8 +1,11 @@
 //! Keeps writes within the lease.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,8 +17,13 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug, Clone)]
 pub struct WriteGate {
     state: Arc<watch::Sender<State>>,
-    #[cfg(any(test, feature = "testing"))]
-    death: Option<Arc<super::death::Death>>,
+    layer: Option<Arc<dyn WriteLayer>>,
+}
+
+/// Stands around every write of a [`WriteGate`]: counts, traces or delays it. Tests end a process there.
+pub trait WriteLayer: fmt::Debug + Send + Sync + 'static {
+    /// Runs the write. One that is not run counts as broken off.
+    fn around<'a>(&'a self, write: BoxFuture<'a, ()>) -> BoxFuture<'a, ()>;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,17 +50,16 @@ impl WriteGate {
     pub fn open() -> Self {
         Self {
             state: Arc::new(watch::Sender::new(State::Open)),
-            #[cfg(any(test, feature = "testing"))]
-            death: None,
+            layer: None,
         }
     }
 
-    /// A gate that is open until its process dies; for tests of what a successor makes of what was written.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn until(death: &Arc<super::death::Death>) -> Self {
+    /// The same gate with this layer around each write, in place of the one that it had.
+    #[must_use]
+    pub fn layered(self, layer: Arc<dyn WriteLayer>) -> Self {
         Self {
-            death: Some(death.clone()),
-            ..Self::open()
+            layer: Some(layer),
+            ..self
         }
     }
 
@@ -72,15 +79,22 @@ impl WriteGate {
     ///
     /// # Errors
     /// It was not started or was broken off; one that was broken off may have happened all the same.
-    pub async fn write<F: Future>(&self, write: F) -> Result<F::Output, NotLeading> {
+    pub async fn write<F: Future<Output: Send> + Send>(&self, write: F) -> Result<F::Output, NotLeading> {
         self.check()?;
-        #[cfg(any(test, feature = "testing"))]
-        let write = super::death::around(self.death.as_deref(), write);
+        let mut output = None;
+        let write = async { output = Some(write.await) };
+        let layered = async {
+            match &self.layer {
+                Some(layer) => layer.around(write.boxed()).await,
+                None => write.await,
+            }
+        };
         tokio::select! {
             biased;
-            done = write => Ok(done),
-            () = self.ended() => Err(NotLeading),
+            () = layered => {}
+            () = self.ended() => return Err(NotLeading),
         }
+        output.ok_or(NotLeading)
     }
 
     /// Returns when nothing may be under way any more. Follows renewals.

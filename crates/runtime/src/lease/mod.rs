@@ -15,8 +15,7 @@
 //! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
 
-#[cfg(any(test, feature = "testing"))]
-pub mod death;
+mod client;
 mod election;
 mod elector;
 mod gate;
@@ -29,8 +28,12 @@ use std::time::Duration;
 
 use kube::Client;
 
-pub use self::gate::{NotLeading, WriteGate};
+pub use self::client::{gated, is_not_leading};
+pub use self::gate::{NotLeading, WriteGate, WriteLayer};
+#[cfg(feature = "testing")]
+pub use crate::testing::death;
 
+pub(crate) use self::client::changes;
 pub(crate) use self::elector::Elector;
 
 /// Which lease to hold, as whom and for how long.

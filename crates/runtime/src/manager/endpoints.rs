@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/healthz`, `/readyz` and `/metrics`, and `/debug/manager` if it is wanted.
 
 use axum::Router;
 use axum::extract::State;
@@ -8,32 +8,55 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::diagnostics::Diagnostics;
 use crate::health::Health;
+use crate::liveness::{self, Liveness};
 use crate::metrics::registry::{CONTENT_TYPE, Registry};
 
-#[derive(Clone)]
-struct Sources {
-    health: Health,
-    registry: Registry,
+/// What the endpoints read from.
+#[derive(Clone, Default)]
+pub(super) struct Sources {
+    pub(super) health: Health,
+    pub(super) liveness: Liveness,
+    pub(super) registry: Registry,
+    /// Nothing if they are not wanted.
+    pub(super) diagnostics: Option<Diagnostics>,
 }
 
-pub(super) async fn serve(
-    listener: TcpListener,
-    health: Health,
-    registry: Registry,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(health, registry))
+pub(super) async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(sources))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
 
-fn router(health: Health, registry: Registry) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok" }))
+fn router(sources: Sources) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(Sources { health, registry })
+        .route("/metrics", get(metrics));
+    let router = match &sources.diagnostics {
+        Some(_) => router.route("/debug/manager", get(diagnostics)),
+        None => router,
+    };
+    router.with_state(sources)
+}
+
+/// `ok`, or the checks that fail, one a line.
+async fn alive(State(Sources { liveness, .. }): State<Sources>) -> (StatusCode, String) {
+    let failing = liveness.failing();
+    if failing.is_empty() {
+        return (StatusCode::OK, "ok".into());
+    }
+    tracing::error!(failing = ?failing, "the process is not healthy");
+    (StatusCode::INTERNAL_SERVER_ERROR, liveness::describe(&failing))
+}
+
+async fn diagnostics(State(Sources { diagnostics, .. }): State<Sources>) -> Response {
+    let snapshot = diagnostics.unwrap_or_default().snapshot();
+    match serde_json::to_string_pretty(&snapshot) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 /// What is ready and what is not, one a line.
@@ -74,7 +97,10 @@ mod tests {
     async fn readiness_lists_what_is_not_ready() {
         let health = Health::new();
         let watch = health.component("watch Order");
-        let router = router(health, Registry::new());
+        let router = router(Sources {
+            health,
+            ..Sources::default()
+        });
         watch.not_ready("forbidden");
         let expected = "[-]watch Order not ready: forbidden\n".to_owned();
         assert_eq!(
@@ -90,10 +116,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_failing_check_fails_the_health() {
+        let sources = Sources::default();
+        let router = router(sources.clone());
+        sources.liveness.check("disk", || Ok(()));
+        assert_eq!(get(&router, "/healthz").await, (StatusCode::OK, "ok".into()));
+        sources.liveness.check("disk", || Err("no space left".into()));
+        let expected = "[-]disk failed: no space left\n".to_owned();
+        assert_eq!(
+            get(&router, "/healthz").await,
+            (StatusCode::INTERNAL_SERVER_ERROR, expected)
+        );
+    }
+
+    #[tokio::test]
+    async fn diagnostics_are_served_only_if_they_are_wanted() {
+        let off = router(Sources::default());
+        assert_eq!(get(&off, "/debug/manager").await.0, StatusCode::NOT_FOUND);
+        let on = router(Sources {
+            diagnostics: Some(Diagnostics::default()),
+            ..Sources::default()
+        });
+        let (status, text) = get(&on, "/debug/manager").await;
+        assert_eq!(status, StatusCode::OK);
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, serde_json::json!({"watches": [], "controllers": []}));
+    }
+
+    #[tokio::test]
     async fn metrics_have_controller_runtime_s_names() {
         let registry = Registry::new();
         Metrics::new(&registry).unwrap().controller("schedule");
-        let (status, text) = get(&router(Health::new(), registry), "/metrics").await;
+        let (status, text) = get(
+            &router(Sources {
+                registry,
+                ..Sources::default()
+            }),
+            "/metrics",
+        )
+        .await;
         assert_eq!(status, StatusCode::OK);
         for line in [
             "controller_runtime_reconcile_total{controller=\"schedule\",result=\"error\"} 0",

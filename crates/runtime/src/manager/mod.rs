@@ -26,14 +26,17 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::signals::Signals;
 use super::controller::Controller;
+use super::diagnostics::{Diagnostics, InspectController, InspectWatch, WatchSnapshot};
 use super::health::Health;
-use super::lease::{LeaseConfig, WriteGate};
+use super::lease::{self, LeaseConfig, WriteGate};
+use super::liveness::Liveness;
 use super::metrics::Metrics;
-use super::object::Kind;
+use super::object::AnyKind;
 use super::reconciler::Reconciler;
 use super::report::{Publisher, Reporter};
 use super::task::{self, Group};
@@ -46,12 +49,19 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// How long the first lists may take.
 const SYNC_LIMIT: Duration = Duration::from_mins(2);
 
+/// For how long a watch may send nothing and receive nothing. One that works asks again every five minutes, one whose API server is away
+/// twice a minute, one of an optional kind that is not served every five minutes.
+const SILENCE: Duration = Duration::from_mins(15);
+
 /// Starts everything in order and stops it in the mirror of that order. Assemble it, then [`run`](Self::run) it.
 pub struct Manager {
     program: String,
     registry: Registry,
     metrics: Metrics,
     health: Health,
+    liveness: Liveness,
+    diagnostics: Diagnostics,
+    serve_diagnostics: bool,
     gate: WriteGate,
     reporter: Reporter,
     publisher: Option<Publisher>,
@@ -98,7 +108,26 @@ trait WatchStatus: Send + Sync {
     fn trouble(&self) -> String;
 }
 
-impl<K: Kind> WatchStatus for SharedWatch<K> {
+/// A watch with the name that people know it by.
+struct NamedWatch<K: AnyKind> {
+    name: String,
+    watch: SharedWatch<K>,
+}
+
+impl<K: AnyKind> InspectWatch for NamedWatch<K> {
+    fn snapshot(&self, _: Instant) -> WatchSnapshot {
+        WatchSnapshot {
+            name: self.name.clone(),
+            ready: self.watch.is_ready(),
+            objects: self.watch.len(),
+            unreadable: self.watch.unreadable_count(),
+            last_error: self.watch.trouble(),
+            silent_seconds: self.watch.silent_for().map(|silent| silent.as_secs()),
+        }
+    }
+}
+
+impl<K: AnyKind> WatchStatus for SharedWatch<K> {
     fn ready(&self) -> BoxFuture<'_, ()> {
         SharedWatch::ready(self).boxed()
     }
@@ -180,6 +209,9 @@ impl Manager {
             registry: registry.clone(),
             metrics,
             health: Health::new(),
+            liveness: Liveness::new(),
+            diagnostics: Diagnostics::default(),
+            serve_diagnostics: false,
             gate: WriteGate::open(),
             reporter,
             publisher: Some(publisher),
@@ -194,10 +226,23 @@ impl Manager {
     }
 
     /// Serves `/healthz`, `/readyz` and `/metrics` on this address. May be called more than once.
+    ///
+    /// `/healthz` fails when only a restart helps: a check of [`liveness`](Self::liveness) fails, a watch has neither sent nor received anything
+    /// for a quarter of an hour, the loop of a controller does not turn, or a pass has outlasted its
+    /// [limit](Controller::stuck_after).
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);
         self
+    }
+
+    /// Serves the [diagnostics](Self::diagnostics) as JSON under `/debug/manager` where health and metrics are served. They name objects.
+    #[must_use]
+    pub fn serve_diagnostics(self) -> Self {
+        Self {
+            serve_diagnostics: true,
+            ..self
+        }
     }
 
     /// Controllers and tasks that say so run only while this process holds the lease. Without it, always.
@@ -244,7 +289,7 @@ impl Manager {
     }
 
     /// Watches a kind; the first list must be complete before anything but the endpoints starts.
-    pub fn watch<K: Kind>(&mut self, watch: Watch<K>) -> SharedWatch<K> {
+    pub fn watch<K: AnyKind>(&mut self, watch: Watch<K>) -> SharedWatch<K> {
         let name = watch.describe();
         let component = self.health.component(format!("watch {name}"));
         let (watch, drive) = SharedWatch::start(watch, &self.metrics, Some(component));
@@ -252,12 +297,22 @@ impl Manager {
         watch
     }
 
-    fn add_watch<K: Kind>(
+    fn add_watch<K: AnyKind>(
         &mut self,
         name: String,
         watch: &SharedWatch<K>,
         drive: impl Future<Output = ()> + Send + 'static,
     ) {
+        self.diagnostics.add_watch(Arc::new(NamedWatch {
+            name: name.clone(),
+            watch: watch.clone(),
+        }));
+        let checked = watch.clone();
+        self.liveness
+            .check(format!("watch {name}"), move || match checked.silent_for() {
+                Some(silent) if silent > SILENCE => Err(format!("nothing was sent or received for {silent:?}")),
+                _ => Ok(()),
+            });
         self.watches.push(WatchTask {
             name,
             drive: drive.boxed(),
@@ -267,9 +322,20 @@ impl Manager {
 
     /// Runs a controller while this process leads.
     pub fn control<R: Reconciler>(&mut self, controller: Controller<R>) {
+        self.control_when(When::Leading, controller);
+    }
+
+    /// Runs a controller, on request on every replica: with [`When::Always`] it also runs on a standby. What it writes must be harmless
+    /// if all replicas write it, and does not go through the [gated client](Self::client).
+    pub fn control_when<R: Reconciler>(&mut self, when: When, controller: Controller<R>) {
         let controller = Arc::new(controller);
+        self.diagnostics.add_controller(controller.clone());
+        let checked = controller.clone();
+        self.liveness.check(format!("controller {}", R::NAME), move || {
+            checked.stuck(Instant::now()).map_or(Ok(()), Err)
+        });
         let (metrics, reporter) = (self.metrics.clone(), self.reporter.clone());
-        self.task(When::Leading, &format!("controller {}", R::NAME), move |group| {
+        self.task(when, &format!("controller {}", R::NAME), move |group| {
             let (controller, metrics, reporter) = (controller.clone(), metrics.clone(), reporter.clone());
             async move {
                 controller.run(&group, &metrics, &reporter).await;
@@ -299,7 +365,13 @@ impl Manager {
         }
     }
 
-    /// What must be asked before a write.
+    /// The same connection, through which nothing is written unless this process leads: the one to give to reconcilers. Without an
+    /// election it writes always. What a reconciler does outside of the API server goes through the [`gate`](Self::gate).
+    pub fn client(&self, client: &Client) -> Client {
+        lease::gated(client, self.gate())
+    }
+
+    /// What must be asked before a write that does not go through the [`client`](Self::client).
     pub fn gate(&self) -> WriteGate {
         self.gate.clone()
     }
@@ -312,6 +384,16 @@ impl Manager {
     /// Readiness; others may add components.
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Whether the process can still work; others may add checks.
+    pub fn liveness(&self) -> Liveness {
+        self.liveness.clone()
+    }
+
+    /// What watches and queues are doing right now.
+    pub fn diagnostics(&self) -> Diagnostics {
+        self.diagnostics.clone()
     }
 
     /// The framework's metrics.

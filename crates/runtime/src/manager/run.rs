@@ -80,6 +80,12 @@ struct Running {
 
 impl Running {
     fn new(manager: Manager, listeners: Vec<TcpListener>, stop: CancellationToken, force: CancellationToken) -> Self {
+        let sources = endpoints::Sources {
+            health: manager.health.clone(),
+            liveness: manager.liveness.clone(),
+            registry: manager.registry.clone(),
+            diagnostics: manager.serve_diagnostics.then(|| manager.diagnostics.clone()),
+        };
         let mut endpoints = Stage::new("endpoints");
         for listener in listeners {
             let address = listener
@@ -87,7 +93,7 @@ impl Running {
                 .map_or_else(|_| "unknown".into(), |address| address.to_string());
             tracing::info!(address, "serving health and metrics");
             let stop = endpoints.group().stop().clone();
-            let serve = endpoints::serve(listener, manager.health.clone(), manager.registry.clone(), stop);
+            let serve = endpoints::serve(listener, sources.clone(), stop);
             endpoints.start(&format!("endpoints on {address}"), serve);
         }
         let elector = manager.lease.map(|lease| {

@@ -7,7 +7,6 @@ use std::time::Duration;
 pub use self::registry::{MetricError, Registry};
 
 use self::registry::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
-use super::object::Kind;
 
 /// The families; one set for each registry.
 #[derive(Debug, Clone)]
@@ -177,9 +176,8 @@ impl Metrics {
     }
 
     /// The series of one watch; everywhere is the empty namespace.
-    pub(crate) fn watch<K: Kind>(&self, namespace: Option<&str>) -> WatchMetrics {
-        let kind = K::kind(&());
-        let labels = [&*kind, namespace.unwrap_or_default()];
+    pub(crate) fn watch(&self, kind: &str, namespace: Option<&str>) -> WatchMetrics {
+        let labels = [kind, namespace.unwrap_or_default()];
         WatchMetrics {
             errors: self.watch_errors.with_label_values(&labels),
             unreadable: self.unreadable.with_label_values(&labels),

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::feed::Feed;
 use super::{Guarded, Rediscovery};
 use crate::backoff::{Calming, Policy};
-use crate::object::Kind;
+use crate::object::AnyKind;
 
 /// How long a watch must work for its next failure to be a first one.
 const CALM: Duration = Duration::from_mins(2);
@@ -46,17 +46,17 @@ fn end_of(error: &Error) -> Option<End> {
 }
 
 /// Feeds the store from one connection, as long as that lasts.
-pub(super) async fn follow<K: Kind>(feed: &mut Feed<K>, events: Events<K>) -> End {
+pub(super) async fn follow<K: AnyKind>(feed: &mut Feed<K>, events: Events<K>) -> End {
     follow_with(feed, events, &mut Calming::new(Policy::WATCH, CALM)).await
 }
 
-async fn follow_with<K: Kind>(feed: &mut Feed<K>, mut events: Events<K>, backoff: &mut Calming) -> End {
+async fn follow_with<K: AnyKind>(feed: &mut Feed<K>, mut events: Events<K>, backoff: &mut Calming) -> End {
     let mut listing = false;
     loop {
         let next = events.next();
         let next = if listing {
             let Ok(next) = timeout(LISTING, next).await else {
-                tracing::warn!(kind = %K::kind(&()), "the list does not go on; beginning anew");
+                tracing::warn!(kind = %K::kind(feed.kind()), "the list does not go on; beginning anew");
                 feed.trouble("the API server has stopped answering");
                 return End::Stuck;
             };
@@ -75,7 +75,7 @@ async fn follow_with<K: Kind>(feed: &mut Feed<K>, mut events: Events<K>, backoff
                 end => {
                     let wait = backoff.failed();
                     let text = error.to_string();
-                    tracing::warn!(kind = %K::kind(&()), error = text, retry_in = ?wait, "watch failed");
+                    tracing::warn!(kind = %K::kind(feed.kind()), error = text, retry_in = ?wait, "watch failed");
                     feed.trouble(&text);
                     sleep(wait).await;
                     if let Some(end) = end {
@@ -88,12 +88,12 @@ async fn follow_with<K: Kind>(feed: &mut Feed<K>, mut events: Events<K>, backoff
 }
 
 /// Feeds the store from one connection after the other, for ever.
-pub(super) async fn reconnecting<K: Kind>(
+pub(super) async fn reconnecting<K: AnyKind>(
     mut feed: Feed<K>,
     mut connect: impl FnMut() -> Events<K> + Send,
     optional: Option<Rediscovery>,
 ) {
-    let kind = K::kind(&());
+    let kind = K::kind(feed.kind()).into_owned();
     let mut backoff = Calming::new(Policy::WATCH, CALM);
     let mut hints = optional.map(|optional| optional.follow());
     let mut missing = false;

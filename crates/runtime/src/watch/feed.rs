@@ -11,10 +11,10 @@ use kube_runtime::watcher::Event;
 use super::{Change, Guarded, Shared, SharedWatch, Unreadable};
 use crate::health::Component;
 use crate::metrics::WatchMetrics;
-use crate::object::{Kind, ObjectRef, Uid, path_of};
+use crate::object::{AnyKind, ObjectRef, Uid, path_of};
 
 /// The writing side of a [`SharedWatch`].
-pub(super) struct Feed<K: Kind> {
+pub(super) struct Feed<K: AnyKind> {
     writer: Writer<K>,
     watch: SharedWatch<K>,
     /// The unreadable objects of a list that is under way.
@@ -32,10 +32,15 @@ enum Now<K> {
 
 type Table<'a, K> = RwLockWriteGuard<'a, HashMap<ObjectRef<K>, Unreadable>>;
 
-impl<K: Kind> Feed<K> {
-    pub(super) fn new(metrics: Option<WatchMetrics>, health: Option<Component>) -> (Self, SharedWatch<K>) {
-        let writer = Writer::default();
+impl<K: AnyKind> Feed<K> {
+    pub(super) fn new(
+        kind: K::DynamicType,
+        metrics: Option<WatchMetrics>,
+        health: Option<Component>,
+    ) -> (Self, SharedWatch<K>) {
+        let writer = Writer::new(kind.clone());
         let watch = SharedWatch {
+            kind,
             store: writer.as_reader(),
             shared: Arc::new(Shared::new()),
         };
@@ -49,12 +54,17 @@ impl<K: Kind> Feed<K> {
         (feed, watch)
     }
 
+    pub(super) fn kind(&self) -> &K::DynamicType {
+        &self.watch.kind
+    }
+
     /// One event, in the order in which the API server sent it.
     pub(super) fn apply(&mut self, event: Event<Guarded<K>>) {
+        self.watch.shared.heard();
         if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = &event
             && object.meta().name.is_none()
         {
-            tracing::warn!(kind = %K::kind(&()), "the API server sent an object without a name; it is left out");
+            tracing::warn!(kind = %K::kind(self.kind()), "the API server sent an object without a name; it is left out");
             return;
         }
         match event {
@@ -64,17 +74,17 @@ impl<K: Kind> Feed<K> {
             }
             Event::InitApply(Guarded::Good(object)) => self.writer.apply_watcher_event(&Event::InitApply(object)),
             Event::InitApply(Guarded::Broken { metadata, error }) => {
-                let (key, unreadable) = broken(&metadata, error);
+                let (key, unreadable) = broken(self.kind(), &metadata, error);
                 self.listed.insert(key, unreadable);
             }
             Event::InitDone => self.listed_all(),
-            Event::Apply(Guarded::Good(object)) => self.change(ObjectRef::from_obj(&object), Now::Readable(object)),
+            Event::Apply(Guarded::Good(object)) => self.change(self.watch.key_of(&object), Now::Readable(object)),
             Event::Apply(Guarded::Broken { metadata, error }) => {
-                let (key, unreadable) = broken(&metadata, error);
+                let (key, unreadable) = broken(self.kind(), &metadata, error);
                 self.change(key, Now::Unreadable(unreadable));
             }
             Event::Delete(object) => {
-                let (key, _) = broken(object.meta(), String::new());
+                let (key, _) = broken(self.kind(), object.meta(), String::new());
                 self.change(key, Now::Gone);
             }
         }
@@ -146,7 +156,7 @@ impl<K: Kind> Feed<K> {
         let by_key = |objects: Vec<Arc<K>>| -> HashMap<_, _> {
             objects
                 .into_iter()
-                .map(|object| (ObjectRef::from_obj(&*object), object))
+                .map(|object| (self.watch.key_of(&object), object))
                 .collect()
         };
         let mut before = by_key(self.watch.store.state());
@@ -200,7 +210,7 @@ impl<K: Kind> Feed<K> {
 }
 
 /// Whether a list brought nothing new about an object.
-fn same<K: Kind>(before: Option<&K>, after: Option<&K>) -> bool {
+fn same<K: AnyKind>(before: Option<&K>, after: Option<&K>) -> bool {
     match (before.map(K::meta), after.map(K::meta)) {
         (Some(before), Some(after)) => {
             before.uid == after.uid
@@ -211,16 +221,16 @@ fn same<K: Kind>(before: Option<&K>, after: Option<&K>) -> bool {
     }
 }
 
-fn broken<K: Kind>(metadata: &ObjectMeta, error: String) -> (ObjectRef<K>, Unreadable) {
-    let mut key = ObjectRef::new(metadata.name.as_deref().unwrap_or_default());
+fn broken<K: AnyKind>(kind: &K::DynamicType, metadata: &ObjectMeta, error: String) -> (ObjectRef<K>, Unreadable) {
+    let mut key = ObjectRef::new_with(metadata.name.as_deref().unwrap_or_default(), kind.clone());
     key.namespace.clone_from(&metadata.namespace);
     let uid = Uid::from(metadata.uid.as_deref().unwrap_or_default());
     (key, Unreadable { uid, error })
 }
 
-fn complain<K: Kind>(key: &ObjectRef<K>, unreadable: &Unreadable) {
+fn complain<K: AnyKind>(key: &ObjectRef<K>, unreadable: &Unreadable) {
     tracing::warn!(
-        kind = %K::kind(&()),
+        kind = %K::kind(&key.dyntype),
         object = path_of(key),
         error = unreadable.error,
         "object cannot be read and is left alone; check it against the kind's schema"

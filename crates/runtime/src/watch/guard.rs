@@ -8,7 +8,7 @@ use kube::core::DynamicResourceScope;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::object::Kind;
+use crate::object::AnyKind;
 
 /// How much of a parser's complaint is kept: it may quote the object.
 const COMPLAINT: usize = 256;
@@ -30,7 +30,7 @@ pub enum Guarded<K> {
     },
 }
 
-impl<'de, K: Kind> Deserialize<'de> for Guarded<K> {
+impl<'de, K: AnyKind> Deserialize<'de> for Guarded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         match K::deserialize(&value) {
@@ -63,25 +63,25 @@ fn metadata_of(object: &Value) -> ObjectMeta {
     })
 }
 
-impl<K: Kind> Resource for Guarded<K> {
-    type DynamicType = ();
+impl<K: AnyKind> Resource for Guarded<K> {
+    type DynamicType = K::DynamicType;
     // Lets an `Api` of this type be made for a namespace whatever the kind's own scope is.
     type Scope = DynamicResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        K::kind(&())
+    fn kind(kind: &K::DynamicType) -> Cow<'_, str> {
+        K::kind(kind)
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        K::group(&())
+    fn group(kind: &K::DynamicType) -> Cow<'_, str> {
+        K::group(kind)
     }
 
-    fn version((): &()) -> Cow<'_, str> {
-        K::version(&())
+    fn version(kind: &K::DynamicType) -> Cow<'_, str> {
+        K::version(kind)
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        K::plural(&())
+    fn plural(kind: &K::DynamicType) -> Cow<'_, str> {
+        K::plural(kind)
     }
 
     fn meta(&self) -> &ObjectMeta {

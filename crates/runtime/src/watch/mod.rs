@@ -15,7 +15,7 @@ mod tests;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -23,29 +23,42 @@ use kube::{Api, Client};
 use kube_runtime::reflector::Store;
 use kube_runtime::watcher::{self, Event, watcher};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+use tower::BoxError;
 
 pub use self::guard::Guarded;
 
 use self::feed::Feed;
 use super::health::Component;
 use super::metrics::Metrics;
-use super::object::{Kind, ObjectRef, Uid};
+use super::object::{AnyKind, ObjectRef, Uid};
 
 /// How many changes a follower may be behind before it has to look at everything.
 const BEHIND: usize = 1024;
 
 /// What to watch and how. Hand it to [`Manager::watch`](super::Manager::watch).
 #[derive(Debug)]
-pub struct Watch<K> {
+pub struct Watch<K: AnyKind> {
+    kind: K::DynamicType,
     api: Api<K>,
     config: watcher::Config,
     optional: Option<Rediscovery>,
 }
 
-impl<K: Kind> Watch<K> {
+impl<K: AnyKind> Watch<K> {
     /// Everything the `Api` reaches: one namespace or the whole cluster.
-    pub fn of(api: Api<K>) -> Self {
+    pub fn of(api: Api<K>) -> Self
+    where
+        K::DynamicType: Default,
+    {
+        Self::of_kind(api, K::DynamicType::default())
+    }
+
+    /// The same for a kind that is known from discovery: the `Api` was made with this
+    /// [`ApiResource`](kube::core::ApiResource).
+    pub fn of_kind(api: Api<K>, kind: K::DynamicType) -> Self {
         Self {
+            kind,
             api,
             config: watcher::Config::default(),
             optional: None,
@@ -76,7 +89,7 @@ impl<K: Kind> Watch<K> {
 
     /// What is watched, for people: the kind, and where if it is not everywhere.
     pub(crate) fn describe(&self) -> String {
-        let kind = K::kind(&());
+        let kind = K::kind(&self.kind);
         match self.api.namespace() {
             Some(namespace) => format!("{kind} in {namespace}"),
             None => kind.into_owned(),
@@ -106,7 +119,7 @@ impl Rediscovery {
 
 /// A change of one object as the store saw it.
 #[derive(Debug, Clone)]
-pub struct Change<K: Kind> {
+pub struct Change<K: AnyKind> {
     /// Which name it happened to.
     pub key: ObjectRef<K>,
     /// The object as it was, if it was known.
@@ -142,16 +155,19 @@ pub struct NotReady {
 
 /// The objects of one kind as the watch last saw them. Clones are the same store.
 #[derive(Clone)]
-pub struct SharedWatch<K: Kind> {
+pub struct SharedWatch<K: AnyKind> {
+    kind: K::DynamicType,
     store: Store<K>,
     shared: Arc<Shared<K>>,
 }
 
-struct Shared<K: Kind> {
+struct Shared<K: AnyKind> {
     /// What exists and cannot be parsed. Locked around every change of the store, so that who holds it for reading sees both as one.
     unreadable: RwLock<HashMap<ObjectRef<K>, Unreadable>>,
     changes: broadcast::Sender<Change<K>>,
     status: watch::Sender<Status>,
+    /// When something was last sent to the API server or came from it; nothing if the events are a test's.
+    contact: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -168,23 +184,28 @@ pub(crate) enum Found<K> {
     Nothing,
 }
 
-impl<K: Kind> SharedWatch<K> {
+impl<K: AnyKind> SharedWatch<K> {
     /// The handle, and the future that feeds it until it is dropped.
     pub fn start(
         watch: Watch<K>,
         metrics: &Metrics,
         health: Option<Component>,
     ) -> (Self, impl Future<Output = ()> + Send + use<K>) {
-        let Watch { api, config, optional } = watch;
+        let Watch {
+            kind,
+            api,
+            config,
+            optional,
+        } = watch;
         let namespace = api.namespace().map(String::from);
-        let metrics = metrics.watch::<K>(namespace.as_deref());
-        let client = Client::from(api);
+        let metrics = metrics.watch(&K::kind(&kind), namespace.as_deref());
+        let (feed, watch) = Feed::new(kind.clone(), Some(metrics), health);
+        let client = watch.stamped(Client::from(api));
         let api: Api<Guarded<K>> = match namespace {
-            Some(namespace) => Api::namespaced_with(client, &namespace, &()),
-            None => Api::all_with(client, &()),
+            Some(namespace) => Api::namespaced_with(client, &namespace, &kind),
+            None => Api::all_with(client, &kind),
         };
         let connect = move || watcher(api.clone(), config.clone()).boxed();
-        let (feed, watch) = Feed::new(Some(metrics), health);
         (watch, drive::reconnecting(feed, connect, optional))
     }
 
@@ -192,8 +213,17 @@ impl<K: Kind> SharedWatch<K> {
     pub fn from_events<S>(events: S) -> (Self, impl Future<Output = ()> + Send + use<K, S>)
     where
         S: Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static,
+        K::DynamicType: Default,
     {
-        let (mut feed, watch) = Feed::new(None, None);
+        Self::from_events_of(K::DynamicType::default(), events)
+    }
+
+    /// The same for a kind that is known from discovery.
+    pub fn from_events_of<S>(kind: K::DynamicType, events: S) -> (Self, impl Future<Output = ()> + Send + use<K, S>)
+    where
+        S: Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static,
+    {
+        let (mut feed, watch) = Feed::new(kind, None, None);
         let drive = async move {
             drive::follow(&mut feed, events.boxed()).await;
         };
@@ -201,14 +231,27 @@ impl<K: Kind> SharedWatch<K> {
     }
 
     /// A ready store of these objects that never changes; for tests of what reads stores.
-    pub fn fixed(objects: impl IntoIterator<Item = K>) -> Self {
-        let (mut feed, watch) = Feed::new(None, None);
+    pub fn fixed(objects: impl IntoIterator<Item = K>) -> Self
+    where
+        K::DynamicType: Default,
+    {
+        let (mut feed, watch) = Feed::new(K::DynamicType::default(), None, None);
         feed.apply(Event::Init);
         for object in objects {
             feed.apply(Event::InitApply(Guarded::Good(object)));
         }
         feed.apply(Event::InitDone);
         watch
+    }
+
+    /// What makes the kind known: nothing for one that is known at compile time, else its [`ApiResource`](kube::core::ApiResource).
+    pub fn kind(&self) -> &K::DynamicType {
+        &self.kind
+    }
+
+    /// The name by which the store knows this object.
+    pub(crate) fn key_of(&self, object: &K) -> ObjectRef<K> {
+        ObjectRef::from_obj_with(object, self.kind.clone())
     }
 
     /// The object of this name, if there is one and it can be read.
@@ -226,6 +269,21 @@ impl<K: Kind> SharedWatch<K> {
         self.store.state_filter(predicate)
     }
 
+    /// How many objects there are.
+    pub fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.store.is_empty()
+    }
+
+    /// How many objects exist and could not be parsed.
+    pub fn unreadable_count(&self) -> usize {
+        self.shared.table().len()
+    }
+
     /// Whether the first list is complete.
     pub fn is_ready(&self) -> bool {
         self.shared.status.borrow().ready
@@ -237,7 +295,7 @@ impl<K: Kind> SharedWatch<K> {
     /// It was not within that time.
     pub async fn wait_ready(&self, within: Duration) -> Result<(), NotReady> {
         tokio::time::timeout(within, self.ready()).await.map_err(|_| NotReady {
-            kind: K::kind(&()).into_owned(),
+            kind: K::kind(&self.kind).into_owned(),
             after: within,
             trouble: self
                 .trouble()
@@ -254,6 +312,26 @@ impl<K: Kind> SharedWatch<K> {
     /// Why the watch does not work at the moment, if it does not.
     pub fn trouble(&self) -> Option<String> {
         self.shared.status.borrow().trouble.clone()
+    }
+
+    /// For how long nothing was sent to the API server and nothing came from it. A watch that works begins a new request every few minutes
+    /// even if nothing changes. Nothing for a watch that is fed by a test.
+    pub fn silent_for(&self) -> Option<Duration> {
+        let contact = *self.shared.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        contact.map(|contact| contact.elapsed())
+    }
+
+    /// The same connection; each request is noted.
+    fn stamped(&self, client: Client) -> Client {
+        self.shared.stamp();
+        let namespace = client.default_namespace().to_owned();
+        let shared = self.shared.clone();
+        let service = tower::service_fn(move |request| {
+            shared.stamp();
+            let client = client.clone();
+            async move { client.send(request).await.map_err(BoxError::from) }
+        });
+        Client::new(service, namespace)
     }
 
     /// Every change from now on. Who falls behind gets [`Lagged`](broadcast::error::RecvError::Lagged) and must look at everything.
@@ -277,13 +355,26 @@ impl<K: Kind> SharedWatch<K> {
     }
 }
 
-impl<K: Kind> Shared<K> {
+impl<K: AnyKind> Shared<K> {
     fn new() -> Self {
         Self {
             unreadable: RwLock::default(),
             changes: broadcast::Sender::new(BEHIND),
             status: watch::Sender::default(),
+            contact: Mutex::new(None),
         }
+    }
+
+    /// Something came from the API server, if there is one.
+    fn heard(&self) {
+        if let Some(contact) = &mut *self.contact.lock().unwrap_or_else(PoisonError::into_inner) {
+            *contact = Instant::now();
+        }
+    }
+
+    /// Something is sent to the API server.
+    fn stamp(&self) {
+        *self.contact.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     fn table(&self) -> RwLockReadGuard<'_, HashMap<ObjectRef<K>, Unreadable>> {
@@ -291,10 +382,10 @@ impl<K: Kind> Shared<K> {
     }
 }
 
-impl<K: Kind> fmt::Debug for SharedWatch<K> {
+impl<K: AnyKind> fmt::Debug for SharedWatch<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedWatch")
-            .field("kind", &K::kind(&()))
+            .field("kind", &K::kind(&self.kind))
             .field("objects", &self.store.len())
             .field("status", &*self.shared.status.borrow())
             .finish_non_exhaustive()

@@ -33,7 +33,11 @@ fn connections(optional: Option<Rediscovery>, count: usize) -> (Vec<Script>, Sha
     let health = Health::new();
     let metrics = Metrics::new(&Registry::new()).unwrap();
     let (scripts, mut streams): (Vec<_>, VecDeque<_>) = (0..count).map(|_| Script::new()).unzip();
-    let (feed, watch) = Feed::new(Some(metrics.watch::<ConfigMap>(None)), Some(health.component("watch")));
+    let (feed, watch) = Feed::new(
+        (),
+        Some(metrics.watch("ConfigMap", None)),
+        Some(health.component("watch")),
+    );
     let connect = move || streams.pop_front().expect("no more connections are expected").boxed();
     (
         scripts,

@@ -34,43 +34,42 @@
 //! # }
 //! ```
 
+mod supervise;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::BoxFuture;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::controller::Wakes;
-use super::object::{Kind, ObjectRef, Uid, path_of};
-use super::task::{Group, panic_text};
-
-/// How often progress leads to a pass.
-const PROGRESS: Duration = Duration::from_secs(1);
+use self::supervise::{Running, supervise};
+use super::enqueue::Enqueuer;
+use super::object::{AnyKind, ObjectRef, Uid, path_of};
+use super::task::Group;
 
 /// The long operations of one kind of object, at most one for each uid. Clones are the same.
 ///
 /// `O` is what an operation returns, `P` what it says on the way. They run while the [`Controller`](super::Controller) they were handed to
-/// does, and wake its passes.
-pub struct Operations<K: Kind, O, P = ()> {
+/// does, and ask for its passes.
+pub struct Operations<K: AnyKind, O, P = ()> {
     inner: Arc<Inner<K, O, P>>,
 }
 
-struct Inner<K: Kind, O, P> {
+struct Inner<K: AnyKind, O, P> {
     limit: usize,
     table: Mutex<Table<K, O, P>>,
     /// How many run; changes with the table.
     running: watch::Sender<usize>,
 }
 
-struct Table<K: Kind, O, P> {
+struct Table<K: AnyKind, O, P> {
     /// Missing while the controller does not run.
     home: Option<Home<K>>,
     entries: HashMap<Uid, Entry<O, P>>,
@@ -78,9 +77,9 @@ struct Table<K: Kind, O, P> {
     waiting: HashSet<ObjectRef<K>>,
 }
 
-struct Home<K: Kind> {
+struct Home<K: AnyKind> {
     group: Group,
-    wakes: Wakes<K>,
+    enqueuer: Enqueuer<K>,
 }
 
 enum Entry<O, P> {
@@ -149,7 +148,7 @@ pub enum Outcome<O> {
     Panicked(String),
 }
 
-impl<K: Kind, O, P> Operations<K, O, P>
+impl<K: AnyKind, O, P> Operations<K, O, P>
 where
     O: Send + Sync + 'static,
     P: Clone + Send + Sync + 'static,
@@ -208,7 +207,7 @@ where
             operations: self.clone(),
             uid: uid.clone(),
             key: key.clone(),
-            wakes: home.wakes.clone(),
+            enqueuer: home.enqueuer.clone(),
         };
         let handle = Handle {
             cancelled: cancelled.clone(),
@@ -265,16 +264,14 @@ where
         ended
     }
 
-    /// Operations that may start although no controller runs; for tests of reconcilers.
-    #[cfg(any(test, feature = "testing"))]
+    /// Operations that may start in this group although no controller runs, as tests of a reconciler alone need it.
     #[must_use]
     pub fn open_in(self, group: &Group) -> Self {
-        self.open(group, &Wakes::new());
+        self.open(group, &Enqueuer::new());
         self
     }
 
-    /// Returns when none runs; for tests of reconcilers.
-    #[cfg(any(test, feature = "testing"))]
+    /// Returns when none runs.
     pub async fn idle(&self) {
         // The sender lives as long as `self`.
         let _ = self.inner.running.subscribe().wait_for(|running| *running == 0).await;
@@ -286,36 +283,39 @@ where
     }
 }
 
-impl<K: Kind, O, P> Inner<K, O, P> {
+impl<K: AnyKind, O, P> Inner<K, O, P> {
     fn table(&self) -> MutexGuard<'_, Table<K, O, P>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a controller does with operations, whatever they return.
-pub(super) trait Supervised<K: Kind>: Send + Sync + 'static {
+pub(super) trait Supervised<K: AnyKind>: Send + Sync + 'static {
     /// The controller runs: operations may start, in this group.
-    fn open(&self, group: &Group, wakes: &Wakes<K>);
+    fn open(&self, group: &Group, enqueuer: &Enqueuer<K>);
 
     /// The object is gone: its operation is told to end, and its outcome interests nobody.
     fn gone(&self, uid: &Uid);
+
+    /// How many run.
+    fn count(&self) -> usize;
 
     /// The controller stops: nothing starts any more. Returns when all have ended, and forgets them.
     fn close(&self) -> BoxFuture<'static, ()>;
 }
 
-impl<K: Kind, O, P> Supervised<K> for Operations<K, O, P>
+impl<K: AnyKind, O, P> Supervised<K> for Operations<K, O, P>
 where
     O: Send + Sync + 'static,
     P: Clone + Send + Sync + 'static,
 {
-    fn open(&self, group: &Group, wakes: &Wakes<K>) {
+    fn open(&self, group: &Group, enqueuer: &Enqueuer<K>) {
         let mut table = self.inner.table();
         // A term that was ended by force left its outcomes behind.
         table.entries.retain(|_, entry| matches!(entry, Entry::Running { .. }));
         table.home = Some(Home {
             group: group.clone(),
-            wakes: wakes.clone(),
+            enqueuer: enqueuer.clone(),
         });
     }
 
@@ -333,6 +333,10 @@ where
             }
             None => {}
         }
+    }
+
+    fn count(&self) -> usize {
+        self.running()
     }
 
     fn close(&self) -> BoxFuture<'static, ()> {
@@ -357,79 +361,7 @@ where
     }
 }
 
-/// The place in the table of an operation that runs. Dropped without an outcome, as when the group is ended by force, it leaves none.
-struct Running<K: Kind, O, P> {
-    operations: Operations<K, O, P>,
-    uid: Uid,
-    key: ObjectRef<K>,
-    wakes: Wakes<K>,
-}
-
-impl<K: Kind, O, P> Running<K, O, P> {
-    fn ended(&self, outcome: Option<Outcome<O>>) {
-        let inner = &self.operations.inner;
-        let waiting = {
-            let mut table = inner.table();
-            let Some(entry @ Entry::Running { .. }) = table.entries.get_mut(&self.uid) else {
-                return;
-            };
-            match (outcome, &entry) {
-                (Some(outcome), Entry::Running { orphaned: false, .. }) => *entry = Entry::Ended(Arc::new(outcome)),
-                _ => {
-                    table.entries.remove(&self.uid);
-                }
-            }
-            inner.running.send_modify(|running| *running -= 1);
-            std::mem::take(&mut table.waiting)
-        };
-        self.wakes.wake(self.key.clone());
-        for key in waiting {
-            self.wakes.wake(key);
-        }
-    }
-}
-
-impl<K: Kind, O, P> Drop for Running<K, O, P> {
-    fn drop(&mut self) {
-        self.ended(None);
-    }
-}
-
-async fn supervise<K: Kind, O, P>(
-    running: Running<K, O, P>,
-    mut progress: watch::Receiver<Option<P>>,
-    work: impl Future<Output = O>,
-) {
-    let work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
-    let tell = std::pin::pin!(async {
-        while progress.changed().await.is_ok() {
-            running.wakes.wake(running.key.clone());
-            sleep_until(Instant::now() + PROGRESS).await;
-        }
-    });
-    tracing::info!("operation started");
-    let started = Instant::now();
-    let end = match select(work, tell).await {
-        Either::Left((end, _)) => end,
-        // It dropped its handle and says nothing more.
-        Either::Right(((), work)) => work.await,
-    };
-    let took = started.elapsed();
-    let outcome = match end {
-        Ok(outcome) => {
-            tracing::info!(?took, "operation ended");
-            Outcome::Returned(outcome)
-        }
-        Err(cause) => {
-            let message = panic_text(&*cause);
-            tracing::error!(?took, error = message, "operation panicked");
-            Outcome::Panicked(message)
-        }
-    };
-    running.ended(Some(outcome));
-}
-
-impl<K: Kind, O, P> Clone for Operations<K, O, P> {
+impl<K: AnyKind, O, P> Clone for Operations<K, O, P> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
@@ -437,7 +369,7 @@ impl<K: Kind, O, P> Clone for Operations<K, O, P> {
     }
 }
 
-impl<K: Kind, O, P> Default for Operations<K, O, P>
+impl<K: AnyKind, O, P> Default for Operations<K, O, P>
 where
     O: Send + Sync + 'static,
     P: Clone + Send + Sync + 'static,
@@ -447,180 +379,10 @@ where
     }
 }
 
-impl<K: Kind, O, P> fmt::Debug for Operations<K, O, P> {
+impl<K: AnyKind, O, P> fmt::Debug for Operations<K, O, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operations")
-            .field("kind", &K::kind(&()))
             .field("running", &*self.inner.running.borrow())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::pending;
-
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use tokio::time::sleep;
-
-    use super::*;
-    use crate::fixture::{SECOND, key};
-
-    type Copies = Operations<ConfigMap, u32, u32>;
-
-    struct Scene {
-        copies: Copies,
-        group: Group,
-    }
-
-    fn open(copies: Copies) -> Scene {
-        let group = Group::new();
-        copies.open(&group, &Wakes::new());
-        Scene { copies, group }
-    }
-
-    impl Scene {
-        fn start<F>(&self, uid: &str, work: impl FnOnce(Handle<u32>) -> F + Send + 'static) -> Start
-        where
-            F: Future<Output = u32> + Send + 'static,
-        {
-            self.copies.start_if_absent(&uid.into(), &key(uid), "copy", work)
-        }
-
-        fn outcome(&self, uid: &str) -> Option<Outcome<u32>> {
-            match self.copies.get(&uid.into())? {
-                Seen::Running { .. } => None,
-                Seen::Ended(outcome) => Some((*outcome).clone()),
-            }
-        }
-    }
-
-    async fn when_cancelled(handle: Handle<u32>) -> u32 {
-        handle.cancelled().cancelled().await;
-        7
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_outcome_is_kept_until_it_was_recorded() {
-        let scene = open(Copies::new());
-        assert_eq!(scene.start("a", |_| async { 5 }), Start::Started);
-        scene.group.empty().await;
-        for _ in 0..2 {
-            assert_eq!(scene.outcome("a"), Some(Outcome::Returned(5)));
-            assert_eq!(scene.start("a", |_| async { 6 }), Start::Present);
-        }
-        assert!(scene.copies.acknowledge(&"a".into()));
-        assert!(!scene.copies.acknowledge(&"a".into()));
-        assert!(scene.copies.get(&"a".into()).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_panic_is_an_outcome() {
-        let scene = open(Copies::new());
-        scene.start("a", |_| async { panic!("no space left") });
-        scene.group.empty().await;
-        assert_eq!(scene.outcome("a"), Some(Outcome::Panicked("no space left".into())));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_cancelled_operation_runs_until_it_returns() {
-        let scene = open(Copies::new());
-        scene.start("a", |handle| async move {
-            handle.progress(3);
-            let seven = when_cancelled(handle).await;
-            sleep(5 * SECOND).await;
-            seven
-        });
-        sleep(SECOND).await;
-        assert!(scene.copies.cancel(&"a".into()));
-        sleep(SECOND).await;
-        let seen = scene.copies.get(&"a".into());
-        assert!(
-            matches!(
-                seen,
-                Some(Seen::Running {
-                    progress: Some(3),
-                    cancelling: true
-                })
-            ),
-            "{seen:?}"
-        );
-        scene.group.empty().await;
-        assert_eq!(scene.outcome("a"), Some(Outcome::Returned(7)));
-        assert!(!scene.copies.cancel(&"a".into()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_finds_no_room_is_woken_when_there_is_some() {
-        let copies = Copies::at_most(1);
-        let (group, wakes) = (Group::new(), Wakes::new());
-        copies.open(&group, &wakes);
-        let scene = Scene { copies, group };
-        assert_eq!(scene.start("a", when_cancelled), Start::Started);
-        assert_eq!(scene.start("b", when_cancelled), Start::Full);
-        assert_eq!(scene.start("b", when_cancelled), Start::Full);
-        scene.copies.cancel(&"a".into());
-        scene.group.empty().await;
-        let mut woken: Vec<_> = wakes.taken().iter().map(|key| key.name.clone()).collect();
-        woken.sort();
-        assert_eq!(woken, ["a", "b"]);
-        assert_eq!(scene.start("b", when_cancelled), Start::Started);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_operation_of_a_gone_object_takes_up_room_until_it_ended() {
-        let scene = open(Copies::at_most(1));
-        scene.start("a", |handle| async move {
-            sleep(5 * SECOND).await;
-            when_cancelled(handle).await
-        });
-        scene.copies.gone(&"a".into());
-        assert_eq!(scene.copies.running(), 1);
-        assert_eq!(scene.start("b", when_cancelled), Start::Full);
-        scene.group.empty().await;
-        assert!(scene.copies.get(&"a".into()).is_none());
-        assert_eq!(scene.start("b", when_cancelled), Start::Started);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn closing_cancels_all_and_waits_for_them() {
-        let scene = open(Copies::new());
-        scene.start("a", |handle| async move {
-            let seven = when_cancelled(handle).await;
-            sleep(5 * SECOND).await;
-            seven
-        });
-        let start = Instant::now();
-        scene.copies.close().await;
-        assert_eq!(start.elapsed(), 5 * SECOND);
-        assert!(
-            scene.copies.get(&"a".into()).is_none(),
-            "the next term looks at the world afresh"
-        );
-        assert_eq!(scene.start("b", when_cancelled), Start::Closed);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_operation_ended_by_force_leaves_nothing_behind() {
-        let scene = open(Copies::new());
-        scene.start("a", |_| pending());
-        assert_eq!(scene.group.alive(), ["copy of ns/a"]);
-        scene.group.abort();
-        scene.group.empty().await;
-        assert_eq!(scene.copies.running(), 0);
-        assert!(scene.copies.get(&"a".into()).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn progress_that_nobody_waits_for_any_more_does_not_end_the_operation() {
-        let scene = open(Copies::new());
-        scene.start("a", |handle| async move {
-            handle.progress(1);
-            drop(handle);
-            sleep(5 * SECOND).await;
-            9
-        });
-        scene.group.empty().await;
-        assert_eq!(scene.outcome("a"), Some(Outcome::Returned(9)));
     }
 }

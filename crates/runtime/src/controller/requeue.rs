@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::queue::Again;
+use super::queue::Requeue;
 use crate::clock;
 use crate::reconciler::Next;
 
@@ -37,17 +37,17 @@ pub(super) fn spread_over(resync: Duration, Spread { first, random }: Spread) ->
 }
 
 /// A wait after a success: a change of the object ends it.
-pub(super) fn unless_touched(now: tokio::time::Instant, wait: Duration) -> Again {
-    Again {
+pub(super) fn after_success_at(now: tokio::time::Instant, wait: Duration) -> Requeue {
+    Requeue {
         at: now + wait,
         hold: now,
     }
 }
 
 /// A wait after a failure: a change of the object ends it, but not at once, because the failed pass may have made it.
-pub(super) fn even_if_touched(now: tokio::time::Instant, wait: Duration) -> Again {
+pub(super) fn after_failure_at(now: tokio::time::Instant, wait: Duration) -> Requeue {
     let wait = wait.max(SHORTEST);
-    Again {
+    Requeue {
         at: now + wait,
         hold: now + SHORTEST,
     }
@@ -90,14 +90,14 @@ mod tests {
     #[test]
     fn a_failure_is_not_retried_at_once_even_if_the_object_changes() {
         let now = tokio::time::Instant::now();
-        let again = even_if_touched(now, Duration::from_secs(8));
+        let requeue = after_failure_at(now, Duration::from_secs(8));
         assert_eq!(
-            again,
-            Again {
+            requeue,
+            Requeue {
                 at: now + Duration::from_secs(8),
                 hold: now + SHORTEST
             }
         );
-        assert_eq!(unless_touched(now, Duration::from_secs(8)).hold, now);
+        assert_eq!(after_success_at(now, Duration::from_secs(8)).hold, now);
     }
 }

@@ -1,0 +1,72 @@
+//! Whether the process can still work, for `/healthz`: what fails there is to be restarted.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Checks by name. Clones are the same.
+///
+/// A check is for what only a restart mends, such as a deadlock. An API server that is away, or a kind that cannot be watched, is a matter
+/// of [readiness](crate::health).
+#[derive(Clone, Default)]
+pub struct Liveness(Arc<Mutex<BTreeMap<String, Check>>>);
+
+type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+impl Liveness {
+    /// No checks: alive.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a check, or replaces the one of this name. It is called at each request of `/healthz`, must be quick, and says what is wrong.
+    pub fn check(&self, name: impl Into<String>, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.checks().insert(name.into(), Arc::new(check));
+    }
+
+    /// The checks that fail, with what they say.
+    pub fn failing(&self) -> Vec<(String, String)> {
+        // Called outside of the lock: a check may take its time, and may add others.
+        let checks = self.checks().clone();
+        checks
+            .into_iter()
+            .filter_map(|(name, check)| check().err().map(|reason| (name, reason)))
+            .collect()
+    }
+
+    fn checks(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Failing checks in the way of the API server's own `/livez?verbose`, one a line.
+pub(crate) fn describe(failing: &[(String, String)]) -> String {
+    failing.iter().fold(String::new(), |mut text, (name, reason)| {
+        let _ = writeln!(text, "[-]{name} failed: {reason}");
+        text
+    })
+}
+
+impl fmt::Debug for Liveness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Liveness")
+            .field(&self.checks().keys().cloned().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_fails_is_named_with_its_reason() {
+        let liveness = Liveness::new();
+        liveness.check("disk", || Ok(()));
+        assert!(liveness.failing().is_empty());
+        liveness.check("disk", || Err("no space left".into()));
+        liveness.check("clock", || Ok(()));
+        let failing = liveness.failing();
+        assert_eq!(describe(&failing), "[-]disk failed: no space left\n");
+    }
+}
