@@ -56,6 +56,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(LocationUnusable, BucketUnreadable, StatusNotWritten);
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,

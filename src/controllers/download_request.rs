@@ -49,6 +49,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(StatusNotWritten, LocationUnusable, NotSigned, TargetUnknown);
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,

@@ -51,6 +51,14 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(
+        RecordNotRemoved,
+        OwnerUnknown,
+        LocationUnusable,
+        LocationUnavailable,
+        LeftoversNotRemoved
+    );
+
     fn class(&self) -> Class {
         match self {
             Self::RecordNotRemoved(RecordError::NotLeading(_)) => Class::Lost,

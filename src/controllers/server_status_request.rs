@@ -25,6 +25,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(StatusNotWritten);
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,

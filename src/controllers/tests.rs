@@ -5,6 +5,7 @@ mod deletion;
 mod dry_run;
 mod hook_death;
 mod location;
+mod reasons;
 mod requests;
 mod restore_death;
 mod two_clusters;

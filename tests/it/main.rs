@@ -22,6 +22,7 @@ mod describe;
 mod disaster;
 mod download_url;
 mod dry_run;
+mod framework;
 mod go_release;
 mod harness;
 mod installation;

@@ -46,7 +46,7 @@ impl Policy {
     }
 }
 
-/// The waits of one thing that fails again and again. Never gives up: who does must count.
+/// The waits of one thing that fails again and again. Never gives up: a caller that does counts.
 #[derive(Debug)]
 pub struct Backoff {
     state: ExponentialBackoff,

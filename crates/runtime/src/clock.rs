@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Tells the time of day.
+/// Reads the time of day.
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The time now.
     fn now(&self) -> Timestamp;
@@ -29,7 +29,7 @@ impl Clock for System {
     }
 }
 
-/// A clock that stands still until it is told otherwise. Clones share the time.
+/// A clock that stands still until it is set. Clones share the time.
 #[derive(Debug, Clone)]
 pub struct Manual(Arc<Mutex<Timestamp>>);
 
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn a_manual_clock_moves_only_when_it_is_set() {
         let clock = Manual::new(Timestamp::UNIX_EPOCH);
         let same = clock.clone();
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);

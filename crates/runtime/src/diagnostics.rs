@@ -1,4 +1,4 @@
-//! What watches and queues are doing right now, for people who debug a controller.
+//! What watches and queues are doing right now, for debugging a controller.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

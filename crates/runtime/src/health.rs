@@ -1,4 +1,4 @@
-//! What is ready and what is not yet, for `/readyz` and for whoever waits.
+//! What is ready and what is not yet, for `/readyz`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -11,7 +11,7 @@ pub struct Health(Arc<Mutex<BTreeMap<String, State>>>);
 /// The state of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It works. The text, which may be empty, says more, such as who leads.
+    /// It works. The text, which may be empty, says more, such as which process leads.
     Ready(String),
     /// It does not work, or not yet, and this is why.
     NotReady(String),

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::object::AnyKind;
 use crate::watch::{Change, SharedWatch};
 
-/// Tells the changes that matter from those that do not. It runs for every change and must be quick and pure.
+/// Separates the changes that matter from those that do not. It runs for every change and must be quick and pure.
 ///
 /// It saves passes and is no guarantee: after a start, after the watch fell behind and at each resync there is a pass all the same. The
 /// given predicates decide about updates; an object that is new, gone or another one under the same name always passes.

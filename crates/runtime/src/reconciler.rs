@@ -1,12 +1,12 @@
-//! The contract between the framework and those who use it.
+//! The contract between the framework and its users.
 
-use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::lease::is_not_leading;
 use super::object::{AnyKind, ObjectRef, Uid};
 
 /// Brings one kind of object, step by step, to where its spec wants it.
@@ -70,33 +70,72 @@ pub enum Class {
     Lost,
 }
 
-/// What the framework must know of a reconciler's error. Its text goes to the log and into an event: no secrets.
-pub trait Classify: std::error::Error + Send + Sync + 'static {
-    /// What to do about it.
-    fn class(&self) -> Class;
-
-    /// The event's reason: by default the name of the enum's variant, as a derived `Debug` prints it.
-    fn reason(&self) -> String {
-        variant_name(self)
+impl Class {
+    /// The class of a failed request: lost if this process does not lead and a [gated client](crate::lease::gated) refused it, else transient.
+    /// What only the user can mend, the reconciler has to recognize.
+    pub fn of(error: &kube::Error) -> Self {
+        if is_not_leading(error) {
+            Self::Lost
+        } else {
+            Self::Transient
+        }
     }
 }
 
-/// The leading identifier of a derived `Debug`.
-fn variant_name(value: &(impl fmt::Debug + ?Sized)) -> String {
-    /// Takes text up to the first character that no identifier has, then breaks the formatting off.
-    struct Identifier(String);
+/// What the framework must know of a reconciler's error. Its text goes to the log and into an event: no secrets.
+pub trait Classify: std::error::Error + Send + Sync + 'static {
+    /// Every reason there is.
+    const REASONS: &'static [&'static str];
 
-    impl fmt::Write for Identifier {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            let end = text.find(|c: char| !c.is_alphanumeric() && c != '_');
-            self.0.push_str(&text[..end.unwrap_or(text.len())]);
-            end.map_or(Ok(()), |_| Err(fmt::Error))
+    /// What to do about it.
+    fn class(&self) -> Class;
+
+    /// The reason of its event and the label of its metric: short, in PascalCase, one of [`REASONS`](Self::REASONS). Users filter and alert by
+    /// it. [`reasons!`](crate::reasons) writes both.
+    fn reason(&self) -> &'static str;
+}
+
+/// Writes [`Classify::REASONS`] and [`Classify::reason`] of an enum: the name of each variant, or the text given for it, as when a variant is
+/// renamed and its reason must stay. A variant that is missing does not compile.
+///
+/// ```
+/// use kube_manager::{Class, Classify, reasons};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum Error {
+///     #[error("spec.title is empty; set one")]
+///     NoTitle,
+///     #[error("write the page: {0}")]
+///     PageNotWritten(#[from] kube::Error),
+/// }
+///
+/// impl Classify for Error {
+///     reasons!(NoTitle = "TitleMissing", PageNotWritten);
+///
+///     fn class(&self) -> Class {
+///         match self {
+///             Self::NoTitle => Class::Invalid,
+///             Self::PageNotWritten(error) => Class::of(error),
+///         }
+///     }
+/// }
+///
+/// assert_eq!(Error::REASONS, ["TitleMissing", "PageNotWritten"]);
+/// assert_eq!(Error::NoTitle.reason(), "TitleMissing");
+/// ```
+#[macro_export]
+macro_rules! reasons {
+    (@ $variant:ident) => { stringify!($variant) };
+    (@ $variant:ident $reason:literal) => { $reason };
+    ($($variant:ident $(= $reason:literal)?),+ $(,)?) => {
+        const REASONS: &'static [&'static str] = &[$($crate::reasons!(@ $variant $($reason)?)),+];
+
+        fn reason(&self) -> &'static str {
+            match self {
+                $(Self::$variant { .. } => $crate::reasons!(@ $variant $($reason)?),)+
+            }
         }
-    }
-
-    let mut name = Identifier(String::new());
-    let _ = write!(name, "{value:?}");
-    name.0
+    };
 }
 
 #[cfg(test)]
@@ -114,19 +153,33 @@ mod tests {
     }
 
     impl Classify for Error {
+        crate::reasons!(BucketUnreadable, NotThere, ShortWrite = "Truncated");
+
         fn class(&self) -> Class {
             Class::Transient
         }
     }
 
     #[test]
-    fn the_reason_of_an_error_is_the_name_of_its_variant() {
+    fn the_reason_of_an_error_is_the_name_of_its_variant_or_what_was_given_for_it() {
         for (error, reason) in [
             (Error::BucketUnreadable, "BucketUnreadable"),
             (Error::NotThere("a b".into()), "NotThere"),
-            (Error::ShortWrite { size: 3 }, "ShortWrite"),
+            (Error::ShortWrite { size: 3 }, "Truncated"),
         ] {
             assert_eq!(error.reason(), reason);
         }
+        assert_eq!(Error::REASONS, ["BucketUnreadable", "NotThere", "Truncated"]);
+    }
+
+    #[test]
+    fn a_request_that_the_gate_refused_is_lost() {
+        let refused = kube::Error::Service(crate::lease::NotLeading.into());
+        assert_eq!(Class::of(&refused), Class::Lost);
+        assert_eq!(Class::of(&crate::fixture::refused(503)), Class::Transient);
+        assert_eq!(
+            Class::of(&kube::Error::Service("connection refused".into())),
+            Class::Transient
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong and what is worth telling: log lines of failed passes and Kubernetes events. Nothing else writes either about a pass.
+//! What went wrong and what users should know: log lines of failed passes and Kubernetes events. Nothing else writes either about a pass.
 //!
 //! Events are written in the background. They are a courtesy: when the API server is slow they are dropped and counted,
 //! and no pass ever waits for one.
@@ -29,7 +29,7 @@ const QUEUE: usize = 256;
 /// How long writing one event may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something worth telling a user about an object.
+/// Something that a user of an object should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// Normal or warning.
@@ -48,7 +48,7 @@ impl Notice {
         Self::of(EventType::Normal, reason, action, note)
     }
 
-    /// Something that somebody may want to look at.
+    /// Something that a user may want to look at.
     pub fn warning(reason: &str, action: &str, note: impl Into<String>) -> Self {
         Self::of(EventType::Warning, reason, action, note)
     }
@@ -122,7 +122,7 @@ impl Reporter {
         self.publish_about(object.object_ref(kind), notice);
     }
 
-    /// Publishes an event about an object that nobody can read, and that no status can be written to.
+    /// Publishes an event about an object that cannot be read, and that no status can be written to.
     pub(crate) fn unreadable<K: AnyKind>(&self, key: &ObjectRef<K>, uid: &Uid, error: &str) {
         let about = ObjectReference {
             api_version: Some(K::api_version(&key.dyntype).into_owned()),
@@ -137,7 +137,7 @@ impl Reporter {
     }
 
     fn publish_about(&self, about: ObjectReference, notice: Notice) {
-        // A closed queue means that nobody publishes: so it was wanted, or we are stopping.
+        // A closed queue means that nothing is published: no client was given for it, or the process stops.
         if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), about))
             && let Some(dropped) = &self.dropped
         {
@@ -145,7 +145,7 @@ impl Reporter {
         }
     }
 
-    /// Logs a pass that failed and publishes an event about it; what was lost with leadership is nobody's business.
+    /// Logs a pass that failed and publishes an event about it; what was lost with leadership is only a debug line.
     pub(crate) fn failed<K: AnyKind>(&self, key: &ObjectRef<K>, object: &K, failure: &Failure) {
         let Failure {
             class,
@@ -177,7 +177,7 @@ impl Reporter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) class: Class,
-    pub(crate) reason: String,
+    pub(crate) reason: &'static str,
     pub(crate) text: String,
     pub(crate) retry: Duration,
 }
@@ -189,7 +189,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Writes events until it is told to stop. `program` names their source.
+    /// Writes events until the token fires. `program` names their source.
     pub async fn run(mut self, client: Client, program: &str, stop: CancellationToken) {
         let recorder = Recorder::new(client, program.into());
         loop {
@@ -199,7 +199,7 @@ impl Publisher {
                 next = self.events.recv() => next,
             };
             let Some((event, about)) = next else {
-                // Every reporter is gone; the task still has to last until it is told to stop.
+                // Every reporter is gone; the task still has to last until it is stopped.
                 return stop.cancelled().await;
             };
             match tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_nobody_writes_in_time_are_dropped_and_counted() {
+    fn events_that_are_not_written_in_time_are_dropped_and_counted() {
         let (reporter, _publisher, registry) = reporter();
         for _ in 0..QUEUE + 2 {
             reporter.publish(&ConfigMap::default(), Notice::normal("Seen", "Look", "again"));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_nobody_can_read_gets_an_event_by_its_identity() {
+    fn an_unreadable_object_gets_an_event_by_its_identity() {
         let (reporter, mut publisher, _) = reporter();
         let key = ObjectRef::<ConfigMap>::new("odd").within("shop");
         reporter.unreadable(&key, &Uid::from("u-1"), "invalid type: string, expected u32");
@@ -265,7 +265,7 @@ mod tests {
         let (reporter, mut publisher, _) = reporter();
         let mut failure = Failure {
             class: Class::Lost,
-            reason: "NotLeading".into(),
+            reason: "NotLeading",
             text: "not leading".into(),
             retry: Duration::ZERO,
         };

@@ -113,7 +113,7 @@ pub fn panic_text(cause: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "without a message".into())
 }
 
-/// Tasks that are told to stop together, and of which it is known which are still there.
+/// Tasks that are stopped together, and of which it is known which are still there.
 ///
 /// A member counts until its future was really dropped, so an aborted task that blocks its thread still shows. Clones
 /// are the same group.
@@ -169,7 +169,7 @@ impl Group {
         }
     }
 
-    /// Says when members should come to an end.
+    /// Fires when members should end.
     pub fn stop(&self) -> &CancellationToken {
         &self.inner.stop
     }
@@ -182,7 +182,7 @@ impl Group {
         self.add(name.into(), work.in_current_span())
     }
 
-    /// Starts a member that nobody waits for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
+    /// Starts a member that is not waited for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
     /// It may well outlast the current span and is outside of it.
     pub fn spawn_detached<F>(&self, name: impl Into<String>, work: F)
     where
@@ -222,7 +222,7 @@ impl Group {
         members.present.values().map(|present| present.name.clone()).collect()
     }
 
-    /// Returns once nobody is there.
+    /// Returns when no member is left.
     pub async fn empty(&self) {
         // The sender lives as long as `self`.
         let _ = self.inner.alive.subscribe().wait_for(|alive| *alive == 0).await;

@@ -27,6 +27,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(NotLeading, CertificateNotMade, SecretNotWritten);
+
     fn class(&self) -> Class {
         match self {
             Self::NotLeading(_) => Class::Lost,

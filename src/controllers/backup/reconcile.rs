@@ -56,6 +56,14 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(
+        StatusNotWritten,
+        PoliciesNotRead,
+        BrokeOff,
+        LocationGone,
+        LocationReadOnly
+    );
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,

@@ -32,6 +32,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(RecordUnreadable, Scratch, StillFrozen);
+
     fn class(&self) -> Class {
         match self {
             Self::RecordUnreadable(RecordError::NotLeading(_)) => Class::Lost,

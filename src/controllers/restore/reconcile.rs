@@ -62,6 +62,16 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(
+        StatusNotWritten,
+        BrokeOff,
+        SourceNotRead,
+        SourceGone,
+        FilesNotRemoved,
+        LocationUnusable,
+        LocationUnavailable
+    );
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,

@@ -190,7 +190,7 @@ impl<R: Reconciler> Controller<R> {
         self.enqueuer.clone()
     }
 
-    /// Runs it until the group is told to stop, then lets running passes and operations come to an end. May be run again
+    /// Runs it until the group stops, then lets running passes and operations end. May be run again
     /// afterwards, never twice at once.
     ///
     /// Passes and operations are members of the group: dropping this future ends the passes at their next await,

@@ -13,7 +13,7 @@ pub(super) struct Queue<Key> {
     /// Those handed out, and since when.
     working: HashMap<Key, Instant>,
     timers: BTreeMap<Timer, Key>,
-    /// Tells timers of the same instant apart, first come first served.
+    /// Keeps timers of the same instant apart, first come first served.
     next: u64,
 }
 

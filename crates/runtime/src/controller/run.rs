@@ -242,7 +242,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             }
             End::TooLong(deadline) => {
                 let text = format!("the pass took longer than {deadline:?} and was broken off");
-                let failure = self.failed(&key, Class::Transient, "DeadlineExceeded".into(), text);
+                let failure = self.failed(&key, Class::Transient, "DeadlineExceeded", text);
                 (
                     PassResult::Error,
                     after_failure_at(Instant::now(), failure.retry),
@@ -251,7 +251,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             }
             End::Panicked(message) => {
                 let text = format!("the pass panicked: {message}");
-                let failure = self.failed(&key, Class::Transient, "Panicked".into(), text);
+                let failure = self.failed(&key, Class::Transient, "Panicked", text);
                 (
                     PassResult::Panic,
                     after_failure_at(Instant::now(), failure.retry),
@@ -260,7 +260,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             }
             End::Aborted => {
                 // By force and from outside: the group is ending.
-                let failure = self.failed(&key, Class::Lost, "Aborted".into(), "the pass was broken off".into());
+                let failure = self.failed(&key, Class::Lost, "Aborted", "the pass was broken off".into());
                 (
                     PassResult::Lost,
                     after_failure_at(Instant::now(), failure.retry),
@@ -270,7 +270,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         };
         self.metrics.pass(result, started.elapsed());
         if let Some(failure) = failure {
-            self.metrics.failure(&failure.reason);
+            self.metrics.failure(failure.reason);
             span.in_scope(|| self.reporter.failed(&key, &*object, &failure));
         }
         self.queue().finished(&key, Some(requeue), Instant::now());
@@ -286,7 +286,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         (result, after_success_at(Instant::now(), wait))
     }
 
-    fn failed(&mut self, key: &ObjectRef<R::Kind>, class: Class, reason: String, text: String) -> Failure {
+    fn failed(&mut self, key: &ObjectRef<R::Kind>, class: Class, reason: &'static str, text: String) -> Failure {
         let retry = match class {
             Class::Invalid => {
                 self.failures.forget(key);
@@ -326,16 +326,16 @@ impl<'a, R: Reconciler> Run<'a, R> {
         });
     }
 
-    /// Buries the object that passes of this name were for, unless it still is this one.
+    /// Announces that the object that passes of this name were for is gone, unless it still is this one.
     fn gone_unless(&mut self, key: &ObjectRef<R::Kind>, still: Option<&Uid>) {
-        let buried = {
+        let lost = {
             let mut known = self.controller.known();
             match known.get(key) {
                 Some(object) if Some(&object.uid) != still => known.remove(key),
                 _ => None,
             }
         };
-        let Some(Known { uid, .. }) = buried else { return };
+        let Some(Known { uid, .. }) = lost else { return };
         self.failures.forget(key);
         for operations in &self.controller.operations {
             operations.gone(&uid);
@@ -385,7 +385,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         self.metrics.longest_running.set(longest.as_secs_f64());
     }
 
-    /// Lets the running passes come to an end and starts none.
+    /// Lets the running passes end and starts none.
     async fn drain(&mut self) {
         while let Some(done) = self.passes.next().await {
             self.finish(done);

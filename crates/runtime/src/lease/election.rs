@@ -1,4 +1,4 @@
-//! Who leads: decided from what was seen of the lease and when; pure.
+//! Which process leads: decided from what was seen of the lease and when; pure.
 
 use std::time::Duration;
 
@@ -28,13 +28,13 @@ pub(super) struct Observed {
 /// What to do about the lease now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Nobody ever had it.
+    /// There is no lease yet.
     Create,
     /// It was given back, or its holder was not heard of for its whole duration.
     Take,
     /// It is ours, from this process or from the container's last life.
     Renew,
-    /// Somebody else's. Not to be had for this long.
+    /// Another process has it, for this long at least.
     Wait(Duration),
 }
 
@@ -62,7 +62,7 @@ pub(super) fn decide(observed: Option<&Observed>, me: &str, now: Instant) -> Dec
 }
 
 impl Record {
-    /// The lease in our hands. Who takes it from somebody else counts a transition; who renews it keeps the time it was taken.
+    /// The lease as held by this process. Taking it from another counts a transition; renewing it keeps the time it was taken.
     pub(super) fn held(before: Option<&Self>, me: &str, duration: Duration, now: Timestamp) -> Self {
         let ours = before.filter(|before| before.holder == me);
         Self {
@@ -78,7 +78,8 @@ impl Record {
         }
     }
 
-    /// The lease given back, as client-go does it: nobody's, and over in a second for who does not know that.
+    /// The lease given back, as client-go does it: empty holder and a duration of one second, so that clients that ignore the holder take it
+    /// soon.
     pub(super) fn released(&self, now: Timestamp) -> Self {
         Self {
             holder: String::new(),
@@ -141,15 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn who_may_take_the_lease() {
+    fn when_the_lease_may_be_taken() {
         let start = Instant::now();
         let seconds = Duration::from_secs;
         for (case, holder, age, expected) in [
-            ("nobody ever had it", None, 0, Decision::Create),
+            ("no lease yet", None, 0, Decision::Create),
             ("given back", Some(""), 0, Decision::Take),
             ("ours", Some("me"), 0, Decision::Renew),
             (
-                "ours, though nobody renewed it for long: a restarted container",
+                "ours, though not renewed for long: a restarted container",
                 Some("me"),
                 500,
                 Decision::Renew,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// Lets writes through while we lead. Clones are the same gate.
 ///
-/// No write starts in the last part of a lease, its margin, and none goes on after its end. Whoever leads next therefore never meets a write
+/// No write starts in the last part of a lease, its margin, and none goes on after its end. The next leader therefore never meets a write
 /// of ours that was still under way, as far as clocks run at the same speed; and what a process that was stopped in between still sends
 /// must be harmless by its resource version.
 #[derive(Debug, Clone)]

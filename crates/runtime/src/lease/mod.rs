@@ -9,8 +9,8 @@
 //!   |    each success moves everything to the right                | writes end    | take the lease
 //! ```
 //!
-//! The end counts from when a renewal was *sent*; others count from when they *see* it, which is later. Who does not see the lease change
-//! for its whole duration may take it, whatever the times in it say.
+//! The end counts from when a renewal was *sent*; others count from when they *see* it, which is later. A process that does not see the lease
+//! change for its whole duration may take it, whatever the times in it say.
 //!
 //! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
@@ -36,7 +36,7 @@ pub use crate::testing::death;
 pub(crate) use self::client::changes;
 pub(crate) use self::elector::Elector;
 
-/// Which lease to hold, as whom and for how long.
+/// Which lease to hold, under which identity and for how long.
 #[derive(Clone)]
 pub struct LeaseConfig {
     /// Talks to the API server.
@@ -45,7 +45,7 @@ pub struct LeaseConfig {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Who we are: the pod's uid and the container's name, so that a restarted container takes its own lease back at once.
+    /// The holder it is taken under: the pod's uid and the container's name, so that a restarted container takes its own lease back at once.
     /// Two processes that live at the same time must never have the same.
     pub identity: String,
     /// How long others must see no renewal before they may take the lease. Whole seconds.
@@ -54,12 +54,12 @@ pub struct LeaseConfig {
     pub retry: Duration,
     /// How long before its end we behave as if the lease were lost. At least two retries must fit before that.
     pub margin: Duration,
-    /// Called with the names of the tasks that have not stopped although the lease is over. Unless replaced, it ends the process.
-    pub overstayed: Overstayed,
+    /// Called with the names of the tasks that are still there when the lease is over. Unless replaced, it ends the process.
+    pub on_overrun: OnOverrun,
 }
 
 /// What is done about tasks that do not stop in time.
-pub type Overstayed = Arc<dyn Fn(&[String]) + Send + Sync>;
+pub type OnOverrun = Arc<dyn Fn(&[String]) + Send + Sync>;
 
 impl LeaseConfig {
     /// Ten seconds, renewed every two, three of margin.
@@ -72,7 +72,7 @@ impl LeaseConfig {
             duration: Duration::from_secs(10),
             retry: Duration::from_secs(2),
             margin: Duration::from_secs(3),
-            overstayed: Arc::new(abort),
+            on_overrun: Arc::new(abort),
         }
     }
 }

@@ -58,7 +58,7 @@ async fn the_first_to_come_creates_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_renews_stays_the_leader_and_the_other_stands_by() {
+async fn a_leader_that_renews_stays_and_the_other_stands_by() {
     let server = LeaseServer::default();
     let (mut a, mut b) = (candidate(&server, "a"), candidate(&server, "b"));
     a.elector.campaign().await;
@@ -108,7 +108,7 @@ async fn a_short_silence_of_the_api_server_costs_nothing() {
     let server = LeaseServer::default();
     let mut a = candidate(&server, "a");
     a.elector.campaign().await;
-    let trouble = async {
+    let silences = async {
         for _ in 0..10 {
             server.cut_off("a");
             sleep(4 * SECOND).await;
@@ -118,7 +118,7 @@ async fn a_short_silence_of_the_api_server_costs_nothing() {
     };
     tokio::select! {
         reason = a.elector.hold() => panic!("{reason}"),
-        () = trouble => {}
+        () = silences => {}
     }
     assert_eq!(a.gate.check(), Ok(()));
 }
@@ -134,7 +134,7 @@ async fn a_lease_that_another_took_is_lost_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_else_s_edit_of_our_lease_is_no_loss() {
+async fn an_edit_of_our_lease_from_outside_is_no_loss() {
     let server = LeaseServer::default();
     let mut a = candidate(&server, "a");
     a.elector.campaign().await;

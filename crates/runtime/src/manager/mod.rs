@@ -5,9 +5,10 @@
 //!   endpoints <- watches <---------------------- always <- lease back <- leading         stop, within one grace period
 //! ```
 //!
-//! Every task has a name. One that ends before it was told to ends the manager: a controller that quietly is not there any more is
+//! Every task has a name. One that ends before it is stopped ends the manager: a controller that quietly is not there any more is
 //! the worst outcome.
 
+#[cfg(feature = "endpoints")]
 mod endpoints;
 mod run;
 mod signals;
@@ -53,6 +54,7 @@ const SYNC_LIMIT: Duration = Duration::from_mins(2);
 /// twice a minute, one of an optional kind that is not served every five minutes.
 const SILENCE: Duration = Duration::from_mins(15);
 
+#[cfg_attr(not(feature = "endpoints"), allow(dead_code, reason = "the endpoints read from it"))]
 /// Starts everything in order and stops it in the mirror of that order. Assemble it, then [`run`](Self::run) it.
 pub struct Manager {
     program: String,
@@ -77,7 +79,7 @@ pub struct Manager {
 /// When a task runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// From when the stores are ready until the end, whoever leads.
+    /// From when the stores are ready until the end, on every replica.
     Always,
     /// While this process leads; again each time that it does.
     Leading,
@@ -105,7 +107,7 @@ struct WatchTask {
 trait WatchStatus: Send + Sync {
     fn ready(&self) -> BoxFuture<'_, ()>;
     fn is_ready(&self) -> bool;
-    fn trouble(&self) -> String;
+    fn last_error(&self) -> String;
 }
 
 /// A watch with the name that people know it by.
@@ -121,7 +123,7 @@ impl<K: AnyKind> InspectWatch for NamedWatch<K> {
             ready: self.watch.is_ready(),
             objects: self.watch.len(),
             unreadable: self.watch.unreadable_count(),
-            last_error: self.watch.trouble(),
+            last_error: self.watch.last_error(),
             silent_seconds: self.watch.silent_for().map(|silent| silent.as_secs()),
         }
     }
@@ -136,12 +138,12 @@ impl<K: AnyKind> WatchStatus for SharedWatch<K> {
         SharedWatch::is_ready(self)
     }
 
-    fn trouble(&self) -> String {
-        SharedWatch::trouble(self).unwrap_or_else(|| "the API server has not answered".into())
+    fn last_error(&self) -> String {
+        SharedWatch::last_error(self).unwrap_or_else(|| "the API server has not answered".into())
     }
 }
 
-/// Why a manager ended, if not because it was told to.
+/// Why a manager ended, if not because it was stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ManagerError {
     /// An address could not be listened on.
@@ -163,7 +165,7 @@ pub enum ManagerError {
         /// How long was waited.
         after: Duration,
     },
-    /// A task ended before it was told to.
+    /// A task ended before it was stopped.
     #[error("task `{name}` ended early: {reason}")]
     EndedEarly {
         /// The task.
@@ -187,7 +189,7 @@ pub enum ManagerError {
     },
     /// Tasks of a leader were still there when the lease was over, and what should have ended the process did not.
     #[error("still there although the lease is over: {}", names.join(", "))]
-    Overstayed {
+    Overrun {
         /// The tasks.
         names: Vec<String>,
     },
@@ -230,6 +232,7 @@ impl Manager {
     /// `/healthz` fails when only a restart helps: a check of [`liveness`](Self::liveness) fails, a watch has neither sent nor received anything
     /// for a quarter of an hour, the loop of a controller does not turn, or a pass has outlasted its
     /// [limit](Controller::stuck_after).
+    #[cfg(feature = "endpoints")]
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);
@@ -237,6 +240,7 @@ impl Manager {
     }
 
     /// Serves the [diagnostics](Self::diagnostics) as JSON under `/debug/manager` where health and metrics are served. They name objects.
+    #[cfg(feature = "endpoints")]
     #[must_use]
     pub fn serve_diagnostics(self) -> Self {
         Self {
@@ -248,7 +252,7 @@ impl Manager {
     /// Controllers and tasks that say so run only while this process holds the lease. Without it, always.
     #[must_use]
     pub fn lease(self, lease: LeaseConfig) -> Self {
-        // Whoever asked for the gate before has the same one.
+        // A gate that was handed out before is the same one.
         self.gate.close();
         Self {
             lease: Some(lease),

@@ -10,12 +10,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::stage::{Deadline, Ended, Stage};
-use super::{Always, Leading, Manager, ManagerError, WatchTask, endpoints};
+use super::{Always, Leading, Manager, ManagerError, WatchTask};
 use crate::lease::Elector;
 
 /// Why it ends.
 enum Cause {
-    Told,
+    Stopped,
     Ended(Ended),
     Failed(ManagerError),
 }
@@ -42,9 +42,9 @@ pub(super) async fn run(
             name: ended.name.clone(),
             reason: ended.reason(),
         }),
-        Cause::Told if abandoned.is_empty() => Ok(()),
-        Cause::Told if force.is_cancelled() => Err(ManagerError::Forced { names: abandoned }),
-        Cause::Told => Err(ManagerError::Abandoned {
+        Cause::Stopped if abandoned.is_empty() => Ok(()),
+        Cause::Stopped if force.is_cancelled() => Err(ManagerError::Forced { names: abandoned }),
+        Cause::Stopped => Err(ManagerError::Abandoned {
             grace,
             names: abandoned,
         }),
@@ -60,6 +60,32 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ManagerError
         listeners.push(listener);
     }
     Ok(listeners)
+}
+
+#[cfg(feature = "endpoints")]
+fn serve_endpoints(manager: &Manager, listeners: Vec<TcpListener>) -> Stage {
+    let sources = super::endpoints::Sources {
+        health: manager.health.clone(),
+        liveness: manager.liveness.clone(),
+        registry: manager.registry.clone(),
+        diagnostics: manager.serve_diagnostics.then(|| manager.diagnostics.clone()),
+    };
+    let mut stage = Stage::new("endpoints");
+    for listener in listeners {
+        let address = listener
+            .local_addr()
+            .map_or_else(|_| "unknown".into(), |address| address.to_string());
+        tracing::info!(address, "serving health and metrics");
+        let stop = stage.group().stop().clone();
+        let serve = super::endpoints::serve(listener, sources.clone(), stop);
+        stage.start(&format!("endpoints on {address}"), serve);
+    }
+    stage
+}
+
+#[cfg(not(feature = "endpoints"))]
+fn serve_endpoints(_: &Manager, _: Vec<TcpListener>) -> Stage {
+    Stage::new("endpoints")
 }
 
 /// A manager on its way up, and down again.
@@ -80,22 +106,7 @@ struct Running {
 
 impl Running {
     fn new(manager: Manager, listeners: Vec<TcpListener>, stop: CancellationToken, force: CancellationToken) -> Self {
-        let sources = endpoints::Sources {
-            health: manager.health.clone(),
-            liveness: manager.liveness.clone(),
-            registry: manager.registry.clone(),
-            diagnostics: manager.serve_diagnostics.then(|| manager.diagnostics.clone()),
-        };
-        let mut endpoints = Stage::new("endpoints");
-        for listener in listeners {
-            let address = listener
-                .local_addr()
-                .map_or_else(|_| "unknown".into(), |address| address.to_string());
-            tracing::info!(address, "serving health and metrics");
-            let stop = endpoints.group().stop().clone();
-            let serve = endpoints::serve(listener, sources.clone(), stop);
-            endpoints.start(&format!("endpoints on {address}"), serve);
-        }
+        let endpoints = serve_endpoints(&manager, listeners);
         let elector = manager.lease.map(|lease| {
             let leading = manager.metrics.leader(&lease.name);
             Elector::new(lease, manager.gate, manager.health.component("leader"), leading)
@@ -134,7 +145,7 @@ impl Running {
                 Term::Lost(reason) => {
                     tracing::warn!(reason, "leadership lost");
                     if let Err(names) = self.step_down().await {
-                        return Cause::Failed(ManagerError::Overstayed { names });
+                        return Cause::Failed(ManagerError::Overrun { names });
                     }
                 }
             }
@@ -161,12 +172,12 @@ impl Running {
         let deadline = Instant::now() + self.sync_limit;
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Cause::Told),
+            () = self.stop.cancelled() => Err(Cause::Stopped),
             ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
             ended = self.watches.ended() => Err(Cause::Ended(ended)),
             ready = timeout_at(deadline, all_ready) => ready.map_err(|_| {
                 let late = waiting.iter().filter(|(_, status)| !status.is_ready());
-                let kinds = late.map(|(name, status)| format!("{name} ({})", status.trouble())).collect();
+                let kinds = late.map(|(name, status)| format!("{name} ({})", status.last_error())).collect();
                 Cause::Failed(ManagerError::StoresNotReady { kinds, after: self.sync_limit })
             }),
         }
@@ -179,7 +190,7 @@ impl Running {
         };
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Cause::Told),
+            () = self.stop.cancelled() => Err(Cause::Stopped),
             ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
             ended = self.watches.ended() => Err(Cause::Ended(ended)),
             ended = self.always.ended() => Err(Cause::Ended(ended)),
@@ -196,7 +207,7 @@ impl Running {
         }
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Term::Over(Cause::Told),
+            () = self.stop.cancelled() => Term::Over(Cause::Stopped),
             ended = self.endpoints.ended() => Term::Over(Cause::Ended(ended)),
             ended = self.watches.ended() => Term::Over(Cause::Ended(ended)),
             ended = self.always.ended() => Term::Over(Cause::Ended(ended)),
@@ -211,21 +222,21 @@ impl Running {
             return Ok(());
         };
         let (now, end) = (Instant::now(), elector.end());
-        // A third of what is left is for those that do not stop when told to, but do at an await.
+        // A third of what is left is for those that do not listen, but end at an await.
         let abort_at = now + end.saturating_duration_since(now) * 2 / 3;
         let names = self.leading.vacate(abort_at, end).await;
         elector.stand_down();
         if names.is_empty() {
             return Ok(());
         }
-        (elector.config().overstayed)(&names);
+        (elector.config().on_overrun)(&names);
         Err(names)
     }
 
     /// Stops everything in the mirror of the order in which it was started. Returns what had to be abandoned.
     async fn down(&mut self, cause: &Cause) -> Vec<String> {
         match cause {
-            Cause::Told => tracing::info!(grace = ?self.grace, "stopping: told to"),
+            Cause::Stopped => tracing::info!(grace = ?self.grace, "stopping: told to"),
             Cause::Ended(Ended { name, reason }) => {
                 let reason = reason.as_deref().unwrap_or("it returned");
                 tracing::error!(task = name, reason, "stopping: a task ended early");

@@ -43,7 +43,7 @@ impl Ended {
 #[derive(Debug, Clone)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
-    /// Somebody is not willing to wait that long.
+    /// Ends it early.
     pub(super) force: CancellationToken,
 }
 
@@ -98,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// Tells everybody to stop and waits for it. Returns the names of those that were still there at the deadline; they are aborted.
+    /// Stops all tasks and waits for them. Returns the names of those that were still there at the deadline; they are aborted.
     pub(super) async fn stop(&mut self, deadline: &Deadline) -> Vec<String> {
         if self.group.alive().is_empty() {
             return Vec::new();
@@ -129,7 +129,7 @@ impl Stage {
         abandoned
     }
 
-    /// Aborts who is still there and returns the names.
+    /// Aborts the tasks that are still there and returns their names.
     async fn abandon(&mut self) -> Vec<String> {
         let names = self.group.alive();
         tracing::warn!(
@@ -142,7 +142,7 @@ impl Stage {
         names
     }
 
-    /// For a stage that must be gone at some time: tells everybody to stop, aborts who is still there after a while, and returns the names of those
+    /// For a stage that must be gone at some time: stops all tasks, aborts those that are still there after a while, and returns the names of those
     /// that even then are there at the end.
     pub(super) async fn vacate(&mut self, abort_at: Instant, end: Instant) -> Vec<String> {
         self.group.stop().cancel();

@@ -190,7 +190,7 @@ async fn what_hangs_at_shutdown_is_abandoned_after_the_grace_period_and_named() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn being_told_twice_ends_the_waiting() {
+async fn a_second_signal_ends_the_waiting() {
     let mut manager = manager();
     manager.task(When::Always, "deaf", |_| pending::<Result<(), Infallible>>());
     let (stop, force) = (CancellationToken::new(), CancellationToken::new());
@@ -283,13 +283,13 @@ async fn a_leader_s_work_is_broken_off_before_the_lease_is_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
     let server = LeaseServer::default();
-    let overstayed = Arc::new(Mutex::new(Vec::new()));
-    let told = overstayed.clone();
+    let overrun = Arc::new(Mutex::new(Vec::new()));
+    let names_of = overrun.clone();
     let lease = LeaseConfig {
         duration: SECOND,
         retry: SECOND / 10,
         margin: SECOND * 3 / 10,
-        overstayed: Arc::new(move |names| told.lock().unwrap().extend(names.to_vec())),
+        on_overrun: Arc::new(move |names| names_of.lock().unwrap().extend(names.to_vec())),
         ..LeaseConfig::new(server.client("a"), "ns", "lease", "a")
     };
     let mut manager = manager().lease(lease).grace(SECOND);
@@ -308,7 +308,7 @@ async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
     }
     server.cut_off("a");
     assert_eq!(ends(running).await, "still there although the lease is over: blocking");
-    assert_eq!(*overstayed.lock().unwrap(), ["blocking"]);
+    assert_eq!(*overrun.lock().unwrap(), ["blocking"]);
     drop(unblock);
 }
 
@@ -336,13 +336,13 @@ async fn errors_of_passes_become_events() {
     let (events, watch) = script(&mut manager, "ConfigMap");
     let (probe, mut calls) = Probe::new(|_| async { Err(crate::fixture::Oops::Nonsense) });
     manager.control(Controller::new(probe, &watch));
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (send, mut events_written) = tokio::sync::mpsc::unbounded_channel();
     let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-        let tell = tell.clone();
+        let send = send.clone();
         async move {
             let body = request.into_body().collect_bytes().await.unwrap();
             let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            tell.send(event.clone()).unwrap();
+            send.send(event.clone()).unwrap();
             let answer = kube::client::Body::from(event.to_string().into_bytes());
             Ok::<_, Infallible>(http::Response::new(answer))
         }
@@ -350,13 +350,116 @@ async fn errors_of_passes_become_events() {
     let (_stop, _running) = start(manager.events(Client::new(service, "default")));
     events.list([object("a", "1", 1)]);
     assert_eq!(calls.next().await, pass("a", "1", 1));
-    let event = told.recv().await.unwrap();
+    let event = events_written.recv().await.unwrap();
     assert_eq!(event["reason"], "Nonsense");
     assert_eq!(event["note"], "the spec makes no sense");
     assert_eq!(event["type"], "Warning");
     assert_eq!(event["action"], "Reconcile");
     assert_eq!(event["reportingController"], "test");
     assert_eq!(event["regarding"]["name"], "a");
+}
+
+/// A connection to an API server with one ConfigMap, whose watches end after this long, or are never answered.
+fn watched(ends_after: Option<Duration>) -> Client {
+    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| async move {
+        let watches = request.uri().query().unwrap_or_default().contains("watch=true");
+        let text = if watches {
+            match ends_after {
+                Some(time) => sleep(time).await,
+                None => pending().await,
+            }
+            String::new()
+        } else {
+            let list = serde_json::json!({
+                "kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "10"},
+                "items": [object("a", "1", 1)],
+            });
+            list.to_string()
+        };
+        Ok::<_, Infallible>(http::Response::new(kube::client::Body::from(text.into_bytes())))
+    });
+    Client::new(service, "ns")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_without_an_answer_fails_the_health_and_one_without_changes_does_not() {
+    for (case, ends_after, healthy) in [("quiet", Some(Duration::from_secs(290)), true), ("stuck", None, false)] {
+        let mut manager = manager();
+        let watch: SharedWatch<ConfigMap> =
+            manager.watch(Watch::of(kube::Api::default_namespaced(watched(ends_after))));
+        let (probe, _calls) = Probe::answering(Ok(Next::Resync));
+        manager.control(Controller::new(probe, &watch));
+        let (liveness, diagnostics) = (manager.liveness(), manager.diagnostics());
+        let (_stop, _running) = start(manager);
+        watch.ready().await;
+        sleep(Duration::from_mins(14)).await;
+        assert_eq!(liveness.failing(), [], "{case}");
+        sleep(Duration::from_mins(46)).await;
+        let failing: Vec<_> = liveness.failing().into_iter().map(|(name, _)| name).collect();
+        let expected: &[&str] = if healthy { &[] } else { &["watch ConfigMap in ns"] };
+        assert_eq!(failing, expected, "{case}");
+        let seen = &diagnostics.snapshot().watches[0];
+        assert_eq!(
+            (seen.name.as_str(), seen.ready, seen.objects),
+            ("ConfigMap in ns", true, 1),
+            "{case}"
+        );
+        assert_eq!(
+            seen.silent_seconds.is_some_and(|silent| silent < 300),
+            healthy,
+            "{case}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_of_every_replica_runs_on_a_standby_too() {
+    let server = LeaseServer::default();
+    let mut manager = manager().lease(LeaseConfig::new(server.client("b"), "ns", "lease", "b"));
+    server.put(&serde_json::json!({"holderIdentity": "a", "leaseDurationSeconds": 10}));
+    let (events, watch) = script(&mut manager, "ConfigMap");
+    events.list([object("a", "1", 1)]);
+    let (everywhere, mut calls) = Probe::answering(Ok(Next::Resync));
+    let (leading, mut leader_calls) = Probe::answering(Ok(Next::Resync));
+    manager.control_when(When::Always, Controller::new(everywhere, &watch));
+    manager.control(Controller::new(leading, &watch));
+    let diagnostics = manager.diagnostics();
+    let (stop, running) = start(manager);
+    assert_eq!(calls.next().await, pass("a", "1", 1));
+    leader_calls.none_for(5 * SECOND).await;
+    let running_now = || {
+        diagnostics
+            .snapshot()
+            .controllers
+            .iter()
+            .map(|c| c.running)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(running_now(), [true, false]);
+    // The lease runs out: what a leader runs begins, and the other goes on without a second start.
+    assert_eq!(leader_calls.next().await, pass("a", "1", 1));
+    calls.none_for(SECOND).await;
+    assert_eq!(running_now(), [true, true]);
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_s_client_writes_only_while_the_process_leads() {
+    let server = LeaseServer::default();
+    server.put(&serde_json::json!({"holderIdentity": "a", "leaseDurationSeconds": 10}));
+    let mut manager = manager().lease(LeaseConfig::new(server.client("b"), "ns", "lease", "b"));
+    let api: kube::Api<ConfigMap> = kube::Api::default_namespaced(manager.client(&watched(None)));
+    let (delete, leads) = (kube::api::DeleteParams::default(), Diary::default());
+    manager.task(When::Leading, "leads", leads.task("leading"));
+    let (_stop, _running) = start(manager);
+    let error = api.delete("a", &delete).await.unwrap_err();
+    assert!(lease::is_not_leading(&error), "{error}");
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(leads.read(), ["leading starts"]);
+    // Now it is sent; that the answer is no ConfigMap does not matter here.
+    let sent = api.delete("a", &delete).await;
+    assert!(!sent.is_err_and(|error| lease::is_not_leading(&error)));
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! What the framework counts, under the names that Go's controller-runtime gives it, so that dashboards fit.
 
+#[cfg(feature = "metrics")]
+pub mod registry;
+#[cfg(not(feature = "metrics"))]
+#[path = "silent.rs"]
 pub mod registry;
 
 use std::time::Duration;
@@ -194,7 +198,7 @@ impl Metrics {
     }
 }
 
-/// How a pass ended, as the label `result` tells it apart.
+/// How a pass ended, as the label `result` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PassResult {
     Success,
@@ -202,7 +206,7 @@ pub(crate) enum PassResult {
     Invalid,
     Error,
     Panic,
-    /// Not a failure of anybody: it is to be done again by whoever leads.
+    /// Not a failure: the process that leads does it again.
     Lost,
 }
 

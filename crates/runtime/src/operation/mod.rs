@@ -86,7 +86,7 @@ enum Entry<O, P> {
     Running {
         progress: watch::Receiver<Option<P>>,
         cancelled: CancellationToken,
-        /// The object is gone: nobody will ask for the outcome.
+        /// The object is gone: the outcome is not kept.
         orphaned: bool,
     },
     Ended(Arc<Outcome<O>>),
@@ -132,7 +132,7 @@ pub enum Seen<O, P> {
     Running {
         /// What it last said.
         progress: Option<P>,
-        /// Whether it was told to end.
+        /// Whether it was cancelled.
         cancelling: bool,
     },
     /// It ended; kept until acknowledged.
@@ -243,7 +243,7 @@ where
         })
     }
 
-    /// Tells it to end. Its outcome comes as usual. Returns whether there was one to tell; may be repeated.
+    /// Cancels it. Its outcome comes as usual. Returns whether one ran; may be repeated.
     pub fn cancel(&self, uid: &Uid) -> bool {
         match self.inner.table().entries.get(uid) {
             Some(Entry::Running { cancelled, .. }) => {
@@ -277,7 +277,7 @@ where
         let _ = self.inner.running.subscribe().wait_for(|running| *running == 0).await;
     }
 
-    /// How many run, those that were told to end included.
+    /// How many run, those that were cancelled included.
     pub fn running(&self) -> usize {
         *self.inner.running.borrow()
     }
@@ -294,7 +294,7 @@ pub(super) trait Supervised<K: AnyKind>: Send + Sync + 'static {
     /// The controller runs: operations may start, in this group.
     fn open(&self, group: &Group, enqueuer: &Enqueuer<K>);
 
-    /// The object is gone: its operation is told to end, and its outcome interests nobody.
+    /// The object is gone: its operation is cancelled, and its outcome is not kept.
     fn gone(&self, uid: &Uid);
 
     /// How many run.

@@ -92,7 +92,7 @@ async fn a_cancelled_operation_runs_until_it_returns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_finds_no_room_is_woken_when_there_is_some() {
+async fn an_object_without_room_gets_a_pass_when_there_is_some() {
     let copies = Copies::at_most(1);
     let (group, enqueuer) = (Group::new(), Enqueuer::new());
     copies.open(&group, &enqueuer);
@@ -156,7 +156,7 @@ async fn an_operation_ended_by_force_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_that_nobody_waits_for_any_more_does_not_end_the_operation() {
+async fn a_dropped_handle_does_not_end_the_operation() {
     let scene = open(Copies::new());
     scene.start("a", |handle| async move {
         handle.progress(1);

@@ -29,6 +29,8 @@ pub enum Oops {
 }
 
 impl Classify for Oops {
+    crate::reasons!(NoAnswer, Nonsense, NotLeading);
+
     fn class(&self) -> Class {
         match self {
             Self::NoAnswer => Class::Transient,

@@ -39,7 +39,7 @@ pub(super) enum End {
 fn end_of(error: &Error) -> Option<End> {
     match error {
         Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => Some(End::NotServed),
-        // kube's watcher would ask for the same resource version for ever. Whether the kind is really gone only a list can tell.
+        // kube's watcher would ask for the same resource version for ever. Whether the kind is really gone only a list can show.
         Error::WatchStartFailed(kube::Error::Api(status)) if matches!(status.code, 404 | 410) => Some(End::Stuck),
         _ => None,
     }
@@ -57,7 +57,7 @@ async fn follow_with<K: AnyKind>(feed: &mut Feed<K>, mut events: Events<K>, back
         let next = if listing {
             let Ok(next) = timeout(LISTING, next).await else {
                 tracing::warn!(kind = %K::kind(feed.kind()), "the list does not go on; beginning anew");
-                feed.trouble("the API server has stopped answering");
+                feed.failed("the API server has stopped answering");
                 return End::Stuck;
             };
             next
@@ -76,7 +76,7 @@ async fn follow_with<K: AnyKind>(feed: &mut Feed<K>, mut events: Events<K>, back
                     let wait = backoff.failed();
                     let text = error.to_string();
                     tracing::warn!(kind = %K::kind(feed.kind()), error = text, retry_in = ?wait, "watch failed");
-                    feed.trouble(&text);
+                    feed.failed(&text);
                     sleep(wait).await;
                     if let Some(end) = end {
                         return end;
@@ -112,7 +112,7 @@ pub(super) async fn reconnecting<K: AnyKind>(
                 }
                 feed.clear();
                 tokio::select! {
-                    // An error means that nobody will announce anything any more.
+                    // An error means that nothing will be announced any more.
                     Ok(()) = hints.changed() => {}
                     () = sleep(SLOWLY) => {}
                 }
@@ -120,7 +120,7 @@ pub(super) async fn reconnecting<K: AnyKind>(
             (End::NotServed, None) => {
                 let wait = backoff.failed();
                 tracing::warn!(%kind, retry_in = ?wait, "kind is not served");
-                feed.trouble("the kind is not served");
+                feed.failed("the kind is not served");
                 sleep(wait).await;
             }
         }

@@ -98,14 +98,14 @@ impl<K: AnyKind> Feed<K> {
     }
 
     /// The watch broke; the store stays as it is.
-    pub(super) fn trouble(&mut self, text: &str) {
+    pub(super) fn failed(&mut self, text: &str) {
         if let Some(metrics) = &self.metrics {
             metrics.errors.inc();
         }
         self.watch
             .shared
             .status
-            .send_modify(|status| status.trouble = Some(text.to_owned()));
+            .send_modify(|status| status.last_error = Some(text.to_owned()));
         if self.watch.is_ready() {
             // A store that was filled serves on; an API server that is away for a while must not make every replica unready.
             self.say(text);
@@ -139,7 +139,7 @@ impl<K: AnyKind> Feed<K> {
         drop(table);
         let after = self.watch.store.get(&key);
         self.recovered();
-        // Fails if nobody follows.
+        // Fails without followers.
         let _ = shared.changes.send(Change { key, before, after });
     }
 
@@ -189,13 +189,13 @@ impl<K: AnyKind> Feed<K> {
     }
 
     fn recovered(&self) {
-        let had_trouble = self
+        let had_failed = self
             .watch
             .shared
             .status
-            .send_if_modified(|status| status.trouble.take().is_some());
+            .send_if_modified(|status| status.last_error.take().is_some());
         if let Some(health) = &self.health
-            && (had_trouble || !self.watch.is_ready())
+            && (had_failed || !self.watch.is_ready())
         {
             health.ready();
         }

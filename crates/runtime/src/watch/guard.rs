@@ -1,4 +1,4 @@
-//! Keeps one object that nobody can parse from failing the list it is in.
+//! Keeps one object that cannot be parsed from failing the list it is in.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ const COMPLAINT: usize = 256;
 /// An object as it came, read if it could be.
 ///
 /// Unlike kube's `DeserializeGuard` it copies nothing, gets along with broken metadata, and drops `managedFields`, which
-/// nobody here reads and which are often the larger half.
+/// nothing here reads and which are often the larger half.
 #[derive(Debug, Clone)]
 pub enum Guarded<K> {
     /// It was read.

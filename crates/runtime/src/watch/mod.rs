@@ -1,4 +1,4 @@
-//! One watch a kind, shared by everyone who reads or follows that kind.
+//! One watch a kind, shared by all that read or follow that kind.
 //!
 //! [`Watch`] says what to watch, [`SharedWatch`] is what readers hold: the objects as last seen, and every change of them.
 //! The task in between is in `drive`, what it does to the store in `feed`.
@@ -97,7 +97,7 @@ impl<K: AnyKind> Watch<K> {
     }
 }
 
-/// Tells the watches of optional kinds that what the server serves has changed. Clones are the same.
+/// Announces to the watches of optional kinds that what the server serves has changed. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Rediscovery(watch::Sender<()>);
 
@@ -141,7 +141,7 @@ pub struct Unreadable {
 /// A store was not filled in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the list of kind `{kind}` was not complete after {after:?}: {trouble}; \
+    "the list of kind `{kind}` was not complete after {after:?}: {last_error}; \
      check that the kind is served and may be listed and watched"
 )]
 pub struct NotReady {
@@ -150,7 +150,7 @@ pub struct NotReady {
     /// How long was waited.
     pub after: Duration,
     /// What the watch said last.
-    pub trouble: String,
+    pub last_error: String,
 }
 
 /// The objects of one kind as the watch last saw them. Clones are the same store.
@@ -162,7 +162,7 @@ pub struct SharedWatch<K: AnyKind> {
 }
 
 struct Shared<K: AnyKind> {
-    /// What exists and cannot be parsed. Locked around every change of the store, so that who holds it for reading sees both as one.
+    /// What exists and cannot be parsed. Locked around every change of the store, so that a reader that holds it sees both as one.
     unreadable: RwLock<HashMap<ObjectRef<K>, Unreadable>>,
     changes: broadcast::Sender<Change<K>>,
     status: watch::Sender<Status>,
@@ -173,7 +173,7 @@ struct Shared<K: AnyKind> {
 #[derive(Debug, Clone, Default)]
 struct Status {
     ready: bool,
-    trouble: Option<String>,
+    last_error: Option<String>,
 }
 
 /// What the store knows of a name, at one moment.
@@ -297,8 +297,8 @@ impl<K: AnyKind> SharedWatch<K> {
         tokio::time::timeout(within, self.ready()).await.map_err(|_| NotReady {
             kind: K::kind(&self.kind).into_owned(),
             after: within,
-            trouble: self
-                .trouble()
+            last_error: self
+                .last_error()
                 .unwrap_or_else(|| "the API server has not answered".into()),
         })
     }
@@ -310,8 +310,8 @@ impl<K: AnyKind> SharedWatch<K> {
     }
 
     /// Why the watch does not work at the moment, if it does not.
-    pub fn trouble(&self) -> Option<String> {
-        self.shared.status.borrow().trouble.clone()
+    pub fn last_error(&self) -> Option<String> {
+        self.shared.status.borrow().last_error.clone()
     }
 
     /// For how long nothing was sent to the API server and nothing came from it. A watch that works begins a new request every few minutes
@@ -334,7 +334,7 @@ impl<K: AnyKind> SharedWatch<K> {
         Client::new(service, namespace)
     }
 
-    /// Every change from now on. Who falls behind gets [`Lagged`](broadcast::error::RecvError::Lagged) and must look at everything.
+    /// Every change from now on. A follower that falls behind gets [`Lagged`](broadcast::error::RecvError::Lagged) and must look at everything.
     pub fn changes(&self) -> broadcast::Receiver<Change<K>> {
         self.shared.changes.subscribe()
     }

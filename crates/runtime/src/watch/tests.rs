@@ -5,6 +5,7 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use kube::client::Body;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube_runtime::watcher::{Error, Event};
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -70,7 +71,7 @@ async fn the_store_holds_what_was_listed_and_changed_since() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_vanished_while_the_watch_was_away_is_told() {
+async fn what_vanished_while_the_watch_was_away_is_a_change() {
     let (script, watch, _drive) = scripted();
     script.list([
         object("gone", "1", 1),
@@ -80,13 +81,13 @@ async fn what_vanished_while_the_watch_was_away_is_told() {
     watch.ready().await;
     let mut changes = watch.changes();
     script.list([object("same", "2", 2), object("replaced", "4", 9)]);
-    let mut told = [next(&mut changes).await, next(&mut changes).await];
-    told.sort();
+    let mut seen_changes = [next(&mut changes).await, next(&mut changes).await];
+    seen_changes.sort();
     assert_eq!(
-        told,
+        seen_changes,
         [seen("gone", Some("1"), None), seen("replaced", Some("3"), Some("4"))]
     );
-    assert!(changes.is_empty(), "what has not changed is not told");
+    assert!(changes.is_empty(), "what has not changed is no change");
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +119,7 @@ async fn a_refused_watch_comes_back_and_keeps_its_store_meanwhile() {
     scripts[0].fails(Error::InitialListFailed(refused(403)));
     let error = watch.wait_ready(Duration::from_millis(100)).await.unwrap_err();
     assert!(
-        error.trouble.contains("failed to perform initial object list"),
+        error.last_error.contains("failed to perform initial object list"),
         "{error}"
     );
     assert!(!health.is_ready());
@@ -143,7 +144,7 @@ async fn a_refused_watch_comes_back_and_keeps_its_store_meanwhile() {
     let mut changes = watch.changes();
     scripts[0].apply(object("b", "2", 2));
     assert_eq!(next(&mut changes).await, seen("b", None, Some("2")));
-    assert_eq!(watch.trouble(), None);
+    assert_eq!(watch.last_error(), None);
     assert_eq!(health.to_string(), "[+]watch ok\n");
 }
 
@@ -155,9 +156,9 @@ async fn a_watch_that_asks_for_an_expired_version_lists_again() {
     let mut changes = watch.changes();
     scripts[0].fails(Error::WatchStartFailed(refused(410)));
     scripts[1].list([object("b", "2", 2)]);
-    let mut told = [next(&mut changes).await, next(&mut changes).await];
-    told.sort();
-    assert_eq!(told, [seen("a", Some("1"), None), seen("b", None, Some("2"))]);
+    let mut seen_changes = [next(&mut changes).await, next(&mut changes).await];
+    seen_changes.sort();
+    assert_eq!(seen_changes, [seen("a", Some("1"), None), seen("b", None, Some("2"))]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,11 +205,42 @@ async fn a_kind_that_must_be_there_is_not_ready_while_it_is_not_served() {
     let (scripts, watch, health, _drive) = connections(None, 2);
     scripts[0].fails(Error::InitialListFailed(refused(404)));
     let error = watch.wait_ready(SECOND / 2).await.unwrap_err();
-    assert_eq!(error.trouble, "the kind is not served");
+    assert_eq!(error.last_error, "the kind is not served");
     assert!(!health.is_ready());
     scripts[1].list([]);
     watch.ready().await;
     assert!(health.is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_that_is_known_from_discovery_is_watched_where_it_is_served() {
+    let widgets = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Widget"));
+    let service = tower::service_fn(|request: http::Request<Body>| async move {
+        assert_eq!(request.uri().path(), "/apis/example.com/v1/namespaces/ns/widgets");
+        if request.uri().query().unwrap_or_default().contains("watch=true") {
+            std::future::pending::<()>().await;
+        }
+        let list = json!({
+            "kind": "WidgetList", "apiVersion": "example.com/v1", "metadata": {"resourceVersion": "10"},
+            "items": [
+                {"metadata": {"name": "a", "namespace": "ns", "uid": "1", "resourceVersion": "1"}, "spec": {"size": 3}},
+                {"metadata": {"name": "b", "namespace": "ns", "uid": "2", "labels": 5}},
+            ],
+        });
+        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(list.to_string().into_bytes())))
+    });
+    let api: Api<DynamicObject> = Api::namespaced_with(Client::new(service, "default"), "ns", &widgets);
+    let watched = Watch::of_kind(api, widgets.clone());
+    assert_eq!(watched.describe(), "Widget in ns");
+    let registry = Registry::new();
+    let (watch, drive) = SharedWatch::start(watched, &Metrics::new(&registry).unwrap(), None);
+    let _drive = task::spawn("drive", drive);
+    timeout(SECOND, watch.ready()).await.unwrap();
+    let key = |name: &str| ObjectRef::new_with(name, widgets.clone()).within("ns");
+    assert_eq!(watch.get(&key("a")).unwrap().data["spec"]["size"], 3);
+    assert_eq!(watch.unreadable(&key("b")).unwrap().uid, Uid::from("2"));
+    let series = "controller_watch_unreadable_objects{kind=\"Widget\",namespace=\"ns\"} 1";
+    assert!(registry.text().unwrap().contains(series));
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ pub enum Error {
 }
 
 impl Classify for Error {
+    crate::runtime::reasons!(StatusNotWritten, BackupsNotListed);
+
     fn class(&self) -> Class {
         match self {
             Self::StatusNotWritten {

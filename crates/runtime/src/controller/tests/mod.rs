@@ -1,3 +1,6 @@
+mod state;
+mod triggers;
+
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -209,10 +212,7 @@ async fn an_object_deleted_while_its_operation_runs_is_gone_and_cancels_it() {
     assert_eq!(calls.next().await, gone("a", "1"));
     sleep(SECOND).await;
     assert!(cancelled.load(Ordering::Relaxed));
-    assert!(
-        operations.get(&Uid::from("1")).is_none(),
-        "nobody will ask for the outcome"
-    );
+    assert!(operations.get(&Uid::from("1")).is_none(), "the outcome is not kept");
     assert_eq!(operations.running(), 0);
     calls.none_for(LONG).await;
 }
@@ -259,9 +259,9 @@ async fn what_vanished_while_the_watch_was_away_is_gone() {
     let _stage = Stage::run(controller(probe, &watch));
     calls.next().await;
     script.list([object("b", "2", 2)]);
-    let mut told = [calls.next().await, calls.next().await];
-    told.sort_by_key(|call| format!("{call:?}"));
-    assert_eq!(told, [gone("a", "1"), pass("b", "2", 2)]);
+    let mut both = [calls.next().await, calls.next().await];
+    both.sort_by_key(|call| format!("{call:?}"));
+    assert_eq!(both, [gone("a", "1"), pass("b", "2", 2)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -288,7 +288,7 @@ async fn what_vanished_between_two_terms_is_gone_in_the_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_falls_behind_looks_at_everything() {
+async fn a_controller_that_falls_behind_looks_at_everything() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("first", "0", 1)]);
@@ -308,7 +308,7 @@ async fn who_falls_behind_looks_at_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_is_not_missed_by_who_falls_behind() {
+async fn a_controller_that_falls_behind_misses_no_deletion() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("a", "1", 1)]);
@@ -342,7 +342,7 @@ async fn a_change_of_another_kind_is_a_reason_to_look_at_those_it_is_about() {
     assert_eq!(both, [pass("a", "a", 1), pass("b", "b", 1)]);
     others.delete(labelled(object("x", "x", 3), "owner", "b"));
     assert_eq!(calls.next().await, pass("b", "b", 1));
-    others.apply(labelled(object("y", "y", 4), "owner", "nobody"));
+    others.apply(labelled(object("y", "y", 4), "owner", "absent"));
     calls.none_for(SECOND).await;
 }
 
@@ -366,7 +366,7 @@ async fn an_object_that_cannot_be_read_is_not_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn anybody_may_ask_for_a_pass() {
+async fn a_pass_may_be_asked_for() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("a", "1", 1), object("b", "2", 1)]);
