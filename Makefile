@@ -86,9 +86,16 @@ fmt: ## format the Rust and Go sources
 	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: lint
-lint: cluster-check deny ## formatting, clippy with warnings denied, what is in the dependency graph
+lint: cluster-check deny framework ## formatting, clippy with warnings denied, what is in the dependency graph
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+.PHONY: framework
+framework: export K8S_OPENAPI_ENABLED_VERSION = 1.35
+framework: export RUSTDOCFLAGS = -D warnings
+framework: ## the framework by itself: without its optional parts, and its documentation
+	cargo check -p kube-manager --no-default-features
+	cargo doc -p kube-manager --no-deps --all-features
 
 .PHONY: deny
 deny: ## licences, bans and sources of dependencies (builds cargo-deny the first time)

@@ -387,6 +387,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
 
     /// Lets the running passes end and starts none.
     async fn drain(&mut self) {
+        self.controller.state.stopping();
         while let Some(done) = self.passes.next().await {
             self.finish(done);
         }

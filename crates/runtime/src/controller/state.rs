@@ -49,6 +49,11 @@ impl<K: AnyKind> State<K> {
         self.failing.store(failing, Ordering::Relaxed);
     }
 
+    /// The loop turns no more: what runs is waited for.
+    pub(super) fn stopping(&self) {
+        *self.beat() = None;
+    }
+
     /// The controller does not run (any more).
     pub(super) fn reset(&self) {
         *self.queue() = Queue::new();
