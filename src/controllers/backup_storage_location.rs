@@ -105,7 +105,7 @@ impl Reconciler for Locations {
             let mut wanted = (*seen).clone();
             wanted.spec.default = wanted_default;
             self.ports.write(&*seen, &wanted).await?;
-            return Ok(Next::In(Duration::from_millis(100)));
+            return Ok(Next::After(Duration::from_millis(100)));
         }
 
         match due(&seen, default, now, same_spec) {
@@ -118,7 +118,7 @@ impl Reconciler for Locations {
         let wanted = validated(&seen, verdict, self.ports.clock.now());
         match self.ports.write(&*seen, &wanted).await? {
             // Somebody changed it meanwhile: the change brings another pass.
-            Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
+            Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
                 self.validated
                     .lock()

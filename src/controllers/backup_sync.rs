@@ -160,12 +160,12 @@ impl Reconciler for Sync {
             );
         }
         if more && came > 0 {
-            return Ok(Next::In(Duration::from_secs(1)));
+            return Ok(Next::After(Duration::from_secs(1)));
         }
         let mut wanted = (*seen).clone();
         wanted.status.last_synced_time = Some(time(now));
         match self.ports.write(&*seen, &wanted).await? {
-            Written::Conflict => Ok(Next::In(Duration::from_secs(5))),
+            Written::Conflict => Ok(Next::After(Duration::from_secs(5))),
             Written::Done | Written::Unchanged => Ok(Next::At(later(now, period))),
         }
     }

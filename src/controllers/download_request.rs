@@ -121,7 +121,7 @@ impl Reconciler for DownloadRequests {
         let target = &seen.spec.target;
         let token = self.key.issue(target.kind.as_str(), &target.name, end);
         match self.signed(target).await? {
-            Found::Unseen => return Ok(Next::In(UNSEEN)),
+            Found::Unseen => return Ok(Next::After(UNSEEN)),
             Found::Signed(url) => wanted.status.download_url = url,
             Found::Unsigned => {
                 wanted.status.download_url = self.base.url(target.kind.as_str(), &target.name, &token);
@@ -131,7 +131,7 @@ impl Reconciler for DownloadRequests {
         let annotations = wanted.metadata.annotations.get_or_insert_default();
         annotations.insert(TOKEN.to_owned(), token);
         match self.ports.write(&*seen, &wanted).await? {
-            Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
+            Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => Ok(Next::At(end)),
         }
     }

@@ -248,7 +248,7 @@ impl Reconciler for RunRecords {
         match state {
             State::Running => return Ok(Next::Resync),
             // Nothing of its object will tell of the end.
-            State::Ending => return Ok(Next::In(ENDING)),
+            State::Ending => return Ok(Next::After(ENDING)),
             // Such an end is recorded after everything else was put in order.
             State::Ended if !ledger::is_in_bucket(&record) => {}
             State::Ended | State::Failed | State::Gone => self.put_in_order(&run, &record, state).await?,

@@ -85,7 +85,7 @@ impl Reconciler for StatusRequests {
                 wanted.status.processed_timestamp = Some(time(now));
                 super::version::server().clone_into(&mut wanted.status.server_version);
                 match self.ports.write(&*seen, &wanted).await? {
-                    Written::Conflict => Ok(Next::In(Duration::from_secs(1))),
+                    Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
                     Written::Done | Written::Unchanged => Ok(Next::At(later(now, KEPT))),
                 }
             }

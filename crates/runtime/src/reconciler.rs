@@ -54,7 +54,7 @@ pub enum Next {
     /// After [`Reconciler::RESYNC`], somewhat spread so that objects do not march in step.
     Resync,
     /// After this long, or after `RESYNC` if that is sooner.
-    In(Duration),
+    After(Duration),
     /// At this time, or after `RESYNC` if that is sooner. A time that has passed means at once.
     At(Timestamp),
 }

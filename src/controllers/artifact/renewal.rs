@@ -90,7 +90,7 @@ impl Reconciler for Renewal {
             }
             // Deleted or changed meanwhile: the next pass sees which.
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
-                Ok(Next::In(Duration::from_secs(1)))
+                Ok(Next::After(Duration::from_secs(1)))
             }
             Err(error) => Err(Error::SecretNotWritten(Box::new(error))),
         }

@@ -169,7 +169,7 @@ impl Backups {
             None => match self.location(seen) {
                 Err(unusable) => self.without_location(seen, unusable).await,
                 Ok(location) => match self.broken_off.wait(&uid) {
-                    Some(wait) => Ok(Next::In(wait)),
+                    Some(wait) => Ok(Next::After(wait)),
                     None => Ok(self.start(seen, location)),
                 },
             },
@@ -187,7 +187,7 @@ impl Backups {
             Some(Seen::Ended(outcome)) => match &*outcome {
                 Outcome::Returned(Ended::Final(status, archive)) => {
                     if !self.record(seen, status, *archive).await? {
-                        return Ok(Next::In(Duration::from_secs(1)));
+                        return Ok(Next::After(Duration::from_secs(1)));
                     }
                     self.operations.acknowledge(&uid);
                     Ok(Next::Resync)
@@ -234,7 +234,7 @@ impl Backups {
             .start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle))
         {
             Start::Started | Start::Present | Start::Full => Next::Resync,
-            Start::Closed => Next::In(AGAIN),
+            Start::Closed => Next::After(AGAIN),
         }
     }
 
@@ -269,7 +269,7 @@ impl Backups {
             ..seen.status.clone()
         };
         if !self.record(seen, &given_up, 0).await? {
-            return Ok(Next::In(Duration::from_secs(1)));
+            return Ok(Next::After(Duration::from_secs(1)));
         }
         self.operations.acknowledge(&uid_of(seen));
         Ok(Next::Resync)

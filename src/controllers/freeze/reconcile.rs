@@ -78,7 +78,7 @@ impl Reconciler for OpenFreezes {
             return Ok(Next::Resync);
         };
         let Some(_claim) = self.ports.freezes.try_claim(uid) else {
-            return Ok(Next::In(LATER));
+            return Ok(Next::After(LATER));
         };
         // What was seen may be old: the run may have thawed the pods since.
         let (record, left) = FreezeRecord::open(&self.ports, uid).await?;

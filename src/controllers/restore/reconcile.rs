@@ -153,7 +153,7 @@ impl Restores {
         let uid = uid_of(&**seen);
         match self.operations.get(&uid) {
             None => match self.broken_off.wait(&uid) {
-                Some(wait) => Ok(Next::In(wait)),
+                Some(wait) => Ok(Next::After(wait)),
                 None => self.start(seen),
             },
             Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
@@ -174,7 +174,7 @@ impl Restores {
             Some(Seen::Ended(outcome)) => match &*outcome {
                 Outcome::Returned(Ended::Final(status)) => {
                     if !self.record(seen, status).await? {
-                        return Ok(Next::In(Duration::from_secs(1)));
+                        return Ok(Next::After(Duration::from_secs(1)));
                     }
                     self.operations.acknowledge(&uid);
                     Ok(Next::Resync)
@@ -226,7 +226,7 @@ impl Restores {
             .start_if_absent(&uid_of(&**seen), &key, "restore", |handle| job.run(handle))
         {
             Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
-            Start::Closed => Ok(Next::In(AGAIN)),
+            Start::Closed => Ok(Next::After(AGAIN)),
         }
     }
 

@@ -190,7 +190,7 @@ async fn a_target_that_the_watch_does_not_show_yet_is_waited_for() {
     let base = BaseUrl::of_service("velero");
     let requests = DownloadRequests::new(process.ports.clone(), before, key(), base);
     let next = requests.reconcile(Arc::new(request)).await.unwrap();
-    assert_eq!(next, Next::In(Duration::from_secs(1)));
+    assert_eq!(next, Next::After(Duration::from_secs(1)));
     answer(&world, &process, "d").await;
     assert_eq!(world.object("DownloadRequest", "d")["status"]["phase"], "Processed");
 }

@@ -25,7 +25,7 @@ pub(super) struct Spread {
 pub(super) fn after_success(next: Next, resync: Duration, now: Timestamp, spread: Spread) -> Duration {
     let resync = match next {
         Next::Resync => spread_over(resync, spread),
-        Next::In(wait) => wait.min(resync),
+        Next::After(wait) => wait.min(resync),
         Next::At(time) => clock::until(now, time).min(resync),
     };
     resync.max(SHORTEST)
@@ -64,9 +64,9 @@ mod tests {
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let now = at(1000);
         for (case, next, expected) in [
-            ("soon", Next::In(Duration::from_secs(5)), Duration::from_secs(5)),
-            ("later than the resync", Next::In(Duration::from_hours(5)), RESYNC),
-            ("at once", Next::In(Duration::ZERO), SHORTEST),
+            ("soon", Next::After(Duration::from_secs(5)), Duration::from_secs(5)),
+            ("later than the resync", Next::After(Duration::from_hours(5)), RESYNC),
+            ("at once", Next::After(Duration::ZERO), SHORTEST),
             ("at a time", Next::At(at(1030)), Duration::from_secs(30)),
             ("at a time beyond the resync", Next::At(at(100_000)), RESYNC),
             ("at a time that has passed", Next::At(at(0)), SHORTEST),

@@ -281,7 +281,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         let wait = after_success(next, R::RESYNC, self.controller.clock.now(), self.spread(key));
         let result = match next {
             Next::Resync => PassResult::Success,
-            Next::In(_) | Next::At(_) => PassResult::RequeueAfter,
+            Next::After(_) | Next::At(_) => PassResult::RequeueAfter,
         };
         (result, after_success_at(Instant::now(), wait))
     }

@@ -194,7 +194,7 @@ impl Reconciler for Queue {
             for (backup, step) in self.plan(&backups) {
                 match self.take(&backup, &step).await {
                     Ok(Written::Done | Written::Unchanged) => {}
-                    Ok(Written::Conflict) => next = Next::In(Duration::from_secs(1)),
+                    Ok(Written::Conflict) => next = Next::After(Duration::from_secs(1)),
                     Err(lost) if lost.class() == Class::Lost => return Err(lost),
                     Err(error) => {
                         failed = failed.or(Some(error));

@@ -29,7 +29,7 @@ async fn a_panicking_pass_is_retried_with_backoff_while_others_go_on() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|object| async move {
         assert_ne!(object.name_any(), "bad", "this one is bad");
-        Ok(Next::In(4 * SECOND))
+        Ok(Next::After(4 * SECOND))
     });
     script.list([object("bad", "1", 1)]);
     let stage = Stage::run(controller(probe, &watch));
@@ -89,7 +89,7 @@ async fn touches_during_a_pass_lead_to_one_more_with_the_newest_version() {
 #[tokio::test(start_paused = true)]
 async fn a_time_that_was_asked_for_comes_though_events_came_in_between() {
     let (script, watch, _drive) = scripted();
-    let (probe, mut calls) = Probe::new(|_| async { Ok(Next::In(10 * SECOND)) });
+    let (probe, mut calls) = Probe::new(|_| async { Ok(Next::After(10 * SECOND)) });
     script.list([object("a", "1", 1)]);
     let _stage = Stage::run(controller(probe, &watch));
     assert_eq!(calls.next_at().await, (0, pass("a", "1", 1)));
@@ -120,7 +120,7 @@ async fn backoff_grows_with_each_failure_and_a_success_forgets_it() {
         let nth = count.fetch_add(1, Ordering::Relaxed);
         async move {
             if nth == 3 {
-                Ok(Next::In(SECOND))
+                Ok(Next::After(SECOND))
             } else {
                 Err(Oops::NoAnswer)
             }
@@ -349,7 +349,7 @@ async fn a_change_of_another_kind_is_a_reason_to_look_at_those_it_is_about() {
 #[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_read_is_not_gone() {
     let (script, watch, _drive) = scripted();
-    let (probe, mut calls) = Probe::new(|_| async { Ok(Next::In(SECOND)) });
+    let (probe, mut calls) = Probe::new(|_| async { Ok(Next::After(SECOND)) });
     script.list([object("a", "1", 1), object("b", "2", 1)]);
     let _stage = Stage::run(controller(probe, &watch));
     calls.next().await;

@@ -21,7 +21,7 @@ async fn a_snapshot_shows_passes_and_queue() {
     let (probe, mut calls) = Probe::new(|object| async move {
         match object.name_any().as_str() {
             "fails" => Err(Oops::NoAnswer),
-            "waits" => Ok(Next::In(100 * SECOND)),
+            "waits" => Ok(Next::After(100 * SECOND)),
             _ => pending().await,
         }
     });
