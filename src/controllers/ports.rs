@@ -9,7 +9,7 @@ use crate::hook::Executor;
 use crate::restore::request::Options as RestoreOptions;
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::WriteGate;
-use crate::runtime::report::Reporter;
+use crate::runtime::report::EventRecorder;
 use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::velero::VeleroMetrics;
 
@@ -29,7 +29,7 @@ pub struct Ports {
     /// Asked before each write.
     pub gate: WriteGate,
     /// Publishes events.
-    pub reporter: Reporter,
+    pub reporter: EventRecorder,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// The namespace Velero lives in.

@@ -7,12 +7,12 @@ use crate::api::v1::{
 };
 use crate::api::{GoDuration, Time};
 use crate::restore::progress::Standstill;
-use crate::runtime::report::Notice;
+use crate::runtime::report::EventNote;
 
 /// A kind whose writes may be worth an event.
 pub trait Story {
     /// What the change from `self` to `after` tells; nothing where the phase stays as it is.
-    fn told_by(&self, after: &Self) -> Option<Notice> {
+    fn told_by(&self, after: &Self) -> Option<EventNote> {
         let _ = after;
         None
     }
@@ -23,7 +23,7 @@ impl Story for DownloadRequest {}
 impl Story for ServerStatusRequest {}
 
 impl Story for Backup {
-    fn told_by(&self, after: &Self) -> Option<Notice> {
+    fn told_by(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Backup";
         let (spec, status) = (&after.spec, &after.status);
         let phase = status.phase();
@@ -38,16 +38,16 @@ impl Story for Backup {
             format!("backed up {items} item(s){took}, {counts}; see `velero backup describe {name} --details`")
         };
         Some(match phase {
-            BackupPhase::InProgress => Notice::normal(
+            BackupPhase::InProgress => EventNote::normal(
                 "Started",
                 ACTION,
                 format!("is backed up to the storage location `{}`", spec.storage_location),
             ),
-            BackupPhase::Completed => Notice::normal(phase.as_str(), ACTION, ran()),
-            BackupPhase::PartiallyFailed => Notice::warning(phase.as_str(), ACTION, ran()),
-            BackupPhase::Failed => Notice::warning(phase.as_str(), ACTION, &*status.failure_reason),
+            BackupPhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
+            BackupPhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
+            BackupPhase::Failed => EventNote::warning(phase.as_str(), ACTION, &*status.failure_reason),
             BackupPhase::FailedValidation => {
-                Notice::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
+                EventNote::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
             }
             _ => return None,
         })
@@ -55,7 +55,7 @@ impl Story for Backup {
 }
 
 impl Story for Restore {
-    fn told_by(&self, after: &Self) -> Option<Notice> {
+    fn told_by(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Restore";
         let (spec, status) = (&after.spec, &after.status);
         let phase = status.phase();
@@ -70,16 +70,16 @@ impl Story for Restore {
             format!("restored {items} item(s){took}, {counts}; see `velero restore describe {name} --details`")
         };
         Some(match phase {
-            RestorePhase::InProgress => Notice::normal(
+            RestorePhase::InProgress => EventNote::normal(
                 "Started",
                 ACTION,
                 format!("is restored from the backup `{}`", spec.backup_name),
             ),
-            RestorePhase::Completed => Notice::normal(phase.as_str(), ACTION, ran()),
-            RestorePhase::PartiallyFailed => Notice::warning(phase.as_str(), ACTION, ran()),
-            RestorePhase::Failed => Notice::warning(phase.as_str(), ACTION, &*status.failure_reason),
+            RestorePhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
+            RestorePhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
+            RestorePhase::Failed => EventNote::warning(phase.as_str(), ACTION, &*status.failure_reason),
             RestorePhase::FailedValidation => {
-                Notice::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
+                EventNote::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
             }
             _ => return None,
         })
@@ -87,36 +87,40 @@ impl Story for Restore {
 }
 
 impl Story for BackupStorageLocation {
-    fn told_by(&self, after: &Self) -> Option<Notice> {
+    fn told_by(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Validate";
         if self.status.phase == after.status.phase {
             return None;
         }
         match after.status.phase.as_ref()? {
-            phase @ LocationPhase::Available => {
-                Some(Notice::normal(phase.as_str(), ACTION, "its object store can be used"))
+            phase @ LocationPhase::Available => Some(EventNote::normal(
+                phase.as_str(),
+                ACTION,
+                "its object store can be used",
+            )),
+            phase @ LocationPhase::Unavailable => {
+                Some(EventNote::warning(phase.as_str(), ACTION, &*after.status.message))
             }
-            phase @ LocationPhase::Unavailable => Some(Notice::warning(phase.as_str(), ACTION, &*after.status.message)),
             LocationPhase::Other(_) => None,
         }
     }
 }
 
 /// A backup is begun again because its run died or broke off.
-pub fn backup_resumed() -> Notice {
+pub fn backup_resumed() -> EventNote {
     let note = "an earlier run did not come to its end: it collects afresh, with the spec it was prepared with";
-    Notice::normal("Resumed", "Backup", note)
+    EventNote::normal("Resumed", "Backup", note)
 }
 
 /// A restore has come to a standstill.
-pub fn restore_blocked(standstill: &Standstill) -> Notice {
-    Notice::warning(standstill.reason, "Restore", &*standstill.message)
+pub fn restore_blocked(standstill: &Standstill) -> EventNote {
+    EventNote::warning(standstill.reason, "Restore", &*standstill.message)
 }
 
 /// A restore goes on where its run died or broke off.
-pub fn restore_resumed() -> Notice {
+pub fn restore_resumed() -> EventNote {
     let note = "an earlier run did not come to its end: it goes on from what that had recorded";
-    Notice::normal("Resumed", "Restore", note)
+    EventNote::normal("Resumed", "Restore", note)
 }
 
 /// ` in 1m5s`, where both ends are known.
@@ -143,7 +147,7 @@ mod tests {
     use crate::api::v1::{BackupProgress, BackupStatus, RestoreProgress, RestoreStatus};
 
     /// Type, reason and note, as `kubectl describe` shows them.
-    fn line(notice: Option<Notice>) -> String {
+    fn line(notice: Option<EventNote>) -> String {
         notice.map_or_else(String::new, |n| format!("{:?} {}: {}", n.kind, n.reason, n.note))
     }
 

@@ -21,7 +21,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Why a pass failed.
     type Error: Classify;
 
-    /// The controller's name: label of its metrics, reporter of its events, what it is called in logs.
+    /// The controller's name: label of its metrics, recorder of its events, what it is called in logs.
     const NAME: &'static str;
 
     /// How long an object may go unlooked at.

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Something that a user of an object should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct EventNote {
     /// Normal or warning.
     pub kind: EventType,
     /// Short, in PascalCase.
@@ -42,7 +42,7 @@ pub struct Notice {
     pub note: String,
 }
 
-impl Notice {
+impl EventNote {
     /// Something that went as it should.
     pub fn normal(reason: &str, action: &str, note: impl Into<String>) -> Self {
         Self::of(EventType::Normal, reason, action, note)
@@ -80,19 +80,19 @@ fn cut(text: &str, limit: usize) -> &str {
 
 /// Publishes events. Clones are the same.
 #[derive(Clone)]
-pub struct Reporter {
+pub struct EventRecorder {
     queue: mpsc::Sender<(Event, ObjectReference)>,
     dropped: Option<IntCounter>,
 }
 
-impl fmt::Debug for Reporter {
+impl fmt::Debug for EventRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reporter").finish_non_exhaustive()
+        f.debug_struct("EventRecorder").finish_non_exhaustive()
     }
 }
 
-impl Reporter {
-    /// The reporter, and what it publishes, to be [driven](Publisher::run) somewhere. Without that nothing is published.
+impl EventRecorder {
+    /// The recorder, and what it publishes, to be [driven](Publisher::run) somewhere. Without that nothing is published.
     pub fn new(dropped: IntCounter) -> (Self, Publisher) {
         let (queue, events) = mpsc::channel(QUEUE);
         (
@@ -104,7 +104,7 @@ impl Reporter {
         )
     }
 
-    /// A reporter that publishes nothing; for tests of what reports.
+    /// A recorder that publishes nothing; for tests of what reports.
     pub fn silent() -> Self {
         Self {
             queue: mpsc::channel(1).0,
@@ -113,13 +113,13 @@ impl Reporter {
     }
 
     /// Publishes an event about this object. Returns at once.
-    pub fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, notice: Notice) {
-        self.publish_about(object.object_ref(&()), notice);
+    pub fn publish<K: Resource<DynamicType = ()>>(&self, object: &K, note: EventNote) {
+        self.publish_about(object.object_ref(&()), note);
     }
 
     /// The same for a kind that is known from discovery.
-    pub fn publish_of<K: Resource>(&self, object: &K, kind: &K::DynamicType, notice: Notice) {
-        self.publish_about(object.object_ref(kind), notice);
+    pub fn publish_of<K: Resource>(&self, object: &K, kind: &K::DynamicType, note: EventNote) {
+        self.publish_about(object.object_ref(kind), note);
     }
 
     /// Publishes an event about an object that cannot be read, and that no status can be written to.
@@ -133,12 +133,12 @@ impl Reporter {
             ..ObjectReference::default()
         };
         let note = format!("it cannot be read and is left alone: {error}; check it against the kind's schema");
-        self.publish_about(about, Notice::warning("Unreadable", "Reconcile", note));
+        self.publish_about(about, EventNote::warning("Unreadable", "Reconcile", note));
     }
 
-    fn publish_about(&self, about: ObjectReference, notice: Notice) {
+    fn publish_about(&self, about: ObjectReference, note: EventNote) {
         // A closed queue means that nothing is published: no client was given for it, or the process stops.
-        if let Err(TrySendError::Full(_)) = self.queue.try_send((notice.into_event(), about))
+        if let Err(TrySendError::Full(_)) = self.queue.try_send((note.into_event(), about))
             && let Some(dropped) = &self.dropped
         {
             dropped.inc();
@@ -167,7 +167,7 @@ impl Reporter {
             self.publish_of(
                 object,
                 &key.dyntype,
-                Notice::warning(reason, "Reconcile", text.as_str()),
+                EventNote::warning(reason, "Reconcile", text.as_str()),
             );
         }
     }
@@ -182,7 +182,7 @@ pub(crate) struct Failure {
     pub(crate) retry: Duration,
 }
 
-/// The writing side of a [`Reporter`].
+/// The writing side of an [`EventRecorder`].
 #[derive(Debug)]
 pub struct Publisher {
     events: mpsc::Receiver<(Event, ObjectReference)>,
@@ -199,7 +199,7 @@ impl Publisher {
                 next = self.events.recv() => next,
             };
             let Some((event, about)) = next else {
-                // Every reporter is gone; the task still has to last until it is stopped.
+                // Every recorder is gone; the task still has to last until it is stopped.
                 return stop.cancelled().await;
             };
             match tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await {
@@ -219,18 +219,18 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::metrics::registry::Registry;
 
-    fn reporter() -> (Reporter, Publisher, Registry) {
+    fn recorder() -> (EventRecorder, Publisher, Registry) {
         let registry = Registry::new();
-        let (reporter, publisher) = Reporter::new(Metrics::new(&registry).unwrap().events_dropped());
-        (reporter, publisher, registry)
+        let (recorder, publisher) = EventRecorder::new(Metrics::new(&registry).unwrap().events_dropped());
+        (recorder, publisher, registry)
     }
 
     #[test]
     fn long_notes_are_cut_between_characters() {
-        let (reporter, mut publisher, _) = reporter();
-        reporter.publish(
+        let (recorder, mut publisher, _) = recorder();
+        recorder.publish(
             &ConfigMap::default(),
-            Notice::warning("Odd", "Reconcile", "a".to_string() + &"ä".repeat(600)),
+            EventNote::warning("Odd", "Reconcile", "a".to_string() + &"ä".repeat(600)),
         );
         let (event, _) = publisher.events.try_recv().unwrap();
         let note = event.note.unwrap();
@@ -240,18 +240,18 @@ mod tests {
 
     #[test]
     fn events_that_are_not_written_in_time_are_dropped_and_counted() {
-        let (reporter, _publisher, registry) = reporter();
+        let (recorder, _publisher, registry) = recorder();
         for _ in 0..QUEUE + 2 {
-            reporter.publish(&ConfigMap::default(), Notice::normal("Seen", "Look", "again"));
+            recorder.publish(&ConfigMap::default(), EventNote::normal("Seen", "Look", "again"));
         }
         assert!(registry.text().unwrap().contains("controller_events_dropped_total 2"));
     }
 
     #[test]
     fn an_unreadable_object_gets_an_event_by_its_identity() {
-        let (reporter, mut publisher, _) = reporter();
+        let (recorder, mut publisher, _) = recorder();
         let key = ObjectRef::<ConfigMap>::new("odd").within("shop");
-        reporter.unreadable(&key, &Uid::from("u-1"), "invalid type: string, expected u32");
+        recorder.unreadable(&key, &Uid::from("u-1"), "invalid type: string, expected u32");
         let (event, about) = publisher.events.try_recv().unwrap();
         assert_eq!(
             (about.kind.as_deref(), about.uid.as_deref()),
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_not_reported() {
-        let (reporter, mut publisher, _) = reporter();
+        let (recorder, mut publisher, _) = recorder();
         let mut failure = Failure {
             class: Class::Lost,
             reason: "NotLeading",
@@ -270,10 +270,10 @@ mod tests {
             retry: Duration::ZERO,
         };
         let key = ObjectRef::<ConfigMap>::new("a");
-        reporter.failed(&key, &ConfigMap::default(), &failure);
+        recorder.failed(&key, &ConfigMap::default(), &failure);
         assert!(publisher.events.try_recv().is_err());
         failure.class = Class::Invalid;
-        reporter.failed(&key, &ConfigMap::default(), &failure);
+        recorder.failed(&key, &ConfigMap::default(), &failure);
         publisher.events.try_recv().unwrap();
     }
 }

@@ -166,7 +166,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         engine: gated(&engine, gate.clone()),
         freezes: Claims::default(),
         gate,
-        reporter: manager.reporter(),
+        reporter: manager.recorder(),
         clock: Arc::new(System),
         namespace: namespace.clone(),
         scratch: args.scratch_dir.clone(),

@@ -276,7 +276,7 @@ impl Process {
             }),
             freezes: Claims::default(),
             gate,
-            reporter: Manager::new("velero", &registry).unwrap().reporter(),
+            reporter: Manager::new("velero", &registry).unwrap().recorder(),
             clock: Arc::new(world.clock.clone()),
             namespace: "velero".to_owned(),
             scratch,

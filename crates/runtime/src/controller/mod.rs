@@ -33,7 +33,7 @@ use super::operation::{Operations, Supervised};
 use super::predicate::{Changes, Predicate};
 use super::rate::RateLimit;
 use super::reconciler::Reconciler;
-use super::report::Reporter;
+use super::report::EventRecorder;
 use super::task::Group;
 use super::watch::SharedWatch;
 
@@ -195,8 +195,8 @@ impl<R: Reconciler> Controller<R> {
     ///
     /// Passes and operations are members of the group: dropping this future ends the passes at their next await,
     /// [`Group::abort`] the operations as well.
-    pub async fn run(&self, group: &Group, metrics: &Metrics, reporter: &Reporter) {
-        run::run(self, group, metrics, reporter).await;
+    pub async fn run(&self, group: &Group, metrics: &Metrics, recorder: &EventRecorder) {
+        run::run(self, group, metrics, recorder).await;
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ObjectRef<R::Kind>, Known>> {

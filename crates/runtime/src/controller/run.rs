@@ -22,7 +22,7 @@ use crate::enqueue::Enqueue;
 use crate::metrics::{ControllerMetrics, Metrics, PassResult};
 use crate::object::{ObjectRef, Uid, path_of, uid_of};
 use crate::reconciler::{Class, Classify, Next, Reconciler};
-use crate::report::{Failure, Reporter};
+use crate::report::{EventRecorder, Failure};
 use crate::task::{Group, TaskError, panic_text};
 use crate::watch::Found;
 
@@ -33,7 +33,7 @@ pub(super) async fn run<R: Reconciler>(
     controller: &Controller<R>,
     group: &Group,
     metrics: &Metrics,
-    reporter: &Reporter,
+    recorder: &EventRecorder,
 ) {
     let stop = group.stop();
     let stores = join_all(controller.stores.iter().map(|ready| ready()));
@@ -52,7 +52,7 @@ pub(super) async fn run<R: Reconciler>(
             .chain(&controller.triggers)
             .map(|listen| listen()),
     );
-    let mut run = Run::new(controller, group, metrics, reporter);
+    let mut run = Run::new(controller, group, metrics, recorder);
     run.enqueue(Enqueue::All);
     tracing::info!(controller = R::NAME, workers = controller.workers, "controller started");
 
@@ -79,7 +79,7 @@ pub(super) async fn run<R: Reconciler>(
 struct Run<'a, R: Reconciler> {
     controller: &'a Controller<R>,
     group: &'a Group,
-    reporter: &'a Reporter,
+    recorder: &'a EventRecorder,
     metrics: ControllerMetrics,
     failures: Failures<ObjectRef<R::Kind>>,
     passes: FuturesUnordered<BoxFuture<'static, Done<R>>>,
@@ -105,7 +105,7 @@ enum End<E> {
 }
 
 impl<'a, R: Reconciler> Run<'a, R> {
-    fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, reporter: &'a Reporter) -> Self {
+    fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, recorder: &'a EventRecorder) -> Self {
         let metrics = metrics.controller(R::NAME);
         metrics.max_concurrent.set(count(controller.workers));
         // A term whose future was dropped left its queue behind.
@@ -113,7 +113,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         Self {
             controller,
             group,
-            reporter,
+            recorder,
             metrics,
             failures: Failures::new(controller.backoff),
             passes: FuturesUnordered::new(),
@@ -167,7 +167,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 // It is there, and nothing can be said about it: whatever it was doing goes on.
                 Found::Unreadable(unreadable) => {
                     self.gone_unless(&key, Some(&unreadable.uid));
-                    self.reporter.unreadable(&key, &unreadable.uid, &unreadable.error);
+                    self.recorder.unreadable(&key, &unreadable.uid, &unreadable.error);
                     self.queue().finished(&key, None, now);
                 }
                 Found::Nothing => {
@@ -271,7 +271,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         self.metrics.pass(result, started.elapsed());
         if let Some(failure) = failure {
             self.metrics.failure(failure.reason);
-            span.in_scope(|| self.reporter.failed(&key, &*object, &failure));
+            span.in_scope(|| self.recorder.failed(&key, &*object, &failure));
         }
         self.queue().finished(&key, Some(requeue), Instant::now());
     }

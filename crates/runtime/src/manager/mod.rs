@@ -39,7 +39,7 @@ use super::liveness::Liveness;
 use super::metrics::Metrics;
 use super::object::AnyKind;
 use super::reconciler::Reconciler;
-use super::report::{Publisher, Reporter};
+use super::report::{EventRecorder, Publisher};
 use super::task::{self, Group};
 use super::watch::{SharedWatch, Watch};
 use crate::metrics::registry::{MetricError, Registry};
@@ -65,7 +65,7 @@ pub struct Manager {
     diagnostics: Diagnostics,
     serve_diagnostics: bool,
     gate: WriteGate,
-    reporter: Reporter,
+    recorder: EventRecorder,
     publisher: Option<Publisher>,
     addresses: Vec<SocketAddr>,
     lease: Option<LeaseConfig>,
@@ -205,7 +205,7 @@ impl Manager {
     /// The framework's metrics are already registered there.
     pub fn new(program: &str, registry: &Registry) -> Result<Self, MetricError> {
         let metrics = Metrics::new(registry)?;
-        let (reporter, publisher) = Reporter::new(metrics.events_dropped());
+        let (recorder, publisher) = EventRecorder::new(metrics.events_dropped());
         Ok(Self {
             program: program.into(),
             registry: registry.clone(),
@@ -215,7 +215,7 @@ impl Manager {
             diagnostics: Diagnostics::default(),
             serve_diagnostics: false,
             gate: WriteGate::open(),
-            reporter,
+            recorder,
             publisher: Some(publisher),
             addresses: Vec::new(),
             lease: None,
@@ -260,7 +260,7 @@ impl Manager {
         }
     }
 
-    /// Errors of reconcilers, and what is given to the [`reporter`](Self::reporter), become Kubernetes events, written through this client.
+    /// Errors of reconcilers, and what is given to the [`recorder`](Self::recorder), become Kubernetes events, written through this client.
     #[must_use]
     pub fn events(mut self, client: Client) -> Self {
         if let Some(publisher) = self.publisher.take() {
@@ -338,11 +338,11 @@ impl Manager {
         self.liveness.check(format!("controller {}", R::NAME), move || {
             checked.stuck(Instant::now()).map_or(Ok(()), Err)
         });
-        let (metrics, reporter) = (self.metrics.clone(), self.reporter.clone());
+        let (metrics, recorder) = (self.metrics.clone(), self.recorder.clone());
         self.task(when, &format!("controller {}", R::NAME), move |group| {
-            let (controller, metrics, reporter) = (controller.clone(), metrics.clone(), reporter.clone());
+            let (controller, metrics, recorder) = (controller.clone(), metrics.clone(), recorder.clone());
             async move {
-                controller.run(&group, &metrics, &reporter).await;
+                controller.run(&group, &metrics, &recorder).await;
                 Ok::<_, Infallible>(())
             }
         });
@@ -381,8 +381,8 @@ impl Manager {
     }
 
     /// Publishes events about objects, if [`events`](Self::events) are wanted.
-    pub fn reporter(&self) -> Reporter {
-        self.reporter.clone()
+    pub fn recorder(&self) -> EventRecorder {
+        self.recorder.clone()
     }
 
     /// Readiness; others may add components.

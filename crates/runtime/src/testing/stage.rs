@@ -3,7 +3,7 @@
 use crate::controller::Controller;
 use crate::metrics::{Metrics, Registry};
 use crate::reconciler::Reconciler;
-use crate::report::Reporter;
+use crate::report::EventRecorder;
 use crate::task::{self, Group, Task};
 
 /// A controller that runs without a manager, until it is stopped or dropped.
@@ -23,10 +23,10 @@ impl Stage {
     pub fn run<R: Reconciler>(controller: Controller<R>) -> Self {
         let (registry, group) = (Registry::new(), Group::new());
         let metrics = Metrics::new(&registry).expect("a registry without metrics");
-        let (reporter, _) = Reporter::new(metrics.events_dropped());
+        let (recorder, _) = EventRecorder::new(metrics.events_dropped());
         let running = task::spawn("controller", {
             let group = group.clone();
-            async move { controller.run(&group, &metrics, &reporter).await }
+            async move { controller.run(&group, &metrics, &recorder).await }
         });
         Self {
             group,

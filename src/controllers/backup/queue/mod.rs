@@ -20,7 +20,7 @@ use kube::core::PartialObjectMeta;
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase};
-use crate::runtime::report::Notice;
+use crate::runtime::report::EventNote;
 use crate::runtime::watch::Guarded;
 use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch, uid_of};
 
@@ -143,7 +143,7 @@ impl Queue {
             if told.is_none_or(|told| told.reason != why.reason()) {
                 self.ports
                     .reporter
-                    .publish(seen, Notice::normal(why.reason(), "Queue", why.to_string()));
+                    .publish(seen, EventNote::normal(why.reason(), "Queue", why.to_string()));
             }
         }
         Ok(written)

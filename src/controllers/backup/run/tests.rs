@@ -25,7 +25,7 @@ use crate::controllers::testing::{available, settings};
 use crate::hook::{Executor, Standing};
 use crate::runtime::clock::System;
 use crate::runtime::lease::WriteGate;
-use crate::runtime::report::Reporter;
+use crate::runtime::report::EventRecorder;
 use crate::runtime::task::Group;
 use crate::runtime::{ObjectRef, Reconciler, uid_of};
 use crate::telemetry::metrics::Registry;
@@ -159,7 +159,7 @@ impl World {
             exec: Arc::new(Mortal(self.pods.clone(), death.clone())),
             freezes: Claims::default(),
             gate: WriteGate::open(),
-            reporter: Reporter::silent(),
+            reporter: EventRecorder::silent(),
             clock: Arc::new(System),
             namespace: "velero".to_owned(),
             scratch: self.files.path().to_owned(),

@@ -274,7 +274,7 @@ async fn what_vanished_between_two_terms_is_gone_in_the_second() {
     for term in 0..2 {
         let group = Group::new();
         let run = async {
-            controller.run(&group, &metrics, &Reporter::silent()).await;
+            controller.run(&group, &metrics, &EventRecorder::silent()).await;
         };
         let expect = async {
             let expected = if term == 0 { pass("a", "1", 1) } else { gone("a", "1") };

@@ -10,7 +10,7 @@ fn run(controller: Controller<Probe>) -> (Arc<Controller<Probe>>, Group, Task<()
     let metrics = Metrics::new(&crate::metrics::Registry::new()).unwrap();
     let running = task::spawn("controller", {
         let (controller, group) = (controller.clone(), group.clone());
-        async move { controller.run(&group, &metrics, &Reporter::silent()).await }
+        async move { controller.run(&group, &metrics, &EventRecorder::silent()).await }
     });
     (controller, group, running)
 }
