@@ -396,7 +396,7 @@ mod tests {
 
     use super::*;
     use crate::controllers::testing::world::{Process, World};
-    use crate::runtime::lease::death::Dies;
+    use crate::runtime::testing::death::Dies;
 
     #[test]
     fn the_condition_blocked_is_there_once_it_was_so_and_moves_with_the_standstill() {

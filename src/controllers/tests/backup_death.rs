@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::controllers::testing::world::{End, Process, World};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::store::layout::{BackupFile, backup_claim};
 
 /// The files of a backup as upstream lays them out, and nothing else.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::backup_death::{FILES, fill, shop};
 use crate::controllers::testing::world::{End, Process, World};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::store::layout::backup_claim;
 
 /// Nothing, or a whole backup that the next sync brings in again: nothing that is nobody's.

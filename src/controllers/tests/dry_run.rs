@@ -18,7 +18,7 @@ use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
 use crate::controllers::endpoint::Endpoint;
 use crate::controllers::restore::dry_run::{DryRuns, MAX_BODY};
 use crate::controllers::testing::world::{Process, World};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 
 fn key() -> Key {
     Key::from_bytes(&[7; KEY_BYTES]).unwrap()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::backup_death::{Outcome, fill, outcome};
 use crate::controllers::testing::world::{End, Process, World};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 
 const PRE: &str = "pre.hook.backup.velero.io/command";
 const POST: &str = "post.hook.backup.velero.io/command";

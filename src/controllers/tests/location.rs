@@ -8,8 +8,8 @@ use crate::api::v1::Backup;
 use crate::controllers::artifact::running::Running;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::testing::world::{Process, World};
-use crate::runtime::lease::death::Dies;
 use crate::runtime::task::Group;
+use crate::runtime::testing::death::Dies;
 use crate::runtime::{Classify, ObjectRef, Reconciler};
 
 #[tokio::test(start_paused = true)]

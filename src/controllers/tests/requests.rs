@@ -20,7 +20,7 @@ use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::testing::world::{Process, World};
 use crate::controllers::version;
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::runtime::{Next, Reconciler};
 
 fn key() -> Key {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::backup_death::{FILES, fill};
 use crate::controllers::testing::world::{End, Process, World, plain};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::store::layout::RestoreFile;
 use crate::testing::fake_api::{Fault, Seen};
 

@@ -13,7 +13,7 @@ use crate::api::v1::BackupStorageLocation;
 use crate::controllers::backup_sync::{SYNC_INCOMPLETE, Sync};
 use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::Reconciler;
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::store::layout::{BackupFile, backup_claim};
 
 /// Two clusters that both have a backup `b` to make, of different contents.

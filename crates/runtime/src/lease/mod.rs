@@ -30,8 +30,6 @@ use kube::Client;
 
 pub use self::client::{gated, is_not_leading};
 pub use self::gate::{NotLeading, WriteGate, WriteLayer};
-#[cfg(feature = "testing")]
-pub use crate::testing::death;
 
 pub(crate) use self::client::changes;
 pub(crate) use self::elector::Elector;

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::controllers::ports::Settings;
 use crate::controllers::testing::world::{Process, World};
-use crate::runtime::lease::death::Dies;
+use crate::runtime::testing::death::Dies;
 use crate::testing::fake_api::Fault;
 
 fn queue(process: &Process, world: &World) -> Queue {
