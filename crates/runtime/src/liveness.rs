@@ -1,7 +1,7 @@
 //! Whether the process can still work, for `/healthz`: what fails there is to be restarted.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Checks by name. Clones are the same.
@@ -39,14 +39,6 @@ impl Liveness {
     }
 }
 
-/// Failing checks in the way of the API server's own `/livez?verbose`, one a line.
-pub(crate) fn describe(failing: &[(String, String)]) -> String {
-    failing.iter().fold(String::new(), |mut text, (name, reason)| {
-        let _ = writeln!(text, "[-]{name} failed: {reason}");
-        text
-    })
-}
-
 impl fmt::Debug for Liveness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Liveness")
@@ -66,7 +58,6 @@ mod tests {
         assert!(liveness.failing().is_empty());
         liveness.check("disk", || Err("no space left".into()));
         liveness.check("clock", || Ok(()));
-        let failing = liveness.failing();
-        assert_eq!(describe(&failing), "[-]disk failed: no space left\n");
+        assert_eq!(liveness.failing(), [("disk".to_owned(), "no space left".to_owned())]);
     }
 }

@@ -15,7 +15,7 @@
 //! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
 
-mod client;
+pub(crate) mod client;
 mod election;
 mod elector;
 mod gate;
@@ -31,7 +31,6 @@ use kube::Client;
 pub use self::client::{gated, is_not_leading};
 pub use self::gate::{NotLeading, WriteGate, WriteLayer};
 
-pub(crate) use self::client::changes;
 pub(crate) use self::elector::Elector;
 
 /// Which lease to hold, under which identity and for how long.

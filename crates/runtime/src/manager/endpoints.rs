@@ -1,5 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`, and `/debug/manager` if it is wanted.
 
+use std::fmt::Write as _;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -10,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diagnostics::Diagnostics;
 use crate::health::Health;
-use crate::liveness::{self, Liveness};
+use crate::liveness::Liveness;
 use crate::metrics::registry::{CONTENT_TYPE, Registry};
 
 /// What the endpoints read from.
@@ -48,7 +50,15 @@ async fn alive(State(Sources { liveness, .. }): State<Sources>) -> (StatusCode, 
         return (StatusCode::OK, "ok".into());
     }
     tracing::error!(failing = ?failing, "the process is not healthy");
-    (StatusCode::INTERNAL_SERVER_ERROR, liveness::describe(&failing))
+    (StatusCode::INTERNAL_SERVER_ERROR, describe(&failing))
+}
+
+/// Failing checks in the way of the API server's own `/livez?verbose`, one a line.
+fn describe(failing: &[(String, String)]) -> String {
+    failing.iter().fold(String::new(), |mut text, (name, reason)| {
+        let _ = writeln!(text, "[-]{name} failed: {reason}");
+        text
+    })
 }
 
 async fn diagnostics(State(Sources { diagnostics, .. }): State<Sources>) -> Response {

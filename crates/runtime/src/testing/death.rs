@@ -37,7 +37,8 @@ use kube::client::Body;
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Layer, Service, ServiceExt};
 
-use crate::lease::{WriteLayer, changes};
+use crate::lease::WriteLayer;
+use crate::lease::client::changes;
 
 /// When a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
