@@ -49,7 +49,7 @@ impl Reconciler for Marker {
     type Kind = ConfigMap;
     type Error = Error;
     const NAME: &'static str = "marker";
-    const RESYNC: Duration = Duration::from_secs(60);
+    const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, object: Arc<ConfigMap>) -> Result<Next, Error> {
         if object.annotations().get("leader") != Some(&self.identity) {

@@ -87,7 +87,7 @@ impl Reconciler for Counter {
     type Kind = Countdown;
     type Error = Error;
     const NAME: &'static str = "countdowns";
-    const RESYNC: Duration = Duration::from_secs(600);
+    const RESYNC: Duration = Duration::from_mins(10);
 
     async fn reconcile(&self, object: Arc<Countdown>) -> Result<Next, Error> {
         let before = object.status.clone();

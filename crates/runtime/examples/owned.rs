@@ -81,7 +81,7 @@ impl Reconciler for Sites {
     type Kind = Site;
     type Error = Error;
     const NAME: &'static str = "sites";
-    const RESYNC: Duration = Duration::from_secs(600);
+    const RESYNC: Duration = Duration::from_mins(10);
 
     async fn reconcile(&self, site: Arc<Site>) -> Result<Next, Error> {
         if site.spec.title.is_empty() {

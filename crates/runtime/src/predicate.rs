@@ -22,7 +22,9 @@ use crate::watch::{Change, SharedWatch};
 /// Predicate::generation_changed().or(Predicate::labels_changed())
 /// # }
 /// ```
-pub struct Predicate<K: AnyKind>(Arc<dyn Fn(&Change<K>) -> bool + Send + Sync>);
+pub struct Predicate<K: AnyKind>(Arc<Holds<K>>);
+
+type Holds<K> = dyn Fn(&Change<K>) -> bool + Send + Sync;
 
 impl<K: AnyKind> Predicate<K> {
     /// Whatever this function says of a change.

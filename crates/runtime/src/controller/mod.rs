@@ -6,6 +6,7 @@
 //! kube-runtime's `applier` is not used: it has no pass for an object that is gone, panics with the reconciler, and takes
 //! an event for a reason to forget the backoff.
 
+mod inspect;
 mod queue;
 mod requeue;
 mod run;
@@ -27,14 +28,11 @@ use self::trigger::Trigger;
 use super::backoff::Policy;
 use super::clock::{Clock, System};
 use super::enqueue::Enqueuer;
-use super::metrics::Metrics;
 use super::object::{AnyKind, ObjectRef, Uid};
 use super::operation::{Operations, Supervised};
 use super::predicate::{Changes, Predicate};
 use super::rate::RateLimit;
 use super::reconciler::Reconciler;
-use super::report::EventRecorder;
-use super::task::Group;
 use super::watch::SharedWatch;
 
 /// A reconciler with what triggers it. Hand it to [`Manager::control`](super::Manager::control), or [`run`](Self::run) it yourself.
@@ -188,15 +186,6 @@ impl<R: Reconciler> Controller<R> {
     /// Lets others ask for passes.
     pub fn enqueuer(&self) -> Enqueuer<R::Kind> {
         self.enqueuer.clone()
-    }
-
-    /// Runs it until the group stops, then lets running passes and operations end. May be run again
-    /// afterwards, never twice at once.
-    ///
-    /// Passes and operations are members of the group: dropping this future ends the passes at their next await,
-    /// [`Group::abort`] the operations as well.
-    pub async fn run(&self, group: &Group, metrics: &Metrics, recorder: &EventRecorder) {
-        run::run(self, group, metrics, recorder).await;
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ObjectRef<R::Kind>, Known>> {

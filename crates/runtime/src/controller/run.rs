@@ -29,12 +29,18 @@ use crate::watch::Found;
 /// How often the gauges of work in progress are brought up to date while nothing else happens.
 const GAUGES: Duration = Duration::from_secs(1);
 
-pub(super) async fn run<R: Reconciler>(
-    controller: &Controller<R>,
-    group: &Group,
-    metrics: &Metrics,
-    recorder: &EventRecorder,
-) {
+impl<R: Reconciler> Controller<R> {
+    /// Runs it until the group stops, then lets running passes and operations end. May be run again
+    /// afterwards, never twice at once.
+    ///
+    /// Passes and operations are members of the group: dropping this future ends the passes at their next await,
+    /// [`Group::abort`] the operations as well.
+    pub async fn run(&self, group: &Group, metrics: &Metrics, recorder: &EventRecorder) {
+        run(self, group, metrics, recorder).await;
+    }
+}
+
+async fn run<R: Reconciler>(controller: &Controller<R>, group: &Group, metrics: &Metrics, recorder: &EventRecorder) {
     let stop = group.stop();
     let stores = join_all(controller.stores.iter().map(|ready| ready()));
     tokio::select! {

@@ -10,6 +10,7 @@
 
 #[cfg(feature = "endpoints")]
 mod endpoints;
+mod error;
 mod run;
 mod signals;
 mod stage;
@@ -28,9 +29,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use self::signals::Signals;
+pub use self::error::ManagerError;
+
 use super::controller::Controller;
 use super::diagnostics::{Diagnostics, InspectController, InspectWatch, WatchSnapshot};
 use super::health::Health;
@@ -40,7 +41,7 @@ use super::metrics::Metrics;
 use super::object::AnyKind;
 use super::reconciler::Reconciler;
 use super::report::{EventRecorder, Publisher};
-use super::task::{self, Group};
+use super::task::Group;
 use super::watch::{SharedWatch, Watch};
 use crate::metrics::registry::{MetricError, Registry};
 
@@ -141,61 +142,6 @@ impl<K: AnyKind> WatchStatus for SharedWatch<K> {
     fn last_error(&self) -> String {
         SharedWatch::last_error(self).unwrap_or_else(|| "the API server has not answered".into())
     }
-}
-
-/// Why a manager ended, if not because it was stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ManagerError {
-    /// An address could not be listened on.
-    #[error("listening on {address} for health and metrics failed: {source}; check that nothing else uses the port")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Stores were not filled in time.
-    #[error(
-        "the first lists were not complete after {after:?}: {}; check that these kinds are served and that we may list and watch them",
-        kinds.join(", ")
-    )]
-    StoresNotReady {
-        /// The kinds that were missing, with what the watch last said.
-        kinds: Vec<String>,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// A task ended before it was stopped.
-    #[error("task `{name}` ended early: {reason}")]
-    EndedEarly {
-        /// The task.
-        name: String,
-        /// Its error, its panic, or that it just returned.
-        reason: String,
-    },
-    /// Tasks did not stop within the grace period and were abandoned.
-    #[error("not stopped within {grace:?} and abandoned: {}", names.join(", "))]
-    Abandoned {
-        /// The grace period.
-        grace: Duration,
-        /// The tasks.
-        names: Vec<String>,
-    },
-    /// A second signal came while stopping.
-    #[error("told a second time to stop; abandoned: {}", names.join(", "))]
-    Forced {
-        /// The tasks.
-        names: Vec<String>,
-    },
-    /// Tasks of a leader were still there when the lease was over, and what should have ended the process did not.
-    #[error("still there although the lease is over: {}", names.join(", "))]
-    Overrun {
-        /// The tasks.
-        names: Vec<String>,
-    },
-    /// Signals cannot be waited for.
-    #[error("waiting for signals failed: {0}")]
-    Signals(#[source] std::io::Error),
 }
 
 impl Manager {
@@ -403,35 +349,6 @@ impl Manager {
     /// The framework's metrics.
     pub fn metrics(&self) -> Metrics {
         self.metrics.clone()
-    }
-
-    /// Runs until SIGTERM or SIGINT; a second one abandons what has not stopped.
-    ///
-    /// # Errors
-    /// See [`ManagerError`].
-    pub async fn run(self) -> Result<(), ManagerError> {
-        let mut signals = Signals::new().map_err(ManagerError::Signals)?;
-        let (stop, force) = (CancellationToken::new(), CancellationToken::new());
-        let _listening = task::spawn("signals", {
-            let (stop, force) = (stop.clone(), force.clone());
-            async move {
-                let signal = signals.next().await;
-                tracing::info!(signal, "told to stop");
-                stop.cancel();
-                let signal = signals.next().await;
-                tracing::warn!(signal, "told to stop at once");
-                force.cancel();
-            }
-        });
-        run::run(self, stop, force).await
-    }
-
-    /// Runs until the token fires; listens to no signals.
-    ///
-    /// # Errors
-    /// See [`ManagerError`].
-    pub async fn run_until(self, stop: CancellationToken) -> Result<(), ManagerError> {
-        run::run(self, stop, CancellationToken::new()).await
     }
 }
 

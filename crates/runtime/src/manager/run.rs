@@ -9,9 +9,12 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::error::ManagerError;
+use super::signals::Signals;
 use super::stage::{Deadline, Ended, Stage};
-use super::{Always, Leading, Manager, ManagerError, WatchTask};
+use super::{Always, Leading, Manager, WatchTask};
 use crate::lease::Elector;
+use crate::task;
 
 /// Why it ends.
 enum Cause {
@@ -24,6 +27,37 @@ enum Cause {
 enum Term {
     Over(Cause),
     Lost(String),
+}
+
+impl Manager {
+    /// Runs until SIGTERM or SIGINT; a second one abandons what has not stopped.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub async fn run(self) -> Result<(), ManagerError> {
+        let mut signals = Signals::new().map_err(ManagerError::Signals)?;
+        let (stop, force) = (CancellationToken::new(), CancellationToken::new());
+        let _listening = task::spawn("signals", {
+            let (stop, force) = (stop.clone(), force.clone());
+            async move {
+                let signal = signals.next().await;
+                tracing::info!(signal, "told to stop");
+                stop.cancel();
+                let signal = signals.next().await;
+                tracing::warn!(signal, "told to stop at once");
+                force.cancel();
+            }
+        });
+        run(self, stop, force).await
+    }
+
+    /// Runs until the token fires; listens to no signals.
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub async fn run_until(self, stop: CancellationToken) -> Result<(), ManagerError> {
+        run(self, stop, CancellationToken::new()).await
+    }
 }
 
 pub(super) async fn run(

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::stream;
 use k8s_openapi::api::core::v1::ConfigMap;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::fixture::{Answer, EXACT, LeaseServer, Probe, SECOND, Script, object, pass, refused};
 use crate::reconciler::Next;
-use crate::task::Task;
+use crate::task::{self, Task};
 use crate::watch::Guarded;
 
 /// Remembers what happened, in order.

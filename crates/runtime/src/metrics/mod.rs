@@ -3,12 +3,13 @@
 #[cfg(feature = "metrics")]
 pub mod registry;
 #[cfg(not(feature = "metrics"))]
-#[path = "silent.rs"]
-pub mod registry;
+mod silent;
 
 use std::time::Duration;
 
 pub use self::registry::{MetricError, Registry};
+#[cfg(not(feature = "metrics"))]
+pub use self::silent as registry;
 
 use self::registry::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 

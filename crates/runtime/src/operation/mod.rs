@@ -35,13 +35,14 @@
 //! ```
 
 mod supervise;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -49,7 +50,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use self::table::Outcome;
+
 use self::supervise::{Running, supervise};
+use self::table::{Entry, Home, Inner, Table};
 use super::enqueue::Enqueuer;
 use super::object::{AnyKind, ObjectRef, Uid, path_of};
 use super::task::Group;
@@ -60,36 +64,6 @@ use super::task::Group;
 /// does, and ask for its passes.
 pub struct Operations<K: AnyKind, O, P = ()> {
     inner: Arc<Inner<K, O, P>>,
-}
-
-struct Inner<K: AnyKind, O, P> {
-    limit: usize,
-    table: Mutex<Table<K, O, P>>,
-    /// How many run; changes with the table.
-    running: watch::Sender<usize>,
-}
-
-struct Table<K: AnyKind, O, P> {
-    /// Missing while the controller does not run.
-    home: Option<Home<K>>,
-    entries: HashMap<Uid, Entry<O, P>>,
-    /// Objects that found no room.
-    waiting: HashSet<ObjectRef<K>>,
-}
-
-struct Home<K: AnyKind> {
-    group: Group,
-    enqueuer: Enqueuer<K>,
-}
-
-enum Entry<O, P> {
-    Running {
-        progress: watch::Receiver<Option<P>>,
-        cancelled: CancellationToken,
-        /// The object is gone: the outcome is not kept.
-        orphaned: bool,
-    },
-    Ended(Arc<Outcome<O>>),
 }
 
 /// What an operation sees of the framework.
@@ -137,15 +111,6 @@ pub enum Seen<O, P> {
     },
     /// It ended; kept until acknowledged.
     Ended(Arc<Outcome<O>>),
-}
-
-/// How an operation ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome<O> {
-    /// It returned this, also after it was cancelled.
-    Returned(O),
-    /// It panicked with this message.
-    Panicked(String),
 }
 
 impl<K: AnyKind, O, P> Operations<K, O, P>
@@ -204,7 +169,7 @@ where
         let (progress, said) = watch::channel(None);
         let cancelled = CancellationToken::new();
         let running = Running {
-            operations: self.clone(),
+            inner: self.inner.clone(),
             uid: uid.clone(),
             key: key.clone(),
             enqueuer: home.enqueuer.clone(),
@@ -280,12 +245,6 @@ where
     /// How many run, those that were cancelled included.
     pub fn running(&self) -> usize {
         *self.inner.running.borrow()
-    }
-}
-
-impl<K: AnyKind, O, P> Inner<K, O, P> {
-    fn table(&self) -> MutexGuard<'_, Table<K, O, P>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

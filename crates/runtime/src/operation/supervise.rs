@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Entry, Operations, Outcome};
+use super::table::{Entry, Inner, Outcome};
 use crate::enqueue::Enqueuer;
 use crate::object::{AnyKind, ObjectRef, Uid};
 use crate::task::panic_text;
@@ -20,7 +20,7 @@ const PROGRESS: Duration = Duration::from_secs(1);
 
 /// The place in the table of an operation that runs. Dropped without an outcome, as when the group is ended by force, it leaves none.
 pub(super) struct Running<K: AnyKind, O, P> {
-    pub(super) operations: Operations<K, O, P>,
+    pub(super) inner: Arc<Inner<K, O, P>>,
     pub(super) uid: Uid,
     pub(super) key: ObjectRef<K>,
     pub(super) enqueuer: Enqueuer<K>,
@@ -28,7 +28,7 @@ pub(super) struct Running<K: AnyKind, O, P> {
 
 impl<K: AnyKind, O, P> Running<K, O, P> {
     fn ended(&self, outcome: Option<Outcome<O>>) {
-        let inner = &self.operations.inner;
+        let inner = &self.inner;
         let waiting = {
             let mut table = inner.table();
             let Some(entry @ Entry::Running { .. }) = table.entries.get_mut(&self.uid) else {

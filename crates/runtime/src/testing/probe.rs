@@ -117,6 +117,9 @@ impl<K: AnyKind> Probe<K> {
     }
 
     /// Each pass panics with this message.
+    ///
+    /// # Panics
+    /// This function itself does not.
     #[expect(clippy::panic, reason = "it is what it is for")]
     pub fn panicking(message: &'static str) -> (Self, Calls) {
         Self::new(move |_| async move { panic!("{message}") })
@@ -162,6 +165,9 @@ impl Calls {
     }
 
     /// The next call and how many tenths of a second after the probe was made it came.
+    ///
+    /// # Panics
+    /// The probe was dropped.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn next_at(&mut self) -> (u128, Call) {
         let (at, call) = self.calls.recv().await.expect("the probe is still there");
@@ -174,6 +180,9 @@ impl Calls {
     }
 
     /// Asserts that nothing is called for this long.
+    ///
+    /// # Panics
+    /// Something is.
     #[expect(clippy::panic, reason = "a test fails by panicking")]
     pub async fn none_for(&mut self, time: Duration) {
         if let Ok(call) = tokio::time::timeout(time, self.next()).await {

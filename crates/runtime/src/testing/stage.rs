@@ -19,6 +19,9 @@ pub struct Stage {
 
 impl Stage {
     /// Starts it.
+    ///
+    /// # Panics
+    /// Never: its registry is a new one.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub fn run<R: Reconciler>(controller: Controller<R>) -> Self {
         let (registry, group) = (Registry::new(), Group::new());
@@ -36,6 +39,9 @@ impl Stage {
     }
 
     /// Stops it and waits for its passes.
+    ///
+    /// # Panics
+    /// The controller panicked or was aborted.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn stop(self) {
         self.group.stop().cancel();
@@ -43,6 +49,9 @@ impl Stage {
     }
 
     /// The value of a series as it is written, such as of `workqueue_depth{controller="probe",name="probe"}`.
+    ///
+    /// # Panics
+    /// There is no such series.
     #[expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
     pub fn metric(&self, series: &str) -> String {
         let text = self.registry.text().expect("metrics can be written");

@@ -8,7 +8,8 @@ use kube_runtime::watcher::{self, Error, Event};
 use tokio::time::{sleep, timeout};
 
 use super::feed::Feed;
-use super::{Guarded, Rediscovery};
+use super::guard::Guarded;
+use super::rediscovery::Rediscovery;
 use crate::backoff::{Calming, Policy};
 use crate::object::AnyKind;
 

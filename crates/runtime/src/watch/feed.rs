@@ -8,7 +8,8 @@ use kube::Resource as _;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::Event;
 
-use super::{Change, Guarded, Shared, SharedWatch, Unreadable};
+use super::guard::Guarded;
+use super::shared::{Change, Shared, SharedWatch, Unreadable};
 use crate::health::Component;
 use crate::metrics::WatchMetrics;
 use crate::object::{AnyKind, ObjectRef, Uid, path_of};

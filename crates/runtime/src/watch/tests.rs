@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -17,6 +18,7 @@ use super::*;
 use crate::fixture::{SECOND, Script, key, object, refused, scripted, unreadable};
 use crate::health::Health;
 use crate::metrics::registry::Registry;
+use crate::object::{ObjectRef, Uid};
 use crate::task::{self, Task};
 
 async fn next(changes: &mut broadcast::Receiver<Change<ConfigMap>>) -> (String, Option<String>, Option<String>) {

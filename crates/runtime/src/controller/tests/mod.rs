@@ -15,8 +15,11 @@ use crate::clock::Manual;
 use crate::fixture::{
     Answer, EXACT, Oops, Probe, SECOND, Stage, gone, key, labelled, object, pass, scripted, unreadable,
 };
+use crate::metrics::Metrics;
 use crate::operation::Start;
 use crate::reconciler::Next;
+use crate::report::EventRecorder;
+use crate::task::Group;
 
 const LONG: Duration = Duration::from_secs(500);
 
