@@ -5,11 +5,15 @@ pub mod registry;
 #[cfg(not(feature = "metrics"))]
 mod silent;
 
+/// Metrics that are not kept.
+#[cfg(not(feature = "metrics"))]
+pub mod registry {
+    pub use super::silent::*;
+}
+
 use std::time::Duration;
 
 pub use self::registry::{MetricError, Registry};
-#[cfg(not(feature = "metrics"))]
-pub use self::silent as registry;
 
 use self::registry::{Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 

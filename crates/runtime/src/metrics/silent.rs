@@ -1,4 +1,4 @@
-//! What [`registry`](self) is without the feature `metrics`: everything can be registered and counted, and nothing is kept.
+//! What `registry` is without the feature `metrics`: everything can be registered and counted, and nothing is kept.
 
 use std::convert::Infallible;
 
