@@ -16,10 +16,10 @@ struct Candidate {
     registry: Registry,
 }
 
-fn candidate(server: &LeaseServer, who: &str) -> Candidate {
+fn candidate(server: &LeaseServer, process: &str) -> Candidate {
     let (registry, health, gate) = (Registry::new(), Health::new(), WriteGate::open());
     let leading = Metrics::new(&registry).unwrap().leader("lease");
-    let config = LeaseConfig::new(server.client(who), "ns", "lease", who);
+    let config = LeaseConfig::new(server.client(process), "ns", "lease", process);
     let elector = Elector::new(config, gate.clone(), health.component("leader"), leading);
     Candidate {
         elector,

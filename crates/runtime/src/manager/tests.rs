@@ -216,21 +216,21 @@ async fn stopping_before_the_start_is_complete_is_a_clean_stop() {
 }
 
 /// A replica: its controller notes each pass, its task when it leads.
-fn replica(server: &LeaseServer, who: &'static str, diary: &Diary) -> (Manager, Script) {
-    let mut manager = manager().lease(LeaseConfig::new(server.client(who), "ns", "lease", who));
+fn replica(server: &LeaseServer, process: &'static str, diary: &Diary) -> (Manager, Script) {
+    let mut manager = manager().lease(LeaseConfig::new(server.client(process), "ns", "lease", process));
     let (events, watch) = script(&mut manager, "ConfigMap");
     let (notes, gate) = (diary.clone(), manager.gate());
     let (probe, _) = Probe::new(move |_| {
         let (notes, gate) = (notes.clone(), gate.clone());
         async move {
             let written = gate.write(async {}).await;
-            notes.note(format!("{who} writes: {}", written.is_ok()));
+            notes.note(format!("{process} writes: {}", written.is_ok()));
             Ok(Next::Resync)
         }
     });
     events.list([object("a", "1", 1)]);
     manager.control(Controller::new(probe, &watch).backoff(EXACT));
-    manager.task(When::Leading, "leads", diary.task(who));
+    manager.task(When::Leading, "leads", diary.task(process));
     (manager, events)
 }
 
