@@ -26,7 +26,6 @@ use super::retry::Passing;
 use crate::api::restore_plan::{PlannedAction, PlannedItem};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::cluster::discovery::{Discovery, GroupResource};
-use crate::cluster::objects;
 
 /// What a dry run knows beside the cluster, and whom it tells.
 pub(super) struct Foresight<'a> {
@@ -232,7 +231,7 @@ impl Run<'_> {
             let known = format!("error restoring {}: ", self.id_of(subject.item()));
             item.reason = reason.strip_prefix(&known).map_or(reason.clone(), String::from);
         }
-        if came_to == Ok(State::Differs) {
+        if came_to == Ok(State::Differs) && !told.note.told {
             item.warnings.push(differs_warning(&item.kind, &item.name));
         }
         let came_to = match (came_to, item.action) {
@@ -304,7 +303,7 @@ impl Run<'_> {
             if let Some(missing) = self.missing(subject, &wanted.item) {
                 told.why = format!("not asked: {missing} comes with this restore").into();
             } else {
-                let body = objects::body(&wanted.item);
+                let body = self.body_of(subject, &wanted);
                 if let Err(error) = self.calls.create(&wanted.resource, subject.target, body).await {
                     return self.not_created(subject, world, wanted, error, told).await;
                 }
@@ -313,6 +312,7 @@ impl Run<'_> {
         if subject.path.group_resource == CRDS {
             foresight.expect_types(&wanted.item);
         }
+        self.warn_of_moved(subject, &wanted, told);
         Ok(State::Created)
     }
 

@@ -17,7 +17,7 @@ use super::ledger::{Message, Note, Severity, State};
 use super::namespaces::{Obstacle, Readiness};
 use super::object::changes::Changes;
 use super::object::volume::{self, Decision, Kept};
-use super::object::{cluster_owned, creation, identity, managed_fields, metadata, outcome};
+use super::object::{cluster_owned, creation, existing, identity, managed_fields, metadata, outcome};
 use super::parked::Hold;
 use super::plan::NAMESPACES;
 use super::retry::{Passing, Verdict, verdict};
@@ -81,6 +81,14 @@ impl Told {
     fn warn(&mut self, subject: &Subject<'_>, text: String) {
         self.messages
             .push(message(Severity::Warning, Some(subject.bucket()), text));
+    }
+
+    /// Says in one message that an object exists, differs and is left as it is, and why that matters or is so.
+    fn differs(&mut self, subject: &Subject<'_>, kind: &str, reason: &str) {
+        self.note.told = true;
+        self.why = "it exists and is different: left as it is".into();
+        let text = existing::differs_warning(kind, subject.path.name);
+        self.warn(subject, format!("{text}: {reason}"));
     }
 
     /// The state of an item whose action is not explicit: messages mean that it failed (spec restore 9, step 7).

@@ -10,5 +10,6 @@ mod order;
 mod resume;
 mod scene;
 mod selection;
+mod shared;
 mod tokens;
 mod volumes;

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +12,7 @@ use super::super::engine::{Run, World};
 use super::super::ledger::State;
 use super::super::object::existing::{self, Step};
 use super::super::object::shared::{self, Sharing};
-use super::super::object::{creation, managed_fields, metadata, outcome, status, unseen, volume};
+use super::super::object::{called_services, creation, managed_fields, metadata, outcome, status, unseen, volume};
 use super::super::parked::Hold;
 use super::super::priorities::CRDS;
 use super::super::retry::Passing;
@@ -54,7 +55,7 @@ impl Run<'_> {
                 Err(_) => {}
             }
         }
-        let body = objects::body(&wanted.item);
+        let body = self.body_of(subject, &wanted);
         match self.calls.create(&wanted.resource, subject.target, body).await {
             Ok(created) => self.created(subject, &wanted, created, told).await,
             Err(error) => {
@@ -228,15 +229,14 @@ impl Run<'_> {
             State::Skipped
         };
         let sharing = self.sharing(subject, &comparable, wanted);
-        let becomes = match &sharing {
-            Sharing::Join { becomes, .. } => becomes,
-            Sharing::Own | Sharing::Serves(_) => &wanted.item,
-        };
-        let step = existing::decide(&comparable, becomes, &self.origin, self.policy);
+        let mut becomes = sharing.becomes(&wanted.item).clone();
+        self.origin.label(&mut becomes);
+        let step = existing::decide(&comparable, &becomes, &self.origin, self.policy);
         if self.foresight.is_some() && !given_back {
-            told.changes = existing::differences(&comparable, becomes, &self.origin, self.policy);
+            told.changes = existing::differences(&comparable, &becomes, &self.origin, self.policy);
         }
-        let step = self.with_others(subject, (sharing, step), version.as_ref(), told);
+        let kind = wanted.item.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let step = self.with_others(subject, kind, (sharing, step), version.as_ref(), told);
         if subject.path.group_resource == ACCOUNTS && self.policy == existing::Policy::Leave {
             self.warn_of_kept(subject, &comparable, &wanted.item, told);
         }
@@ -298,39 +298,59 @@ impl Run<'_> {
     /// What a restore may do about an object that it finds, for the sake of others.
     fn sharing(&self, subject: &Subject<'_>, live: &Value, wanted: &Wanted) -> Sharing {
         let mapping = &self.restoration.namespace_mapping;
-        shared::decide(subject.path.group_resource, live, &wanted.item, mapping)
+        let path = &subject.path;
+        shared::decide(path.group_resource, path.namespace, (live, &wanted.item), mapping)
+    }
+
+    /// What is sent to create an object. One that is there is compared without this: it is the source's, and as the source's was.
+    pub(in super::super) fn body_of(&self, subject: &Subject<'_>, wanted: &Wanted) -> Bytes {
+        let mapping = &self.restoration.namespace_mapping;
+        match called_services::moved(subject.path.group_resource, &wanted.item, mapping) {
+            Some((moved, _)) => objects::body(&moved),
+            None => objects::body(&wanted.item),
+        }
+    }
+
+    /// Says of a created object that it calls another service than in the backup.
+    pub(in super::super) fn warn_of_moved(&self, subject: &Subject<'_>, wanted: &Wanted, told: &mut Told) {
+        let mapping = &self.restoration.namespace_mapping;
+        if let Some((_, targets)) = called_services::moved(subject.path.group_resource, &wanted.item, mapping) {
+            let id = self.id_of(subject.item);
+            told.warn(subject, called_services::moved_warning(&id, &targets));
+        }
     }
 
     /// The step that leaves to others what they have, and what is to be said about it. `version`: that of the object.
     fn with_others(
         &self,
         subject: &Subject<'_>,
+        kind: &str,
         (sharing, step): (Sharing, Step),
         version: Option<&Value>,
         told: &mut Told,
     ) -> Step {
-        let id = self.id_of(subject.item);
         match (sharing, step) {
             (Sharing::Serves(source), Step::Overwrite(_)) => {
                 let target = self.restoration.target(&source);
-                told.warn(
-                    subject,
-                    format!(
-                        "{id} already exists and is different, but calls a service of namespace {source}, which this restore \
-                         copies to {target}: it is left as it is; check whether the copy needs one of its own"
-                    ),
+                let reason = format!(
+                    "it calls a service of namespace {source}, which this restore copies to {target}: it is left as it is; check \
+                     whether the copy needs one of its own"
                 );
+                told.differs(subject, kind, &reason);
                 Step::Warn
             }
+            (Sharing::Common(_), Step::Overwrite(_)) => {
+                told.differs(subject, kind, shared::common_warning());
+                Step::Warn
+            }
+            (Sharing::Common(_) | Sharing::Serves(_), Step::Relabel(_)) => Step::Keep,
             (Sharing::Join { missing, .. }, Step::Warn) if !missing.is_empty() => {
-                told.warn(
-                    subject,
-                    format!(
-                        "{id} already exists without these subjects of the restore, which so lack its rights: {}; add them, or \
-                         restore with --existing-resource-policy update, which adds them",
-                        missing.join(", ")
-                    ),
+                let reason = format!(
+                    "it lacks these subjects of the restore, which so lack its rights: {}; add them, or restore with \
+                     --existing-resource-policy update, which adds them",
+                    missing.join(", ")
                 );
+                told.differs(subject, kind, &reason);
                 Step::Warn
             }
             (Sharing::Join { missing, .. }, Step::Overwrite(mut patch)) if !missing.is_empty() => {
@@ -406,6 +426,7 @@ impl Run<'_> {
         if let Some(name) = metadata::field(&created, "name").filter(|name| *name != subject.path.name) {
             told.note.name = Some(name.to_owned());
         }
+        self.warn_of_moved(subject, wanted, told);
         let created = self.restore_status(subject, wanted, created, told).await;
         if let Some(patch) = wanted
             .managed

@@ -1,6 +1,7 @@
 //! What a restore does to one object, and how it compares two: pure functions on raw JSON.
 
 pub mod binding;
+pub mod called_services;
 pub mod changes;
 pub mod cluster_owned;
 pub mod creation;
