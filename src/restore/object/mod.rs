@@ -10,6 +10,7 @@ pub mod identity;
 pub mod job;
 pub mod managed_fields;
 pub mod merge;
+pub mod merged_labels;
 pub mod metadata;
 pub mod needs;
 pub mod outcome;
