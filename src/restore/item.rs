@@ -195,7 +195,7 @@ impl Run<'_> {
             }
         };
         self.note_kind(subject, &original, told);
-        if let Some(reason) = self.owner_of(subject, &original).await {
+        if let Some(reason) = self.owner_of(subject, &original).await? {
             self.log_item(subject.item, &format!("Left to the cluster: {reason}"));
             told.why = reason.into();
             return Ok(State::Skipped);
@@ -292,18 +292,28 @@ impl Run<'_> {
     }
 
     /// Why an object is left to the cluster, if it is.
-    async fn owner_of(&self, subject: &Subject<'_>, object: &Value) -> Option<&'static str> {
-        let mut service = None;
-        if cluster_owned::has_service(&subject.path) {
-            let path = ItemPath {
-                group_resource: "services",
-                ..subject.path
-            };
+    async fn owner_of(&self, subject: &Subject<'_>, object: &Value) -> Result<Option<&'static str>, Hold> {
+        let mut services = Vec::new();
+        if let Some(name) = cluster_owned::service_of(&subject.path, object) {
+            let (world, path) = (
+                self.world(),
+                ItemPath {
+                    group_resource: "services",
+                    name,
+                    ..subject.path
+                },
+            );
             if let Some(item) = self.request.archive.find(&path, ItemCopy::Plain) {
-                service = self.read_json(item).await;
+                services.extend(self.read_json(item).await);
+            }
+            let served = world.discovery.preferred_version(&GroupResource::new("", "services"));
+            if let Some(served) = served.filter(|_| !services.iter().any(cluster_owned::selects)) {
+                // without the right to read services the backup's decides
+                let live = unless_passing(self.calls.get(served, subject.target, name).await)?;
+                services.extend(live.ok().flatten());
             }
         }
-        cluster_owned::reason(&subject.path, object, service.as_ref())
+        Ok(cluster_owned::reason(&subject.path, object, &services))
     }
 
     async fn read_json(&self, item: ItemRef) -> Option<Value> {

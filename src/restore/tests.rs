@@ -6,6 +6,7 @@ mod existing;
 mod faults;
 mod invariants;
 mod jobs;
+mod lost;
 mod order;
 mod resume;
 mod scene;

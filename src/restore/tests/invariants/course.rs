@@ -158,6 +158,20 @@ pub(super) fn object_of(path: &str, name: &str) -> Option<String> {
     Some(key_of(&GroupResource::new(group, plural).to_string(), namespace, named))
 }
 
+/// What other items look at before it is its turn: endpoints at their service, a volume at its claim and, before its actions, at
+/// itself, what needs another object at that one.
+const LOOKED_AT: [&str; 4] = [
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "serviceaccounts",
+    "services",
+];
+
+/// Whether a request about an item may be such a look, which changes nothing.
+pub(super) fn is_look(fact: &Fact, trip: &Trip) -> bool {
+    LOOKED_AT.contains(&fact.item.resource()) && trip.what.starts_with("GET ")
+}
+
 impl Course {
     /// Restores a scene.
     pub(super) fn of(drawn: &Drawn) -> Self {
@@ -250,9 +264,10 @@ impl Course {
             .filter(move |trip| key_of_trip(trip).as_deref() == Some(key))
     }
 
-    /// When the first request about an item began.
+    /// When the first request about an item began, looks at it for the sake of others left out.
     pub(super) fn touched(&self, fact: &Fact) -> Option<usize> {
-        self.of_key(&fact.key).map(|trip| trip.begin).min()
+        let own = self.of_key(&fact.key).filter(|trip| !is_look(fact, trip));
+        own.map(|trip| trip.begin).min()
     }
 
     /// When the last request about an item was answered.

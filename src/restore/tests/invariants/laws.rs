@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::course::{ACTIONS, Course, Fact, SEEN_BY, key_of_trip};
+use super::course::{ACTIONS, Course, Fact, SEEN_BY, is_look, key_of_trip};
 use super::drawn::{Before, Part, Trouble};
 use crate::api::artifact::ResourceList;
 use crate::restore::object::metadata;
@@ -352,7 +352,8 @@ fn additional_items_first(course: &Course) -> Held {
         let Some(settled) = course.settled(needed).filter(|_| !course.reaches(*other, *one)) else {
             continue;
         };
-        let early = course.of_key(&needy.key).find(|trip| trip.begin < settled);
+        let mut trips = course.of_key(&needy.key);
+        let early = trips.find(|trip| trip.begin < settled && !is_look(needy, trip));
         unless(early.is_some(), || {
             format!(
                 "{} was done at {settled}, and {} begun with {early:?}",
@@ -443,12 +444,16 @@ fn shared_state(course: &Course) -> Held {
             .filter(|entry| entry.starts_with(&name))
             .collect();
         let is_refused = is_refused(course, fact);
+        // the whole cluster has it, so a copy changes nothing about it
+        let is_common = fact.target.is_none()
+            && fact.item.resource() != "persistentvolumes"
+            && course.drawn.mapping().iter().any(|(source, target)| source != target);
         let action = match fact.item.before() {
             _ if is_refused => "failed",
             _ if is_provisioned(fact) => "skipped",
             Before::Absent | Before::Leaving(_) => "created",
             Before::Equal => "skipped",
-            Before::Different if course.drawn.update => "updated",
+            Before::Different if course.drawn.update && !is_common => "updated",
             Before::Different => "failed",
         };
         // what stood in a namespace that went went with it
