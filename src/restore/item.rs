@@ -31,6 +31,7 @@ mod additional;
 mod dependency;
 mod job_pods;
 mod namespace;
+mod outdone;
 mod rebind;
 mod unserved;
 mod write;

@@ -33,6 +33,8 @@ pub struct Plan {
     planned: Vec<u64>,
     /// Items that another one takes the place of, because their namespaces are restored into one.
     twins: HashMap<ItemRef, ItemRef>,
+    /// Selected items among them, each with the one that is restored in its place.
+    outdone: Vec<(ItemRef, ItemRef)>,
     /// Target namespaces that several are restored into, with their sources, sorted.
     merged: BTreeMap<String, Vec<String>>,
     unreadable: Vec<(ItemRef, String)>,
@@ -186,6 +188,10 @@ impl Plan {
                     .filter(|(_, item)| *item != winner)
                     .map(|(_, item)| (*item, winner)),
             );
+            let others = candidates
+                .iter()
+                .filter(|(selected, item)| *selected && *item != winner);
+            self.outdone.extend(others.map(|(_, item)| (*item, winner)));
             if taken {
                 self.items.push(winner);
             }
@@ -291,6 +297,11 @@ impl Plan {
     /// The item that is restored in the place of this one: itself, or its twin from another namespace.
     pub fn winner(&self, item: ItemRef) -> ItemRef {
         self.twins.get(&item).copied().unwrap_or(item)
+    }
+
+    /// The selected items that another one takes the place of, each with that one.
+    pub fn outdone(&self) -> &[(ItemRef, ItemRef)] {
+        &self.outdone
     }
 
     /// The namespaces of the backup that are restored into a target, if they are several.

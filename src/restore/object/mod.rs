@@ -14,6 +14,7 @@ pub mod merged_labels;
 pub mod metadata;
 pub mod needs;
 pub mod outcome;
+pub mod outdone;
 pub mod service_account;
 pub mod shared;
 pub mod status;

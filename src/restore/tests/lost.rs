@@ -6,6 +6,61 @@ use super::dry_run::held;
 use super::scene::{Scene, claim, config, object, pod, texts, volume};
 use crate::restore::report::Report;
 
+fn warnings(report: &Report) -> String {
+    texts(&report.results.warnings)
+}
+
+fn namespace(name: &str) -> (&'static str, Value) {
+    ("namespaces", object("v1", "Namespace", "", name))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_loses_its_place_to_one_of_its_name_is_told_with_both_sources() {
+    let account = |namespace: &str, secret: &str| {
+        let mut account = object("v1", "ServiceAccount", namespace, "default");
+        account["secrets"] = json!([{"name": secret}]);
+        ("serviceaccounts", account)
+    };
+    let objects = [
+        namespace("a"),
+        namespace("b"),
+        config("a", "same"),
+        config("b", "same"),
+        config("a", "alone"),
+        ("configmaps", with_data("a", "differs", "1")),
+        ("configmaps", with_data("b", "differs", "2")),
+        ("configmaps", with_data("a", "kube-root-ca.crt", "1")),
+        ("configmaps", with_data("b", "kube-root-ca.crt", "2")),
+        account("a", "one"),
+        account("b", "two"),
+    ];
+    for (mapping, target) in [(json!({"a": "c", "b": "c"}), "c"), (json!({"a": "b"}), "b")] {
+        let scene = Scene::of(&objects).with_spec(json!({"namespaceMapping": mapping}));
+        let report = scene.run().await;
+        let told = &report.results.warnings.namespaces[target];
+        assert_eq!(told.len(), 2, "{told:?}");
+        for what in ["configmaps/", "serviceaccounts/"] {
+            let text = told.iter().find(|text| text.contains(what)).unwrap();
+            assert!(text.contains("namespaces a and b"), "{text}");
+        }
+        assert!(told.iter().any(|text| text.contains("differs")), "{told:?}");
+        assert_eq!(
+            scene.api.get("v1", "ConfigMap", Some(target), "differs").unwrap()["data"],
+            json!({"key": "1"})
+        );
+    }
+    // what is not selected is not lost
+    let spec = json!({"namespaceMapping": {"a": "c"}, "includedNamespaces": ["a"]});
+    let report = Scene::of(&objects).with_spec(spec).run().await;
+    assert_eq!(warnings(&report), "{}");
+}
+
+fn with_data(namespace: &str, name: &str, value: &str) -> Value {
+    let mut config = config(namespace, name).1;
+    config["data"] = json!({"key": value});
+    config
+}
+
 #[tokio::test(start_paused = true)]
 async fn endpoints_that_a_person_took_over_are_restored() {
     let service = |selector: Value| {
