@@ -28,6 +28,7 @@ use crate::cluster::ApiError;
 use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 
 mod additional;
+mod default_rights;
 mod dependency;
 mod job_pods;
 mod namespace;
@@ -196,6 +197,9 @@ impl Run<'_> {
             }
         };
         self.note_kind(subject, &original, told);
+        if let Some(state) = self.compare_default_rights(subject, &original, told).await? {
+            return Ok(state);
+        }
         if let Some(reason) = self.owner_of(subject, &original).await? {
             self.log_item(subject.item, &format!("Left to the cluster: {reason}"));
             told.why = reason.into();

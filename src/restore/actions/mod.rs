@@ -91,6 +91,11 @@ pub struct Restoration {
 }
 
 impl Restoration {
+    /// Whether any namespace is restored into another one.
+    pub fn maps(&self) -> bool {
+        self.namespace_mapping.iter().any(|(source, target)| source != target)
+    }
+
     /// The namespace that a namespace of the backup is restored into.
     pub fn target<'a>(&'a self, source: &'a str) -> &'a str {
         self.namespace_mapping.get(source).map_or(source, String::as_str)
@@ -263,6 +268,9 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
 
 /// Whether a service keeps a node port of its own (spec restore 14.3): such a service goes before those that are given one.
 pub use service::keeps_a_node_port;
+
+/// Lets the subjects of a binding follow their namespaces.
+pub use role_bindings::map_subjects;
 
 /// The actions of one restore with their selectors resolved.
 pub struct Actions {

@@ -5,6 +5,7 @@ pub mod called_services;
 pub mod changes;
 pub mod cluster_owned;
 pub mod creation;
+pub mod default_rights;
 pub mod existing;
 pub mod identity;
 pub mod job;

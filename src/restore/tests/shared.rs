@@ -153,3 +153,65 @@ async fn what_calls_a_service_of_a_copied_namespace_calls_the_copy_where_it_is_c
         assert_eq!(live.get("webhooks"), calling(kind, "shop").1.get("webhooks"));
     }
 }
+
+fn default_one(kind: &str, name: &str) -> Value {
+    let mut one = object(RBAC, kind, "", name);
+    one["metadata"]["labels"] = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    one["metadata"]["annotations"] = json!({"rbac.authorization.kubernetes.io/autoupdate": "true"});
+    one
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_added_to_default_rights_is_told_or_added_and_nothing_is_removed() {
+    let group = |name: &str| json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name});
+    let rule = |resource: &str| json!({"apiGroups": [""], "resources": [resource], "verbs": ["get"]});
+    let table = [
+        (
+            "clusterrolebindings.rbac.authorization.k8s.io",
+            default_one("ClusterRoleBinding", "cluster-admin"),
+            "subjects",
+            [group("system:masters"), group("mine"), group("new")],
+            "Group mine",
+        ),
+        (
+            "clusterroles.rbac.authorization.k8s.io",
+            default_one("ClusterRole", "system:discovery"),
+            "rules",
+            [rule("a"), rule("b"), rule("c")],
+            "\"b\"",
+        ),
+    ];
+    for (resource, base, list, [default, mine, new], named) in table {
+        for policy in ["", "none", "update"] {
+            let spec = json!({"existingResourcePolicy": policy});
+            let archived = with(base.clone(), list, json!([default, mine]));
+            let scene = Scene::of(&[(resource, archived.clone())]).with_spec(spec.clone());
+            scene.api.insert(with(base.clone(), list, json!([default, new])));
+            let (_, report) = held(&scene).await;
+            let kind = base["kind"].as_str().unwrap();
+            let name = base["metadata"]["name"].as_str().unwrap();
+            let live = scene.api.get(RBAC, kind, None, name).unwrap();
+            let warnings = report.results.warnings.cluster.join("\n");
+            if policy == "update" {
+                assert_eq!(live[list], json!([default, new, mine]));
+                assert_eq!(warnings, "");
+                assert_eq!(
+                    report.resources.0[&format!("{RBAC}/{kind}")],
+                    [format!("{name}(updated)")]
+                );
+            } else {
+                assert_eq!(live[list], json!([default, new]));
+                assert_eq!(report.results.warnings.cluster.len(), 1, "{warnings}");
+                assert!(warnings.contains(named), "{warnings}");
+            }
+
+            // all of the backup's are there: as before
+            let scene = Scene::of(&[(resource, archived)]).with_spec(spec);
+            let more = with(base.clone(), list, json!([new, mine, default]));
+            scene.api.insert(more.clone());
+            let (_, report) = held(&scene).await;
+            assert_eq!(texts(&report.results.warnings), "{}");
+            assert_eq!(scene.api.get(RBAC, kind, None, name).unwrap()[list], more[list]);
+        }
+    }
+}
