@@ -226,7 +226,7 @@ impl Run<'_> {
             return Ok(state);
         }
         let mut item = original.clone();
-        if let Some(state) = self.decide_volume(subject, &mut item, told) {
+        if let Some(state) = self.decide_volume(subject, &mut item, told).await? {
             return Ok(state);
         }
         let status = match metadata::reset(&mut item) {
@@ -362,13 +362,24 @@ impl Run<'_> {
     }
 
     /// What becomes of a persistent volume; `Some` if it is not restored (spec restore 10.1).
-    fn decide_volume(&self, subject: &Subject<'_>, item: &mut Value, told: &mut Told) -> Option<State> {
+    async fn decide_volume(
+        &self,
+        subject: &Subject<'_>,
+        item: &mut Value,
+        told: &mut Told,
+    ) -> Result<Option<State>, Hold> {
         if subject.path.group_resource != VOLUMES {
-            return None;
+            return Ok(None);
         }
+        let mut waiting = item.clone();
+        volume::reset_binding(&mut waiting);
+        volume::map_claim(&mut waiting, |source| {
+            self.restoration.namespace_mapping.get(source).map(String::as_str)
+        });
         let wants_data = self.request.spec.restore_pvs != Some(false);
         let name = subject.path.name;
         match volume::decide(item, &self.request.kept_volumes) {
+            Decision::Provision(None) if self.outlives(subject, &mut waiting).await? => {}
             Decision::Provision(kept) => {
                 if kept == Some(Kept::CsiSnapshot) && wants_data {
                     told.error(
@@ -377,22 +388,19 @@ impl Run<'_> {
                     );
                 }
                 told.why = "it is not restored, so that its claim gets a new volume".into();
-                return Some(State::Provision);
+                return Ok(Some(State::Provision));
             }
             Decision::FromSnapshot if wants_data => {
                 told.error(
                     subject,
                     format!("the data of persistent volume {name} is in a native snapshot, which this release cannot restore; restore with restorePVs=false to get the volume without it"),
                 );
-                return Some(State::Failed);
+                return Ok(Some(State::Failed));
             }
             Decision::FromSnapshot | Decision::AsItWas => {}
         }
-        volume::reset_binding(item);
-        volume::map_claim(item, |source| {
-            self.restoration.namespace_mapping.get(source).map(String::as_str)
-        });
-        None
+        *item = waiting;
+        Ok(None)
     }
 
     /// Whether a volume of the backup is provisioned anew.

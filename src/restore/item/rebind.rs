@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use super::super::engine::Run;
 use super::super::ledger::State;
 use super::super::object::binding::{self, Binding, Claim};
-use super::super::object::changes;
+use super::super::object::{changes, volume};
 use super::super::parked::Hold;
 use super::super::retry::Passing;
-use super::{CLAIMS, Subject, Told, Wanted, unless_passing};
+use super::{CLAIMS, Subject, Told, VOLUMES, Wanted, unless_passing};
 use crate::archive::layout::{ItemCopy, ItemPath};
 use crate::cluster::discovery::GroupResource;
+
+/// What a volume that goes to no claim comes to.
+const LEFT: &str = "it is left as it is";
 
 /// What is known about a volume of the cluster when its binding was looked at.
 pub(super) enum Looked {
@@ -39,7 +42,16 @@ impl Run<'_> {
     ) -> Result<Looked, Hold> {
         let patch = match binding::decide(&live, &wanted.item) {
             Binding::Open => return Ok(Looked::AsItWas(live)),
-            Binding::Taken(reason) => return Ok(self.taken(subject, wanted, &reason, told)),
+            Binding::Taken(reason) => {
+                let effect = match binding::claim_of(&wanted.item) {
+                    Some(claim) if self.restores_claim(subject, claim).await => format!(
+                        "claim {}/{} does not get it and stays Pending",
+                        claim.namespace, claim.name
+                    ),
+                    _ => LEFT.to_owned(),
+                };
+                return Ok(self.taken(subject, &reason, &effect, told));
+            }
             Binding::BoundTo(uid) => {
                 if let Some(claim) = binding::claim_of(&live) {
                     self.is_still_bound(subject, claim, &uid).await?;
@@ -48,9 +60,8 @@ impl Run<'_> {
             }
             Binding::Release(patch) => patch,
         };
-        if !binding::claim_of(&wanted.item).is_some_and(|claim| self.restores_claim(claim)) {
-            let reason = "it is Released, and its claim is not in the backup";
-            return Ok(self.taken(subject, wanted, reason, told));
+        if let Some(reason) = self.why_not_given_back(subject, &wanted.item).await? {
+            return Ok(self.taken(subject, &reason, LEFT, told));
         }
         if self.foresight.is_none() {
             self.intend_update(subject.item).await;
@@ -81,19 +92,60 @@ impl Run<'_> {
         }
     }
 
-    fn taken(&self, subject: &Subject<'_>, wanted: &Wanted, reason: &str, told: &mut Told) -> Looked {
-        let id = self.id_of(subject.item);
-        let name = subject.path.name;
-        let effect = match binding::claim_of(&wanted.item) {
-            Some(claim) => format!(
-                "claim {}/{} does not get it and stays Pending",
-                claim.namespace, claim.name
-            ),
-            None => "it is left as it is".to_owned(),
+    /// Why a volume whose claim was deleted does not go back to it. `wanted`: the volume as it would be created.
+    async fn why_not_given_back(&self, subject: &Subject<'_>, wanted: &Value) -> Result<Option<String>, Hold> {
+        let Some(claim) = binding::claim_of(wanted) else {
+            return Ok(Some(
+                "it is Released, and in the backup it belongs to no claim".to_owned(),
+            ));
         };
-        told.warn(
+        let name = format!("{}/{}", claim.namespace, claim.name);
+        if !self.restores_claim(subject, claim).await {
+            return Ok(Some(format!(
+                "it is Released, and its claim {name} is not part of this restore"
+            )));
+        }
+        let live = self.live_claim(claim).await?;
+        let other = live.as_ref().and_then(volume::volume_of);
+        let other = other.filter(|other| *other != subject.path.name);
+        Ok(other.map(|other| format!("it is Released, and claim {name} exists with another volume, {other}")))
+    }
+
+    /// Whether the cluster has a volume, which in the backup is to be deleted with its claim, that was kept all the same, and that the
+    /// claim of this restore gets. Then `wanted` is kept as well.
+    pub(super) async fn outlives(&self, subject: &Subject<'_>, wanted: &mut Value) -> Result<bool, Hold> {
+        let world = self.world();
+        let volumes = world.discovery.preferred_version(&GroupResource::new("", VOLUMES));
+        let Some(volumes) = volumes.filter(|_| binding::claim_of(wanted).is_some()) else {
+            return Ok(false);
+        };
+        let live = unless_passing(self.calls.get(volumes, None, subject.path.name).await)?;
+        let Some(kept) = live.ok().flatten().and_then(|live| binding::kept(&live, wanted)) else {
+            return Ok(false);
+        };
+        if self.why_not_given_back(subject, &kept).await?.is_some() {
+            return Ok(false);
+        }
+        *wanted = kept;
+        Ok(true)
+    }
+
+    /// The claim of the cluster; nothing also where it cannot be read.
+    async fn live_claim(&self, claim: Claim<'_>) -> Result<Option<Value>, Hold> {
+        let world = self.world();
+        let Some(claims) = world.discovery.preferred_version(&GroupResource::new("", CLAIMS)) else {
+            return Ok(None);
+        };
+        let live = self.calls.get(claims, Some(claim.namespace), claim.name).await;
+        Ok(unless_passing(live)?.ok().flatten())
+    }
+
+    fn taken(&self, subject: &Subject<'_>, reason: &str, effect: &str, told: &mut Told) -> Looked {
+        let name = subject.path.name;
+        told.differs(
             subject,
-            format!("{id} already exists: {reason}: {effect}; check `kubectl get pv {name} -o yaml`"),
+            "PersistentVolume",
+            &format!("{reason}: {effect}; check `kubectl get pv {name} -o yaml`"),
         );
         told.why = format!("it exists and is different: left as it is, because {reason}").into();
         Looked::Ended(State::Differs)
@@ -118,18 +170,44 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the backup has a claim that becomes this one.
-    fn restores_claim(&self, claim: Claim<'_>) -> bool {
+    /// Whether this restore brings a claim of the backup that becomes this one, for the volume that is looked at.
+    async fn restores_claim(&self, subject: &Subject<'_>, claim: Claim<'_>) -> bool {
         let mapping = &self.restoration.namespace_mapping;
         let sources = mapping.iter().filter(|(_, target)| *target == claim.namespace);
         let itself = iter::once(claim.namespace).filter(|namespace| !mapping.contains_key(*namespace));
-        sources.map(|(source, _)| source.as_str()).chain(itself).any(|source| {
+        for source in sources.map(|(source, _)| source.as_str()).chain(itself) {
             let path = ItemPath {
                 group_resource: CLAIMS,
                 namespace: Some(source),
                 name: claim.name,
             };
-            self.request.archive.find(&path, ItemCopy::Plain).is_some()
-        })
+            let Some(item) = self.request.archive.find(&path, ItemCopy::Plain) else {
+                continue;
+            };
+            // a volume that is not selected itself is one that its claim asks for
+            let is_asked_for = !self.plan.contains(subject.item);
+            if is_asked_for || self.is_to_come(self.plan.winner(item)) {
+                return true;
+            }
+            if self.filter.additional(CLAIMS, Some(source)).is_ok() && self.pod_brings(&path).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a pod of this restore asks for a claim that is not selected itself.
+    async fn pod_brings(&self, claim: &ItemPath<'_>) -> bool {
+        for item in self.plan.in_order() {
+            let (path, _) = self.request.archive.path(*item);
+            if path.group_resource == "pods"
+                && path.namespace == claim.namespace
+                && let Some(pod) = self.read_json(*item).await
+                && binding::mounts(&pod, claim.name)
+            {
+                return true;
+            }
+        }
+        false
     }
 }

@@ -61,6 +61,138 @@ fn with_data(namespace: &str, name: &str, value: &str) -> Value {
     config
 }
 
+fn merged(mut object: Value, more: &Value) -> Value {
+    json_patch::merge(&mut object, more);
+    object
+}
+
+fn kept(phase: &str) -> Value {
+    let mut volume = volume("pv", "Retain", ("shop", "data")).1;
+    volume["spec"]["hostPath"] = json!({"path": "/a"});
+    volume["status"] = json!({"phase": phase});
+    volume
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_goes_back_only_to_a_claim_of_this_restore_that_has_no_other() {
+    let labelled = |mut object: (&'static str, Value)| {
+        object.1["metadata"]["labels"] = json!({"app": "x"});
+        object
+    };
+    let selector = json!({"labelSelector": {"matchLabels": {"app": "x"}}});
+    let volume = || labelled(("persistentvolumes", kept("Bound")));
+    let (bare, user) = (claim("shop", "data", "pv"), pod("shop", "web", &["data"]));
+    let other = |volume: &str| {
+        let mut other = claim("shop", "data", volume).1;
+        other["metadata"]["uid"] = json!("new");
+        other
+    };
+    let table = [
+        ("all of it", vec![volume(), bare.clone()], json!({}), None, true),
+        (
+            "no claims",
+            vec![volume(), bare.clone()],
+            json!({"includedResources": ["persistentvolumes"]}),
+            None,
+            false,
+        ),
+        (
+            "another namespace",
+            vec![volume(), bare.clone()],
+            json!({"excludedNamespaces": ["shop"], "includeClusterResources": true}),
+            None,
+            false,
+        ),
+        (
+            "a claim that no label selects",
+            vec![volume(), bare.clone()],
+            selector.clone(),
+            None,
+            false,
+        ),
+        (
+            "and that a pod brings",
+            vec![volume(), bare.clone(), labelled(user.clone())],
+            selector.clone(),
+            None,
+            true,
+        ),
+        (
+            "and that a pod would bring",
+            vec![volume(), bare.clone(), user],
+            selector,
+            None,
+            false,
+        ),
+        (
+            "a claim with another volume",
+            vec![volume(), bare.clone()],
+            json!({}),
+            Some(other("else")),
+            false,
+        ),
+        (
+            "a claim that waits",
+            vec![volume(), bare.clone()],
+            json!({}),
+            Some(other("")),
+            true,
+        ),
+    ];
+    for (name, archived, spec, live, goes_back) in table {
+        let scene = Scene::of(&archived).with_spec(spec);
+        let released = json!({"status": {"phase": "Released"}});
+        scene.api.insert(merged(volume().1, &released));
+        if let Some(live) = live {
+            scene.api.insert(object("v1", "Namespace", "", "shop"));
+            scene.api.insert(live);
+        }
+        let (_, report) = held(&scene).await;
+        let claim = scene.api.get("v1", "PersistentVolume", None, "pv").unwrap()["spec"]["claimRef"].clone();
+        assert_eq!(claim.get("uid").is_none(), goes_back, "{name}: {}", warnings(&report));
+        let told = report.results.warnings.cluster.join("\n");
+        assert_eq!(told.contains("PersistentVolume:pv"), !goes_back, "{name}: {told}");
+        assert!(!told.contains("stays Pending"), "{name}: {told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_that_is_retained_since_its_backup_is_the_same_volume() {
+    for policy in ["", "update"] {
+        for (phase, now, path, goes_back) in [
+            ("Released", "Retain", "/a", true),
+            ("Released", "Delete", "/a", false),
+            ("Released", "Retain", "/b", false),
+        ] {
+            let mut archived = kept("Bound");
+            archived["spec"]["persistentVolumeReclaimPolicy"] = json!("Delete");
+            archived["spec"]["hostPath"]["path"] = json!(path);
+            let scene = Scene::of(&[("persistentvolumes", archived), claim("shop", "data", "pv")])
+                .with_spec(json!({"existingResourcePolicy": policy}));
+            let mut live = kept(phase);
+            live["spec"]["persistentVolumeReclaimPolicy"] = json!(now);
+            scene.api.insert(live);
+            let (_, report) = held(&scene).await;
+            let volume = scene.api.get("v1", "PersistentVolume", None, "pv").unwrap();
+            assert_eq!(
+                volume["spec"]["claimRef"].get("uid").is_none(),
+                goes_back,
+                "{phase} {now} {path}"
+            );
+            assert_eq!(volume["spec"]["persistentVolumeReclaimPolicy"], json!(now));
+            let claim = scene
+                .api
+                .get("v1", "PersistentVolumeClaim", Some("shop"), "data")
+                .unwrap();
+            assert_eq!(claim["spec"].get("volumeName").is_some(), goes_back);
+            if goes_back {
+                assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(updated)"]);
+                assert_eq!(warnings(&report), "{}");
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn endpoints_that_a_person_took_over_are_restored() {
     let service = |selector: Value| {
