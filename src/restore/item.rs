@@ -17,7 +17,7 @@ use super::ledger::{Message, Note, Severity, State};
 use super::namespaces::{Obstacle, Readiness};
 use super::object::changes::Changes;
 use super::object::volume::{self, Decision, Kept};
-use super::object::{cluster_owned, creation, existing, identity, managed_fields, metadata, outcome};
+use super::object::{cluster_owned, creation, ephemeral, existing, identity, managed_fields, metadata, outcome};
 use super::parked::Hold;
 use super::plan::NAMESPACES;
 use super::retry::{Passing, Verdict, verdict};
@@ -225,6 +225,9 @@ impl Run<'_> {
         if let Some(state) = self.leave_to_job(subject, &original, told).await {
             return Ok(state);
         }
+        if let Some(state) = self.leave_to_pod(subject, &original, told) {
+            return Ok(state);
+        }
         let mut item = original.clone();
         if let Some(state) = self.decide_volume(subject, &mut item, told).await? {
             return Ok(state);
@@ -319,6 +322,14 @@ impl Run<'_> {
             }
         }
         Ok(cluster_owned::reason(&subject.path, object, &services))
+    }
+
+    /// `Some` if the item is a claim that the cluster makes again with its pod.
+    fn leave_to_pod(&self, subject: &Subject<'_>, claim: &Value, told: &mut Told) -> Option<State> {
+        let pod = ephemeral::pod_of(claim).filter(|_| subject.path.group_resource == CLAIMS)?;
+        told.warn(subject, ephemeral::warning(&self.id_of(subject.item), pod));
+        told.why = format!("the cluster makes it again with pod {pod}").into();
+        Some(State::Skipped)
     }
 
     async fn read_json(&self, item: ItemRef) -> Option<Value> {

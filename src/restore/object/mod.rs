@@ -6,6 +6,7 @@ pub mod changes;
 pub mod cluster_owned;
 pub mod creation;
 pub mod default_rights;
+pub mod ephemeral;
 pub mod existing;
 pub mod identity;
 pub mod job;

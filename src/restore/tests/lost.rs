@@ -194,6 +194,27 @@ async fn a_volume_that_is_retained_since_its_backup_is_the_same_volume() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
+    let owned = |owner: Value| {
+        let mut claim = claim("default", "web-scratch", "").1;
+        claim["metadata"]["ownerReferences"] = json!([owner]);
+        claim
+    };
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "1", "controller": true});
+    let set = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "1"});
+    for (owner, left) in [(pod, true), (set, false)] {
+        let scene = Scene::of(&[("persistentvolumeclaims", owned(owner))]);
+        let (_, report) = held(&scene).await;
+        let live = scene
+            .api
+            .get("v1", "PersistentVolumeClaim", Some("default"), "web-scratch");
+        assert_eq!(live.is_none(), left);
+        let told = warnings(&report);
+        assert_eq!(told.contains("pod web"), left, "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn endpoints_that_a_person_took_over_are_restored() {
     let service = |selector: Value| {
         let mut service = object("v1", "Service", "default", "web");
