@@ -30,6 +30,7 @@ use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 mod additional;
 mod default_rights;
 mod dependency;
+mod hanging;
 mod job_pods;
 mod namespace;
 mod outdone;
@@ -289,6 +290,7 @@ impl Run<'_> {
             }
         };
         self.warn_of_hooks(subject, &item, told);
+        self.warn_of_hanging(subject, &item, told).await?;
         let wanted = Wanted {
             item,
             owners: original.pointer("/metadata/ownerReferences").cloned(),

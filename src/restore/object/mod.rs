@@ -8,6 +8,7 @@ pub mod creation;
 pub mod default_rights;
 pub mod ephemeral;
 pub mod existing;
+pub mod hangs_on;
 pub mod identity;
 pub mod job;
 pub mod managed_fields;

@@ -215,6 +215,60 @@ async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_hangs_on_something_that_is_not_there_is_told() {
+    let token = || {
+        let mut secret = object("v1", "Secret", "default", "mine");
+        secret["type"] = json!("kubernetes.io/service-account-token");
+        secret["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "robot"});
+        ("secrets", secret)
+    };
+    let unbound = || {
+        let mut claim = claim("default", "data", "pv").1;
+        claim["status"] = json!({"phase": "Pending"});
+        ("persistentvolumeclaims", claim)
+    };
+    let disk = || volume("pv", "Retain", ("default", "data"));
+    let account = || ("serviceaccounts", object("v1", "ServiceAccount", "default", "robot"));
+    let only = |what: &str| json!({"includedResources": [what]});
+    let table = [
+        (vec![token()], json!({}), None, Some("service account robot")),
+        (vec![token(), account()], json!({}), None, None),
+        (
+            vec![token(), account()],
+            only("secrets"),
+            None,
+            Some("service account robot"),
+        ),
+        (vec![token(), account()], only("secrets"), Some(account().1), None),
+        (vec![unbound()], json!({}), None, Some("persistent volume pv")),
+        (vec![unbound(), disk()], json!({}), None, None),
+        (
+            vec![unbound(), disk()],
+            only("persistentvolumeclaims"),
+            None,
+            Some("persistent volume pv"),
+        ),
+        (
+            vec![unbound(), disk()],
+            only("persistentvolumeclaims"),
+            Some(disk().1),
+            None,
+        ),
+    ];
+    for (archived, spec, live, said) in table {
+        let scene = Scene::of(&archived).with_spec(spec.clone());
+        scene.api.insert(object("v1", "Namespace", "", "default"));
+        if let Some(live) = live {
+            scene.api.insert(live);
+        }
+        let (_, report) = held(&scene).await;
+        let told = warnings(&report);
+        assert_eq!(said.is_none(), told == "{}", "{spec} {told}");
+        assert!(told.contains(said.unwrap_or_default()), "{spec} {told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn endpoints_that_a_person_took_over_are_restored() {
     let service = |selector: Value| {
         let mut service = object("v1", "Service", "default", "web");
