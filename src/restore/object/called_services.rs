@@ -33,13 +33,19 @@ pub fn mapped_namespace<'a>(
     wanted: &'a Value,
     mapping: &BTreeMap<String, String>,
 ) -> Option<&'a str> {
-    let path = path_of(group_resource)?;
-    let mut named = Vec::new();
-    names_at(live, path, &mut named);
-    names_at(wanted, path, &mut named);
-    named
+    let mut named = [live, wanted]
         .into_iter()
-        .find(|namespace| mapping.get(*namespace).is_some_and(|target| target != namespace))
+        .flat_map(|form| namespaces(group_resource, form));
+    named.find(|namespace| mapping.get(*namespace).is_some_and(|target| target != namespace))
+}
+
+/// The namespaces of all services that an object calls.
+pub fn namespaces<'a>(group_resource: &str, object: &'a Value) -> Vec<&'a str> {
+    let mut named = Vec::new();
+    if let Some(path) = path_of(group_resource) {
+        names_at(object, path, &mut named);
+    }
+    named
 }
 
 /// The object as it is created where namespaces are mapped, with the namespaces that its services moved to: what calls a service of

@@ -63,6 +63,12 @@ pub fn decide(
     if namespace.is_some() || group_resource == VOLUMES {
         return Sharing::Own;
     }
+    // an earlier restore made it for the copy
+    if let Some((moved, _)) = called_services::moved(group_resource, wanted, mapping)
+        && called_services::namespaces(group_resource, live) == called_services::namespaces(group_resource, &moved)
+    {
+        return Sharing::Common(moved);
+    }
     let serves = called_services::mapped_namespace(group_resource, live, wanted, mapping);
     serves.map_or_else(
         || Sharing::Common(wanted.clone()),
@@ -227,6 +233,14 @@ mod tests {
                 missing: Vec::new()
             }
         );
+    }
+
+    #[test]
+    fn what_an_earlier_restore_made_for_the_copy_is_compared_as_such() {
+        let hooks = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+        let calling = |namespace: &str| json!({"webhooks": [{"clientConfig": {"service": {"namespace": namespace}}}]});
+        let found = decide(hooks, None, (&calling("copy"), &calling("shop")), &mapping());
+        assert_eq!(found, Sharing::Common(calling("copy")));
     }
 
     #[test]

@@ -130,6 +130,10 @@ async fn what_calls_a_service_of_a_copied_namespace_calls_the_copy_where_it_is_c
             "{warnings}"
         );
 
+        // the next restore finds it as this one made it
+        let report = scene.run().await;
+        assert_eq!(texts(&report.results.warnings), "{}");
+
         // one that is there belongs to the source, and is equal to the backup's
         let scene = copying(&[calling(kind, "shop")]);
         scene.api.insert(calling(kind, "shop").1);
