@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.say_what_is_odd();
-        self.say_what_is_outdone().await;
+        self.warn_of_displaced().await;
         self.tally().unkept = false;
         let record = self.ledger().encode();
         let record = record.map_err(|error| Fatal::Unkept(SinkError(error.to_string())))?;

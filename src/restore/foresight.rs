@@ -153,7 +153,7 @@ impl Run<'_> {
             warnings.push("the backup has no resources: zero items to be restored".to_owned());
         }
         warnings.extend(self.in_vain.iter().cloned());
-        self.say_what_is_outdone().await;
+        self.warn_of_displaced().await;
         let Some(foresight) = &self.foresight else {
             return warnings;
         };

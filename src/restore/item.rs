@@ -30,10 +30,10 @@ use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 mod additional;
 mod default_rights;
 mod dependency;
-mod hanging;
+mod displaced;
 mod job_pods;
 mod namespace;
-mod outdone;
+mod prerequisite;
 mod rebind;
 mod unserved;
 mod write;
@@ -290,7 +290,7 @@ impl Run<'_> {
             }
         };
         self.warn_of_hooks(subject, &item, told);
-        self.warn_of_hanging(subject, &item, told).await?;
+        self.warn_of_missing_prerequisite(subject, &item, told).await?;
         let wanted = Wanted {
             item,
             owners: original.pointer("/metadata/ownerReferences").cloned(),

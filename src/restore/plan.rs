@@ -34,7 +34,7 @@ pub struct Plan {
     /// Items that another one takes the place of, because their namespaces are restored into one.
     twins: HashMap<ItemRef, ItemRef>,
     /// Selected items among them, each with the one that is restored in its place.
-    outdone: Vec<(ItemRef, ItemRef)>,
+    displaced: Vec<(ItemRef, ItemRef)>,
     /// Target namespaces that several are restored into, with their sources, sorted.
     merged: BTreeMap<String, Vec<String>>,
     unreadable: Vec<(ItemRef, String)>,
@@ -191,7 +191,7 @@ impl Plan {
             let others = candidates
                 .iter()
                 .filter(|(selected, item)| *selected && *item != winner);
-            self.outdone.extend(others.map(|(_, item)| (*item, winner)));
+            self.displaced.extend(others.map(|(_, item)| (*item, winner)));
             if taken {
                 self.items.push(winner);
             }
@@ -300,8 +300,8 @@ impl Plan {
     }
 
     /// The selected items that another one takes the place of, each with that one.
-    pub fn outdone(&self) -> &[(ItemRef, ItemRef)] {
-        &self.outdone
+    pub fn displaced(&self) -> &[(ItemRef, ItemRef)] {
+        &self.displaced
     }
 
     /// The namespaces of the backup that are restored into a target, if they are several.

@@ -50,7 +50,7 @@ impl Run<'_> {
                     ),
                     _ => LEFT.to_owned(),
                 };
-                return Ok(self.taken(subject, &reason, &effect, told));
+                return Ok(taken(subject, &reason, &effect, told));
             }
             Binding::BoundTo(uid) => {
                 if let Some(claim) = binding::claim_of(&live) {
@@ -61,7 +61,7 @@ impl Run<'_> {
             Binding::Release(patch) => patch,
         };
         if let Some(reason) = self.why_not_given_back(subject, &wanted.item).await? {
-            return Ok(self.taken(subject, &reason, LEFT, told));
+            return Ok(taken(subject, &reason, LEFT, told));
         }
         if self.foresight.is_none() {
             self.intend_update(subject.item).await;
@@ -140,17 +140,6 @@ impl Run<'_> {
         Ok(unless_passing(live)?.ok().flatten())
     }
 
-    fn taken(&self, subject: &Subject<'_>, reason: &str, effect: &str, told: &mut Told) -> Looked {
-        let name = subject.path.name;
-        told.differs(
-            subject,
-            "PersistentVolume",
-            &format!("{reason}: {effect}; check `kubectl get pv {name} -o yaml`"),
-        );
-        told.why = format!("it exists and is different: left as it is, because {reason}").into();
-        Looked::Ended(State::Differs)
-    }
-
     /// Waits while the claim that a volume is bound to goes away: the volume is Released a moment later.
     async fn is_still_bound(&self, subject: &Subject<'_>, claim: Claim<'_>, uid: &str) -> Result<(), Hold> {
         let world = self.world();
@@ -210,4 +199,16 @@ impl Run<'_> {
         }
         false
     }
+}
+
+/// The claim cannot get the volume, for this reason and with this effect.
+fn taken(subject: &Subject<'_>, reason: &str, effect: &str, told: &mut Told) -> Looked {
+    let name = subject.path.name;
+    told.differs(
+        subject,
+        "PersistentVolume",
+        &format!("{reason}: {effect}; check `kubectl get pv {name} -o yaml`"),
+    );
+    told.why = format!("it exists and is different: left as it is, because {reason}").into();
+    Looked::Ended(State::Differs)
 }

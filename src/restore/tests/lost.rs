@@ -215,7 +215,7 @@ async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hangs_on_something_that_is_not_there_is_told() {
+async fn what_needs_something_that_is_not_there_is_told() {
     let token = || {
         let mut secret = object("v1", "Secret", "default", "mine");
         secret["type"] = json!("kubernetes.io/service-account-token");

@@ -3,24 +3,24 @@
 use serde_json::Value;
 
 use super::super::engine::Run;
-use super::super::object::{hangs_on, needs};
+use super::super::object::{needs, prerequisite};
 use super::super::parked::Hold;
 use super::{Subject, Told, unless_passing};
 use crate::archive::layout::{ItemCopy, ItemPath};
 
 impl Run<'_> {
     /// Warns if what an object needs will not be there.
-    pub(super) async fn warn_of_hanging(
+    pub(super) async fn warn_of_missing_prerequisite(
         &self,
         subject: &Subject<'_>,
         item: &Value,
         told: &mut Told,
     ) -> Result<(), Hold> {
         let path = &subject.path;
-        let Some(hanging) = hangs_on::of(path.group_resource, item, path.namespace) else {
+        let Some(prerequisite) = prerequisite::of(path.group_resource, item, path.namespace) else {
             return Ok(());
         };
-        let on = &hanging.on;
+        let on = &prerequisite.item;
         let (resource, world) = (on.resource.to_string(), self.world());
         let needed = ItemPath {
             group_resource: &resource,
@@ -38,7 +38,7 @@ impl Run<'_> {
         let target = needed.namespace.map(|namespace| self.restoration.target(namespace));
         // what may not be read is not known to be absent
         if let Ok(None) = unless_passing(self.calls.get(served, target, &on.name).await)? {
-            told.warn(subject, hangs_on::warning(&self.id_of(subject.item), &hanging));
+            told.warn(subject, prerequisite::warning(&self.id_of(subject.item), &prerequisite));
         }
         Ok(())
     }

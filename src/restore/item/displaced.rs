@@ -2,13 +2,13 @@
 
 use super::super::engine::Run;
 use super::super::ledger::Severity;
-use super::super::object::outdone;
+use super::super::object::displaced;
 use super::Subject;
 
 impl Run<'_> {
     /// Says of each object that is lost so which one is restored in its place.
-    pub(in super::super) async fn say_what_is_outdone(&self) {
-        for (loser, winner) in self.plan.outdone() {
+    pub(in super::super) async fn warn_of_displaced(&self) {
+        for (loser, winner) in self.plan.displaced() {
             let (path, _) = self.request.archive.path(*loser);
             let (kept, _) = self.request.archive.path(*winner);
             let (Some(lost), Some(kept)) = (path.namespace, kept.namespace) else {
@@ -25,8 +25,8 @@ impl Run<'_> {
                 continue;
             };
             let is_left_out = matches!(self.owner_of(&subject, &object).await, Ok(Some(_)));
-            if !is_left_out && outdone::is_lost(&object, &other) {
-                let text = outdone::warning(&self.id_of(*loser), lost, kept, target);
+            if !is_left_out && displaced::is_lost(&object, &other) {
+                let text = displaced::warning(&self.id_of(*loser), lost, kept, target);
                 self.say(Some(target), Severity::Warning, text);
             }
         }

@@ -7,24 +7,24 @@ use crate::api::annotations::SERVICE_ACCOUNT_NAME;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::ItemId;
 
-/// What an object hangs on, by its names in the backup, and what becomes of it otherwise.
+/// What an object needs, by its names in the backup, and what becomes of it otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hanging {
+pub struct Prerequisite {
     /// The other object.
-    pub on: ItemId,
+    pub item: ItemId,
     /// The other object, for people.
     pub what: String,
     /// What becomes of the object without it.
     pub effect: &'static str,
 }
 
-/// What an object of the backup's namespace `namespace` hangs on, as it is about to be created.
-pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Option<Hanging> {
+/// What an object of the backup's namespace `namespace` needs, as it is about to be created.
+pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Option<Prerequisite> {
     match group_resource {
         "persistentvolumeclaims" => {
             let name = volume::volume_of(object)?;
-            Some(Hanging {
-                on: ItemId::cluster(GroupResource::new("", "persistentvolumes"), name),
+            Some(Prerequisite {
+                item: ItemId::cluster(GroupResource::new("", "persistentvolumes"), name),
                 what: format!("persistent volume {name}"),
                 effect: "the claim stays Pending until there is one; restore it too, or create it",
             })
@@ -32,8 +32,8 @@ pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Opti
         "secrets" if object.get("type").is_some_and(|kind| kind == token::TYPE) => {
             let name = metadata::annotation(object, SERVICE_ACCOUNT_NAME).filter(|name| !name.is_empty())?;
             let accounts = GroupResource::new("", "serviceaccounts");
-            Some(Hanging {
-                on: ItemId::namespaced(accounts, namespace?, name),
+            Some(Prerequisite {
+                item: ItemId::namespaced(accounts, namespace?, name),
                 what: format!("service account {name}"),
                 effect: "a controller deletes the token of an account that is not there; restore the account too, and the \
                          Secret again",
@@ -43,9 +43,9 @@ pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Opti
     }
 }
 
-/// What is to be said of an object that hangs on something that is not there.
-pub fn warning(id: &str, hanging: &Hanging) -> String {
-    let Hanging { what, effect, .. } = hanging;
+/// What is to be said of an object whose prerequisite is not there.
+pub fn warning(id: &str, prerequisite: &Prerequisite) -> String {
+    let Prerequisite { what, effect, .. } = prerequisite;
     format!("{id} needs {what}, which is neither restored nor in the cluster: {effect}")
 }
 
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_hangs_on_its_volume_and_a_token_on_its_account() {
+    fn a_claim_needs_its_volume_and_a_token_its_account() {
         let token = |kind: &str, account: Value| json!({"type": kind, "metadata": {"annotations": {(SERVICE_ACCOUNT_NAME): account}}});
         let claims = "persistentvolumeclaims";
         let table = [
@@ -78,7 +78,7 @@ mod tests {
             ("secrets", token("Opaque", json!("robot")), None),
         ];
         for (resource, object, expected) in table {
-            let found = of(resource, &object, Some("shop")).map(|hanging| hanging.on.to_string());
+            let found = of(resource, &object, Some("shop")).map(|needed| needed.item.to_string());
             assert_eq!(found.as_deref(), expected, "{resource} {object}");
         }
     }
