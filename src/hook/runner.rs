@@ -545,7 +545,11 @@ impl Runner {
     fn gone(&self, pod: &PodHooks, hook: &Hook, failure: &Failure) {
         self.line(Level::Warning, &pod.namespace, &pod.name, hook)
             .field("error", failure.text.clone())
-            .msg("The pod has ended or is gone since it was listed: its hooks are not run");
+            .msg(if failure.is(ExecError::is_node_gone) {
+                "The node of the pod is gone, so nothing can be run in the pod: its hooks are not run"
+            } else {
+                "The pod has ended or is gone since it was listed: its hooks are not run"
+            });
     }
 
     fn about(&self, level: Level, namespace: &str, pod: &str) -> Line<'_> {

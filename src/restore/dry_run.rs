@@ -100,6 +100,7 @@ impl<'s> DryRun<'s> {
             self.send_item(planned).await;
         }
         let waves = Waves::new(ItemContext::new(parts, self));
+        waves.ctx.warn_of_displaced().await;
         for wave in prepared.plan.waves() {
             self.wave.fetch_add(1, Ordering::Relaxed);
             waves.restore_all(prepared.plan.items_of(wave)).await;
@@ -338,7 +339,7 @@ fn outcome(
         let known = format!("error restoring {}: ", parts.prepared.id_of(item.handle));
         planned.reason = reason.strip_prefix(&known).map_or(reason.clone(), String::from);
     }
-    if *processed == Processed::Done(State::Differs) {
+    if *processed == Processed::Done(State::Differs) && !messages.note.told {
         planned.warnings.push(differs_warning(&planned.kind, &planned.name));
     }
     planned

@@ -41,9 +41,10 @@ pub async fn run(
 ) -> Result<Report, Fatal> {
     let (prepared, served) = prepare(request, deps, ledger.is_resumed()).await?;
     let parts = RunParts::new(&prepared, deps, served, ledger, on_progress, WriteOptions::default());
-    begin(&parts).await?;
     let live = Live::default();
-    let waves = Waves::new(ItemContext::new(&parts, &live));
+    let ctx = ItemContext::new(&parts, &live);
+    begin(ctx).await?;
+    let waves = Waves::new(ctx);
     let ended = tokio::select! {
         () = cancel.cancelled() => Err(Fatal::Cancelled),
         () = restore(&waves) => Ok(()),
@@ -55,12 +56,13 @@ pub async fn run(
 }
 
 /// Once in the life of a restore: reports what is odd, and stores the ledger before the first effect.
-async fn begin(parts: &RunParts<'_>) -> Result<(), Fatal> {
-    let journal = &parts.tracker.journal;
+async fn begin(ctx: ItemContext<'_>) -> Result<(), Fatal> {
+    let journal = &ctx.parts.tracker.journal;
     if journal.is_resumed() {
         return Ok(());
     }
-    report_oddities(parts);
+    report_oddities(ctx.parts);
+    ctx.warn_of_displaced().await;
     journal.begin().await.map_err(Fatal::Unkept)
 }
 

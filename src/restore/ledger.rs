@@ -138,6 +138,9 @@ pub struct Note {
     /// from this that it was not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub updating: bool,
+    /// A message of its own says that it differs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 impl Note {

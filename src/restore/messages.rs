@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::archive::layout::ItemPath;
 use crate::restore::ledger::{Message, Note, Severity, State};
 use crate::restore::object::changes::Changes;
+use crate::restore::object::existing::differs_warning;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::{Line, RunLog};
 
@@ -44,6 +45,13 @@ impl<'a> ItemMessages<'a> {
     pub(super) fn warn(&mut self, text: String) {
         self.list
             .push(Message::new(Severity::Warning, Some(self.namespace), text));
+    }
+
+    /// Reports in one message that an object exists, differs and is left as it is, and why that matters or is so.
+    pub(super) fn differs(&mut self, kind: &str, name: &str, reason: &str) {
+        self.note.told = true;
+        self.why = "it exists and is different: left as it is".into();
+        self.warn(format!("{}: {reason}", differs_warning(kind, name)));
     }
 
     /// A warning that belongs to another namespace.

@@ -25,6 +25,8 @@ pub struct Plan {
     pub(super) planned: Vec<u64>,
     /// Items that another one takes the place of, because their namespaces are restored into one.
     pub(super) twins: HashMap<ItemRef, ItemRef>,
+    /// Selected items among them, each with the one that is restored in its place.
+    pub(super) displaced: Vec<(ItemRef, ItemRef)>,
     /// Target namespaces that several are restored into, with their sources, sorted.
     pub(super) merged: BTreeMap<String, Vec<String>>,
     pub(super) unreadable: Vec<(ItemRef, String)>,
@@ -131,6 +133,11 @@ impl Plan {
     /// The item that is restored in the place of this one: itself, or its twin from another namespace.
     pub fn winner(&self, item: ItemRef) -> ItemRef {
         self.twins.get(&item).copied().unwrap_or(item)
+    }
+
+    /// The selected items that another one takes the place of, each with that one.
+    pub fn displaced(&self) -> &[(ItemRef, ItemRef)] {
+        &self.displaced
     }
 
     /// The namespaces of the backup that are restored into a target, if they are several.

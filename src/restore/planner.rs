@@ -131,6 +131,10 @@ impl Planner<'_> {
                     .filter(|(_, item)| *item != winner)
                     .map(|(_, item)| (*item, winner)),
             );
+            let others = candidates
+                .iter()
+                .filter(|(selected, item)| *selected && *item != winner);
+            plan.displaced.extend(others.map(|(_, item)| (*item, winner)));
             if taken {
                 plan.items.push(winner);
             }

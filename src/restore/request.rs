@@ -52,6 +52,11 @@ pub struct RestoreContext {
 }
 
 impl RestoreContext {
+    /// Whether any namespace is restored into another one.
+    pub fn maps(&self) -> bool {
+        self.namespace_mapping.iter().any(|(source, target)| source != target)
+    }
+
     /// The namespace that a namespace of the backup is restored into.
     pub fn target<'a>(&'a self, source: &'a str) -> &'a str {
         self.namespace_mapping.get(source).map_or(source, String::as_str)

@@ -97,6 +97,29 @@ fn pod(name: &str, spec: &Value) -> String {
     pod.to_string()
 }
 
+/// Keys that the API server merges into the selectors as requirements on the pod's own labels.
+fn spread() -> Value {
+    let term = |keys: &str| {
+        json!({
+            (keys): ["app"], "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]},
+        })
+    };
+    let mut constraint = term("matchLabelKeys");
+    constraint["maxSkew"] = json!(1);
+    constraint["whenUnsatisfiable"] = json!("ScheduleAnyway");
+    let terms = |keys: &str| {
+        json!({
+            "requiredDuringSchedulingIgnoredDuringExecution": [term(keys)],
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term(keys)}],
+        })
+    };
+    json!({
+        "topologySpreadConstraints": [constraint],
+        "affinity": {"podAffinity": terms("matchLabelKeys"), "podAntiAffinity": terms("mismatchLabelKeys")},
+    })
+}
+
 fn fill(plane: &Plane) {
     // the quota is to be counted before there is anything to admit
     eventually("the base to be taken", || {
@@ -107,6 +130,7 @@ fn fill(plane: &Plane) {
         pod("quiet", &json!({"priorityClassName": "wait-never"})),
         pod("plain", &json!({"priorityClassName": "wait-default"})),
         pod("heavy", &json!({"runtimeClassName": "wait-heavy"})),
+        pod("spread", &spread()),
     ]
     .join("\n---\n");
     // admission reads classes from a cache
@@ -227,6 +251,15 @@ fn beside_it_everything_comes(server: &Server<'_>) {
         "its class is restored, as no default"
     );
     assert_eq!(pod("heavy")["spec"]["overhead"], Value::Null);
+    let source = plane.get("app", "pod", "spread").expect("the pod of the source");
+    let merged = source["spec"]["affinity"].to_string();
+    assert!(
+        merged.contains(r#"{"key":"app","operator":"NotIn","values":["spread"]}"#),
+        "{merged}"
+    );
+    for field in ["topologySpreadConstraints", "affinity"] {
+        assert_eq!(pod("spread")["spec"][field], source["spec"][field], "merged once again");
+    }
     let log = server.unpacked("restores/copy/restore-copy-logs.gz");
     assert!(log.contains("without its debug containers"), "a person made them");
 

@@ -3,6 +3,7 @@
 //!
 //! The built-in ones are plain Rust, one file each. A plugin becomes one more implementation of [`BackupItemAction`].
 
+mod aggregation;
 mod built_in;
 mod claim;
 mod definition;

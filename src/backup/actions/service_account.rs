@@ -1,4 +1,5 @@
-//! `velero.io/service-account`: the ClusterRoleBindings of a service account come along, and their ClusterRoles.
+//! `velero.io/service-account`: the ClusterRoleBindings of a service account come along, and their ClusterRoles with those that they
+//! aggregate.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -8,18 +9,21 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::aggregation::Roles;
 use super::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};
 use crate::backup::item::{Item, ItemRef};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
 use crate::telemetry::logrus::Level;
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// See the module. Remembers the bindings: they are listed once a run, when the first service account comes.
+/// See the module. Remembers the bindings: they are listed once a run, when the first service account comes; likewise the roles, when
+/// the first one with a binding comes.
 #[derive(Default)]
 pub(super) struct ServiceAccountAction {
     bindings: OnceCell<Bindings>,
+    roles: OnceCell<Roles>,
 }
 
 /// The bindings of each service account.
@@ -73,11 +77,43 @@ impl BackupItemAction for ServiceAccountAction {
         Box::pin(async move {
             let bindings = self.bindings.get_or_init(|| Bindings::known(context)).await;
             let head = item.head();
+            let bound = bindings.of(head.namespace.as_deref().unwrap_or_default(), &head.name);
+            if bound.is_empty() {
+                return Ok(Executed::default());
+            }
+            let roles = self.roles.get_or_init(|| known_roles(context)).await;
             Ok(Executed {
-                additional: bindings.related(head.namespace.as_deref().unwrap_or_default(), &head.name),
+                additional: related(bound, roles),
             })
         })
     }
+}
+
+/// The roles, or none where they cannot be listed: those that are bound are saved all the same.
+async fn known_roles(context: &ActionContext<'_>) -> Roles {
+    Roles::list(context).await.unwrap_or_else(|error| {
+        context.log.line(Level::Error).error(&error).msg(
+            "Error listing cluster roles: the roles of service accounts are saved without those that they aggregate",
+        );
+        Roles::default()
+    })
+}
+
+/// Bindings first, then each of their roles once, then what those aggregate.
+fn related(bound: &[Bound], roles: &Roles) -> Vec<ItemRef> {
+    let bindings = bound
+        .iter()
+        .map(|bound| ("clusterrolebindings", bound.binding.as_str()));
+    let aggregated = roles.aggregated_by(bound.iter().map(|bound| bound.role.as_str()));
+    let roles = bound.iter().map(|bound| bound.role.as_str()).chain(aggregated);
+    let mut related: Vec<ItemRef> = Vec::new();
+    for (resource, name) in bindings.chain(roles.map(|role| ("clusterroles", role))) {
+        let item = ItemRef::cluster_scoped(RBAC, resource, name);
+        if !related.contains(&item) {
+            related.push(item);
+        }
+    }
+    related
 }
 
 impl Bindings {
@@ -128,21 +164,9 @@ impl Bindings {
         }
     }
 
-    /// Bindings first, then each of their roles once.
-    fn related(&self, namespace: &str, name: &str) -> Vec<ItemRef> {
+    fn of(&self, namespace: &str, name: &str) -> &[Bound] {
         let account = (namespace.to_owned(), name.to_owned());
-        let bound = self.by_account.get(&account).map_or(&[][..], Vec::as_slice);
-        let mut related: Vec<ItemRef> = bound
-            .iter()
-            .map(|b| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", &b.binding))
-            .collect();
-        for bound in bound {
-            let role = ItemRef::cluster_scoped(RBAC, "clusterroles", &bound.role);
-            if !related.contains(&role) {
-                related.push(role);
-            }
-        }
-        related
+        self.by_account.get(&account).map_or(&[][..], Vec::as_slice)
     }
 }
 
@@ -176,9 +200,9 @@ mod tests {
         let binding = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterrolebindings", name);
         let role = |name: &str| ItemRef::cluster_scoped(RBAC, "clusterroles", name);
         assert_eq!(
-            bindings.related("shop", "web"),
+            related(bindings.of("shop", "web"), &Roles::default()),
             [binding("one"), binding("two"), role("reader")]
         );
-        assert_eq!(bindings.related("shop", "default"), []);
+        assert_eq!(bindings.of("shop", "default"), []);
     }
 }

@@ -427,6 +427,52 @@ async fn a_backup_that_selects_nothing_warns() {
 }
 
 #[tokio::test]
+async fn a_role_comes_with_the_roles_that_it_aggregates() {
+    let api = shop();
+    let role = |name: &str, labels: Value, selected: &str| {
+        let rule = json!({"clusterRoleSelectors": [{"matchLabels": {(selected): "true"}}]});
+        let rest = json!({"metadata": {"labels": labels}, "aggregationRule": rule});
+        object("rbac.authorization.k8s.io/v1", "ClusterRole", None, name, rest)
+    };
+    api.insert_all([
+        role("reader", json!({}), "to-reader"),
+        role("part", json!({"to-reader": "true"}), "to-part"),
+        role("leaf", json!({"to-part": "true"}), "to-nothing"),
+        role("beside", json!({"to-other": "true"}), "to-part"),
+        role(
+            "default",
+            json!({"to-reader": "true", "kubernetes.io/bootstrapping": "rbac-defaults"}),
+            "to-nothing",
+        ),
+    ]);
+    let ran = backed_up(&api, of_shop()).await;
+    let roles = ran
+        .sorted()
+        .into_iter()
+        .filter(|name| name.starts_with("clusterroles."));
+    let roles: Vec<String> = roles
+        .map(|name| name.replace("clusterroles.rbac.authorization.k8s.io ", ""))
+        .collect();
+    assert_eq!(roles, ["leaf", "part", "reader"]);
+    assert_eq!(ran.log.counts(), (0, 0), "{}", ran.log_text());
+}
+
+#[tokio::test]
+async fn a_role_is_saved_where_roles_cannot_be_listed() {
+    let api = shop();
+    api.fault(Fault::new(2, 403, "Forbidden", |seen| {
+        seen.path.ends_with("/clusterroles")
+    }));
+    let ran = backed_up(&api, of_shop()).await;
+    assert_eq!(ran.sorted(), SHOP[..12]);
+    assert!(
+        ran.errors()[0].contains("Error listing cluster roles"),
+        "{:?}",
+        ran.errors()
+    );
+}
+
+#[tokio::test]
 async fn what_an_object_needs_stands_before_it_in_the_archive_and_definitions_come_last() {
     let ran = backed_up(&shop(), of_shop()).await;
     for (first, second) in [

@@ -99,9 +99,15 @@ pub enum ExecError {
 }
 
 impl ExecError {
-    /// The pod is not there.
+    /// The pod is not there, or something else without which it is of no use.
     pub fn is_pod_gone(&self) -> bool {
         matches!(self, Self::Refused { code: 404, reason, .. } if reason == "NotFound")
+    }
+
+    /// The object of the pod's node is not there, so that nothing can be run in the pod: the API server finds kubelets by it. The
+    /// answer says what was not found in its text alone.
+    pub fn is_node_gone(&self) -> bool {
+        self.is_pod_gone() && matches!(self, Self::Refused { message, .. } if message.starts_with("nodes \""))
     }
 
     /// The pod has run to its end, so that nothing runs in it. The API server has no reason of its own for this.

@@ -248,6 +248,11 @@ async fn a_server_that_pushes_back_is_asked_again_and_any_other_refusal_is_final
     api.fault(Fault::new(1, 404, "NotFound", |seen| seen.path.ends_with("/exec")));
     let gone = run(&cluster, &exec()).await.outcome.unwrap_err();
     assert!(gone.is_pod_gone() && !gone.may_have_run() && !gone.can_pass(), "{gone}");
+    assert!(!gone.is_node_gone(), "{gone}");
+    let no_node = "nodes \"n1\" not found";
+    api.fault(Fault::new(1, 404, "NotFound", |seen| seen.path.ends_with("/exec")).message(no_node));
+    let gone = run(&cluster, &exec()).await.outcome.unwrap_err();
+    assert!(gone.is_node_gone() && gone.is_pod_gone(), "{gone}");
     api.fault(
         Fault::new(1, 500, "InternalError", |seen| seen.path.ends_with("/exec")).message("error dialing backend"),
     );

@@ -323,6 +323,26 @@ async fn a_pod_that_had_ended_needs_no_hooks_and_one_that_is_gone_is_a_warning()
     assert!(pods.written().is_empty());
 }
 
+#[tokio::test]
+async fn a_pod_whose_node_is_gone_is_told_as_such() {
+    let (pods, log) = (FakePods::new(), log());
+    pods.script(
+        "freeze",
+        Err(ExecError::Refused {
+            code: 404,
+            reason: "NotFound".to_owned(),
+            message: "nodes \"n1\" not found".to_owned(),
+        }),
+    );
+    assert_eq!(around(&runner(&pods, &log), vec![freezing("a")]).await, [false]);
+    assert_eq!(log.counts(), (1, 0));
+    let said = &warnings(&log)[0];
+    assert!(
+        said.contains("The node of the pod is gone") && !said.contains("has ended"),
+        "{said}"
+    );
+}
+
 fn stopped_when_listed(name: &str, state: &str) -> PodHooks {
     PodHooks {
         now: Standing::default().with_stopped("db", state),

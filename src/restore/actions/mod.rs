@@ -52,6 +52,9 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
 /// Whether a service keeps a node port of its own (spec restore 14.3): such a service goes before those that are given one.
 pub use self::service::keeps_a_node_port;
 
+/// Lets the subjects of a binding follow their namespaces.
+pub use self::role_bindings::map_subjects;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

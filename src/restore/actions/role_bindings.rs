@@ -30,13 +30,18 @@ const ACCOUNT: &str = "system:serviceaccount:";
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
+    map_subjects(item, &input.restore.namespace_mapping);
+    Ok(Output::default())
+}
+
+/// Lets the subjects of a binding follow their namespaces. `mapping`: source to target.
+pub fn map_subjects(item: &mut Value, mapping: &BTreeMap<String, String>) {
     for subject in item
         .get_mut("subjects")
         .and_then(Value::as_array_mut)
         .into_iter()
         .flatten()
     {
-        let mapping = &input.restore.namespace_mapping;
         if let Some(namespace) = subject.get_mut("namespace")
             && let Some(target) = namespace.as_str().and_then(|source| mapping.get(source))
         {
@@ -46,7 +51,6 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
             subject["name"] = Value::from(name);
         }
     }
-    Ok(Output::default())
 }
 
 /// The name of a group or a user that stands for accounts of a namespace, where that is mapped.

@@ -9,15 +9,18 @@ use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
 
-use super::context::{CLAIMS, ItemRestore, Wanted};
+use super::context::{CLAIMS, ItemRestore, VOLUMES, Wanted};
 use crate::archive::layout::ItemPath;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::ledger::State;
 use crate::restore::object::binding::{self, Binding, Claim};
-use crate::restore::object::changes;
+use crate::restore::object::{changes, volume};
 use crate::restore::processed::{Step, done, unless_transient, wait};
 use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::WaitReason;
+
+/// What becomes of a volume that goes to no claim.
+const LEFT: &str = "it is left as it is";
 
 /// A volume of the cluster whose binding was checked.
 pub(super) enum Bound {
@@ -32,7 +35,16 @@ impl ItemRestore<'_> {
     pub(super) async fn check_binding(&mut self, wanted: &Wanted, live: Value) -> Step<Bound> {
         let patch = match binding::decide(&live, &wanted.object) {
             Binding::Open => return ControlFlow::Continue(Bound::AsItWas(live)),
-            Binding::Taken(reason) => return self.taken(wanted, &reason),
+            Binding::Taken(reason) => {
+                let effect = match binding::claim_of(&wanted.object) {
+                    Some(claim) if self.restores_claim(claim).await => format!(
+                        "claim {}/{} does not get it and stays Pending",
+                        claim.namespace, claim.name
+                    ),
+                    _ => LEFT.to_owned(),
+                };
+                return self.taken(&reason, &effect);
+            }
             Binding::BoundTo(uid) => {
                 if let Some(claim) = binding::claim_of(&live) {
                     self.is_still_bound(claim, &uid).await?;
@@ -41,8 +53,8 @@ impl ItemRestore<'_> {
             }
             Binding::Release(patch) => patch,
         };
-        if !binding::claim_of(&wanted.object).is_some_and(|claim| self.restores_claim(claim)) {
-            return self.taken(wanted, "it is Released, and its claim is not in the backup");
+        if let Some(reason) = self.why_not_given_back(&wanted.object).await? {
+            return self.taken(&reason, LEFT);
         }
         let parts = self.ctx.parts;
         self.ctx.apply.before_change(parts, self.item).await;
@@ -68,21 +80,64 @@ impl ItemRestore<'_> {
         }
     }
 
-    fn taken<T>(&mut self, wanted: &Wanted, reason: &str) -> Step<T> {
-        let id = self.id();
+    /// Ends the pass: the claim cannot get the volume, for this reason and with this effect.
+    fn taken<T>(&mut self, reason: &str, effect: &str) -> Step<T> {
         let name = self.item.path.name;
-        let effect = match binding::claim_of(&wanted.object) {
-            Some(claim) => format!(
-                "claim {}/{} does not get it and stays Pending",
-                claim.namespace, claim.name
-            ),
-            None => "it is left as it is".to_owned(),
-        };
-        self.messages.warn(format!(
-            "{id} already exists: {reason}: {effect}; check `kubectl get pv {name} -o yaml`"
-        ));
+        let text = format!("{reason}: {effect}; check `kubectl get pv {name} -o yaml`");
+        self.messages.differs("PersistentVolume", name, &text);
         self.messages.why = format!("it exists and is different: left as it is, because {reason}").into();
         done(State::Differs)
+    }
+
+    /// Why a volume whose claim was deleted does not go back to it. `wanted`: the volume as it would be created.
+    async fn why_not_given_back(&self, wanted: &Value) -> Step<Option<String>> {
+        let because = |reason: String| ControlFlow::Continue(Some(reason));
+        let Some(claim) = binding::claim_of(wanted) else {
+            return because("it is Released, and in the backup it belongs to no claim".to_owned());
+        };
+        let name = format!("{}/{}", claim.namespace, claim.name);
+        if !self.restores_claim(claim).await {
+            return because(format!(
+                "it is Released, and its claim {name} is not part of this restore"
+            ));
+        }
+        let live = self.live_claim(claim).await?;
+        let other = live.as_ref().and_then(volume::volume_of);
+        let other = other.filter(|other| *other != self.item.path.name);
+        ControlFlow::Continue(
+            other.map(|other| format!("it is Released, and claim {name} exists with another volume, {other}")),
+        )
+    }
+
+    /// Whether the cluster has a volume, which in the backup is to be deleted with its claim, that was kept all the same, and
+    /// that the claim of this restore gets. Then `wanted` is kept as well.
+    pub(super) async fn outlives(&self, wanted: &mut Value) -> Step<bool> {
+        let parts = self.ctx.parts;
+        let types = parts.types.served();
+        let volumes = types.discovery.preferred_version(&GroupResource::new("", VOLUMES));
+        let Some(volumes) = volumes.filter(|_| binding::claim_of(wanted).is_some()) else {
+            return ControlFlow::Continue(false);
+        };
+        let live = unless_transient(parts.client.get(volumes, None, self.item.path.name).await)?;
+        let Some(kept) = live.ok().flatten().and_then(|live| binding::kept(&live, wanted)) else {
+            return ControlFlow::Continue(false);
+        };
+        if self.why_not_given_back(&kept).await?.is_some() {
+            return ControlFlow::Continue(false);
+        }
+        *wanted = kept;
+        ControlFlow::Continue(true)
+    }
+
+    /// The claim of the cluster; nothing also where it cannot be read.
+    async fn live_claim(&self, claim: Claim<'_>) -> Step<Option<Value>> {
+        let parts = self.ctx.parts;
+        let types = parts.types.served();
+        let Some(claims) = types.discovery.preferred_version(&GroupResource::new("", CLAIMS)) else {
+            return ControlFlow::Continue(None);
+        };
+        let live = parts.client.get(claims, Some(claim.namespace), claim.name).await;
+        ControlFlow::Continue(unless_transient(live)?.ok().flatten())
     }
 
     /// Waits while the claim that a volume is bound to goes away: the volume is Released a moment later.
@@ -106,19 +161,46 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// Whether the backup has a claim that becomes this one.
-    fn restores_claim(&self, claim: Claim<'_>) -> bool {
+    /// Whether this restore brings a claim of the backup that becomes this one, for the volume that is looked at.
+    async fn restores_claim(&self, claim: Claim<'_>) -> bool {
         let parts = self.ctx.parts;
-        let mapping = &parts.prepared.context.namespace_mapping;
+        let (plan, mapping) = (&parts.prepared.plan, &parts.prepared.context.namespace_mapping);
         let sources = mapping.iter().filter(|(_, target)| *target == claim.namespace);
         let itself = iter::once(claim.namespace).filter(|namespace| !mapping.contains_key(*namespace));
-        sources.map(|(source, _)| source.as_str()).chain(itself).any(|source| {
+        for source in sources.map(|(source, _)| source.as_str()).chain(itself) {
             let path = ItemPath {
                 group_resource: CLAIMS,
                 namespace: Some(source),
                 name: claim.name,
             };
-            parts.archived.find(&path).is_some()
-        })
+            let Some(item) = parts.archived.find(&path) else {
+                continue;
+            };
+            // a volume that is not selected itself is one that its claim asks for
+            let is_asked_for = !plan.contains(self.item.handle);
+            if is_asked_for || self.ctx.is_to_come(plan.winner(item)) {
+                return true;
+            }
+            if parts.prepared.filter.additional(CLAIMS, Some(source)).is_ok() && self.pod_brings(&path).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a pod of this restore asks for a claim that is not selected itself.
+    async fn pod_brings(&self, claim: &ItemPath<'_>) -> bool {
+        let parts = self.ctx.parts;
+        for item in parts.prepared.plan.in_order() {
+            let path = parts.prepared.item(*item).path;
+            if path.group_resource == "pods"
+                && path.namespace == claim.namespace
+                && let Some(pod) = parts.archived.json(*item).await
+                && binding::mounts(&pod, claim.name)
+            {
+                return true;
+            }
+        }
+        false
     }
 }

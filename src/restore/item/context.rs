@@ -1,5 +1,6 @@
 //! What the steps of an item work with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -81,7 +82,7 @@ impl<'a> ItemRestore<'a> {
             item: self.item,
             resource: &wanted.resource,
             name: self.name_of(&wanted.object),
-            object: &wanted.object,
+            object: wanted.moved.as_ref().map_or(&wanted.object, |moved| &moved.object),
         }
     }
 }
@@ -89,6 +90,9 @@ impl<'a> ItemRestore<'a> {
 /// An object that is ready for the cluster.
 pub(super) struct Wanted {
     pub(super) object: Value,
+    /// What is sent instead to create it, where it calls a service of a namespace that is mapped. One that is there is compared
+    /// without this: it is the source's, and as the source's was.
+    pub(super) moved: Option<Moved>,
     /// Its owners in the backup.
     pub(super) owners: Option<Value>,
     pub(super) status: Option<Value>,
@@ -97,4 +101,11 @@ pub(super) struct Wanted {
     pub(super) resource: Resource,
     /// The served types as they were when its actions ran.
     pub(super) types: Arc<ServedTypes>,
+}
+
+/// An object that calls the service of the target namespace.
+pub(super) struct Moved {
+    pub(super) object: Value,
+    /// The namespaces that it calls.
+    pub(super) targets: BTreeSet<String>,
 }

@@ -19,6 +19,7 @@ impl ItemRestore<'_> {
             Creation::Created(created) => self.created(&wanted, created).await,
             Creation::Planned(why) => {
                 self.messages.why = why;
+                self.warn_of_moved(&wanted);
                 done(State::Created)
             }
             Creation::Exists(live) => self.found(&wanted, live).await,

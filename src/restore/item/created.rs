@@ -11,7 +11,7 @@ use crate::api::annotations::RESTORE_STATUS;
 use crate::cluster::discovery::{GroupResource, Resource};
 use crate::cluster::objects;
 use crate::restore::ledger::State;
-use crate::restore::object::{managed_fields, metadata, outcome, status};
+use crate::restore::object::{called_services, managed_fields, metadata, outcome, status};
 use crate::restore::priorities::CRDS;
 use crate::restore::processed::{End, Step, done, unless_transient, wait};
 use crate::restore::wait_reason::WaitReason;
@@ -33,6 +33,7 @@ impl ItemRestore<'_> {
         if let Some(name) = metadata::field(&created, "name").filter(|name| *name != self.item.path.name) {
             self.messages.note.name = Some(name.to_owned());
         }
+        self.warn_of_moved(wanted);
         let created = self.restore_status(wanted, created).await;
         self.restore_managed_fields(wanted, &created).await;
         match self.group_resource() {
@@ -41,6 +42,14 @@ impl ItemRestore<'_> {
             _ => {}
         }
         done(State::Created)
+    }
+
+    /// Reports of a created object that it calls another service than in the backup.
+    pub(super) fn warn_of_moved(&mut self, wanted: &Wanted) {
+        if let Some(moved) = &wanted.moved {
+            let text = called_services::moved_warning(&self.id(), &moved.targets);
+            self.messages.warn(text);
+        }
     }
 
     /// Restores the status if that is asked for; gives the object as it is then (spec restore 12).

@@ -43,16 +43,17 @@ impl ItemRestore<'_> {
             State::Skipped
         };
         let mapping = &parts.prepared.context.namespace_mapping;
-        let sharing = shared::decide(self.group_resource(), &comparable, &wanted.object, mapping);
-        let becomes = match &sharing {
-            Sharing::Join { becomes, .. } => becomes,
-            Sharing::Own | Sharing::Serves(_) => &wanted.object,
-        };
-        let change = existing::decide(&comparable, becomes, labels, policy);
+        let path = &self.item.path;
+        let pair = (&comparable, &wanted.object);
+        let sharing = shared::decide(path.group_resource, path.namespace, pair, mapping);
+        let mut becomes = sharing.becomes(&wanted.object).clone();
+        labels.label(&mut becomes);
+        let change = existing::decide(&comparable, &becomes, labels, policy);
         if self.ctx.apply.reports_differences() && !given_back {
-            self.messages.changes = existing::differences(&comparable, becomes, labels, policy);
+            self.messages.changes = existing::differences(&comparable, &becomes, labels, policy);
         }
-        let change = self.with_others((sharing, change), version.as_ref());
+        let kind = wanted.object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let change = self.with_others(kind, (sharing, change), version.as_ref());
         if self.group_resource() == ACCOUNTS && policy == Policy::Leave {
             self.warn_of_kept(&comparable, &wanted.object);
         }
@@ -129,23 +130,30 @@ impl ItemRestore<'_> {
     }
 
     /// The change that leaves to others what they have, and what is to be reported about it. `version`: that of the object.
-    fn with_others(&mut self, (sharing, change): (Sharing, Change), version: Option<&Value>) -> Change {
-        let id = self.id();
+    fn with_others(&mut self, kind: &str, (sharing, change): (Sharing, Change), version: Option<&Value>) -> Change {
+        let name = self.item.path.name;
         match (sharing, change) {
             (Sharing::Serves(source), Change::Overwrite(_)) => {
                 let target = self.ctx.parts.prepared.context.target(&source);
-                self.messages.warn(format!(
-                    "{id} already exists and is different, but calls a service of namespace {source}, which this restore \
-                     copies to {target}: it is left as it is; check whether the copy needs one of its own"
-                ));
+                let reason = format!(
+                    "it calls a service of namespace {source}, which this restore copies to {target}: it is left as it is; check \
+                     whether the copy needs one of its own"
+                );
+                self.messages.differs(kind, name, &reason);
                 Change::Warn
             }
+            (Sharing::Common(_), Change::Overwrite(_)) => {
+                self.messages.differs(kind, name, shared::common_warning());
+                Change::Warn
+            }
+            (Sharing::Common(_) | Sharing::Serves(_), Change::Relabel(_)) => Change::Keep,
             (Sharing::Join { missing, .. }, Change::Warn) if !missing.is_empty() => {
-                self.messages.warn(format!(
-                    "{id} already exists without these subjects of the restore, which so lack its rights: {}; add them, or \
-                     restore with --existing-resource-policy update, which adds them",
+                let reason = format!(
+                    "it lacks these subjects of the restore, which so lack its rights: {}; add them, or restore with \
+                     --existing-resource-policy update, which adds them",
                     missing.join(", ")
-                ));
+                );
+                self.messages.differs(kind, name, &reason);
                 Change::Warn
             }
             (Sharing::Join { missing, .. }, Change::Overwrite(mut patch)) if !missing.is_empty() => {

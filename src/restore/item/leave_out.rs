@@ -4,16 +4,17 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::context::ItemRestore;
+use super::context::{CLAIMS, ItemRestore};
 use crate::archive::layout::ItemPath;
+use crate::cluster::discovery::GroupResource;
 use crate::restore::ledger::State;
-use crate::restore::object::{cluster_owned, outcome};
-use crate::restore::processed::{Step, done};
+use crate::restore::object::{cluster_owned, ephemeral, outcome};
+use crate::restore::processed::{Step, done, unless_transient};
 
 impl ItemRestore<'_> {
     /// Ends the pass if the item is not restored.
     pub(super) async fn leave_out(&mut self, object: &Value) -> Step<()> {
-        if let Some(reason) = self.owner_of(object).await {
+        if let Some(reason) = self.owner_of(object).await? {
             self.log(&format!("Left to the cluster: {reason}"));
             self.messages.why = reason.into();
             return done(State::Skipped);
@@ -36,18 +37,38 @@ impl ItemRestore<'_> {
     }
 
     /// Why an object is left to the cluster, if it is.
-    async fn owner_of(&self, object: &Value) -> Option<&'static str> {
-        let archived = &self.ctx.parts.archived;
-        let mut service = None;
-        if cluster_owned::has_service(&self.item.path) {
+    pub(super) async fn owner_of(&self, object: &Value) -> Step<Option<&'static str>> {
+        let parts = self.ctx.parts;
+        let mut services = Vec::new();
+        if let Some(name) = cluster_owned::service_of(&self.item.path, object) {
             let path = ItemPath {
                 group_resource: "services",
+                name,
                 ..self.item.path
             };
-            if let Some(item) = archived.find(&path) {
-                service = archived.json(item).await;
+            if let Some(item) = parts.archived.find(&path) {
+                services.extend(parts.archived.json(item).await);
+            }
+            let types = parts.types.served();
+            let served = types.discovery.preferred_version(&GroupResource::new("", "services"));
+            if let Some(served) = served.filter(|_| !services.iter().any(cluster_owned::selects)) {
+                // without the right to read services the backup's decides
+                let live = unless_transient(parts.client.get(served, self.item.target, name).await)?;
+                services.extend(live.ok().flatten());
             }
         }
-        cluster_owned::reason(&self.item.path, object, service.as_ref())
+        ControlFlow::Continue(cluster_owned::reason(&self.item.path, object, &services))
+    }
+
+    /// Ends the pass if the item is a claim that the cluster makes again with its pod.
+    pub(super) fn leave_to_pod(&mut self, claim: &Value) -> Step<()> {
+        let pod = ephemeral::pod_of(claim).filter(|_| self.group_resource() == CLAIMS);
+        let Some(pod) = pod else {
+            return ControlFlow::Continue(());
+        };
+        let text = ephemeral::warning(&self.id(), pod);
+        self.messages.warn(text);
+        self.messages.why = format!("the cluster makes it again with pod {pod}").into();
+        done(State::Skipped)
     }
 }

@@ -4,11 +4,13 @@
 //!   restore (here)     once at a time for each item; an additional item is restored by the pass that needs it
 //!   process            the steps of one pass
 //!     namespace          its target namespace is there
+//!     default_rights     what people added to the API server's default roles
 //!     leave_out          what is not restored, job_pods: pods of jobs
 //!     volumes            persistent volumes and claims; volume data attaches here
 //!     actions            the restore item actions, additional: items that they ask for; resource modifiers follow them
 //!     unserved           types that are not served
 //!     hooks              what a pod asks for; restore hooks attach here
+//!     prerequisite       what an object needs and will not find
 //!   create             the object is created, or found
 //!     dependency         what a refused creation waits for
 //!     created            status, managed fields, acceptance
@@ -33,12 +35,15 @@ mod binding;
 mod context;
 mod create;
 mod created;
+mod default_rights;
 mod dependency;
+mod displaced;
 mod existing;
 mod hooks;
 mod job_pods;
 mod leave_out;
 mod namespace;
+mod prerequisite;
 mod process;
 mod unserved;
 mod volumes;

@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::context::{CLAIMS, ItemRestore, Wanted};
+use super::context::{CLAIMS, ItemRestore, Moved, Wanted};
 use super::unserved::{Named, Serving, serving};
 use crate::restore::ledger::State;
-use crate::restore::object::{creation, identity, managed_fields, metadata, volume};
+use crate::restore::object::{called_services, creation, identity, managed_fields, metadata, volume};
 use crate::restore::plan::NAMESPACES;
 use crate::restore::processed::{End, Step, done};
 
@@ -27,10 +27,12 @@ impl ItemRestore<'_> {
         self.ensure_own_namespace().await?;
         let original = self.read().await?;
         self.note_kind(&original);
+        self.compare_default_rights(&original).await?;
         self.leave_out(&original).await?;
         self.leave_to_job(&original).await?;
+        self.leave_to_pod(&original)?;
         let mut object = original.clone();
-        self.decide_volume(&mut object)?;
+        self.decide_volume(&mut object).await?;
         let status = self.reset(&mut object)?;
         let types = self.ctx.parts.types.served();
         self.run_actions(&types, &mut object, &original).await?;
@@ -76,7 +78,11 @@ impl ItemRestore<'_> {
             }
         };
         self.warn_of_hooks(&object);
+        self.warn_of_missing_prerequisite(&object).await?;
+        let mapping = &prepared.context.namespace_mapping;
+        let moved = called_services::moved(self.group_resource(), &object, mapping);
         let wanted = Wanted {
+            moved: moved.map(|(object, targets)| Moved { object, targets }),
             object,
             owners: original.pointer("/metadata/ownerReferences").cloned(),
             status,

@@ -12,14 +12,19 @@ use crate::restore::processed::{Step, done};
 
 impl ItemRestore<'_> {
     /// Ends the pass if the item is a persistent volume that is not restored.
-    pub(super) fn decide_volume(&mut self, object: &mut Value) -> Step<()> {
+    pub(super) async fn decide_volume(&mut self, object: &mut Value) -> Step<()> {
         if self.group_resource() != VOLUMES {
             return ControlFlow::Continue(());
         }
         let prepared = self.ctx.parts.prepared;
+        let mapping = &prepared.context.namespace_mapping;
+        let mut waiting = object.clone();
+        volume::reset_binding(&mut waiting);
+        volume::map_claim(&mut waiting, |source| mapping.get(source).map(String::as_str));
         let wants_data = prepared.request.spec.restore_pvs != Some(false);
         let name = self.item.path.name;
         match volume::decide(object, &prepared.request.kept_volumes) {
+            Decision::Provision(None) if self.outlives(&mut waiting).await? => {}
             Decision::Provision(kept) => {
                 if kept == Some(Kept::CsiSnapshot) && wants_data {
                     self.messages.error(format!("the data of persistent volume {name} is in a CSI snapshot, which this release cannot restore: its claim gets an empty volume"));
@@ -33,9 +38,7 @@ impl ItemRestore<'_> {
             }
             Decision::FromSnapshot | Decision::AsItWas => {}
         }
-        volume::reset_binding(object);
-        let mapping = &prepared.context.namespace_mapping;
-        volume::map_claim(object, |source| mapping.get(source).map(String::as_str));
+        *object = waiting;
         ControlFlow::Continue(())
     }
 

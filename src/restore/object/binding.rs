@@ -86,6 +86,37 @@ fn released(live: &Value, wanted: &Value) -> Binding {
     }))
 }
 
+/// The volume of the backup as one that is retained, where the cluster's is so although the backup's was to be deleted with its claim:
+/// the same volume, which waits for the same claim or did until that was deleted.
+pub fn kept(live: &Value, wanted: &Value) -> Option<Value> {
+    const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
+    let place = |volume| claim_of(volume).map(|claim| (claim.namespace, claim.name));
+    let waits = match live.pointer("/status/phase").and_then(Value::as_str) {
+        Some("Released") => true,
+        // an earlier try of this restore has given it back
+        Some("Available") => claim_of(live).is_some_and(|claim| claim.uid.is_none()),
+        _ => false,
+    };
+    let is_kept = live.pointer(POLICY).is_some_and(|policy| policy == "Retain");
+    let is_same = place(live).is_some() && place(live) == place(wanted) && is_same_volume(live, wanted);
+    if !(waits && is_kept && is_same) {
+        return None;
+    }
+    let mut kept = wanted.clone();
+    *kept.pointer_mut(POLICY)? = Value::from("Retain");
+    Some(kept)
+}
+
+/// Whether a pod has a claim among its volumes.
+pub fn mounts(pod: &Value, claim: &str) -> bool {
+    let volumes = pod.pointer("/spec/volumes").and_then(Value::as_array);
+    volumes.into_iter().flatten().any(|volume| {
+        volume
+            .pointer("/persistentVolumeClaim/claimName")
+            .is_some_and(|name| name == claim)
+    })
+}
+
 /// What a volume's spec says beside where its bytes are.
 const NO_SOURCE: [&str; 9] = [
     "accessModes",
@@ -142,6 +173,61 @@ mod tests {
 
     fn claim(namespace: &str, uid: &Value) -> Value {
         json!({"namespace": namespace, "name": "data", "uid": uid, "resourceVersion": uid})
+    }
+
+    #[test]
+    fn a_volume_is_kept_only_if_it_is_the_same_and_waits_for_the_same_claim() {
+        let disk = json!({"csi": {"driver": "d", "volumeHandle": "h"}});
+        let (old, free) = (claim("a", &json!("1")), claim("a", &json!(null)));
+        let wanted = volume(
+            "",
+            &free,
+            &json!({"csi": disk["csi"], "persistentVolumeReclaimPolicy": "Delete"}),
+        );
+        let with = |more: Value| {
+            let mut spec = disk.clone();
+            json_patch::merge(&mut spec, &more);
+            spec
+        };
+        let table = [
+            ("released", volume("Released", &old, &disk), true),
+            ("given back before", volume("Available", &free, &disk), true),
+            ("bound", volume("Bound", &old, &disk), false),
+            (
+                "for another claim",
+                volume("Released", &claim("b", &json!("1")), &disk),
+                false,
+            ),
+            ("for no claim", volume("Available", &json!(null), &disk), false),
+            (
+                "to be deleted",
+                volume(
+                    "Released",
+                    &old,
+                    &with(json!({"persistentVolumeReclaimPolicy": "Delete"})),
+                ),
+                false,
+            ),
+            (
+                "another disk",
+                volume("Released", &old, &with(json!({"csi": {"volumeHandle": "i"}}))),
+                false,
+            ),
+        ];
+        for (name, live, expected) in table {
+            let found = kept(&live, &wanted);
+            assert_eq!(found.is_some(), expected, "{name}");
+            if let Some(found) = found {
+                assert_eq!(found["spec"]["persistentVolumeReclaimPolicy"], "Retain");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pod_brings_the_claims_that_it_mounts() {
+        let pod = json!({"spec": {"volumes": [{"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "data"}}]}});
+        assert!(mounts(&pod, "data"));
+        assert!(!mounts(&pod, "other") && !mounts(&json!({}), "data"));
     }
 
     #[test]

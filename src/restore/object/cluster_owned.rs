@@ -12,14 +12,16 @@ struct Row {
     resource: &'static str,
     /// Which objects of the type.
     is_owned: fn(&Value) -> bool,
+    /// Whether a person has taken them over where their service selects no pods.
+    needs_selector: bool,
     /// Why it is left out, for the log and for a dry run.
     why: &'static str,
 }
 
-const SLICE_CONTROLLERS: [&str; 2] = [
-    "endpointslice-controller.k8s.io",
-    "endpointslicemirroring-controller.k8s.io",
-];
+/// Names the controller that maintains an EndpointSlice; labels can be copied.
+const SLICE_MAINTAINER: &str = "endpointslice.kubernetes.io/managed-by";
+
+const MAINTAINED: &str = "a controller maintains it and makes one with the addresses of this cluster";
 
 /// `kubernetes` in namespace `default`: the API server's own addresses.
 const API_SERVER: &str = "it names the addresses of the API server, which writes it itself";
@@ -34,22 +36,30 @@ const API_SERVER_CONFIG: &str =
 const CAPACITY: &str =
     "it tells what the storage or the devices of the old cluster have to give; their drivers write it themselves";
 
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 25] = [
     Row {
         resource: "endpointslices.discovery.k8s.io",
-        is_owned: |slice| {
-            label(slice, "endpointslice.kubernetes.io/managed-by").is_some_and(|by| SLICE_CONTROLLERS.contains(&by))
-        },
-        why: "a controller maintains it and makes one with the addresses of this cluster",
+        is_owned: |slice| label(slice, SLICE_MAINTAINER) == Some("endpointslice-controller.k8s.io"),
+        needs_selector: true,
+        why: MAINTAINED,
+    },
+    Row {
+        // made from the Endpoints of a service without a selector, and again from those that are restored
+        resource: "endpointslices.discovery.k8s.io",
+        is_owned: |slice| label(slice, SLICE_MAINTAINER) == Some("endpointslicemirroring-controller.k8s.io"),
+        needs_selector: false,
+        why: MAINTAINED,
     },
     Row {
         resource: "endpointslices.discovery.k8s.io",
         is_owned: is_kubernetes,
+        needs_selector: false,
         why: API_SERVER,
     },
     Row {
         resource: "endpoints",
         is_owned: is_kubernetes,
+        needs_selector: false,
         why: API_SERVER,
     },
     Row {
@@ -58,16 +68,19 @@ const ROWS: [Row; 24] = [
             label(endpoints, "endpoints.kubernetes.io/managed-by") == Some("endpoint-controller")
                 || annotation(endpoints, "endpoints.kubernetes.io/last-change-trigger-time").is_some()
         },
+        needs_selector: true,
         why: SELECTED,
     },
     Row {
         resource: "services",
         is_owned: is_kubernetes,
+        needs_selector: false,
         why: API_SERVER,
     },
     Row {
         resource: "configmaps",
         is_owned: |map| is_named(map, &["kube-root-ca.crt", "openshift-service-ca.crt"]),
+        needs_selector: false,
         why: CERTIFICATES,
     },
     Row {
@@ -82,56 +95,67 @@ const ROWS: [Row; 24] = [
                     ],
                 )
         },
+        needs_selector: false,
         why: API_SERVER_CONFIG,
     },
     Row {
         resource: "leases.coordination.k8s.io",
         is_owned: |lease| is_in(lease, "kube-node-lease"),
+        needs_selector: false,
         why: "it is the heartbeat of a node of the old cluster",
     },
     Row {
         resource: "leases.coordination.k8s.io",
         is_owned: |lease| label(lease, "apiserver.kubernetes.io/identity").is_some(),
+        needs_selector: false,
         why: "it is the heartbeat of an API server of the old cluster",
     },
     Row {
         resource: "leasecandidates.coordination.k8s.io",
         is_owned: |_| true,
+        needs_selector: false,
         why: "it is the offer of a process of the old cluster to become leader",
     },
     Row {
         resource: "clusterroles.rbac.authorization.k8s.io",
         is_owned: is_rbac_default,
+        needs_selector: false,
         why: RBAC_DEFAULT,
     },
     Row {
         resource: "clusterrolebindings.rbac.authorization.k8s.io",
         is_owned: is_rbac_default,
+        needs_selector: false,
         why: RBAC_DEFAULT,
     },
     Row {
         resource: "roles.rbac.authorization.k8s.io",
         is_owned: is_rbac_default,
+        needs_selector: false,
         why: RBAC_DEFAULT,
     },
     Row {
         resource: "rolebindings.rbac.authorization.k8s.io",
         is_owned: is_rbac_default,
+        needs_selector: false,
         why: RBAC_DEFAULT,
     },
     Row {
         resource: "priorityclasses.scheduling.k8s.io",
         is_owned: |class| is_named(class, &["system-node-critical", "system-cluster-critical"]),
+        needs_selector: false,
         why: "the API server makes this priority class itself",
     },
     Row {
         resource: "flowschemas.flowcontrol.apiserver.k8s.io",
         is_owned: is_priority_default,
+        needs_selector: false,
         why: PRIORITY_DEFAULT,
     },
     Row {
         resource: "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
         is_owned: is_priority_default,
+        needs_selector: false,
         why: PRIORITY_DEFAULT,
     },
     Row {
@@ -139,60 +163,84 @@ const ROWS: [Row; 24] = [
         is_owned: |address| {
             label(address, "ipaddress.kubernetes.io/managed-by").is_some_and(|by| by == "ipallocator.k8s.io")
         },
+        needs_selector: false,
         why: "it stands for the address of a service, which gets a new one",
     },
     Row {
         resource: "servicecidrs.networking.k8s.io",
         is_owned: |range| is_named(range, &["kubernetes"]),
+        needs_selector: false,
         why: "it is the range of addresses that the API server of the old cluster was started with",
     },
     Row {
         resource: "storageversions.internal.apiserver.k8s.io",
         is_owned: |_| true,
+        needs_selector: false,
         why: API_SERVER_CONFIG,
     },
     Row {
         resource: "csistoragecapacities.storage.k8s.io",
         is_owned: |capacity| label(capacity, "csi.storage.k8s.io/managed-by").is_some(),
+        needs_selector: false,
         why: CAPACITY,
     },
     Row {
         resource: "resourceslices.resource.k8s.io",
         is_owned: |_| true,
+        needs_selector: false,
         why: CAPACITY,
     },
     Row {
         resource: "resourceclaims.resource.k8s.io",
-        is_owned: |claim| annotation(claim, "resource.kubernetes.io/pod-claim-name").is_some(),
-        why: "a controller made it for a pod out of a template, and makes one for the restored pod",
+        is_owned: |claim| {
+            [
+                "resource.kubernetes.io/pod-claim-name",
+                "resource.kubernetes.io/extended-resource-claim",
+            ]
+            .iter()
+            .any(|key| annotation(claim, key).is_some())
+        },
+        needs_selector: false,
+        why: "it was made for a pod, and the restored pod gets one of its own",
     },
     Row {
         resource: "podcertificaterequests.certificates.k8s.io",
         is_owned: |_| true,
+        needs_selector: false,
         why: "it is the request of a node of the old cluster for a pod that ran there",
     },
 ];
 
+const ENDPOINTS: &str = "endpoints";
+
 const SELECTED: &str =
     "its service selects pods, so a controller maintains it and makes one with the addresses of this cluster";
 
-/// Why an object of the backup is left to the cluster; nothing if it is restored. `service` is the Service of the same name, where
-/// the backup has it.
-pub fn reason(path: &ItemPath<'_>, object: &Value, service: Option<&Value>) -> Option<&'static str> {
+/// Why an object of the backup is left to the cluster; nothing if it is restored. `services`: the Services that it may belong to, that
+/// of the backup and that of the cluster, where they are there.
+pub fn reason(path: &ItemPath<'_>, object: &Value, services: &[Value]) -> Option<&'static str> {
+    let selected = services.iter().any(selects);
+    let by_hand = !services.is_empty() && !selected;
     let row = ROWS
         .iter()
-        .find(|row| row.resource == path.group_resource && (row.is_owned)(object));
+        .find(|row| row.resource == path.group_resource && !(row.needs_selector && by_hand) && (row.is_owned)(object));
     row.map(|row| row.why)
-        .or_else(|| (has_service(path) && service.is_some_and(selects)).then_some(SELECTED))
+        .or_else(|| (path.group_resource == ENDPOINTS && selected).then_some(SELECTED))
 }
 
-/// Whether an object of this type may belong to a Service of its name, which decides what maintains it.
-pub fn has_service(path: &ItemPath<'_>) -> bool {
-    path.group_resource == "endpoints"
+/// The name of the Service that decides what maintains an object, if one does.
+pub fn service_of<'a>(path: &ItemPath<'a>, object: &'a Value) -> Option<&'a str> {
+    match path.group_resource {
+        ENDPOINTS => Some(path.name),
+        "endpointslices.discovery.k8s.io" if label(object, SLICE_MAINTAINER).is_some() => {
+            label(object, "kubernetes.io/service-name")
+        }
+        _ => None,
+    }
 }
 
 /// Whether a service has its endpoints from a controller: one without a selector has them from a person.
-fn selects(service: &Value) -> bool {
+pub fn selects(service: &Value) -> bool {
     let selector = service.pointer("/spec/selector").and_then(Value::as_object);
     selector.is_some_and(|selector| !selector.is_empty())
         && service.pointer("/spec/type").is_none_or(|kind| kind != "ExternalName")
@@ -211,7 +259,7 @@ fn is_kubernetes(object: &Value) -> bool {
 }
 
 /// One that a person has taken out of the API server's care is that person's.
-fn is_rbac_default(object: &Value) -> bool {
+pub fn is_rbac_default(object: &Value) -> bool {
     label(object, "kubernetes.io/bootstrapping") == Some("rbac-defaults")
         && annotation(object, "rbac.authorization.kubernetes.io/autoupdate") != Some("false")
 }
@@ -437,6 +485,14 @@ mod tests {
                 json!({"resource.kubernetes.io/pod-claim-name": "gpu"}),
                 true,
             ),
+            (
+                "resourceclaims.resource.k8s.io",
+                "a",
+                "pod-y",
+                none(),
+                json!({"resource.kubernetes.io/extended-resource-claim": "true"}),
+                true,
+            ),
             ("resourceclaims.resource.k8s.io", "a", "mine", none(), none(), false),
             (
                 "podcertificaterequests.certificates.k8s.io",
@@ -455,7 +511,7 @@ mod tests {
                 namespace: Some(*namespace).filter(|namespace| !namespace.is_empty()),
                 name,
             };
-            assert_eq!(reason(&path, &object, None).is_some(), *owned, "{resource} {object}");
+            assert_eq!(reason(&path, &object, &[]).is_some(), *owned, "{resource} {object}");
         }
         for row in &ROWS {
             let is_tested = |owned: bool| table.iter().any(|line| line.0 == row.resource && line.5 == owned);
@@ -479,14 +535,48 @@ mod tests {
             namespace: Some("a"),
             name: "web",
         };
-        let object = json!({"metadata": {"name": "web", "namespace": "a"}});
+        let object = |labels: Value, annotations: Value| json!({"metadata": {"name": "web", "namespace": "a", "labels": labels, "annotations": annotations}});
+        let slice = |by: &str| {
+            object(
+                json!({(SLICE_MAINTAINER): by, "kubernetes.io/service-name": "web"}),
+                json!({}),
+            )
+        };
+        let slices = "endpointslices.discovery.k8s.io";
+        let stale = [
+            (ENDPOINTS, object(json!({}), json!({}))),
+            (
+                ENDPOINTS,
+                object(
+                    json!({"endpoints.kubernetes.io/managed-by": "endpoint-controller"}),
+                    json!({}),
+                ),
+            ),
+            (
+                ENDPOINTS,
+                object(
+                    json!({}),
+                    json!({"endpoints.kubernetes.io/last-change-trigger-time": "t"}),
+                ),
+            ),
+            (slices, slice("endpointslice-controller.k8s.io")),
+        ];
+        let selecting = json!({"spec": {"selector": {"app": "web"}}});
         for (service, owned) in table {
-            assert_eq!(
-                reason(&path("endpoints"), &object, Some(&service)).is_some(),
-                owned,
-                "{service}"
-            );
-            assert_eq!(reason(&path("configmaps"), &object, Some(&service)), None);
+            for (resource, object) in &stale {
+                let path = path(resource);
+                assert_eq!(service_of(&path, object), Some("web"), "{object}");
+                let found = reason(&path, object, std::slice::from_ref(&service));
+                assert_eq!(found.is_some(), owned, "{service} {object}");
+                let both = [service.clone(), selecting.clone()];
+                assert!(reason(&path, object, &both).is_some(), "{service} {object}");
+            }
+            let mirrored = slice("endpointslicemirroring-controller.k8s.io");
+            assert!(reason(&path(slices), &mirrored, std::slice::from_ref(&service)).is_some());
+            let (config, object) = (path("configmaps"), object(json!({}), json!({})));
+            assert_eq!(reason(&config, &object, std::slice::from_ref(&service)), None);
+            assert_eq!(service_of(&config, &object), None);
         }
+        assert_eq!(service_of(&path(slices), &object(json!({}), json!({}))), None);
     }
 }

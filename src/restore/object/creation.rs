@@ -7,6 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use super::merged_labels;
+
 /// Where a field stands that no creation may carry.
 struct Row {
     resource: &'static str,
@@ -63,6 +65,9 @@ const ROWS: [Row; 4] = [
 /// compared.
 pub fn clear(group_resource: &str, object: &mut Value) -> Vec<&'static str> {
     let mut said = Vec::new();
+    if group_resource == "pods" {
+        merged_labels::take_out(object);
+    }
     for row in ROWS.iter().filter(|row| row.resource == group_resource) {
         if !(row.goes)(object) {
             continue;
@@ -140,7 +145,16 @@ mod tests {
                 0,
             ),
         ];
-        for (resource, before, after, said) in table {
+        let spread = |selector: Value| {
+            let constraint = json!({"matchLabelKeys": ["hash"], "labelSelector": selector});
+            json!({"metadata": {"labels": {"hash": "x"}}, "spec": {"topologySpreadConstraints": [constraint]}})
+        };
+        let merged = json!({"matchExpressions": [{"key": "hash", "operator": "In", "values": ["x"]}]});
+        let spread = [
+            ("pods", spread(merged.clone()), spread(json!({})), 0),
+            ("pods.example.com", spread(merged.clone()), spread(merged), 0),
+        ];
+        for (resource, before, after, said) in table.into_iter().chain(spread) {
             let mut object = before.clone();
             assert_eq!(clear(resource, &mut object).len(), said, "{before}");
             assert_eq!(object, after, "{before}");

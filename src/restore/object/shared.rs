@@ -7,29 +7,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::merge;
+use super::{called_services, merge};
+
+/// Volumes belong to their claims, and have rules of their own.
+const VOLUMES: &str = "persistentvolumes";
 
 /// Types whose subjects are given rights.
 const BINDINGS: [&str; 2] = [
     "clusterrolebindings.rbac.authorization.k8s.io",
     "rolebindings.rbac.authorization.k8s.io",
-];
-
-/// Where objects of cluster scope name the namespace of a service that the API server calls. `*` is each entry of a list.
-const SERVICES: [(&str, &[&str]); 4] = [
-    ("apiservices.apiregistration.k8s.io", &["spec", "service", "namespace"]),
-    (
-        "customresourcedefinitions.apiextensions.k8s.io",
-        &["spec", "conversion", "webhook", "clientConfig", "service", "namespace"],
-    ),
-    (
-        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-        &["webhooks", "*", "clientConfig", "service", "namespace"],
-    ),
-    (
-        "validatingwebhookconfigurations.admissionregistration.k8s.io",
-        &["webhooks", "*", "clientConfig", "service", "namespace"],
-    ),
 ];
 
 /// What a restore may do about an object that exists.
@@ -46,40 +32,72 @@ pub enum Sharing {
     },
     /// It serves this namespace of the backup, which is restored elsewhere: it is not changed.
     Serves(String),
+    /// The whole cluster has it, so the source too: it is not changed. With what it is compared.
+    Common(Value),
 }
 
-/// Decides between the object of the cluster and the one that would have been created. `mapping`: source to target.
-pub fn decide(group_resource: &str, live: &Value, wanted: &Value, mapping: &BTreeMap<String, String>) -> Sharing {
-    if mapping.is_empty() {
+impl Sharing {
+    /// What the object is to become; `wanted` is the one that would have been created.
+    pub fn becomes<'a>(&'a self, wanted: &'a Value) -> &'a Value {
+        match self {
+            Self::Join { becomes, .. } | Self::Common(becomes) => becomes,
+            Self::Own | Self::Serves(_) => wanted,
+        }
+    }
+}
+
+/// Decides between the object of the cluster and the one that would have been created. `namespace`: that of the backup's, where
+/// the type has any. `mapping`: source to target.
+pub fn decide(
+    group_resource: &str,
+    namespace: Option<&str>,
+    (live, wanted): (&Value, &Value),
+    mapping: &BTreeMap<String, String>,
+) -> Sharing {
+    if mapping.iter().all(|(source, target)| source == target) {
         return Sharing::Own;
     }
     if BINDINGS.contains(&group_resource) {
-        return join(live, wanted);
+        return join(live, wanted, namespace.is_none());
     }
-    let Some((_, path)) = SERVICES.iter().find(|(resource, _)| *resource == group_resource) else {
+    if namespace.is_some() || group_resource == VOLUMES {
         return Sharing::Own;
-    };
-    let mut named = Vec::new();
-    names_at(live, path, &mut named);
-    names_at(wanted, path, &mut named);
-    named
-        .into_iter()
-        .find(|namespace| mapping.get(*namespace).is_some_and(|target| target != namespace))
-        .map_or(Sharing::Own, |namespace| Sharing::Serves(namespace.to_owned()))
+    }
+    // an earlier restore made it for the copy
+    if let Some((moved, _)) = called_services::moved(group_resource, wanted, mapping)
+        && called_services::namespaces(group_resource, live) == called_services::namespaces(group_resource, &moved)
+    {
+        return Sharing::Common(moved);
+    }
+    let serves = called_services::mapped_namespace(group_resource, live, wanted, mapping);
+    serves.map_or_else(
+        || Sharing::Common(wanted.clone()),
+        |namespace| Sharing::Serves(namespace.to_owned()),
+    )
 }
 
-fn join(live: &Value, wanted: &Value) -> Sharing {
+/// What is to be said of an object that stays as it is because the source has it too.
+pub fn common_warning() -> &'static str {
+    "it is left as it is, because this restore maps namespaces and the whole cluster has the object, the source of the copy \
+     included; change it by hand if the copy needs it otherwise"
+}
+
+/// A binding of the whole cluster stays the source's too, so nothing but subjects is added to it.
+fn join(live: &Value, wanted: &Value, is_common: bool) -> Sharing {
     let subjects = |object: &Value| object.get("subjects").and_then(Value::as_array).cloned();
     let mut all = subjects(live).unwrap_or_default();
     let mut missing = Vec::new();
     for subject in subjects(wanted).unwrap_or_default() {
-        let known = key(&subject);
-        if all.iter().all(|other| key(other) != known) {
-            missing.push(name_of(&subject));
+        if all.iter().all(|other| !is_same_subject(other, &subject)) {
+            missing.push(name_of_subject(&subject));
             all.push(subject);
         }
     }
-    let mut becomes = wanted.clone();
+    if is_common && live.get("roleRef") != wanted.get("roleRef") {
+        return Sharing::Common(wanted.clone());
+    }
+    let adds_only = is_common && !missing.is_empty();
+    let mut becomes = if adds_only { live.clone() } else { wanted.clone() };
     if let Some(object) = becomes.as_object_mut() {
         // a binding without subjects has no such field
         if all.is_empty() && live.get("subjects").is_none() {
@@ -88,10 +106,17 @@ fn join(live: &Value, wanted: &Value) -> Sharing {
             object.insert("subjects".to_owned(), Value::Array(all));
         }
     }
+    if is_common && missing.is_empty() {
+        return Sharing::Common(becomes);
+    }
     Sharing::Join { becomes, missing }
 }
 
-/// A subject without what the API server fills in.
+/// Whether two subjects are the same, whatever the API server filled in.
+pub fn is_same_subject(one: &Value, other: &Value) -> bool {
+    key(one) == key(other)
+}
+
 fn key(subject: &Value) -> Value {
     let mut key = subject.clone();
     merge::drop_nulls(&mut key);
@@ -108,29 +133,14 @@ fn key(subject: &Value) -> Value {
     key
 }
 
-fn name_of(subject: &Value) -> String {
+/// A subject, for people.
+pub fn name_of_subject(subject: &Value) -> String {
     let text = |key| subject.get(key).and_then(Value::as_str).unwrap_or_default();
     let (kind, namespace, name) = (text("kind"), text("namespace"), text("name"));
     if namespace.is_empty() {
         format!("{kind} {name}")
     } else {
         format!("{kind} {namespace}/{name}")
-    }
-}
-
-fn names_at<'a>(value: &'a Value, path: &[&str], found: &mut Vec<&'a str>) {
-    match path {
-        [] => found.extend(value.as_str()),
-        ["*", rest @ ..] => {
-            for entry in value.as_array().into_iter().flatten() {
-                names_at(entry, rest, found);
-            }
-        }
-        [key, rest @ ..] => {
-            if let Some(inner) = value.get(key) {
-                names_at(inner, rest, found);
-            }
-        }
     }
 }
 
@@ -174,24 +184,50 @@ mod tests {
                 vec!["Group g"],
             ),
         ];
-        for resource in BINDINGS {
-            for (name, live, wanted, all, missing) in &table {
-                let (live, wanted) = (json!({"subjects": live}), json!({"subjects": wanted, "more": 1}));
-                let expected = Sharing::Join {
-                    becomes: json!({"subjects": all, "more": 1}),
-                    missing: missing.iter().map(ToString::to_string).collect(),
-                };
-                assert_eq!(decide(resource, &live, &wanted, &mapping()), expected, "{name}");
-                assert_eq!(
-                    decide(resource, &live, &wanted, &BTreeMap::new()),
-                    Sharing::Own,
-                    "{name}"
-                );
+        let role = json!({"kind": "ClusterRole", "name": "r"});
+        for (name, live, wanted, all, missing) in &table {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            let binding = |subjects: &Value, more: Value| json!({"subjects": subjects, "roleRef": role, "more": more});
+            let (live, wanted) = (binding(live, json!(1)), binding(wanted, json!(2)));
+            // that of a target namespace is the copy's
+            let expected = Sharing::Join {
+                becomes: binding(all, json!(2)),
+                missing: missing.clone(),
+            };
+            assert_eq!(
+                decide(BINDINGS[1], Some("shop"), (&live, &wanted), &mapping()),
+                expected,
+                "{name}"
+            );
+            let expected = if missing.is_empty() {
+                Sharing::Common(binding(all, json!(2)))
+            } else {
+                Sharing::Join {
+                    becomes: binding(all, json!(1)),
+                    missing,
+                }
+            };
+            assert_eq!(
+                decide(BINDINGS[0], None, (&live, &wanted), &mapping()),
+                expected,
+                "{name}"
+            );
+            // with another role the subjects would get other rights than they had
+            let mut other = live.clone();
+            other["roleRef"]["name"] = json!("other");
+            assert_eq!(
+                decide(BINDINGS[0], None, (&other, &wanted), &mapping()),
+                Sharing::Common(wanted.clone()),
+                "{name}"
+            );
+            for resource in BINDINGS {
+                let nowhere = decide(resource, None, (&live, &wanted), &BTreeMap::new());
+                assert_eq!(nowhere, Sharing::Own, "{name}");
             }
         }
         let bare = json!({"roleRef": {}});
         assert_eq!(
-            decide(BINDINGS[0], &bare, &bare, &mapping()),
+            decide(BINDINGS[1], Some("shop"), (&bare, &bare), &mapping()),
             Sharing::Join {
                 becomes: bare.clone(),
                 missing: Vec::new()
@@ -200,31 +236,35 @@ mod tests {
     }
 
     #[test]
-    fn what_calls_a_service_of_the_source_is_not_changed() {
-        let to = |namespace: &str| json!({"service": {"name": "s", "namespace": namespace}});
-        let webhooks =
-            |namespace: &str| json!({"webhooks": [{"clientConfig": {"url": "u"}}, {"clientConfig": to(namespace)}]});
-        let conversion =
-            |namespace: &str| json!({"spec": {"conversion": {"webhook": {"clientConfig": to(namespace)}}}});
-        let registered = |namespace: &str| json!({"spec": to(namespace)});
+    fn what_an_earlier_restore_made_for_the_copy_is_compared_as_such() {
+        let hooks = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+        let calling = |namespace: &str| json!({"webhooks": [{"clientConfig": {"service": {"namespace": namespace}}}]});
+        let found = decide(hooks, None, (&calling("copy"), &calling("shop")), &mapping());
+        assert_eq!(found, Sharing::Common(calling("copy")));
+    }
+
+    #[test]
+    fn what_the_whole_cluster_has_is_not_changed_for_a_copy() {
+        let itself: BTreeMap<String, String> = [("same".to_owned(), "same".to_owned())].into();
+        let hooks = "validatingwebhookconfigurations.admissionregistration.k8s.io";
+        let calling = json!({"webhooks": [{"clientConfig": {"service": {"namespace": "shop"}}}]});
+        let common = || Sharing::Common(json!({"its": "own"}));
         let table = [
-            (SERVICES[0].0, registered("shop"), registered("other"), Some("shop")),
-            (SERVICES[0].0, registered("other"), registered("shop"), Some("shop")),
-            (SERVICES[0].0, registered("other"), registered("other"), None),
-            (SERVICES[0].0, registered("same"), registered("same"), None),
-            (SERVICES[0].0, json!({"spec": {"service": null}}), json!({}), None),
-            (SERVICES[1].0, conversion("shop"), conversion("shop"), Some("shop")),
-            (SERVICES[2].0, webhooks("shop"), webhooks("shop"), Some("shop")),
-            (SERVICES[3].0, webhooks("shop"), json!({}), Some("shop")),
-            ("widgets.example.com", webhooks("shop"), webhooks("shop"), None),
+            ("clusterroles.rbac.authorization.k8s.io", None, common()),
+            ("customresourcedefinitions.apiextensions.k8s.io", None, common()),
+            ("storageclasses.storage.k8s.io", None, common()),
+            ("widgets.example.com", None, common()),
+            ("widgets.example.com", Some("shop"), Sharing::Own),
+            ("persistentvolumes", None, Sharing::Own),
+            (hooks, None, Sharing::Serves("shop".to_owned())),
         ];
-        for (resource, live, wanted, expected) in table {
-            let expected = expected.map_or(Sharing::Own, |namespace| Sharing::Serves(namespace.to_owned()));
-            assert_eq!(
-                decide(resource, &live, &wanted, &mapping()),
-                expected,
-                "{resource} {live}"
-            );
+        for (resource, namespace, expected) in table {
+            let found = decide(resource, namespace, (&calling, &json!({"its": "own"})), &mapping());
+            assert_eq!(found, expected, "{resource} {namespace:?}");
+            for mapping in [&BTreeMap::new(), &itself] {
+                let found = decide(resource, namespace, (&calling, &json!({"its": "own"})), mapping);
+                assert_eq!(found, Sharing::Own, "{resource} {namespace:?}");
+            }
         }
     }
 }

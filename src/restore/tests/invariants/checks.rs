@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::generated::{Before, Part, Trouble};
-use super::trace::{ACTIONS, Fact, SEEN_BY, Trace, key_of_sent};
+use super::trace::{ACTIONS, Fact, SEEN_BY, Trace, is_look, key_of_sent};
 use crate::api::artifact::ResourceList;
 use crate::restore::object::metadata;
 use crate::restore::priorities::CRDS;
@@ -356,7 +356,8 @@ fn additional_items_first(trace: &Trace) -> Held {
         let Some(settled) = trace.settled(needed).filter(|_| !trace.reaches(*other, *one)) else {
             continue;
         };
-        let early = trace.of_key(&needy.key).find(|sent| sent.begin < settled);
+        let mut requests = trace.of_key(&needy.key);
+        let early = requests.find(|sent| sent.begin < settled && !is_look(needy, sent));
         unless(early.is_some(), || {
             format!(
                 "{} was done at {settled}, and {} begun with {early:?}",
@@ -447,12 +448,20 @@ fn shared_state(trace: &Trace) -> Held {
             .filter(|entry| entry.starts_with(&name))
             .collect();
         let is_refused = is_refused(trace, fact);
+        // the whole cluster has it, so a copy changes nothing about it
+        let is_common = fact.target.is_none()
+            && fact.item.resource() != "persistentvolumes"
+            && trace
+                .generated
+                .mapping()
+                .iter()
+                .any(|(source, target)| source != target);
         let action = match fact.item.before() {
             _ if is_refused => "failed",
             _ if is_provisioned(fact) => "skipped",
             Before::Absent | Before::Leaving(_) => "created",
             Before::Equal => "skipped",
-            Before::Different if trace.generated.update => "updated",
+            Before::Different if trace.generated.update && !is_common => "updated",
             Before::Different => "failed",
         };
         // what stood in a namespace that went went with it

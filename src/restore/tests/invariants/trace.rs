@@ -159,6 +159,20 @@ pub(super) fn object_of(path: &str, name: &str) -> Option<String> {
     Some(key_of(&GroupResource::new(group, plural).to_string(), namespace, named))
 }
 
+/// What other items look at before it is its turn: endpoints at their service, a volume at its claim and, before its actions, at
+/// itself, what needs another object at that one.
+const LOOKED_AT: [&str; 4] = [
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "serviceaccounts",
+    "services",
+];
+
+/// Whether a request about an item may be such a look, which changes nothing.
+pub(super) fn is_look(fact: &Fact, sent: &SentRequest) -> bool {
+    LOOKED_AT.contains(&fact.item.resource()) && sent.what.starts_with("GET ")
+}
+
 impl Trace {
     /// Restores a scene.
     pub(super) fn of(generated: &Generated) -> Self {
@@ -251,9 +265,10 @@ impl Trace {
             .filter(move |sent| key_of_sent(sent).as_deref() == Some(key))
     }
 
-    /// When the first request about an item began.
+    /// When the first request about an item began, looks at it for the sake of others left out.
     pub(super) fn touched(&self, fact: &Fact) -> Option<usize> {
-        self.of_key(&fact.key).map(|sent| sent.begin).min()
+        let own = self.of_key(&fact.key).filter(|sent| !is_look(fact, sent));
+        own.map(|sent| sent.begin).min()
     }
 
     /// When the last request about an item was answered.

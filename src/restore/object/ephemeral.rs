@@ -1,0 +1,48 @@
+//! Claims that the cluster makes for the generic ephemeral volumes of pods. Each belongs to its pod, and without that owner, which no
+//! restore brings back, the pod refuses it ("was not created for pod").
+
+use serde_json::Value;
+
+/// The pod that a claim was made for.
+pub fn pod_of(claim: &Value) -> Option<&str> {
+    let owners = claim.pointer("/metadata/ownerReferences")?.as_array()?;
+    let pod = owners.iter().find(|owner| {
+        owner.get("kind").is_some_and(|kind| kind == "Pod")
+            && owner.get("apiVersion").is_some_and(|version| version == "v1")
+            && owner.get("controller").is_some_and(|controls| controls == true)
+    })?;
+    pod.get("name")?.as_str()
+}
+
+/// What is to be said of such a claim.
+pub fn warning(id: &str, pod: &str) -> String {
+    format!(
+        "{id} was made by the cluster for an ephemeral volume of pod {pod}: it is not restored, because the pod takes no claim but \
+         its own; the cluster makes one for the restored pod, with a new volume unless the old one was kept"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_claim_that_a_pod_controls_is_the_pod_s() {
+        let owner = |version: &str, kind: &str, controls: bool| json!({"apiVersion": version, "kind": kind, "name": "web", "controller": controls});
+        let set = owner("apps/v1", "StatefulSet", true);
+        let table = [
+            (json!([owner("v1", "Pod", true)]), Some("web")),
+            (json!([set.clone(), owner("v1", "Pod", true)]), Some("web")),
+            (json!([owner("v1", "Pod", false)]), None),
+            (json!([owner("example.com/v1", "Pod", true)]), None),
+            (json!([set]), None),
+            (json!(null), None),
+        ];
+        for (owners, expected) in table {
+            let claim = json!({"metadata": {"ownerReferences": owners}});
+            assert_eq!(pod_of(&claim), expected, "{owners}");
+        }
+    }
+}
