@@ -12,6 +12,8 @@ use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
 use crate::select::labels::Selector;
 
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Set on the API server's own roles, which each cluster has.
 const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
 
@@ -45,7 +47,7 @@ impl Roles {
     /// The roles that the cluster has.
     pub(super) async fn list(context: &ActionContext<'_>) -> Result<Self, ActionError> {
         let mut roles = Self::default();
-        let group_resource = GroupResource::new(super::service_account::RBAC, "clusterroles");
+        let group_resource = GroupResource::new(RBAC, "clusterroles");
         let Some(resource) = context.discovery.preferred_version(&group_resource) else {
             return Ok(roles);
         };

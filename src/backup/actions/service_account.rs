@@ -9,14 +9,12 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::aggregation::Roles;
+use super::aggregation::{RBAC, Roles};
 use super::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};
 use crate::backup::item::{Item, ItemRef};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
 use crate::telemetry::logrus::Level;
-
-pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// See the module. Remembers the bindings: they are listed once a run, when the first service account comes; likewise the roles, when
 /// the first one with a binding comes.
