@@ -46,6 +46,8 @@ pub(super) enum Unpackable {
     Name(#[from] UnsafeName),
     #[error("it has {size} bytes, more than the {limit} that a restore accepts")]
     TooLarge { size: u64, limit: u64 },
+    #[error("its path in the archive has {size} bytes, more than the {limit} that a restore accepts")]
+    LongPath { size: usize, limit: usize },
 }
 
 /// The thread ended before the run did. Its error is the one that counts; see [`Pieces::into_sink`].
@@ -77,7 +79,15 @@ impl Member {
 
     /// Refuses what the thread could only fail for.
     pub(super) fn check(&self) -> Result<(), Unpackable> {
-        versioned_path(&self.path(), &self.version, self.preferred)?;
+        // The longer of the two. One that is longer than that would have the whole archive refused.
+        let path = versioned_path(&self.path(), &self.version, self.preferred)?;
+        let limit = Limits::default().path;
+        if path.len() > limit {
+            return Err(Unpackable::LongPath {
+                size: path.len(),
+                limit,
+            });
+        }
         let (size, limit) = (self.json.len() as u64, Limits::default().member);
         if size > limit {
             return Err(Unpackable::TooLarge { size, limit });

@@ -458,6 +458,32 @@ async fn a_role_comes_with_the_roles_that_it_aggregates() {
 }
 
 #[tokio::test]
+async fn a_name_that_no_archive_can_hold_is_an_error_of_its_item_alone() {
+    let api = shop();
+    let long = "x".repeat(1100);
+    api.insert(object(
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRole",
+        None,
+        &long,
+        json!({}),
+    ));
+    let spec = BackupSpec {
+        included_resources: vec!["clusterroles".to_owned()],
+        ..BackupSpec::default()
+    };
+    let ran = backed_up(&api, spec).await;
+    assert_eq!((ran.report.failed, ran.errors().len()), (1, 1), "{:?}", ran.errors());
+    assert!(
+        ran.errors()[0].contains("more than the 1024 that a restore accepts"),
+        "{:?}",
+        ran.errors()
+    );
+    assert!(ran.members.iter().all(|member| !member.contains(&long)));
+    assert!(ran.report.saved > 0);
+}
+
+#[tokio::test]
 async fn a_role_is_saved_where_roles_cannot_be_listed() {
     let api = shop();
     api.fault(Fault::new(2, 403, "Forbidden", |seen| {

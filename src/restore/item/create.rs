@@ -6,7 +6,8 @@ use super::context::{ItemRestore, Wanted};
 use crate::cluster::ApiError;
 use crate::restore::apply::Creation;
 use crate::restore::ledger::State;
-use crate::restore::object::{creation, existing, metadata};
+use crate::restore::object::creation::{self, Lesser};
+use crate::restore::object::{existing, metadata};
 use crate::restore::processed::{End, done, unless_transient, wait};
 use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::WaitReason;
@@ -54,7 +55,7 @@ impl ItemRestore<'_> {
                 if let Some(reason) = self.missing_dependency(&wanted.object, &error) {
                     return wait(reason);
                 }
-                if let Some(lesser) = creation::without_default(self.group_resource(), &wanted.object, &error.message) {
+                if let Some(lesser) = creation::lesser(self.group_resource(), &wanted.object, &error.message) {
                     return self.create_lesser(wanted, lesser, &error).await;
                 }
                 let text = format!("error restoring {}: {}", self.id(), error.message);
@@ -64,21 +65,15 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// Creates a priority class that cannot be the default as an ordinary one: the pods that name it need it.
-    async fn create_lesser(&mut self, wanted: Wanted, lesser: Value, refused: &ApiError) -> End {
-        let wanted = Wanted {
-            object: lesser,
-            ..wanted
-        };
+    /// Creates an object without what the cluster refuses: what names it needs it.
+    async fn create_lesser(&mut self, wanted: Wanted, lesser: Lesser, refused: &ApiError) -> End {
+        let Lesser { object, how } = lesser;
+        let wanted = Wanted { object, ..wanted };
         let parts = self.ctx.parts;
         let sent = self.ctx.apply.send(parts, self.new_object(&wanted)).await;
         match unless_transient(sent)? {
             Ok(created) => {
-                let text = format!(
-                    "{} is restored with globalDefault: false, because the cluster has another default: {}",
-                    self.id(),
-                    refused.message
-                );
+                let text = format!("{} is restored with {how}: {}", self.id(), refused.message);
                 self.messages.warn(text);
                 match created {
                     Some(created) => self.created(&wanted, created).await,

@@ -24,7 +24,7 @@ const COUNTED_AT_ONCE: Duration = Duration::from_secs(10);
 
 const QUOTAS: &str = "resourcequotas";
 
-/// A status that another client changes at the same time is written so often.
+/// A status that another client changes at the same time, or whose write meets a transient error, is written so often.
 const STATUS_TRIES: u32 = 5;
 
 impl ItemRestore<'_> {
@@ -73,6 +73,7 @@ impl ItemRestore<'_> {
         let name = self.name_of(&created).to_owned();
         let target = self.item.target;
         let mut object = created;
+        let mut pause = Duration::from_millis(250);
         for tries in 1..=STATUS_TRIES {
             object["status"] = status.clone();
             let body = objects::body(&object);
@@ -86,6 +87,11 @@ impl ItemRestore<'_> {
                 && let Ok(Some(newer)) = parts.client.get(&wanted.resource, target, &name).await
             {
                 object = newer;
+                continue;
+            }
+            if WaitReason::of(&error).is_some() && tries < STATUS_TRIES {
+                sleep(pause).await;
+                pause *= 2;
                 continue;
             }
             let text = format!("could not restore the status of {}: {}", self.id(), error.message);

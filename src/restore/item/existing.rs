@@ -146,7 +146,7 @@ impl ItemRestore<'_> {
                 self.messages.differs(kind, name, shared::common_warning());
                 Change::Warn
             }
-            (Sharing::Common(_) | Sharing::Serves(_), Change::Relabel(_)) => Change::Keep,
+            (Sharing::Common(_) | Sharing::Serves(_), Change::Relabel(_)) | (Sharing::Held, _) => Change::Keep,
             (Sharing::Join { missing, .. }, Change::Warn) if !missing.is_empty() => {
                 let reason = format!(
                     "it lacks these subjects of the restore, which so lack its rights: {}; add them, or restore with \

@@ -33,10 +33,11 @@ const CERTIFICATES: &str =
     "it holds the certificates of the old cluster; a controller writes those of this one into every namespace";
 const API_SERVER_CONFIG: &str =
     "it holds what the API servers of the old cluster tell; those of this one write it themselves";
+const VELERO: &str = "it belongs to the Velero server of the old cluster; that of this one has its own";
 const CAPACITY: &str =
     "it tells what the storage or the devices of the old cluster have to give; their drivers write it themselves";
 
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 29] = [
     Row {
         resource: "endpointslices.discovery.k8s.io",
         is_owned: |slice| label(slice, SLICE_MAINTAINER) == Some("endpointslice-controller.k8s.io"),
@@ -109,6 +110,30 @@ const ROWS: [Row; 25] = [
         is_owned: |lease| label(lease, "apiserver.kubernetes.io/identity").is_some(),
         needs_selector: false,
         why: "it is the heartbeat of an API server of the old cluster",
+    },
+    Row {
+        resource: "leases.coordination.k8s.io",
+        is_owned: |lease| is_named(lease, &["velero-server"]),
+        needs_selector: false,
+        why: VELERO,
+    },
+    Row {
+        resource: "secrets",
+        is_owned: |secret| is_named(secret, &["velero-artifact-tokens", "velero-artifact-tls"]),
+        needs_selector: false,
+        why: VELERO,
+    },
+    Row {
+        resource: "configmaps",
+        is_owned: |map| label(map, "velero.io/run-record").is_some(),
+        needs_selector: false,
+        why: VELERO,
+    },
+    Row {
+        resource: "configmaps",
+        is_owned: |map| label(map, "velero.io/open-freezes").is_some(),
+        needs_selector: false,
+        why: VELERO,
     },
     Row {
         resource: "leasecandidates.coordination.k8s.io",
@@ -317,6 +342,33 @@ mod tests {
                 true,
             ),
             ("endpoints", "default", "kubernetes", none(), none(), true),
+            (
+                "leases.coordination.k8s.io",
+                "velero",
+                "velero-server",
+                none(),
+                none(),
+                true,
+            ),
+            ("secrets", "velero", "velero-artifact-tokens", none(), none(), true),
+            ("secrets", "velero", "velero-artifact-tls", none(), none(), true),
+            ("secrets", "velero", "cloud-credentials", none(), none(), false),
+            (
+                "configmaps",
+                "velero",
+                "velero-run-1",
+                json!({"velero.io/run-record": "backup"}),
+                none(),
+                true,
+            ),
+            (
+                "configmaps",
+                "velero",
+                "velero-freezes-1",
+                json!({"velero.io/open-freezes": "1"}),
+                none(),
+                true,
+            ),
             ("endpoints", "a", "kubernetes", none(), none(), false),
             (
                 "endpoints",

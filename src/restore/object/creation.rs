@@ -85,16 +85,54 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
+/// An object without what this cluster cannot give it, and what is to be said about that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lesser {
+    /// The object to create in its place.
+    pub object: Value,
+    /// With what it is restored, and why.
+    pub how: &'static str,
+}
+
+/// What can be created in place of an object that is refused for a property that others need less than the object. `refusal` is
+/// what the API server says to the creation.
+pub fn lesser(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
+    without_default(group_resource, object, refusal).or_else(|| without_families(group_resource, object, refusal))
+}
+
 /// A default priority class as one that is no default, where the cluster has another default meanwhile: there can be only one.
-/// `refusal` is what the API server says to the creation.
-pub fn without_default(group_resource: &str, object: &Value, refusal: &str) -> Option<Value> {
+fn without_default(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
     let is_taken = group_resource == "priorityclasses.scheduling.k8s.io"
         && refusal.contains("is already marked as default")
         && object.get("globalDefault").is_some_and(|default| default == true);
     is_taken.then(|| {
-        let mut lesser = object.clone();
-        lesser["globalDefault"] = Value::Bool(false);
-        lesser
+        let mut object = object.clone();
+        object["globalDefault"] = Value::Bool(false);
+        Lesser {
+            object,
+            how: "globalDefault: false, because the cluster has another default",
+        }
+    })
+}
+
+/// A service with the address families of this cluster, where the old one assigned others. One that requires both is left as it
+/// is: only a person asks for that.
+fn without_families(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
+    let is_refused = group_resource == "services"
+        && refusal.contains("spec.ipFamilies")
+        && refusal.contains("not configured on this cluster")
+        && object
+            .pointer("/spec/ipFamilyPolicy")
+            .is_none_or(|policy| policy != "RequireDualStack");
+    let mut object = object.clone();
+    let spec = object
+        .get_mut("spec")
+        .and_then(Value::as_object_mut)
+        .filter(|_| is_refused)?;
+    spec.remove("ipFamilies")?;
+    Some(Lesser {
+        object,
+        how: "the address families of this cluster, because those of the old one are not configured here",
     })
 }
 
@@ -166,10 +204,35 @@ mod tests {
         let classes = "priorityclasses.scheduling.k8s.io";
         let refusal = "PriorityClass other is already marked as default. Only one default can exist";
         let default = json!({"globalDefault": true, "value": 5});
-        let lesser = json!({"globalDefault": false, "value": 5});
-        assert_eq!(without_default(classes, &default, refusal), Some(lesser.clone()));
-        assert_eq!(without_default(classes, &lesser, refusal), None);
-        assert_eq!(without_default(classes, &default, "no"), None);
-        assert_eq!(without_default("pods", &default, refusal), None);
+        let ordinary = json!({"globalDefault": false, "value": 5});
+        let made = |resource: &str, object: &Value, refusal: &str| {
+            lesser(resource, object, refusal).map(|lesser| lesser.object)
+        };
+        assert_eq!(made(classes, &default, refusal), Some(ordinary.clone()));
+        assert_eq!(made(classes, &ordinary, refusal), None);
+        assert_eq!(made(classes, &default, "no"), None);
+        assert_eq!(made("pods", &default, refusal), None);
+    }
+
+    #[test]
+    fn a_service_gets_the_address_families_of_the_cluster_unless_it_requires_both() {
+        let refusal =
+            "Service \"s\" is invalid: spec.ipFamilies[1]: Invalid value: \"IPv6\": not configured on this cluster";
+        let service = |policy: &str| json!({"spec": {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": policy, "type": "ClusterIP"}});
+        for (policy, refusal, is_lesser) in [
+            ("PreferDualStack", refusal, true),
+            ("SingleStack", refusal, true),
+            ("RequireDualStack", refusal, false),
+            ("PreferDualStack", "spec.ports: Required value", false),
+        ] {
+            let made = lesser("services", &service(policy), refusal).map(|lesser| lesser.object);
+            let without = json!({"spec": {"ipFamilyPolicy": policy, "type": "ClusterIP"}});
+            assert_eq!(made, is_lesser.then_some(without), "{policy}: {refusal}");
+        }
+        assert_eq!(
+            lesser("services", &json!({"spec": {}}), refusal),
+            None,
+            "there is nothing to take away"
+        );
     }
 }

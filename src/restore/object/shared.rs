@@ -12,6 +12,9 @@ use super::{called_services, merge};
 /// Volumes belong to their claims, and have rules of their own.
 const VOLUMES: &str = "persistentvolumes";
 
+/// Locks: the backup's holder is a process that is gone, the cluster's may be at work.
+const LEASES: &str = "leases.coordination.k8s.io";
+
 /// Types whose subjects are given rights.
 const BINDINGS: [&str; 2] = [
     "clusterrolebindings.rbac.authorization.k8s.io",
@@ -34,6 +37,8 @@ pub enum Sharing {
     Serves(String),
     /// The whole cluster has it, so the source too: it is not changed. With what it is compared.
     Common(Value),
+    /// A living process holds it: it is not changed, and to differ is its nature.
+    Held,
 }
 
 impl Sharing {
@@ -41,7 +46,7 @@ impl Sharing {
     pub fn becomes<'a>(&'a self, wanted: &'a Value) -> &'a Value {
         match self {
             Self::Join { becomes, .. } | Self::Common(becomes) => becomes,
-            Self::Own | Self::Serves(_) => wanted,
+            Self::Own | Self::Held | Self::Serves(_) => wanted,
         }
     }
 }
@@ -54,6 +59,9 @@ pub fn decide(
     (live, wanted): (&Value, &Value),
     mapping: &BTreeMap<String, String>,
 ) -> Sharing {
+    if group_resource == LEASES {
+        return Sharing::Held;
+    }
     if mapping.iter().all(|(source, target)| source == target) {
         return Sharing::Own;
     }
@@ -265,6 +273,20 @@ mod tests {
                 let found = decide(resource, namespace, (&calling, &json!({"its": "own"})), mapping);
                 assert_eq!(found, Sharing::Own, "{resource} {namespace:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_lease_that_is_there_is_its_holders() {
+        let lease = |holder: &str| json!({"spec": {"holderIdentity": holder}});
+        for mapping in [BTreeMap::new(), BTreeMap::from([("a".to_owned(), "b".to_owned())])] {
+            let decided = decide(
+                "leases.coordination.k8s.io",
+                Some("a"),
+                (&lease("new"), &lease("old")),
+                &mapping,
+            );
+            assert_eq!(decided, Sharing::Held);
         }
     }
 }

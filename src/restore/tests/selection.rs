@@ -7,6 +7,7 @@ use crate::restore::engine::Fatal;
 use crate::restore::ledger::Ledger;
 use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::testing::spool;
+use crate::testing::fake_api::{Fault, Seen};
 
 fn list(value: &Value) -> Vec<&str> {
     value
@@ -351,6 +352,9 @@ async fn a_status_is_restored_where_it_is_asked_for_and_can_be() {
         with_status(config("shop", "without-subresource")),
     ])
     .with_spec(json!({"restoreStatus": {"includedResources": ["po", "configmaps"]}}));
+    // a transient error is no reason to leave a status out
+    let of_status = |seen: &Seen| seen.path.ends_with("/status");
+    scene.api.fault(Fault::new(2, 503, "ServiceUnavailable", of_status));
     let report = scene.run().await;
     let status = |version: &str, kind: &str, name: &str| {
         scene.api.get(version, kind, Some("shop"), name).unwrap()["status"].clone()
