@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::GoDuration;
 use crate::api::constants::HOOK_TIMEOUT;
+use crate::cluster::exec::Exec;
 
 /// A command to run in a container of a pod, before or after it is backed up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,19 @@ pub enum OnError {
     /// The pod's further hooks of the phase do not run; after a pre hook the pod is not saved.
     #[default]
     Fail,
+}
+
+impl Hook {
+    /// Its command in a pod.
+    pub(super) fn exec(&self, namespace: &str, pod: &str) -> Exec {
+        Exec {
+            namespace: namespace.to_owned(),
+            pod: pod.to_owned(),
+            container: self.container.clone(),
+            command: self.command.clone(),
+            timeout: self.timeout,
+        }
+    }
 }
 
 impl Phase {

@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::command::Hook;
+use crate::cluster::exec::ExecError;
 
 /// An application that pre hooks may have frozen. Everything that ends it is in here: the pod's annotations and the
 /// backup's spec may have changed, or be gone, when it is needed.
@@ -28,3 +29,17 @@ pub trait Journal: Send {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write down which pods are frozen: {0}")]
 pub struct JournalError(pub String);
+
+/// A freeze that could not be ended, because its pod could not be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "pod {namespace}/{pod} may still be frozen: its post hooks could not be run: {error}; they are tried again until the pod is reached or gone"
+)]
+pub struct Unthawed {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod.
+    pub pod: String,
+    /// Why.
+    pub error: ExecError,
+}

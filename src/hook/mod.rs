@@ -26,9 +26,9 @@ mod tally;
 
 pub use annotation::asked;
 pub use command::{Hook, OnError, Phase, Source};
-pub use freeze::{Freeze, Journal, JournalError};
+pub use freeze::{Freeze, Journal, JournalError, Unthawed};
 pub use pod::PodHooks;
-pub use runner::{Executor, Frozen, Runner, Unthawed};
+pub use runner::{Executor, Frozen, Runner};
 pub use spec::{SpecHooks, check};
 pub use standing::Standing;
 pub use tally::Tally;

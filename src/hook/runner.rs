@@ -1,5 +1,7 @@
 //! Runs hooks, and sees to it that nothing stays frozen.
 
+mod failure;
+mod lines;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -12,18 +14,19 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 
+use self::failure::{Failure, nonsense};
+use self::lines::{HookLog, tell};
 use self::state::{Idle, State};
 use super::command::{Hook, OnError, Phase};
-use super::freeze::{Freeze, Journal, JournalError};
+use super::freeze::{Freeze, Journal, JournalError, Unthawed};
 use super::pod::PodHooks;
 use super::standing::Standing;
 use super::tally::Tally;
-use crate::api::GoDuration;
 use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::runtime::backoff::{Backoff, Policy};
 use crate::runtime::task::Group;
 use crate::telemetry::logrus::Level;
-use crate::telemetry::run_log::{Line, RunLog};
+use crate::telemetry::run_log::RunLog;
 
 /// How often a post hook is tried that the way to its container keeps from running.
 const TRIES: u32 = 4;
@@ -56,7 +59,7 @@ struct Shared {
     executor: Arc<dyn Executor>,
     /// Held across the write on purpose: what is written last must be what is true last.
     journal: tokio::sync::Mutex<Box<dyn Journal>>,
-    log: RunLog,
+    log: HookLog,
     commands: Group,
     state: Mutex<State>,
 }
@@ -74,28 +77,6 @@ pub struct Frozen {
     begun: bool,
 }
 
-/// A freeze that could not be ended, because its pod could not be reached.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "pod {namespace}/{pod} may still be frozen: its post hooks could not be run: {error}; they are tried again until the pod is reached or gone"
-)]
-pub struct Unthawed {
-    /// The pod's namespace.
-    pub namespace: String,
-    /// The pod.
-    pub pod: String,
-    /// Why.
-    pub error: ExecError,
-}
-
-/// Why a hook failed.
-struct Failure {
-    text: String,
-    error: Option<ExecError>,
-    /// Whether the command was begun, as far as is known.
-    begun: bool,
-}
-
 /// What became of a hook whose turn it was.
 enum Turn {
     Ran,
@@ -106,42 +87,6 @@ enum Turn {
     Stopped(String),
 }
 
-impl Failure {
-    fn of(hook: &Hook, ran: &Ran) -> Option<Self> {
-        match &ran.outcome {
-            Ok(0) => None,
-            Ok(code) => {
-                let said = ran.output.stderr.last_line().or_else(|| ran.output.stdout.last_line());
-                let said = said.map(|line| format!(": {line}")).unwrap_or_default();
-                let program = hook.command.first().map_or("", String::as_str);
-                Some(Self {
-                    text: format!("`{program}` ended with exit code {code}{said}"),
-                    error: None,
-                    begun: true,
-                })
-            }
-            Err(error) => Some(Self {
-                text: error.to_string(),
-                error: Some(error.clone()),
-                begun: !error.was_not_begun(),
-            }),
-        }
-    }
-
-    /// The hook cannot be run at all.
-    fn before(text: String) -> Self {
-        Self {
-            text,
-            error: None,
-            begun: false,
-        }
-    }
-
-    fn is(&self, what: impl Fn(&ExecError) -> bool) -> bool {
-        self.error.as_ref().is_some_and(what)
-    }
-}
-
 impl Runner {
     /// A runner for a run. `left`: the freezes that an earlier run of the same backup left open; [`Runner::settle`] ends
     /// them.
@@ -150,7 +95,7 @@ impl Runner {
             shared: Arc::new(Shared {
                 executor,
                 journal: tokio::sync::Mutex::new(journal),
-                log,
+                log: HookLog(log),
                 commands: Group::new(),
                 state: Mutex::new(State::with(left)),
             }),
@@ -252,7 +197,9 @@ impl Runner {
         recorded: &Result<(), JournalError>,
     ) -> Frozen {
         for warning in &pod.warnings {
-            self.about(Level::Warning, &pod.namespace, &pod.name)
+            self.shared
+                .log
+                .about(Level::Warning, &pod.namespace, &pod.name)
                 .msg(format!("Hook of the pod: {warning}"));
         }
         self.state().tally.attempted += pod.pre.len();
@@ -262,7 +209,9 @@ impl Runner {
         let suspect = self.state().is_suspect(&pod.namespace, &pod.name);
         let (mut effective, mut begun) = (suspect, suspect);
         if pod.now.ended && !pod.pre.is_empty() {
-            self.about(Level::Info, &pod.namespace, &pod.name)
+            self.shared
+                .log
+                .about(Level::Info, &pod.namespace, &pod.name)
                 .msg("The pod has run to its end: its hooks need not run");
         } else {
             self.state().begin(freeze);
@@ -280,12 +229,12 @@ impl Runner {
                         touched.insert(hook.container.clone());
                     }
                     Turn::Gone(failure) => {
-                        self.gone(&pod, hook, &failure);
+                        self.shared.log.gone(&pod, hook, &failure);
                         pod.post.clear();
                         break;
                     }
                     Turn::Stopped(state) => {
-                        self.idle(&pod, hook, &state);
+                        self.shared.log.idle(&pod, hook, &state);
                         untouched.insert(hook.container.clone());
                     }
                     Turn::Failed(failure) => {
@@ -309,7 +258,9 @@ impl Runner {
             }
         }
         if refused && effective && !pod.post.is_empty() {
-            self.about(Level::Info, &pod.namespace, &pod.name)
+            self.shared
+                .log
+                .about(Level::Info, &pod.namespace, &pod.name)
                 .msg("A pre hook failed when the pod may have been frozen already: its post hooks are run");
             self.thaw_pod(&pod, freeze, begun).await;
         } else if refused || pod.post.is_empty() {
@@ -332,7 +283,7 @@ impl Runner {
             match self.turn(pod, hook, freeze).await {
                 Turn::Ran => {}
                 Turn::Gone(failure) => {
-                    self.gone(pod, hook, &failure);
+                    self.shared.log.gone(pod, hook, &failure);
                     left_frozen = false;
                     break;
                 }
@@ -340,7 +291,7 @@ impl Runner {
                     self.failed(pod, hook, &Failure::before(ExecError::Stopped(state).to_string()));
                     left_frozen = true;
                 }
-                Turn::Stopped(state) => self.idle(pod, hook, &state),
+                Turn::Stopped(state) => self.shared.log.idle(pod, hook, &state),
                 Turn::Failed(failure) => {
                     self.failed(pod, hook, &failure);
                     if freeze.is_some() && failure.is(ExecError::can_pass) {
@@ -366,9 +317,9 @@ impl Runner {
         let Freeze { namespace, pod, thaw } = freeze;
         let mut stopped = None;
         for hook in &thaw {
-            let line = |level| self.line(level, &namespace, &pod, hook);
+            let line = |level| self.shared.log.line(level, &namespace, &pod, hook);
             line(Level::Info).msg("running exec hook to end a freeze that was left open");
-            let ran = self.persist(&exec(&namespace, &pod, hook), hook, Some(id)).await;
+            let ran = self.persist(&hook.exec(&namespace, &pod), hook, Some(id)).await;
             tell(&line, &ran);
             let Some(failure) = Failure::of(hook, &ran) else {
                 continue;
@@ -446,12 +397,12 @@ impl Runner {
 
     /// Runs one hook, of this freeze if it is of one.
     async fn run(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Result<(), Failure> {
-        let line = |level| self.line(level, &pod.namespace, &pod.name, hook);
+        let line = |level| self.shared.log.line(level, &pod.namespace, &pod.name, hook);
         line(Level::Info).msg("running exec hook");
         if let Some(text) = nonsense(pod, hook) {
             return Err(Failure::before(text));
         }
-        let exec = exec(&pod.namespace, &pod.name, hook);
+        let exec = hook.exec(&pod.namespace, &pod.name);
         let ran = match hook.phase {
             // What may have frozen the application is not begun a second time.
             Phase::Pre => self.execute(&exec, hook, freeze).await,
@@ -523,55 +474,7 @@ impl Runner {
 
     fn failed(&self, pod: &PodHooks, hook: &Hook, failure: &Failure) {
         self.state().tally.failed += 1;
-        self.line(Level::Error, &pod.namespace, &pod.name, hook)
-            .field("error", failure.text.clone())
-            .msg("Error executing hook");
-    }
-
-    /// A container that does not run has nothing that could be frozen.
-    fn idle(&self, pod: &PodHooks, hook: &Hook, state: &str) {
-        let container = &hook.container;
-        let meaning = match hook.phase {
-            Phase::Pre => {
-                "there is nothing to freeze, so the hook is not run and does not keep the pod from being saved"
-            }
-            Phase::Post => "there is nothing to thaw, so the hook is not run",
-        };
-        self.line(Level::Warning, &pod.namespace, &pod.name, hook).msg(format!(
-            "Container {container:?} of the pod does not run ({state}): {meaning}"
-        ));
-    }
-
-    fn gone(&self, pod: &PodHooks, hook: &Hook, failure: &Failure) {
-        self.line(Level::Warning, &pod.namespace, &pod.name, hook)
-            .field("error", failure.text.clone())
-            .msg(if failure.is(ExecError::is_node_gone) {
-                "The node of the pod is gone, so nothing can be run in the pod: its hooks are not run"
-            } else {
-                "The pod has ended or is gone since it was listed: its hooks are not run"
-            });
-    }
-
-    fn about(&self, level: Level, namespace: &str, pod: &str) -> Line<'_> {
-        self.shared
-            .log
-            .line(level)
-            .field("resource", "pods")
-            .field("namespace", namespace)
-            .field("name", pod)
-    }
-
-    /// A line about a hook, with upstream's fields (spec backup 10).
-    fn line(&self, level: Level, namespace: &str, pod: &str, hook: &Hook) -> Line<'_> {
-        self.about(level, namespace, pod)
-            .field("hookSource", hook.source.as_str())
-            .field("hookType", "exec")
-            .field("hookPhase", hook.phase.as_str())
-            .field("hookName", &hook.name)
-            .field("hookContainer", &hook.container)
-            .field("hookCommand", format!("[{}]", hook.command.join(" ")))
-            .field("hookOnError", hook.on_error.as_str())
-            .field("hookTimeout", format!("{{{}}}", GoDuration::from(hook.timeout)))
+        self.shared.log.failed(pod, hook, failure);
     }
 }
 
@@ -587,33 +490,4 @@ impl Shared {
         // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why a hook could never be run, whatever state its pod is in.
-fn nonsense(pod: &PodHooks, hook: &Hook) -> Option<String> {
-    if hook.command.is_empty() {
-        return Some("the command is empty: name the program to run and its arguments".to_owned());
-    }
-    (!pod.containers.contains(&hook.container)).then(|| {
-        format!(
-            "container `{}` is not in the pod; it has {}",
-            hook.container,
-            pod.containers.join(", ")
-        )
-    })
-}
-
-fn exec(namespace: &str, pod: &str, hook: &Hook) -> Exec {
-    Exec {
-        namespace: namespace.to_owned(),
-        pod: pod.to_owned(),
-        container: hook.container.clone(),
-        command: hook.command.clone(),
-        timeout: hook.timeout,
-    }
-}
-
-fn tell<'l>(line: &dyn Fn(Level) -> Line<'l>, ran: &Ran) {
-    line(Level::Info).msg(format!("stdout: {}", ran.output.stdout));
-    line(Level::Info).msg(format!("stderr: {}", ran.output.stderr));
 }

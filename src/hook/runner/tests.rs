@@ -96,7 +96,7 @@ fn gone() -> Result<i32, ExecError> {
 
 async fn freeze_by_hand(pods: &FakePods, name: &str) {
     let freeze = &freezing(name).pre[0];
-    pods.execute(&exec("shop", name, freeze)).await;
+    pods.execute(&freeze.exec("shop", name)).await;
 }
 
 async fn around(runner: &Runner, pods: Vec<PodHooks>) -> Vec<bool> {

@@ -1,0 +1,63 @@
+//! Why a hook failed.
+
+use super::super::command::Hook;
+use super::super::pod::PodHooks;
+use crate::cluster::exec::{ExecError, Ran};
+
+/// Why a hook failed.
+pub(super) struct Failure {
+    pub(super) text: String,
+    pub(super) error: Option<ExecError>,
+    /// Whether the command was begun, as far as is known.
+    pub(super) begun: bool,
+}
+
+impl Failure {
+    pub(super) fn of(hook: &Hook, ran: &Ran) -> Option<Self> {
+        match &ran.outcome {
+            Ok(0) => None,
+            Ok(code) => {
+                let said = ran.output.stderr.last_line().or_else(|| ran.output.stdout.last_line());
+                let said = said.map(|line| format!(": {line}")).unwrap_or_default();
+                let program = hook.command.first().map_or("", String::as_str);
+                Some(Self {
+                    text: format!("`{program}` ended with exit code {code}{said}"),
+                    error: None,
+                    begun: true,
+                })
+            }
+            Err(error) => Some(Self {
+                text: error.to_string(),
+                error: Some(error.clone()),
+                begun: !error.was_not_begun(),
+            }),
+        }
+    }
+
+    /// The hook cannot be run at all.
+    pub(super) fn before(text: String) -> Self {
+        Self {
+            text,
+            error: None,
+            begun: false,
+        }
+    }
+
+    pub(super) fn is(&self, what: impl Fn(&ExecError) -> bool) -> bool {
+        self.error.as_ref().is_some_and(what)
+    }
+}
+
+/// Why a hook could never be run, whatever state its pod is in.
+pub(super) fn nonsense(pod: &PodHooks, hook: &Hook) -> Option<String> {
+    if hook.command.is_empty() {
+        return Some("the command is empty: name the program to run and its arguments".to_owned());
+    }
+    (!pod.containers.contains(&hook.container)).then(|| {
+        format!(
+            "container `{}` is not in the pod; it has {}",
+            hook.container,
+            pod.containers.join(", ")
+        )
+    })
+}
