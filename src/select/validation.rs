@@ -132,7 +132,10 @@ fn sorted(list: &[String]) -> BTreeSet<&str> {
     list.iter().map(String::as_str).collect()
 }
 
-fn prefixed(prefix: &str, errors: Vec<String>) -> impl Iterator<Item = String> + use<'_> {
+/// Each message once: two entries may break one rule in one way.
+fn prefixed(prefix: &str, mut errors: Vec<String>) -> impl Iterator<Item = String> + use<'_> {
+    let mut seen = BTreeSet::new();
+    errors.retain(|error| seen.insert(error.clone()));
     errors.into_iter().map(move |error| format!("{prefix}: {error}"))
 }
 

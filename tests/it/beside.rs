@@ -175,7 +175,8 @@ fn a_copy_takes_nothing_from_its_source(plane: &Plane, server: &Server<'_>) {
         let arguments = [&mapping[..], &["--existing-resource-policy", policy]].concat();
         let (_, results) = restored(server, name, &arguments);
         assert!(
-            results.contains("persistentvolumes/mine already exists: it belongs to claim kept/data"),
+            results.contains("PersistentVolume:mine already exists.")
+                && results.contains("it belongs to claim kept/data"),
             "{results}"
         );
     }

@@ -173,19 +173,26 @@ fn leave_out_defects(warnings: &mut Value) {
     }
 }
 
-/// What is only here a warning (decision 40): a copy that does not get what its source has, and a job that is over.
+/// What is only here a warning (decisions 40 and 46): a job that is over, and behind the recorded text that an object differs what a
+/// copy does not get of what its source has.
 fn add_ours(warnings: &mut Value) {
-    warnings["cluster"].as_array_mut().expect("warnings").extend([
-        json!(
-            "persistentvolumes/shop-data already exists: it belongs to claim shop/data: claim shop-copy/data does not get \
-             it and stays Pending; check `kubectl get pv shop-data -o yaml`"
+    for (object, reason) in [
+        (
+            "PersistentVolume:shop-data",
+            "it belongs to claim shop/data: claim shop-copy/data does not get it and stays Pending; check `kubectl get pv \
+             shop-data -o yaml`",
         ),
-        json!(
-            "clusterrolebindings.rbac.authorization.k8s.io/shop-reader already exists without these subjects of the \
-             restore, which so lack its rights: ServiceAccount shop-copy/web; add them, or restore with \
-             --existing-resource-policy update, which adds them"
+        (
+            "ClusterRoleBinding:shop-reader",
+            "it lacks these subjects of the restore, which so lack its rights: ServiceAccount shop-copy/web; add them, or \
+             restore with --existing-resource-policy update, which adds them",
         ),
-    ]);
+    ] {
+        let cluster = warnings["cluster"].as_array_mut().expect("warnings");
+        let about = |warning: &&mut Value| warning.as_str().is_some_and(|text| text.contains(object));
+        let warning = cluster.iter_mut().find(about).expect("the recorded warning");
+        *warning = json!(format!("{}: {reason}", warning.as_str().expect("text")));
+    }
     warnings["namespaces"]["shop-copy"] =
         json!(["jobs.batch/shop-copy/once has completed: it is not restored, because it would run again"]);
 }
