@@ -8,9 +8,7 @@ use crate::cli::objects::RequestError;
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// There is no such file.
-    #[error(
-        "file not found: the storage location does not hold it; check `velero backup-location get`, and the bucket"
-    )]
+    #[error("file not found")]
     Missing,
     /// There is no such file, as the run itself or its location says.
     #[error("{0}")]
