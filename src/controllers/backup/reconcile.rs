@@ -30,6 +30,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// How long a backup waits for a store that is away. It holds a place that others may want for stores that are not.
 const PATIENCE: Duration = Duration::from_hours(1);
 
+/// The code of an answer to an object that is larger than the API server or etcd takes.
+const TOO_LARGE: u16 = 413;
+
 /// The operations of backups.
 pub type BackupOperations = Operations<Backup, Ended, BackupProgress>;
 
@@ -130,7 +133,9 @@ impl Backups {
         conditions(&mut wanted.status, facts.now);
         let written = match self.write(seen, &wanted).await {
             // Nothing that time mends: without a final phase it would keep its place in the queue from all others.
-            Err(Error::StatusNotWritten(WriteError::Refused(error))) if error.is_invalid() => {
+            Err(Error::StatusNotWritten(WriteError::Refused(error)))
+                if error.is_invalid() || error.code == TOO_LARGE =>
+            {
                 wanted = unwritable(seen, &error);
                 conditions(&mut wanted.status, facts.now);
                 self.write(seen, &wanted).await?
@@ -399,7 +404,13 @@ pub(in super::super) fn conditions(status: &mut BackupStatus, now: jiff::Timesta
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::controllers::testing::available;
+    use crate::controllers::testing::world::{Process, World};
+    use crate::runtime::testing::death::Dies;
+    use crate::testing::fake_api::{Fault, Seen as Request};
 
     #[test]
     fn progress_never_goes_back_though_a_resumed_run_begins_at_nothing() {
@@ -410,6 +421,34 @@ mod tests {
         assert_eq!(forward(None, &progress(5, 1)), progress(5, 1));
         assert_eq!(forward(Some(&progress(9, 7)), &progress(5, 1)), progress(9, 7));
         assert_eq!(forward(Some(&progress(9, 7)), &progress(12, 8)), progress(12, 8));
+    }
+
+    #[tokio::test]
+    async fn a_backup_that_the_api_server_does_not_take_as_prepared_gives_up_its_place() {
+        for (code, reason) in [(422, "Invalid"), (413, "RequestEntityTooLarge")] {
+            let world = World::new();
+            world.api.insert(json!({
+                "apiVersion": "velero.io/v1", "kind": "Backup", "metadata": {"name": "b", "namespace": "velero"},
+                "spec": {"includedNamespaces": ["shop"]}, "status": {"phase": "ReadyToStart"},
+            }));
+            let writes = |request: &Request| request.method == "PATCH" && request.path.contains("/backups/b");
+            world
+                .api
+                .fault(Fault::new(1, code, reason, writes).message("it is not taken"));
+            let process = Process::start(&world, Dies::Never).await;
+            let backups = Backups::new(
+                Arc::clone(&process.ports),
+                SharedWatch::fixed([(*available("default")).clone()]),
+                BackupOperations::new(),
+                Running::default(),
+            );
+            let seen: Backup = serde_json::from_value(world.object("Backup", "b")).unwrap();
+            backups.reconcile(Arc::new(seen)).await.unwrap();
+            assert_eq!(world.phase("Backup", "b"), "FailedValidation", "{code}");
+            let errors = world.object("Backup", "b")["status"]["validationErrors"].to_string();
+            assert!(errors.contains("it is not taken"), "{errors}");
+            process.kill().await;
+        }
     }
 
     #[test]
