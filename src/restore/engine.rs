@@ -43,7 +43,11 @@ pub async fn run(
     let parts = RunParts::new(&prepared, deps, served, ledger, on_progress, WriteOptions::default());
     let live = Live::default();
     let ctx = ItemContext::new(&parts, &live);
-    begin(ctx).await?;
+    // The warnings of a beginning read the archive, which takes a while where many objects give way to others.
+    tokio::select! {
+        () = cancel.cancelled() => return Err(Fatal::Cancelled),
+        begun = begin(ctx) => begun?,
+    }
     let waves = Waves::new(ctx);
     let ended = tokio::select! {
         () = cancel.cancelled() => Err(Fatal::Cancelled),

@@ -15,6 +15,7 @@ use crate::restore::object::{called_services, managed_fields, metadata, outcome,
 use crate::restore::priorities::CRDS;
 use crate::restore::processed::{End, Step, done, unless_transient, wait};
 use crate::restore::wait_reason::WaitReason;
+use crate::runtime::backoff::{Backoff, Policy};
 
 /// A CRD is accepted within milliseconds; one that is not after this gives its place in the wave to others.
 const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
@@ -26,6 +27,9 @@ const QUOTAS: &str = "resourcequotas";
 
 /// A status that another client changes at the same time, or whose write meets a transient error, is written so often.
 const STATUS_TRIES: u32 = 5;
+
+/// The waits between the tries that meet a transient error.
+const STATUS_WAITS: Policy = Policy::doubling(Duration::from_millis(250), Duration::from_secs(2));
 
 impl ItemRestore<'_> {
     /// What follows a creation: status, managed fields, and for a CRD its acceptance.
@@ -73,7 +77,7 @@ impl ItemRestore<'_> {
         let name = self.name_of(&created).to_owned();
         let target = self.item.target;
         let mut object = created;
-        let mut pause = Duration::from_millis(250);
+        let mut waits = Backoff::new(STATUS_WAITS);
         for tries in 1..=STATUS_TRIES {
             object["status"] = status.clone();
             let body = objects::body(&object);
@@ -90,8 +94,7 @@ impl ItemRestore<'_> {
                 continue;
             }
             if WaitReason::of(&error).is_some() && tries < STATUS_TRIES {
-                sleep(pause).await;
-                pause *= 2;
+                sleep(waits.failed()).await;
                 continue;
             }
             let text = format!("could not restore the status of {}: {}", self.id(), error.message);
