@@ -38,7 +38,7 @@ use crate::telemetry::run_log::RunLog;
 
 /// What a run works with.
 pub struct Deps<'a> {
-    /// The cluster to back up. Its client has no retry layer: who asks retries.
+    /// The cluster to back up. Its client has no retry layer: each step retries its own requests.
     pub cluster: &'a Cluster,
     /// What the cluster serves.
     pub discovery: &'a Discovery,
@@ -46,7 +46,7 @@ pub struct Deps<'a> {
     pub scratch: &'a Path,
     /// The backup's log; its warnings and errors are the run's.
     pub log: &'a RunLog,
-    /// Runs the hooks of pods. When the run has ended, in whatever way, some may be frozen yet: whoever began it settles
+    /// Runs the hooks of pods. When the run has ended, in whatever way, some may be frozen yet: the caller of the run settles
     /// that.
     pub hooks: &'a Runner,
     /// The time that the archive's entries carry.

@@ -32,11 +32,11 @@ impl Budget {
         }
     }
 
-    /// Takes so many bytes, waiting until others gave enough back. Who asks for more than there is gets everything: an item
+    /// Takes so many bytes, waiting until others gave enough back. A request for more than there is gets everything: an item
     /// larger than the budget still passes, alone. Waiters are served in order. May be cancelled.
     pub async fn take(&self, bytes: usize) -> Permit {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
-        // Nobody closes this semaphore, so the error cannot happen; without it the item would merely pass uncounted.
+        // Nothing closes this semaphore, so the error cannot happen; without it the item would merely pass uncounted.
         Permit {
             _permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok(),
         }
@@ -47,7 +47,7 @@ impl Budget {
         self.capacity as usize
     }
 
-    /// Bytes that nobody holds.
+    /// Bytes that are free.
     pub fn free(&self) -> usize {
         self.bytes.available_permits()
     }

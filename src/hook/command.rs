@@ -11,7 +11,7 @@ use crate::cluster::exec::Exec;
 /// A command to run in a container of a pod, before or after it is backed up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
-    /// Who asked for it.
+    /// Where it was asked for.
     pub source: Source,
     /// The name that logs know it by.
     pub name: String,

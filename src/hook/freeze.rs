@@ -1,4 +1,4 @@
-//! What must be known of a frozen application by whoever has to thaw it.
+//! What must be known of a frozen application to thaw it.
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};

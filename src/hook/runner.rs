@@ -48,7 +48,7 @@ pub trait Executor: Send + Sync {
 
 /// Runs the hooks of one backup. Its log tells of each; errors and warnings in it count.
 ///
-/// Whoever waits for hooks here may stop waiting (a run that is cancelled or fails is dropped where it stands): a command
+/// A caller that waits for hooks here may stop waiting (a run that is cancelled or fails is dropped where it stands): a command
 /// that was begun goes on to its end, and [`Runner::settle`] waits for it before it thaws. Otherwise an application could
 /// be frozen by a command that ends after its thaw.
 pub struct Runner {
@@ -131,7 +131,7 @@ impl Runner {
         }
     }
 
-    /// Ends every freeze that is still open, whoever began it. To be called before a run and after it, however it ended;
+    /// Ends every freeze that is still open, also one of an earlier run. To be called before a run and after it, however it ended;
     /// returns those whose pods could not be reached, which stay open. May be repeated.
     pub async fn settle(&self) -> Vec<Unthawed> {
         let mut stock = self.state().take_stock();
@@ -426,7 +426,7 @@ impl Runner {
         self.execute(exec, hook, freeze).await
     }
 
-    /// Runs a command as a task of its own, which ends with it and not with whoever waits.
+    /// Runs a command as a task of its own, which ends with it and not with the caller that waits.
     async fn execute(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
         let (told, outcome) = oneshot::channel();
         let (shared, exec, hook) = (self.shared.clone(), exec.clone(), hook.clone());
@@ -437,7 +437,7 @@ impl Runner {
             let missed = |error: &ExecError| error.can_pass() || matches!(error, ExecError::Stopped(_));
             let has_run = hook.phase == Phase::Post && !ran.outcome.as_ref().is_err_and(missed);
             shared.state().command_ended(freeze, has_run.then_some(&hook));
-            // Nobody may be waiting any more.
+            // The caller may have stopped waiting.
             let _ = told.send(ran);
         });
         outcome.await.unwrap_or_else(|_| Ran::failed(ExecError::Lost))
@@ -480,7 +480,7 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // Only by force: who ends in good order has settled.
+        // Only by force: a run that ends in good order has settled.
         self.shared.commands.abort();
     }
 }

@@ -166,6 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::restore::testing::reaches;
 
     fn acquired(in_flight: &InFlight<u8>, item: u8, requester: Option<u8>) -> Guard<'_, u8> {
         match in_flight.acquire(item, requester, || None::<()>).unwrap() {
@@ -259,20 +260,6 @@ mod tests {
                 }
             })
         }
-    }
-
-    /// Whether `to` can be reached from `from` over one edge or more.
-    fn reaches(needs: &HashMap<u8, Vec<u8>>, from: u8, to: u8) -> bool {
-        let (mut seen, mut stack) = (HashSet::new(), needs.get(&from).cloned().unwrap_or_default());
-        while let Some(item) = stack.pop() {
-            if item == to {
-                return true;
-            }
-            if seen.insert(item) {
-                stack.extend(needs.get(&item).into_iter().flatten());
-            }
-        }
-        false
     }
 
     proptest! {

@@ -1,5 +1,6 @@
-//! Archives and types for this room's tests.
+//! Archives, types and graphs for this room's tests.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 use flate2::Compression;
@@ -71,4 +72,18 @@ pub(crate) fn archive_of(objects: &[(&str, Value)]) -> Spool {
         })
         .collect();
     spool(&items)
+}
+
+/// Whether `to` can be reached from `from` over one edge or more.
+pub(super) fn reaches(needs: &HashMap<u8, Vec<u8>>, from: u8, to: u8) -> bool {
+    let (mut seen, mut stack) = (HashSet::new(), needs.get(&from).cloned().unwrap_or_default());
+    while let Some(item) = stack.pop() {
+        if item == to {
+            return true;
+        }
+        if seen.insert(item) {
+            stack.extend(needs.get(&item).into_iter().flatten());
+        }
+    }
+    false
 }

@@ -6,7 +6,7 @@
 //! - [`watch`]: one watch a kind; the store and its changes.
 //! - [`controller`]: the queue, workers, retries, triggers. [`enqueue`]: asking for a pass.
 //! - [`operation`]: long work, its progress and its outcome.
-//! - [`manager`]: what starts and stops when. [`lease`]: who leads, and the gate that writes go through.
+//! - [`manager`]: what starts and stops when. [`lease`]: which process leads, and the gate that writes go through.
 //! - [`report`], [`metrics`], [`health`], [`liveness`], [`diagnostics`]: what others see.
 //! - [`predicate`], [`rate`]: which changes lead to a pass, and how many passes begin.
 //! - `testing`: what tests of reconcilers are made of.

@@ -1,4 +1,4 @@
-//! Objects that a restore leaves out or that do not do what they did: each is told, and what is nobody's work is not.
+//! Objects that a restore leaves out or that do not do what they did: each is a warning, and what nothing was lost of is none.
 
 use serde_json::{Value, json};
 

@@ -14,6 +14,7 @@ use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction};
 use crate::restore::item_id::ItemId;
 use crate::restore::object::metadata;
+use crate::restore::testing::reaches;
 use crate::testing::fake_api::Fault;
 
 #[tokio::test(start_paused = true)]
@@ -124,20 +125,6 @@ fn item_of(number: u8) -> (&'static str, Value) {
             &name_of(number),
         ),
     )
-}
-
-/// Whether `to` can be reached from `from` over one edge or more.
-fn reaches(needs: &HashMap<u8, Vec<u8>>, from: u8, to: u8) -> bool {
-    let (mut seen, mut stack) = (HashSet::new(), needs.get(&from).cloned().unwrap_or_default());
-    while let Some(item) = stack.pop() {
-        if item == to {
-            return true;
-        }
-        if seen.insert(item) {
-            stack.extend(needs.get(&item).into_iter().flatten());
-        }
-    }
-    false
 }
 
 proptest! {
