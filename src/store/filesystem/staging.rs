@@ -113,20 +113,28 @@ pub(super) fn discard(top: &Dir, id: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Uploads and halves of puts whose keys begin with `prefix`, and files of which nobody knows what they were to become.
+/// Uploads and halves of puts whose keys begin with `prefix`, and files without a key file.
+///
+/// An empty key file is a beginning that a death cut off: a beginning holds the lock until its key is written. It belongs to no
+/// run, so any prefix gets it. Without locks it could be one that is just being made, which is then only no longer listed.
 pub(super) fn unfinished(top: &Dir, prefix: &str) -> Outcome<Vec<Unfinished>> {
     let dir = match top.child(DIR) {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failure(&error)),
     };
+    let _guard = top.while_removing().map_err(|error| failure(&error))?;
     let mut uploads = Vec::new();
     for entry in dir.entries().map_err(|error| failure(&error))? {
         let id = entry.name.strip_suffix(KEY).unwrap_or(&entry.name);
         if entry.is_dir || checked(id).is_err() || uploads.iter().any(|upload: &Unfinished| upload.id == id) {
             continue;
         }
-        let key = dir.file(&key_file(id)).and_then(io::read_to_string).unwrap_or_default();
+        let key = match dir.file(&key_file(id)).and_then(io::read_to_string) {
+            Ok(empty) if empty.is_empty() => prefix.to_owned(),
+            Ok(key) => key,
+            Err(_) => String::new(),
+        };
         // The key was written when it began.
         let began = dir.stat(&key_file(id)).or_else(|_| dir.stat(id));
         if let Ok(info) = began

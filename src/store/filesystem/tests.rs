@@ -340,6 +340,17 @@ async fn half_a_put_is_known_by_the_key_it_was_for() {
 }
 
 #[tokio::test]
+async fn a_beginning_that_a_death_cut_off_before_its_key_was_written_is_swept_by_any_run() {
+    let volume = Volume::new();
+    let store = volume.store().await;
+    let staging = volume.path(staging::DIR);
+    fs::create_dir_all(&staging).unwrap();
+    fs::write(staging.join("44444444-4444-4444-8444-444444444444.key"), "").unwrap();
+    assert_eq!(store.sweep("backups/a/", Timestamp::MAX).await.unwrap(), 1);
+    assert_eq!(volume.files(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn staging_files_are_no_objects() {
     let volume = Volume::new();
     let store = volume.store().await;
