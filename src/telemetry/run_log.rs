@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::logrus::{Format, Level, write_line};
 
@@ -178,7 +179,7 @@ impl RunLog {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while a line was written leaves at worst half a line.
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.state.lock()
     }
 
     fn write(&self, line: &Line<'_>, message: &str) {

@@ -5,10 +5,11 @@
 //! order for commands, for what is written down, and for what a test notes itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::cluster::exec::{Captured, Exec, ExecError, Output, Ran};
@@ -121,7 +122,7 @@ impl FakePods {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 /// The image of the server on it, made of the binary that the tests were built with.
@@ -44,14 +45,14 @@ pub fn node() -> Turn {
     static RUNNING: Mutex<Weak<Node>> = Mutex::new(Weak::new());
     static TURN: Mutex<()> = Mutex::new(());
     let node = {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = RUNNING.lock();
         let node = running.upgrade().unwrap_or_else(|| Arc::new(Node::up()));
         *running = Arc::downgrade(&node);
         node
     };
     Turn {
         // A test that failed has had its turn all the same.
-        _turn: TURN.lock().unwrap_or_else(PoisonError::into_inner),
+        _turn: TURN.lock(),
         node,
     }
 }

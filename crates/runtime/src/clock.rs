@@ -1,10 +1,11 @@
 //! The wall clock. Spans of time are measured with tokio's monotonic clock; this one is for what is written down.
 
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 /// Reads the time of day.
 pub trait Clock: Debug + Send + Sync + 'static {
@@ -41,19 +42,19 @@ impl Manual {
 
     /// Puts the clock to this time, which may be earlier.
     pub fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.0.lock() = now;
     }
 
     /// Moves the clock forward, at most to the end of time.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.lock();
         *now = later(*now, by);
     }
 }
 
 impl Clock for Manual {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 

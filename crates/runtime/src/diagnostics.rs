@@ -1,7 +1,8 @@
 //! What watches and queues are doing right now, for debugging a controller.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -89,8 +90,8 @@ impl Diagnostics {
     /// The state now.
     pub fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
-        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let controllers = self.controllers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let watches = self.watches.lock().clone();
+        let controllers = self.controllers.lock().clone();
         Snapshot {
             watches: watches.iter().map(|watch| watch.snapshot(now)).collect(),
             controllers: controllers.iter().map(|controller| controller.snapshot(now)).collect(),
@@ -98,14 +99,11 @@ impl Diagnostics {
     }
 
     pub(crate) fn add_watch(&self, watch: Arc<dyn InspectWatch>) {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner).push(watch);
+        self.watches.lock().push(watch);
     }
 
     pub(crate) fn add_controller(&self, controller: Arc<dyn InspectController>) {
-        self.controllers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(controller);
+        self.controllers.lock().push(controller);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Asking for passes: what a trigger, an operation or a user of the framework puts into a controller's queue.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::object::{AnyKind, ObjectRef};
@@ -69,7 +70,7 @@ impl<K: AnyKind> Enqueuer<K> {
     }
 
     fn request(&self, add: impl FnOnce(&mut Requests<K>)) {
-        add(&mut self.inner.requests.lock().unwrap_or_else(PoisonError::into_inner));
+        add(&mut self.inner.requests.lock());
         self.inner.arrived.notify_one();
     }
 
@@ -84,7 +85,7 @@ impl<K: AnyKind> Enqueuer<K> {
     }
 
     pub(crate) fn take(&self) -> Option<Enqueue<K>> {
-        let mut requests = self.inner.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = self.inner.requests.lock();
         let keys: Vec<_> = requests.keys.drain().collect();
         if std::mem::take(&mut requests.all) {
             return Some(Enqueue::All);

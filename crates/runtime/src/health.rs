@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// The state of everything that reports one. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +51,7 @@ impl Health {
     }
 
     fn states(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Checks by name. Clones are the same.
 ///
@@ -35,7 +37,7 @@ impl Liveness {
     }
 
     fn checks(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! How many passes may begin in a time, over all objects.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A bound on how many passes begin in a second, whatever their objects, beside the backoff of each object: a token bucket. Clones
@@ -36,7 +37,7 @@ impl RateLimit {
     /// # Errors
     /// There is none; one may be there at this time.
     pub(crate) fn take(&self, now: Instant) -> Result<(), Instant> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(now)
+        self.0.lock().take(now)
     }
 }
 

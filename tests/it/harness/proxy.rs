@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+use parking_lot::Mutex;
 
 /// What is done to a request instead of handing it on.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +86,12 @@ impl Proxy {
 
     /// Misbehaves by this rule from now on.
     pub fn misbehave(&self, rule: impl Fn(&Asked) -> Option<Fault> + Send + 'static) {
-        *lock(&self.state.rule) = Some(Box::new(rule));
+        *self.state.rule.lock() = Some(Box::new(rule));
     }
 
     /// Hands everything on again. Connections that were left without an answer break, as when a network comes back.
     pub fn heal(&self) {
-        *lock(&self.state.rule) = None;
+        *self.state.rule.lock() = None;
         self.state.let_go();
     }
 
@@ -101,7 +103,7 @@ impl Proxy {
 
 impl State {
     fn let_go(&self) {
-        for connection in lock(&self.held).drain(..) {
+        for connection in self.held.lock().drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
@@ -113,19 +115,15 @@ impl Drop for Proxy {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn serve(client: &TcpStream, store: &str, state: &State) -> std::io::Result<()> {
     let mut reader = BufReader::new(client);
     while let Some((asked, head, length)) = request(&mut reader)? {
-        let fault = lock(&state.rule).as_ref().and_then(|rule| rule(&asked));
+        let fault = state.rule.lock().as_ref().and_then(|rule| rule(&asked));
         if fault.is_some() {
             state.hits.fetch_add(1, Ordering::SeqCst);
         }
         if let Some(Fault::Silence) = fault {
-            lock(&state.held).push(client.try_clone()?);
+            state.held.lock().push(client.try_clone()?);
             return Ok(());
         }
         let mut body = vec![0; length];
@@ -161,7 +159,7 @@ fn serve(client: &TcpStream, store: &str, state: &State) -> std::io::Result<()> 
                     _ => out.write_all(&answer[..half])?,
                 }
                 if let Some(Fault::HalfThenSilence) = fault {
-                    lock(&state.held).push(client.try_clone()?);
+                    state.held.lock().push(client.try_clone()?);
                     return Ok(());
                 }
                 // The store was told to close, and says so in its answer.

@@ -17,11 +17,12 @@ mod trigger;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 
 use self::state::State;
 use self::trigger::Trigger;
@@ -189,7 +190,7 @@ impl<R: Reconciler> Controller<R> {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<ObjectRef<R::Kind>, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

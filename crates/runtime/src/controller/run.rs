@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join, join_all};
 use futures::stream::{FuturesUnordered, select_all};
 use futures::{FutureExt, StreamExt};
+use parking_lot::MutexGuard;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, Span};
 use uuid::Uuid;

@@ -1,9 +1,9 @@
 //! The moving parts of a controller.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::queue::Queue;
@@ -31,7 +31,7 @@ impl<K: AnyKind> State<K> {
     }
 
     pub(super) fn queue(&self) -> MutexGuard<'_, Queue<ObjectRef<K>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     /// The loop turned.
@@ -53,7 +53,7 @@ impl<K: AnyKind> State<K> {
     }
 
     pub(super) fn beat(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
+        self.beat.lock()
     }
 
     /// Objects whose last pass failed.

@@ -1,9 +1,9 @@
 use std::future::pending;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::stream;
 use k8s_openapi::api::core::v1::ConfigMap;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -19,11 +19,11 @@ struct Diary(Arc<Mutex<Vec<String>>>);
 
 impl Diary {
     fn note(&self, what: impl Into<String>) {
-        self.0.lock().unwrap().push(what.into());
+        self.0.lock().push(what.into());
     }
 
     fn read(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 
     /// A task that notes when it starts and when it stops.
@@ -290,7 +290,7 @@ async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
         duration: SECOND,
         retry: SECOND / 10,
         margin: SECOND * 3 / 10,
-        on_overrun: Arc::new(move |names| names_of.lock().unwrap().extend(names.to_vec())),
+        on_overrun: Arc::new(move |names| names_of.lock().extend(names.to_vec())),
         ..LeaseConfig::new(server.client("a"), "ns", "lease", "a")
     };
     let mut manager = manager().lease(lease).grace(SECOND);
@@ -299,7 +299,7 @@ async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
     manager.task(When::Leading, "blocking", move |_| {
         let blocked = blocked.clone();
         async move {
-            let _ = blocked.lock().unwrap().recv();
+            let _ = blocked.lock().recv();
             Ok::<_, Infallible>(())
         }
     });
@@ -309,7 +309,7 @@ async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
     }
     server.cut_off("a");
     assert_eq!(ends(running).await, "still there although the lease is over: blocking");
-    assert_eq!(*overrun.lock().unwrap(), ["blocking"]);
+    assert_eq!(*overrun.lock(), ["blocking"]);
     drop(unblock);
 }
 

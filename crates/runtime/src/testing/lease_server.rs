@@ -1,10 +1,11 @@
 //! An election without an API server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 use kube::Client;
 use kube::client::Body;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 /// An API server in this process that has one Lease, `lease` in `ns`, and nothing else. Clones are the same server.
@@ -65,7 +66,7 @@ impl LeaseServer {
     }
 
     fn state(&self) -> MutexGuard<'_, LeaseState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     async fn answer(&self, process: &str, request: http::Request<Body>) -> http::Response<Body> {

@@ -1,12 +1,13 @@
 //! What an event does to the store: the synchronous half of a watch.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLockWriteGuard};
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube_runtime::reflector::store::Writer;
 use kube_runtime::watcher::Event;
+use parking_lot::RwLockWriteGuard;
 
 use super::guard::Guarded;
 use super::shared::{Change, Shared, SharedWatch, Unreadable};
@@ -123,7 +124,7 @@ impl<K: AnyKind> Feed<K> {
 
     fn change(&mut self, key: ObjectRef<K>, now: Now<K>) {
         let shared = self.watch.shared.clone();
-        let mut table = shared.unreadable.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = shared.unreadable.write();
         let before = self.watch.store.get(&key);
         let was_unreadable = table.remove(&key).is_some();
         match now {
@@ -153,7 +154,7 @@ impl<K: AnyKind> Feed<K> {
     /// A list is complete: it replaces everything, and what was not in it is gone.
     fn listed_all(&mut self) {
         let shared = self.watch.shared.clone();
-        let mut table = shared.unreadable.write().unwrap_or_else(PoisonError::into_inner);
+        let mut table = shared.unreadable.write();
         let by_key = |objects: Vec<Arc<K>>| -> HashMap<_, _> {
             objects
                 .into_iter()

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube_runtime::reflector::Store;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -155,7 +156,7 @@ impl<K: AnyKind> SharedWatch<K> {
     /// For how long nothing was sent to the API server and nothing came from it. A watch that works begins a new request every few minutes
     /// even if nothing changes. Nothing for a watch that is fed by a test.
     pub fn silent_for(&self) -> Option<Duration> {
-        let contact = *self.shared.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        let contact = *self.shared.contact.lock();
         contact.map(|contact| contact.elapsed())
     }
 
@@ -192,18 +193,18 @@ impl<K: AnyKind> Shared<K> {
 
     /// Something came from the API server, if there is one.
     pub(super) fn heard(&self) {
-        if let Some(contact) = &mut *self.contact.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(contact) = &mut *self.contact.lock() {
             *contact = Instant::now();
         }
     }
 
     /// Something is sent to the API server.
     pub(super) fn stamp(&self) {
-        *self.contact.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.contact.lock() = Some(Instant::now());
     }
 
     fn table(&self) -> RwLockReadGuard<'_, HashMap<ObjectRef<K>, Unreadable>> {
-        self.unreadable.read().unwrap_or_else(PoisonError::into_inner)
+        self.unreadable.read()
     }
 }
 

@@ -125,7 +125,7 @@ async fn a_pass_that_blocks_its_thread_beyond_its_deadline_is_stuck() {
     let (probe, mut calls) = Probe::new(move |_| {
         let blocked = blocked.clone();
         async move {
-            let _ = blocked.lock().unwrap().recv();
+            let _ = blocked.lock().recv();
             Ok(Next::Resync)
         }
     });
