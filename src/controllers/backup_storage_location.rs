@@ -12,12 +12,13 @@ use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{BackupStorageLocation, LocationPhase};
 use crate::api::{GoDuration, time};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::Validated;
 
 use super::location;
-use super::ports::Ports;
+use super::watches::{BUCKET_WORKERS, Watches, refs};
 use super::write::{WriteError, Written};
+use crate::controllers::context::Context;
 
 /// Where a location keeps which store it was first seen with (decision 23).
 pub const STORE_ID: &str = "velero.io/store-id";
@@ -43,7 +44,7 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Locations {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     watch: SharedWatch<BackupStorageLocation>,
     /// The spec that was validated last, by uid: a changed one is validated at once. Lost with the process, which costs
     /// one more validation.
@@ -61,16 +62,28 @@ enum Due {
 
 impl Locations {
     /// A reconciler of the locations in this watch.
-    pub fn new(ports: Arc<Ports>, watch: SharedWatch<BackupStorageLocation>) -> Self {
+    pub fn new(ctx: Arc<Context>, watch: SharedWatch<BackupStorageLocation>) -> Self {
         Self {
-            ports,
+            ctx,
             watch,
             validated: Mutex::default(),
         }
     }
 
+    /// Runs it in this manager.
+    pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
+        let all = watches.locations.clone();
+        let reconciler = Self::new(Arc::clone(ctx), all.clone());
+        manager.control(
+            Controller::new(reconciler, &watches.locations)
+                .workers(BUCKET_WORKERS)
+                // A location that becomes the default, or ceases to be, concerns all of them.
+                .on(&watches.locations, move |_: &BackupStorageLocation| refs(&all.list())),
+        );
+    }
+
     async fn validate(&self, seen: &BackupStorageLocation) -> Result<Validated, String> {
-        let store = location::open(&self.ports, seen).await.map_err(|e| e.to_string())?;
+        let store = location::open(&self.ctx, seen).await.map_err(|e| e.to_string())?;
         let known = seen
             .metadata
             .annotations
@@ -91,20 +104,20 @@ impl Reconciler for Locations {
     const RESYNC: Duration = Duration::from_mins(10);
 
     async fn reconcile(&self, seen: Arc<BackupStorageLocation>) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
+        let now = self.ctx.clock.now();
         let uid = uid_of(&*seen);
         let spec = serde_json::to_value(&seen.spec).unwrap_or_default();
         let same_spec = {
             let validated = self.validated.lock().unwrap_or_else(PoisonError::into_inner);
             validated.get(&uid) == Some(&spec)
         };
-        let default = self.ports.settings.validation_frequency;
+        let default = self.ctx.settings.validation_frequency;
 
-        let wanted_default = wants_default(&seen, &self.watch.list(), &self.ports.settings.default_location);
+        let wanted_default = wants_default(&seen, &self.watch.list(), &self.ctx.settings.default_location);
         if wanted_default != seen.spec.default {
             let mut wanted = (*seen).clone();
             wanted.spec.default = wanted_default;
-            self.ports.write(&*seen, &wanted).await?;
+            self.ctx.writer.write(&*seen, &wanted).await?;
             return Ok(Next::After(Duration::from_millis(100)));
         }
 
@@ -114,10 +127,10 @@ impl Reconciler for Locations {
             Due::Now => {}
         }
         let verdict = self.validate(&seen).await;
-        self.ports.metrics.location(&name_of(&seen), verdict.is_ok());
-        let wanted = validated(&seen, verdict, self.ports.clock.now());
-        match self.ports.write(&*seen, &wanted).await? {
-            // Somebody changed it meanwhile: the change brings another pass.
+        self.ctx.metrics.location(&name_of(&seen), verdict.is_ok());
+        let wanted = validated(&seen, verdict, self.ctx.clock.now());
+        match self.ctx.writer.write(&*seen, &wanted).await? {
+            // Another writer changed it meanwhile; the change leads to another pass.
             Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
                 self.validated
@@ -137,7 +150,7 @@ impl Reconciler for Locations {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(uid);
-        self.ports.metrics.location_gone(&key.name);
+        self.ctx.metrics.location_gone(&key.name);
     }
 }
 

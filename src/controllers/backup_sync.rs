@@ -15,16 +15,17 @@ use serde::de::DeserializeOwned;
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, PodVolumeBackup, Schedule};
 use crate::api::{OwnerReference, labels, names, time};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Kind, Next, ObjectRef, Reconciler, SharedWatch};
+use crate::runtime::{Class, Classify, Controller, Kind, Manager, Next, ObjectRef, Reconciler, SharedWatch};
 use crate::store::layout::{BACKUPS, BackupFile};
 use crate::store::{Store, StoreError};
 
-use super::artifact::json_gz;
 use super::backup::reconcile::conditions;
 use super::backup_storage_location::period;
 use super::location::{self, LocationError};
-use super::ports::Ports;
+use super::run::json_gz;
+use super::watches::{BUCKET_WORKERS, Watches};
 use super::write::{WriteError, Written};
+use crate::controllers::context::Context;
 
 /// Backups brought in by one pass; a larger rest is left to the next, so that a pass stays short.
 const BATCH: usize = 64;
@@ -38,7 +39,7 @@ const MAX_METADATA: u64 = 16 << 20;
 /// On a synced backup: the uid it had where it was made. A backup that wrote nothing must not delete another's files.
 pub const ORIGIN_UID: &str = "velero.io/origin-uid";
 
-/// On a synced backup whose pod volume backups are still to be brought in: who died in between is gone on for.
+/// On a synced backup until its pod volume backups are created too: a later pass creates what this one did not.
 pub const SYNC_INCOMPLETE: &str = "velero.io/sync-incomplete";
 
 /// A pass failed.
@@ -68,19 +69,25 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Sync {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     backups: SharedWatch<Backup>,
     schedules: SharedWatch<Schedule>,
 }
 
 impl Sync {
     /// Brings backups of a location into this watch's namespace.
-    pub fn new(ports: Arc<Ports>, backups: SharedWatch<Backup>, schedules: SharedWatch<Schedule>) -> Self {
+    pub fn new(ctx: Arc<Context>, backups: SharedWatch<Backup>, schedules: SharedWatch<Schedule>) -> Self {
         Self {
-            ports,
+            ctx,
             backups,
             schedules,
         }
+    }
+
+    /// Runs it in this manager.
+    pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
+        let reconciler = Self::new(Arc::clone(ctx), watches.backups.clone(), watches.schedules.clone());
+        manager.control(Controller::new(reconciler, &watches.locations).workers(BUCKET_WORKERS));
     }
 }
 
@@ -88,7 +95,7 @@ impl Sync {
 #[derive(Debug)]
 enum Brought {
     In,
-    /// Not now, or never: with the reason for the log, if somebody should look.
+    /// Not now, or never: with the reason for the log, if the operator should check it.
     Skipped(Option<String>),
 }
 
@@ -99,8 +106,8 @@ impl Reconciler for Sync {
     const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<BackupStorageLocation>) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
-        let period = period(seen.spec.backup_sync_period.as_ref(), self.ports.settings.sync_period);
+        let now = self.ctx.clock.now();
+        let period = period(seen.spec.backup_sync_period.as_ref(), self.ctx.settings.sync_period);
         if period.is_zero() || !seen.is_available() {
             return Ok(Next::Resync);
         }
@@ -111,7 +118,7 @@ impl Reconciler for Sync {
             }
         }
         let location = seen.metadata.name.clone().unwrap_or_default();
-        let store = location::open(&self.ports, &seen).await?;
+        let store = location::open(&self.ctx, &seen).await?;
         let mut missing: Vec<String> = store
             .list_prefixes(BACKUPS)
             .await?
@@ -164,7 +171,7 @@ impl Reconciler for Sync {
         }
         let mut wanted = (*seen).clone();
         wanted.status.last_synced_time = Some(time(now));
-        match self.ports.write(&*seen, &wanted).await? {
+        match self.ctx.writer.write(&*seen, &wanted).await? {
             Written::Conflict => Ok(Next::After(Duration::from_secs(5))),
             Written::Done | Written::Unchanged => Ok(Next::At(later(now, period))),
         }
@@ -173,7 +180,7 @@ impl Reconciler for Sync {
 
 impl Sync {
     fn known(&self, name: &str) -> Option<Arc<Backup>> {
-        self.backups.get(&ObjectRef::new(name).within(&self.ports.namespace))
+        self.backups.get(&ObjectRef::new(name).within(&self.ctx.namespace))
     }
 
     async fn bring(&self, store: &Store, location: &str, name: &str, now: Timestamp) -> Result<Brought, String> {
@@ -185,7 +192,7 @@ impl Sync {
             Err(error) => return Err(error.to_string()),
         };
         let stored: Backup =
-            serde_json::from_slice(&text).map_err(|e| format!("`{key}` is no Backup: {e}; check who wrote it"))?;
+            serde_json::from_slice(&text).map_err(|e| format!("`{key}` is no Backup: {e}; check what wrote it"))?;
         let volumes = volumes(store, name).await?;
         let schedules = self.schedules.list();
         let owner = |owner: &OwnerReference| {
@@ -194,7 +201,7 @@ impl Sync {
                     s.metadata.name.as_ref() == Some(&owner.name) && s.metadata.uid.as_ref() == Some(&owner.uid)
                 })
         };
-        let mut backup = match incoming(stored, name, &self.ports.namespace, location, now, &owner) {
+        let mut backup = match incoming(stored, name, &self.ctx.namespace, location, now, &owner) {
             Ok(backup) => backup,
             Err(reason) => return Ok(Brought::Skipped(reason)),
         };
@@ -223,7 +230,7 @@ impl Sync {
         let uid = backup.metadata.uid.clone().unwrap_or_default();
         for mut volume in volumes {
             let meta = &mut volume.metadata;
-            meta.namespace = Some(self.ports.namespace.clone());
+            meta.namespace = Some(self.ctx.namespace.clone());
             meta.resource_version = None;
             meta.uid = None;
             meta.managed_fields = None;
@@ -241,7 +248,11 @@ impl Sync {
         let mut complete = backup.clone();
         if annotations(&mut complete).remove(SYNC_INCOMPLETE).is_some() {
             // A conflict is no loss: the next pass finds the mark still there.
-            self.ports.write(backup, &complete).await.map_err(|e| e.to_string())?;
+            self.ctx
+                .writer
+                .write(backup, &complete)
+                .await
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }
@@ -251,10 +262,10 @@ impl Sync {
     where
         K: Kind + Resource<Scope = kube::core::NamespaceResourceScope> + Serialize + DeserializeOwned,
     {
-        let api: Api<K> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
+        let api: Api<K> = Api::namespaced(self.ctx.cluster.client().clone(), &self.ctx.namespace);
         let params = PostParams::default();
         let create = self
-            .ports
+            .ctx
             .gate
             .write(api.create(&params, object))
             .await
@@ -289,13 +300,13 @@ async fn volumes(store: &Store, backup: &str) -> Result<Vec<PodVolumeBackup>, St
     // The rest of the backup is good without it.
     Ok(volumes
         .unwrap_or_else(|error| {
-            tracing::warn!(backup, key, %error, "a file of the bucket cannot be read: check who wrote it");
+            tracing::warn!(backup, key, %error, "a file of the bucket cannot be read: check what wrote it");
             None
         })
         .unwrap_or_default())
 }
 
-/// The object for a backup found in the bucket, or why there is to be none (with a reason if somebody should look).
+/// The object for a backup found in the bucket, or why there is to be none (with a reason if the operator should check it).
 fn incoming(
     stored: Backup,
     name: &str,
@@ -309,7 +320,7 @@ fn incoming(
     if meta.name.as_deref() != Some(name) {
         let inside = meta.name.as_deref().unwrap_or_default();
         return Err(Some(format!(
-            "its metadata is of a backup named `{inside}`; check who wrote to the bucket"
+            "its metadata is of a backup named `{inside}`; check what wrote to the bucket"
         )));
     }
     let phase = backup.status.phase();
@@ -320,11 +331,11 @@ fn incoming(
             _ => return Err(None),
         }
     }
-    // By now it is over, or somebody wrote what nobody seals: to run it here would be another backup under its name.
+    // Only a backup that is over is ever sealed. To run any other here would make another backup under its name.
     let phase = backup.status.phase();
     if !phase.is_terminal() && *phase != BackupPhase::Deleting {
         return Err(Some(format!(
-            "its metadata has the phase `{phase}`, which is not one of a backup that is over; check who wrote to the bucket"
+            "its metadata has the phase `{phase}`, which is not one of a backup that is over; check what wrote to the bucket"
         )));
     }
     let over = backup.status.completion_timestamp.as_ref().map_or(now, |end| end.0);
@@ -409,7 +420,7 @@ mod tests {
             let reason = incoming(backup, "nightly", "v", "l", at(0), &|_| true)
                 .unwrap_err()
                 .unwrap();
-            assert!(reason.contains("check who wrote to the bucket"), "{reason}");
+            assert!(reason.contains("check what wrote to the bucket"), "{reason}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! DownloadRequest: how people read a run's files. Answered with a signed URL where the store can sign, else with a URL of
 //! the artifact endpoint (decision 44), and always with a token for that (decision 24, spec server 5); gone after ten
-//! minutes. What is not there is answered as well: the endpoint says why, which no status could tell to the Go client.
+//! minutes. A file that is not there gets an answer as well: the endpoint says why, and Go clients show no status.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::api::names::is_object_name;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, DownloadRequestPhase, DownloadTarget, Restore};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Kind, Next, Reconciler};
+use crate::runtime::{Class, Classify, Controller, Kind, Manager, Next, Reconciler};
 use crate::store::StoreError;
 
 use super::artifact::absent::Missing;
@@ -22,8 +22,9 @@ use super::artifact::file::Artifact;
 use super::artifact::finder::Finder;
 use super::artifact::token::{Key, LIFETIME};
 use super::location::{self, LocationError};
-use super::ports::Ports;
+use super::watches::{BUCKET_WORKERS, Watches};
 use super::write::{WriteError, Written};
+use crate::controllers::context::Context;
 
 /// Where the token stands on an answered request.
 pub const TOKEN: &str = "velero.io/artifact-token";
@@ -61,7 +62,7 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct DownloadRequests {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     finder: Finder,
     key: Key,
     base: BaseUrl,
@@ -69,13 +70,13 @@ pub struct DownloadRequests {
 
 impl DownloadRequests {
     /// A reconciler of download requests that issues tokens with this key, and URLs that begin with this base.
-    pub fn new(ports: Arc<Ports>, finder: Finder, key: Key, base: BaseUrl) -> Self {
-        Self {
-            ports,
-            finder,
-            key,
-            base,
-        }
+    pub fn new(ctx: Arc<Context>, finder: Finder, key: Key, base: BaseUrl) -> Self {
+        Self { ctx, finder, key, base }
+    }
+
+    /// Runs it in this manager.
+    pub fn register(self, manager: &mut Manager, watches: &Watches) {
+        manager.control(Controller::new(self, &watches.downloads).workers(BUCKET_WORKERS));
     }
 }
 
@@ -102,11 +103,11 @@ impl Reconciler for DownloadRequests {
     const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<DownloadRequest>) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
+        let now = self.ctx.clock.now();
         match step(&seen, now) {
             Step::Keep(until) => return Ok(Next::At(until)),
             Step::Remove => {
-                self.ports.remove(&*seen).await?;
+                self.ctx.writer.remove(&*seen).await?;
                 return Ok(Next::Resync);
             }
             Step::Answer => {}
@@ -130,7 +131,7 @@ impl Reconciler for DownloadRequests {
         wanted.status.phase = Some(DownloadRequestPhase::Processed);
         let annotations = wanted.metadata.annotations.get_or_insert_default();
         annotations.insert(TOKEN.to_owned(), token);
-        match self.ports.write(&*seen, &wanted).await? {
+        match self.ctx.writer.write(&*seen, &wanted).await? {
             Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => Ok(Next::At(end)),
         }
@@ -157,7 +158,7 @@ impl DownloadRequests {
             Err(missing) if self.fresh_exists(&missing).await? => return Ok(Found::Unseen),
             Err(_) => return Ok(Found::Unsigned),
         };
-        let store = match location::open(&self.ports, &location).await {
+        let store = match location::open(&self.ctx, &location).await {
             Ok(store) => store,
             Err(error) if error.is_transient() => return Err(error.into()),
             // The endpoint says what is wrong with the location, where the file is asked for.
@@ -183,7 +184,7 @@ impl DownloadRequests {
         if !is_object_name(name) {
             return Ok(false);
         }
-        let api: Api<K> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
+        let api: Api<K> = Api::namespaced(self.ctx.cluster.client().clone(), &self.ctx.namespace);
         let found = api.get_metadata_opt(name).await;
         Ok(found.map_err(|error| Error::TargetUnknown(Box::new(error)))?.is_some())
     }

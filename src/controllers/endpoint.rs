@@ -11,24 +11,24 @@ use axum_server::Handle;
 use crate::runtime::task::Group;
 
 use super::artifact::finder::Finder;
-use super::artifact::running::Running;
 use super::artifact::serve::Files;
 use super::artifact::tls::{Identity, TlsError};
 use super::artifact::token::Key;
-use super::ports::Ports;
 use super::restore::dry_run::{DryRuns, Plans};
+use super::run::live_log::LiveLogs;
+use crate::controllers::context::Context;
 
 /// What the endpoint needs.
 #[derive(Clone)]
 pub struct Endpoint {
-    /// The ports, for opening stores.
-    pub ports: Arc<Ports>,
-    /// Finds whose file is asked for.
+    /// For opening stores.
+    pub ctx: Arc<Context>,
+    /// Finds the location of a requested file.
     pub finder: Finder,
     /// Checks tokens.
     pub key: Key,
     /// Runs under way here.
-    pub running: Running,
+    pub live_logs: LiveLogs,
     /// Plans restores that are not carried out.
     pub dry_runs: DryRuns,
 }
@@ -54,23 +54,23 @@ impl Endpoint {
     /// The routes, without TLS.
     pub fn router(self) -> Router {
         let Self {
-            ports,
+            ctx,
             finder,
             key,
-            running,
+            live_logs,
             dry_runs,
         } = self;
         let plans = Plans {
-            ports: Arc::clone(&ports),
+            ctx: Arc::clone(&ctx),
             finder: finder.clone(),
             key: key.clone(),
             dry_runs,
         };
         let files = Files {
-            ports,
+            ctx,
             finder,
             key,
-            running,
+            live_logs,
         };
         Router::new()
             .merge(files.router())
@@ -83,7 +83,7 @@ impl Endpoint {
             })
     }
 
-    /// Serves until the group is told to stop; transfers under way then have ten seconds.
+    /// Serves until the group stops; transfers under way then have ten seconds.
     ///
     /// # Errors
     /// See [`ServeError`].

@@ -12,7 +12,7 @@ use crate::api::names::is_object_name;
 use crate::api::v1::BackupStorageLocation;
 use crate::store::{self, Secret, Store, StoreConfig, StoreError, config};
 
-use super::ports::Ports;
+use crate::controllers::context::Context;
 
 /// The Secret with the credentials of locations that name none of their own (spec api 13.1).
 const DEFAULT_CREDENTIALS: (&str, &str) = ("cloud-credentials", "cloud");
@@ -81,7 +81,7 @@ impl LocationError {
 ///
 /// # Errors
 /// See [`LocationError`].
-pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Store, LocationError> {
+pub async fn open(ctx: &Context, location: &BackupStorageLocation) -> Result<Store, LocationError> {
     let spec = &location.spec;
     let Some(bucket) = &spec.object_storage else {
         return Err(LocationError::Spec(
@@ -95,12 +95,12 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
     }
     let ca_cert = match (&bucket.ca_cert, &bucket.ca_cert_ref) {
         (Some(inline), _) => Some(inline.0.clone()),
-        (None, Some(reference)) => Some(required(ports, reference).await?),
+        (None, Some(reference)) => Some(required(ctx, reference).await?),
         (None, None) => None,
     };
     let file = credentials_file(&spec.provider, |variable| std::env::var_os(variable));
     let credentials = if let Some(reference) = &spec.credential {
-        Some(text(reference, required(ports, reference).await?)?)
+        Some(text(reference, required(ctx, reference).await?)?)
     } else if let Some(content) = read_credentials(file).await? {
         Some(content)
     } else {
@@ -110,7 +110,7 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
             key: key.to_owned(),
             optional: None,
         };
-        match secret(ports, &reference).await? {
+        match secret(ctx, &reference).await? {
             Some(bytes) => Some(text(&reference, bytes)?),
             None => None,
         }
@@ -123,7 +123,7 @@ pub async fn open(ports: &Ports, location: &BackupStorageLocation) -> Result<Sto
         ca_cert,
         credentials: credentials.map(Secret::new),
     };
-    Ok(store::open(&wanted).await?.gated(ports.gate.clone()))
+    Ok(store::open(&wanted).await?.gated(ctx.gate.clone()))
 }
 
 /// The file with the credentials of locations that name none, which the environment names: a Secret of whatever name is
@@ -143,8 +143,8 @@ async fn read_credentials(file: Option<PathBuf>) -> Result<Option<String>, Locat
     }
 }
 
-async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8>, LocationError> {
-    secret(ports, reference)
+async fn required(ctx: &Context, reference: &SecretKeySelector) -> Result<Vec<u8>, LocationError> {
+    secret(ctx, reference)
         .await?
         .ok_or_else(|| LocationError::SecretMissing {
             name: reference.name.clone(),
@@ -152,11 +152,11 @@ async fn required(ports: &Ports, reference: &SecretKeySelector) -> Result<Vec<u8
         })
 }
 
-async fn secret(ports: &Ports, reference: &SecretKeySelector) -> Result<Option<Vec<u8>>, LocationError> {
+async fn secret(ctx: &Context, reference: &SecretKeySelector) -> Result<Option<Vec<u8>>, LocationError> {
     if !is_object_name(&reference.name) {
         return Ok(None);
     }
-    let api: Api<KubeSecret> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
+    let api: Api<KubeSecret> = Api::namespaced(ctx.cluster.client().clone(), &ctx.namespace);
     let found = api.get_opt(&reference.name).await.map_err(|error| LocationError::Api {
         name: reference.name.clone(),
         reason: error.to_string(),

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use crate::api::time;
 use crate::api::v1::{ServerStatusRequest, ServerStatusRequestPhase};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Next, Reconciler};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, Reconciler};
 
-use super::ports::Ports;
+use super::watches::{BUCKET_WORKERS, Watches};
 use super::write::{WriteError, Written};
+use crate::controllers::context::Context;
 
 /// How long an answered request stays to be read.
 const KEPT: Duration = Duration::from_mins(1);
@@ -37,13 +38,19 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct StatusRequests {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
 }
 
 impl StatusRequests {
     /// A reconciler of status requests.
-    pub fn new(ports: Arc<Ports>) -> Self {
-        Self { ports }
+    pub fn new(ctx: Arc<Context>) -> Self {
+        Self { ctx }
+    }
+
+    /// Runs it in this manager.
+    pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
+        let reconciler = Self::new(Arc::clone(ctx));
+        manager.control(Controller::new(reconciler, &watches.statuses).workers(BUCKET_WORKERS));
     }
 }
 
@@ -72,11 +79,11 @@ impl Reconciler for StatusRequests {
     const RESYNC: Duration = Duration::from_mins(5);
 
     async fn reconcile(&self, seen: Arc<ServerStatusRequest>) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
+        let now = self.ctx.clock.now();
         match step(&seen, now) {
             Step::Keep(until) => Ok(Next::At(until)),
             Step::Remove => {
-                self.ports.remove(&*seen).await?;
+                self.ctx.writer.remove(&*seen).await?;
                 Ok(Next::Resync)
             }
             Step::Answer => {
@@ -84,7 +91,7 @@ impl Reconciler for StatusRequests {
                 wanted.status.phase = Some(ServerStatusRequestPhase::Processed);
                 wanted.status.processed_timestamp = Some(time(now));
                 super::version::server().clone_into(&mut wanted.status.server_version);
-                match self.ports.write(&*seen, &wanted).await? {
+                match self.ctx.writer.write(&*seen, &wanted).await? {
                     Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
                     Written::Done | Written::Unchanged => Ok(Next::At(later(now, KEPT))),
                 }

@@ -9,7 +9,7 @@ use crate::api::v1::{BackupStorageLocation, LocationPhase};
 use crate::restore::request::Options as RestoreOptions;
 use crate::telemetry::logrus::{Format, Level};
 
-use super::ports::Settings;
+use crate::controllers::context::Settings;
 
 /// The flags' defaults.
 pub(super) fn settings() -> Settings {

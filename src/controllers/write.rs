@@ -1,15 +1,17 @@
-//! The one way the controllers write: the difference between an object as it was seen and as it is wanted, while we
-//! lead, guarded by the resource version (decision 2).
+//! The one way the controllers write objects of our kinds: the difference between an object as it was seen and as it is wanted, while
+//! this process leads, guarded by the resource version (decision 2).
 
 use serde::Serialize;
 
+use crate::cluster::discovery::Resource;
 use crate::cluster::status::{StatusWrite, write_object};
-use crate::cluster::{ApiError, objects};
+use crate::cluster::{ApiError, Cluster, objects};
 use crate::runtime::Kind;
-use crate::runtime::lease::NotLeading;
+use crate::runtime::lease::{NotLeading, WriteGate};
+use crate::runtime::report::EventRecorder;
 
-use super::ports::Ports;
-use super::story::Story;
+use super::events::PhaseEvents;
+use super::served::Served;
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +20,14 @@ pub enum Written {
     Unchanged,
     /// The object is as wanted.
     Done,
-    /// Somebody was faster. The change arrives through the watch and leads to another pass.
+    /// Another writer changed the object first. That change arrives through the watch and leads to another pass.
     Conflict,
 }
 
 /// A write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// We are not the one to write.
+    /// This process does not lead.
     #[error(transparent)]
     NotLeading(#[from] NotLeading),
     /// The API server refused, or was not reached.
@@ -48,14 +50,37 @@ impl WriteError {
     }
 }
 
-impl Ports {
+/// Writes objects of our kinds.
+pub struct ObjectWriter {
+    cluster: Cluster,
+    served: Served,
+    gate: WriteGate,
+    events: EventRecorder,
+}
+
+impl ObjectWriter {
+    /// Writes through this connection while the gate is open.
+    pub fn new(cluster: Cluster, served: Served, gate: WriteGate, events: EventRecorder) -> Self {
+        Self {
+            cluster,
+            served,
+            gate,
+            events,
+        }
+    }
+
+    /// How a kind of ours is served; `None` for any other.
+    pub fn resource(&self, kind: &str) -> Option<&Resource> {
+        self.served.of(kind).map(|(resource, _)| resource)
+    }
+
     /// Brings an object from what was seen to what is wanted: metadata, spec and status in one patch where the kind has no
-    /// status subresource. What it changed is told by an event. May be repeated. An object that is gone meanwhile is
+    /// status subresource. A change of the phase is published as an event. May be repeated. An object that is gone meanwhile is
     /// [`Written::Unchanged`].
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn write<K: Kind + Serialize + Story>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
+    pub async fn write<K: Kind + Serialize + PhaseEvents>(&self, seen: &K, wanted: &K) -> Result<Written, WriteError> {
         let kind = K::kind(&()).into_owned();
         let unwritable = |reason: String| WriteError::Unwritable {
             kind: kind.clone(),
@@ -71,8 +96,8 @@ impl Ports {
         match self.gate.write(write).await? {
             Ok(StatusWrite::Unchanged) => Ok(Written::Unchanged),
             Ok(StatusWrite::Written(_)) => {
-                if let Some(notice) = seen.told_by(wanted) {
-                    self.reporter.publish(seen, notice);
+                if let Some(note) = seen.event_of(wanted) {
+                    self.events.publish(seen, note);
                 }
                 Ok(Written::Done)
             }

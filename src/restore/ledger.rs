@@ -23,6 +23,9 @@ use crate::archive::spool::{ItemRef, Spool};
 
 const MAGIC: &[u8; 4] = b"VRL1";
 
+/// What a ledger of every version begins with; the version follows.
+const FAMILY: &[u8; 3] = b"VRL";
+
 /// Texts of messages are kept up to this size; what comes after is counted and stands in the log only.
 const MAX_TEXT: usize = 8 << 20;
 
@@ -180,7 +183,10 @@ struct Beside {
 /// A record cannot be used. Without it the restore begins anew, which is safe: what an earlier life made is recognised.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Not a record, a damaged one, or one of a release that writes them differently.
+    /// A later release wrote it; it is not to be overwritten.
+    #[error("the record of an earlier run has version `{0}`, which this release does not know")]
+    UnknownVersion(char),
+    /// Not a record, or a damaged one.
     #[error("read the record of an earlier run: {0}")]
     Unreadable(#[from] io::Error),
     /// The record of a run over another archive: the backup was replaced in the meantime.
@@ -227,6 +233,11 @@ impl Ledger {
 
     fn decode(record: &[u8], archive: &str, items: usize) -> Result<Self, LedgerError> {
         let broken = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text);
+        if let Some(&version) = record.strip_prefix(FAMILY).and_then(<[u8]>::first)
+            && version != MAGIC[3]
+        {
+            return Err(LedgerError::UnknownVersion(char::from(version)));
+        }
         let body = record
             .strip_prefix(MAGIC)
             .ok_or_else(|| broken("it does not begin like one"))?;

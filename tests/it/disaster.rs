@@ -181,7 +181,7 @@ fn a_second_empty_cluster_on_the_same_bucket_sees_the_backup_and_restores_the_sh
             |line: &&str| line.contains(&format!("backup={broken}")) || line.contains(&format!("backups/{broken}/"));
         let log = second.log();
         assert!(
-            log.lines().any(|line| said(&line) && line.contains("check who")),
+            log.lines().any(|line| said(&line) && line.contains("check what")),
             "nobody was told of {broken}"
         );
     }

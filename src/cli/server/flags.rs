@@ -1,5 +1,5 @@
 //! The flags of `velero server` (spec server 2.1): every one of upstream's, old names included, so that a Deployment
-//! written for either release starts. A flag whose feature is not there yet is accepted with a line in the log.
+//! written for either release starts. A flag for a feature that is not there yet is accepted with a line in the log.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub const CONTROLLERS: [&str; 15] = [
     "backup-storage-location",
 ];
 
-/// What `--restore-only` turns off. The queue stays: it tells each new backup why it waits.
+/// What `--restore-only` turns off. The queue stays: it shows why each new backup waits.
 const OFF_WHEN_RESTORE_ONLY: [&str; 6] = [
     "backup",
     "backup-operations",
@@ -122,11 +122,11 @@ pub struct ServerArgs {
     /// Where to spool while a backup or restore runs
     #[arg(long, env = "VELERO_SCRATCH_DIR", default_value_os_t = std::env::temp_dir())]
     pub scratch_dir: PathBuf,
-    /// How this process is told apart from others in the leader election; by default the pod's uid and the container's name
+    /// Identity of this process in the leader election; by default the pod's uid and the container's name
     #[arg(long, env = "VELERO_IDENTITY")]
     pub identity: Option<String>,
 
-    /// Flags of upstream's whose feature is not part of this release.
+    /// Upstream's flags for features that are not part of this release.
     #[command(flatten)]
     pub unused: Unused,
 }
@@ -306,7 +306,7 @@ mod tests {
             (&["--item-block-worker-count=7"], 7),
             (&["--item-block-worker-count=0"], 1),
         ] {
-            let settings = super::super::settings(&parse(flags), &<_>::default(), <_>::default(), &|_| true);
+            let settings = crate::cli::server::settings::settings(&parse(flags), &<_>::default(), <_>::default(), true);
             assert_eq!(settings.item_block_workers, workers, "{flags:?}");
         }
     }

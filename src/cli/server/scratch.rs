@@ -1,8 +1,28 @@
-//! How much room there is for spooling (decision 21).
+//! The scratch directory, and how much may be spooled there (decision 21).
 
+use std::fs;
 use std::path::Path;
 
-/// Four fifths of what is free on the file system of this directory; without an answer, nothing is known to be too much.
+use anyhow::Context as _;
+
+/// Makes the scratch directory, and uses it for all temporary files: the image has no /tmp, and a Deployment that was not made by `velero
+/// install` need not set TMPDIR.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn prepare(scratch: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(scratch).with_context(|| {
+        format!(
+            "create the scratch directory {}; check --scratch-dir",
+            scratch.display()
+        )
+    })?;
+    // Fails if another one was set before; then that is used.
+    let _ = tempfile::env::override_temp_dir(scratch);
+    Ok(())
+}
+
+/// Four fifths of the free bytes on the file system of this directory; no limit where the file system does not tell.
 pub(super) fn spool_limit(scratch: &Path) -> u64 {
     rustix::fs::statvfs(scratch).map_or(u64::MAX, |free| free.f_bavail.saturating_mul(free.f_frsize) / 5 * 4)
 }

@@ -14,7 +14,7 @@ use crate::cli::heartbeat::Heartbeat;
 use crate::cli::objects::{Kind, Objects, RequestError};
 use crate::cli::terminal;
 use crate::controllers::freeze::{self, FreezeRecord};
-use crate::controllers::record::{self, RunOf};
+use crate::controllers::run::record::{self, RecordedRun};
 use crate::hook::Freeze;
 use crate::store::layout::{backup_claim, backup_dir, restore_dir};
 
@@ -103,10 +103,16 @@ impl Records {
     async fn left(&self) -> Result<Vec<String>, RequestError> {
         let mut left = Vec::new();
         for map in self.labelled(freeze::LABEL).await? {
-            left.extend(FreezeRecord::shown(&map).iter().map(frozen));
+            match FreezeRecord::shown(&map) {
+                Ok(freezes) => left.extend(freezes.iter().map(frozen)),
+                Err(error) => left.push(format!(
+                    "pods may still be frozen, and no server will thaw them: ConfigMap {:?} names them, and cannot be read: {error}",
+                    map.name_any()
+                )),
+            }
         }
         let runs = self.labelled(record::LABEL).await?;
-        left.extend(runs.iter().filter_map(RunOf::read).map(|run| unfinished(&run)));
+        left.extend(runs.iter().filter_map(RecordedRun::read).map(|run| unfinished(&run)));
         Ok(left)
     }
 
@@ -128,9 +134,10 @@ fn frozen(freeze: &Freeze) -> String {
     )
 }
 
-fn unfinished(run: &RunOf) -> String {
-    let RunOf { name, location, .. } = run;
-    if run.kind == "restore" {
+fn unfinished(run: &RecordedRun) -> String {
+    let RecordedRun { id, location } = run;
+    let name = &id.name;
+    if id.kind == "restore" {
         return format!(
             "restore {name:?} was not given up in order: files of it may stay below {:?} in storage location {location:?}",
             restore_dir(name)
@@ -149,6 +156,7 @@ mod tests {
     use serde_json::{from_value, json};
 
     use super::*;
+    use crate::controllers::run::RunId;
 
     #[test]
     fn what_is_left_behind_is_named_with_what_to_do() {
@@ -160,10 +168,13 @@ mod tests {
             frozen(&freeze),
             r#"pod shop/db-0 may still be frozen, and no server will thaw it: run its post hooks by hand: ["fsfreeze", "-u", "/data"] in container "db""#
         );
-        let run = |kind: &str| RunOf {
-            kind: kind.to_owned(),
-            name: "b".to_owned(),
-            uid: "u".to_owned(),
+        let run = |kind: &str| RecordedRun {
+            id: RunId {
+                kind: kind.to_owned(),
+                namespace: "velero".to_owned(),
+                name: "b".to_owned(),
+                uid: "u".into(),
+            },
             location: "default".to_owned(),
         };
         assert!(unfinished(&run("backup")).contains(r#"its claim "backups/b/velero-claim.json" keeps its name taken"#));

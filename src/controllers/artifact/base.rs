@@ -47,7 +47,7 @@ impl BaseUrl {
         )
     }
 
-    /// Whose certificate a client expects there: a name or an address.
+    /// The name or address that a client expects in the certificate there.
     pub fn host(&self) -> &str {
         &self.host
     }

@@ -8,7 +8,7 @@ use crate::runtime::{ObjectRef, SharedWatch};
 use super::absent::{Course, Missing};
 use super::file::Artifact;
 
-/// Finds whose file is asked for and where it lies.
+/// Finds the location of a requested file.
 #[derive(Clone)]
 pub struct Finder {
     /// The backups.

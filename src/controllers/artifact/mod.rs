@@ -1,7 +1,7 @@
 //! A run's files through the API server (decision 24), for people whose machine cannot reach the bucket.
 //!
-//! The right to create a DownloadRequest is the authorisation: its controller answers with a [`token`], and whoever
-//! holds one may read that one artifact from the [`serve`]r of any replica until it expires. Clients of other releases know
+//! The right to create a DownloadRequest is the authorisation: its controller answers with a [`token`], with which any
+//! replica [`serve`]s that one artifact until the token expires. Clients of other releases know
 //! no tokens: where the store cannot sign a URL they get one of the endpoint itself (decision 44).
 
 pub mod absent;
@@ -9,9 +9,7 @@ pub mod base;
 pub mod certificate;
 pub mod file;
 pub mod finder;
-pub mod json_gz;
 pub mod renewal;
-pub mod running;
 pub mod secret;
 pub mod serve;
 pub mod tls;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PostParams};
 
-use super::super::ports::Ports;
 use super::certificate::{Certificates, Step, step};
 use super::secret::{self, Held, NAME};
+use crate::controllers::context::Context;
+use crate::controllers::watches::Watches;
 use crate::runtime::lease::NotLeading;
-use crate::runtime::{Class, Classify, Next, Reconciler};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, Reconciler};
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,14 +41,19 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Renewal {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     names: Vec<String>,
 }
 
 impl Renewal {
     /// A reconciler that keeps the certificate good for these names, which are sorted.
-    pub fn new(ports: Arc<Ports>, names: Vec<String>) -> Self {
-        Self { ports, names }
+    pub fn new(ctx: Arc<Context>, names: Vec<String>) -> Self {
+        Self { ctx, names }
+    }
+
+    /// Runs it in this manager.
+    pub fn register(self, manager: &mut Manager, watches: &Watches) {
+        manager.control(Controller::new(self, &watches.certificate).workers(1));
     }
 }
 
@@ -58,7 +64,7 @@ impl Reconciler for Renewal {
     const RESYNC: Duration = Duration::from_hours(1);
 
     async fn reconcile(&self, seen: Arc<Secret>) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
+        let now = self.ctx.clock.now();
         let made = match Held::read(&seen) {
             // Its maker renews it.
             Held::Given { .. } => return Ok(Next::Resync),
@@ -70,9 +76,9 @@ impl Reconciler for Renewal {
             Held::Nothing => Certificates::new(&self.names, now)?,
         };
         let wanted = secret::of(&made, seen.metadata.clone());
-        let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), &self.ports.namespace);
+        let api: Api<Secret> = Api::namespaced(self.ctx.cluster.client().clone(), &self.ctx.namespace);
         let params = PostParams::default();
-        match self.ports.gate.write(api.replace(NAME, &params, &wanted)).await? {
+        match self.ctx.gate.write(api.replace(NAME, &params, &wanted)).await? {
             Ok(_) => {
                 tracing::info!(
                     secret = NAME,

@@ -14,24 +14,24 @@ use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
 use super::super::location;
-use super::super::ports::Ports;
 use super::absent::{Missing, why};
 use super::file::Artifact;
 use super::finder::Finder;
-use super::running::Running;
 use super::token::{HEADER, Key};
+use crate::controllers::context::Context;
+use crate::controllers::run::live_log::LiveLogs;
 
 /// What serving files needs.
 #[derive(Clone)]
 pub struct Files {
-    /// The ports, for opening stores.
-    pub ports: Arc<Ports>,
-    /// Finds whose file is asked for.
+    /// For opening stores.
+    pub ctx: Arc<Context>,
+    /// Finds the location of a requested file.
     pub finder: Finder,
     /// Checks tokens.
     pub key: Key,
     /// Runs under way here.
-    pub running: Running,
+    pub live_logs: LiveLogs,
 }
 
 impl Files {
@@ -60,13 +60,13 @@ async fn artifact(
         .get(HEADER)
         .and_then(|value| value.to_str().ok())
         .unwrap_or(&asked.token);
-    if let Err(refused) = files.key.check(token, &kind, &name, files.ports.clock.now()) {
+    if let Err(refused) = files.key.check(token, &kind, &name, files.ctx.clock.now()) {
         return text(StatusCode::FORBIDDEN, refused.to_string());
     }
     let Some(artifact) = Artifact::of(&kind, &name) else {
         return text(StatusCode::NOT_FOUND, format!("there is no artifact of kind `{kind}`"));
     };
-    if let Some(log) = files.running.log(&artifact.key()) {
+    if let Some(log) = files.live_logs.get(&artifact.key()) {
         // Closing the gzip member and copying the file are short, but they block.
         let copied = tokio::task::spawn_blocking(move || log.snapshot()).await;
         if let Ok(Ok(file)) = copied {
@@ -83,7 +83,7 @@ async fn artifact(
         Ok(location) => location,
         Err(missing) => return absent(Some(&missing)),
     };
-    let store = match location::open(&files.ports, &location).await {
+    let store = match location::open(&files.ctx, &location).await {
         Ok(store) => store,
         Err(error) => return text(StatusCode::BAD_GATEWAY, error.to_string()),
     };

@@ -10,8 +10,8 @@ use kube::Api;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 
-use super::super::ports::Ports;
 use super::secret::{self, Held, NAME, SecretError};
+use crate::controllers::context::Context;
 use crate::runtime::{ObjectRef, SharedWatch};
 
 /// How often the Secret is looked at without a change: it may be gone, and making it again may have failed.
@@ -41,15 +41,15 @@ enum Unusable {
 
 /// Where the endpoint's certificate comes from.
 pub struct Identity {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     names: Vec<String>,
     secrets: SharedWatch<Secret>,
 }
 
 impl Identity {
     /// The certificate of the Secret that this watch follows; if there is none, one for these names is made.
-    pub fn new(ports: Arc<Ports>, names: Vec<String>, secrets: SharedWatch<Secret>) -> Self {
-        Self { ports, names, secrets }
+    pub fn new(ctx: Arc<Context>, names: Vec<String>, secrets: SharedWatch<Secret>) -> Self {
+        Self { ctx, names, secrets }
     }
 
     /// TLS with the Secret's certificate. Where that cannot be used, with one of this process alone, which the API
@@ -88,7 +88,7 @@ impl Identity {
                     if let Err(error) = config.reload_from_pem(certificate.clone(), key).await {
                         warn(&error.into());
                     }
-                    // One that is refused is told once.
+                    // One that is refused is logged once.
                     loaded = Some(certificate);
                 }
                 Err(error) => warn(&error),
@@ -97,12 +97,12 @@ impl Identity {
     }
 
     async fn pem(&self) -> Result<(Vec<u8>, Vec<u8>), Unusable> {
-        let namespace = &self.ports.namespace;
+        let namespace = &self.ctx.namespace;
         let held = if let Some(secret) = self.secrets.get(&ObjectRef::new(NAME).within(namespace)) {
             Held::read(&secret)
         } else {
-            let api: Api<Secret> = Api::namespaced(self.ports.cluster.client().clone(), namespace);
-            Held::read(&secret::ensure(&api, namespace, &self.names, self.ports.clock.now()).await?)
+            let api: Api<Secret> = Api::namespaced(self.ctx.cluster.client().clone(), namespace);
+            Held::read(&secret::ensure(&api, namespace, &self.names, self.ctx.clock.now()).await?)
         };
         held.served().ok_or(Unusable::Nothing)
     }

@@ -9,9 +9,13 @@
 //! `WaitingForPluginOperations*`, `Finalizing*` and `Deleting` come with the operations, plugins and deletion; this server
 //! never writes them, and leaves an object alone that another release left in one.
 
-pub mod claim;
+mod error;
+mod files;
+mod leftovers;
+mod name_lock;
 pub mod policies;
 pub mod prepare;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
+mod seal;

@@ -10,8 +10,8 @@ use crate::api::names::is_object_name;
 use crate::api::v1::Backup;
 use crate::select::resource_policies::{PolicyError, ResourcePolicies};
 
-use super::super::ports::Ports;
-use super::super::record::{Record, RecordError};
+use crate::controllers::context::Context;
+use crate::controllers::run::record::{Record, RecordError};
 
 /// The only kind of object that policies can be in; written in any case of letters.
 const KIND: &str = "configmap";
@@ -46,7 +46,7 @@ pub enum PoliciesError {
         /// What the client said.
         reason: String,
     },
-    /// Which of its texts is meant cannot be told.
+    /// It does not say which of its texts is meant.
     #[error(
         "fail to read the ResourcePolicies from ConfigMap {map} with error illegal resource policies {map} configmap: it must have exactly one data key, not {keys}"
     )]
@@ -73,8 +73,8 @@ pub enum PoliciesError {
 }
 
 impl PoliciesError {
-    /// Whether it may pass by itself.
-    pub fn passes(&self) -> bool {
+    /// Whether a later attempt may succeed.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreached { .. } | Self::Record(_))
     }
 }
@@ -90,15 +90,15 @@ struct Read {
 ///
 /// # Errors
 /// See [`PoliciesError`].
-pub async fn fresh(ports: &Ports, backup: &Backup) -> Result<ResourcePolicies, PoliciesError> {
-    Ok(read(ports, backup).await?.policies)
+pub async fn fresh(ctx: &Context, backup: &Backup) -> Result<ResourcePolicies, PoliciesError> {
+    Ok(read(ctx, backup).await?.policies)
 }
 
 /// The policies of a run: those it began with, or, if it begins now, those of the ConfigMap, which are kept first.
 ///
 /// # Errors
 /// See [`PoliciesError`].
-pub async fn of_run(ports: &Ports, backup: &Backup, record: &mut Record) -> Result<ResourcePolicies, PoliciesError> {
+pub async fn of_run(ctx: &Context, backup: &Backup, record: &mut Record) -> Result<ResourcePolicies, PoliciesError> {
     if backup.spec.resource_policy.is_none() {
         return Ok(ResourcePolicies::default());
     }
@@ -109,12 +109,12 @@ pub async fn of_run(ports: &Ports, backup: &Backup, record: &mut Record) -> Resu
             source,
         });
     }
-    let Read { text, policies } = read(ports, backup).await?;
-    record.save(ports, PART, text.into_bytes()).await?;
+    let Read { text, policies } = read(ctx, backup).await?;
+    record.save(ctx, PART, text.into_bytes()).await?;
     Ok(policies)
 }
 
-async fn read(ports: &Ports, backup: &Backup) -> Result<Read, PoliciesError> {
+async fn read(ctx: &Context, backup: &Backup) -> Result<Read, PoliciesError> {
     let Some(reference) = &backup.spec.resource_policy else {
         return Ok(Read::default());
     };
@@ -124,14 +124,14 @@ async fn read(ports: &Ports, backup: &Backup) -> Result<Read, PoliciesError> {
     if reference.name.is_empty() {
         return Err(PoliciesError::NoName);
     }
-    let map = format!("{}/{}", ports.namespace, reference.name);
+    let map = format!("{}/{}", ctx.namespace, reference.name);
     if !is_object_name(&reference.name) {
         return Err(PoliciesError::NotThere {
             map,
             reason: format!("configmaps {:?} not found", reference.name),
         });
     }
-    let api: Api<ConfigMap> = Api::namespaced(ports.cluster.client().clone(), &ports.namespace);
+    let api: Api<ConfigMap> = Api::namespaced(ctx.cluster.client().clone(), &ctx.namespace);
     match api.get(&reference.name).await {
         Ok(found) => of_map(&map, found),
         Err(kube::Error::Api(status)) if (400..500).contains(&status.code) && status.code != 429 => {
@@ -198,7 +198,7 @@ mod tests {
         for (data, part) in table {
             let error = of_map("velero/p", config_map(data)).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
-            assert!(!error.passes());
+            assert!(!error.is_transient());
         }
         let line = of_map("velero/p", config_map(table[2].0)).unwrap_err().to_string();
         assert!(line.contains("at line 3 "), "{line}");

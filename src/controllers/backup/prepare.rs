@@ -18,8 +18,8 @@ use crate::select::resource_policies::ResourcePolicies;
 use crate::select::validation;
 use crate::store::layout;
 
-use super::super::ports::Settings;
 use super::policies::PoliciesError;
+use crate::controllers::context::Settings;
 
 /// The archive's format and its old number.
 pub const FORMAT_VERSION: &str = "1.1.0";
@@ -183,7 +183,7 @@ fn name_error(backup: &Backup) -> Option<String> {
     })
 }
 
-/// Durations nobody can read (upstream cannot even decode such an object), and negative ones: with such a ttl a backup
+/// Durations that cannot be read (upstream cannot even decode such an object), and negative ones: with such a ttl a backup
 /// would have expired before it was made.
 fn durations(backup: &Backup) -> Vec<String> {
     [

@@ -1,5 +1,4 @@
-//! backup: from ReadyToStart to a final phase. A pass prepares, starts the operation where there is none, shows its
-//! progress, and records its end; what is InProgress without an operation is begun again.
+//! backup: from ReadyToStart to a final phase. A pass prepares; then a [`Driver`] starts attempts, shows their progress and records the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,29 +11,27 @@ use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{labels, time};
 use crate::cluster::ApiError;
-use crate::runtime::operation::{Outcome, Seen, Start};
-use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
+use crate::controllers::context::Context;
+use crate::controllers::run::carry_out;
+use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::watches::{BUCKET_WORKERS, Watches};
+use crate::controllers::write::{WriteError, Written};
+use crate::runtime::operation::{Driver, Ended, Handle, Interrupted, Run, RunOperations};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::Ended as Counted;
 
-use super::super::artifact::running::Running;
-use super::super::broken_off::BrokenOff;
-use super::super::ports::Ports;
-use super::super::write::{WriteError, Written};
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
-use super::run::{Ended, Job};
+use super::run::{BackupAttempt, BackupEnd, Job};
 
-/// How long to wait before a run that broke off is begun again.
-const AGAIN: Duration = Duration::from_secs(10);
-
-/// How long a backup waits for a store that is away. It holds a place that others may want for stores that are not.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.
+const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
 
 /// The code of an answer to an object that is larger than the API server or etcd takes.
 const TOO_LARGE: u16 = 413;
 
 /// The operations of backups.
-pub type BackupOperations = Operations<Backup, Ended, BackupProgress>;
+pub type BackupOperations = RunOperations<Backups>;
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +39,12 @@ pub enum Error {
     /// The status was not written.
     #[error("writing the backup's status failed: {0}")]
     StatusNotWritten(#[from] WriteError),
-    /// The resource policies cannot be read just now.
+    /// The resource policies could not be read.
     #[error("preparing the backup failed: {0}; it is tried again")]
     PoliciesNotRead(#[source] PoliciesError),
-    /// The run broke off.
+    /// The run was interrupted.
     #[error("the backup broke off and will be begun again: {0}")]
-    BrokeOff(String),
+    BrokeOff(#[from] Interrupted),
     /// Its location is gone.
     #[error("the storage location `{0}` of a backup under way is not there; create it again, or delete the backup")]
     LocationGone(String),
@@ -77,32 +74,65 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Backups {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     locations: SharedWatch<BackupStorageLocation>,
-    operations: BackupOperations,
-    running: Running,
-    broken_off: BrokenOff,
+    live_logs: LiveLogs,
+    driver: Driver<Self>,
 }
 
 impl Backups {
     /// A reconciler of backups.
     pub fn new(
-        ports: Arc<Ports>,
+        ctx: Arc<Context>,
         locations: SharedWatch<BackupStorageLocation>,
         operations: BackupOperations,
-        running: Running,
+        live_logs: LiveLogs,
     ) -> Self {
         Self {
-            ports,
+            ctx,
             locations,
-            operations,
-            running,
-            broken_off: BrokenOff::default(),
+            live_logs,
+            driver: Driver::new(operations),
         }
     }
 
-    /// The backups to look at when this location changes; for the controller's triggers.
-    pub fn under_way_in(location: &BackupStorageLocation, backups: &SharedWatch<Backup>) -> Vec<ObjectRef<Backup>> {
+    /// Runs it in this manager.
+    pub fn register(
+        manager: &mut Manager,
+        ctx: &Arc<Context>,
+        watches: &Watches,
+        operations: &BackupOperations,
+        live_logs: &LiveLogs,
+    ) {
+        let (locations, backups) = (&watches.locations, watches.backups.clone());
+        let reconciler = Self::new(
+            Arc::clone(ctx),
+            locations.clone(),
+            operations.clone(),
+            live_logs.clone(),
+        );
+        manager.control(
+            Controller::new(reconciler, &watches.backups)
+                .workers(ctx.settings.concurrent_backups.max(BUCKET_WORKERS))
+                .operations(operations)
+                // Some wait until their location can be used.
+                .on(locations, move |location: &BackupStorageLocation| {
+                    Self::under_way_in(location, &backups)
+                }),
+        );
+    }
+
+    /// The operations of backups. The queue decides how many run. A deleted backup frees its place at once, while its attempt may take
+    /// minutes to end at a store that does not answer: there is room for as many of those.
+    pub fn operations(concurrent: usize) -> BackupOperations {
+        BackupOperations::at_most(concurrent.saturating_mul(2))
+    }
+
+    /// The backups to look at when this location changes.
+    pub(in crate::controllers) fn under_way_in(
+        location: &BackupStorageLocation,
+        backups: &SharedWatch<Backup>,
+    ) -> Vec<ObjectRef<Backup>> {
         let is_there = |backup: &Backup| {
             *backup.status.phase() == BackupPhase::InProgress
                 && location.metadata.name.as_deref() == Some(backup.spec.storage_location.as_str())
@@ -112,19 +142,19 @@ impl Backups {
     }
 
     async fn write(&self, seen: &Backup, wanted: &Backup) -> Result<bool, Error> {
-        Ok(self.ports.write(seen, wanted).await? != Written::Conflict)
+        Ok(self.ctx.writer.write(seen, wanted).await? != Written::Conflict)
     }
 
     async fn prepare(&self, seen: &Backup) -> Result<Next, Error> {
         let excluded = self.namespaces_excluded_by_label().await;
-        let policies = match policies::fresh(&self.ports, seen).await {
-            Err(error) if error.passes() => return Err(Error::PoliciesNotRead(error)),
+        let policies = match policies::fresh(&self.ctx, seen).await {
+            Err(error) if error.is_transient() => return Err(Error::PoliciesNotRead(error)),
             read => read,
         };
         let locations = self.locations.list();
         let facts = Facts {
-            now: self.ports.clock.now(),
-            settings: &self.ports.settings,
+            now: self.ctx.clock.now(),
+            settings: &self.ctx.settings,
             locations: &locations,
             excluded_by_label: excluded.as_deref().map_err(String::as_str),
             policies: policies.as_ref(),
@@ -146,11 +176,11 @@ impl Backups {
         if written {
             let schedule = schedule_of(seen);
             if invalid {
-                self.ports
+                self.ctx
                     .metrics
                     .backup_ended(schedule, Counted::FailedValidation, 0, None);
             } else {
-                self.ports.metrics.backup_started(schedule);
+                self.ctx.metrics.backup_started(schedule);
             }
         }
         // What was written arrives through the watch.
@@ -158,7 +188,7 @@ impl Backups {
     }
 
     async fn namespaces_excluded_by_label(&self) -> Result<Vec<String>, String> {
-        let api: Api<Namespace> = Api::all(self.ports.cluster.client().clone());
+        let api: Api<Namespace> = Api::all(self.ctx.cluster.client().clone());
         let selector = format!("{}=true", labels::EXCLUDE_FROM_BACKUP);
         let found = api
             .list_metadata(&ListParams::default().labels(&selector))
@@ -167,117 +197,18 @@ impl Backups {
         Ok(found.items.into_iter().filter_map(|n| n.metadata.name).collect())
     }
 
-    /// An object that is InProgress: its operation decides.
-    async fn carry(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
-        let uid = uid_of(&**seen);
-        match self.operations.get(&uid) {
-            None => match self.location(seen) {
-                Err(unusable) => self.without_location(seen, unusable).await,
-                Ok(location) => match self.broken_off.wait(&uid) {
-                    Some(wait) => Ok(Next::After(wait)),
-                    None => Ok(self.start(seen, location)),
-                },
-            },
-            Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
-            Some(Seen::Running {
-                progress: Some(progress),
-                ..
-            }) => {
-                let mut wanted = (**seen).clone();
-                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &progress));
-                // A conflict is no loss: the next progress comes in a second.
-                self.write(seen, &wanted).await?;
-                Ok(Next::Resync)
-            }
-            Some(Seen::Ended(outcome)) => match &*outcome {
-                Outcome::Returned(Ended::Final(status, archive)) => {
-                    if !self.record(seen, status, *archive).await? {
-                        return Ok(Next::After(Duration::from_secs(1)));
-                    }
-                    self.operations.acknowledge(&uid);
-                    Ok(Next::Resync)
-                }
-                Outcome::Returned(Ended::StoreAway(reason)) => self.away(seen, reason).await,
-                Outcome::Returned(Ended::Again(reason)) => {
-                    self.broken_off.once_more(&uid);
-                    self.operations.acknowledge(&uid);
-                    Err(Error::BrokeOff(reason.clone()))
-                }
-                Outcome::Panicked(message) => {
-                    self.broken_off.once_more(&uid);
-                    self.operations.acknowledge(&uid);
-                    Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
-                }
-            },
-        }
-    }
-
-    /// Where a run that is to begin writes. One that has begun is not kept from its end by what becomes of the location.
+    /// The location of a backup that is to begin. One that has begun is not kept from its end by what becomes of the location.
     #[expect(
         clippy::result_large_err,
         reason = "the error of the whole pass; it is made once a pass"
     )]
     fn location(&self, seen: &Backup) -> Result<Arc<BackupStorageLocation>, Error> {
         let name = &seen.spec.storage_location;
-        match self.locations.get(&ObjectRef::new(name).within(&self.ports.namespace)) {
+        match self.locations.get(&ObjectRef::new(name).within(&self.ctx.namespace)) {
             None => Err(Error::LocationGone(name.clone())),
             Some(location) if location.is_read_only() => Err(Error::LocationReadOnly(name.clone())),
             Some(location) => Ok(location),
         }
-    }
-
-    fn start(&self, seen: &Arc<Backup>, location: Arc<BackupStorageLocation>) -> Next {
-        let key = ObjectRef::from_obj(&**seen);
-        let job = Job {
-            ports: Arc::clone(&self.ports),
-            running: self.running.clone(),
-            backup: Arc::clone(seen),
-            location,
-        };
-        match self
-            .operations
-            .start_if_absent(&uid_of(&**seen), &key, "backup", |handle| job.run(handle))
-        {
-            Start::Started | Start::Present | Start::Full => Next::Resync,
-            Start::Closed => Next::After(AGAIN),
-        }
-    }
-
-    /// Somebody has to do something about its location: that is waited for, and said.
-    async fn without_location(&self, seen: &Backup, unusable: Error) -> Result<Next, Error> {
-        if self.broken_off.idle(&uid_of(seen)) <= PATIENCE {
-            return Err(unusable);
-        }
-        self.give_up(seen, format!("an hour was waited in vain: {unusable}"))
-            .await
-    }
-
-    /// Its store cannot be used: it is begun again later, and failed when that has no use any more.
-    async fn away(&self, seen: &Backup, reason: &str) -> Result<Next, Error> {
-        let uid = uid_of(seen);
-        if self.broken_off.once_more(&uid) <= PATIENCE {
-            self.operations.acknowledge(&uid);
-            return Err(Error::BrokeOff(reason.to_owned()));
-        }
-        self.give_up(
-            seen,
-            format!("the object store was tried for an hour in vain: {reason}"),
-        )
-        .await
-    }
-
-    async fn give_up(&self, seen: &Backup, failure_reason: String) -> Result<Next, Error> {
-        let given_up = BackupStatus {
-            phase: Some(BackupPhase::Failed),
-            failure_reason,
-            completion_timestamp: Some(time(self.ports.clock.now())),
-            ..seen.status.clone()
-        };
-        if !self.record(seen, &given_up, 0).await? {
-            return Ok(Next::After(Duration::from_secs(1)));
-        }
-        self.operations.acknowledge(&uid_of(seen));
-        Ok(Next::Resync)
     }
 
     /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
@@ -287,8 +218,8 @@ impl Backups {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted.status, self.ports.clock.now());
-        let written = self.ports.write(seen, &wanted).await?;
+        conditions(&mut wanted.status, self.ctx.clock.now());
+        let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done {
             let schedule = schedule_of(seen);
             let counted = match wanted.status.phase() {
@@ -303,18 +234,64 @@ impl Backups {
                 .map(|(start, end)| end - start);
             let unsigned = |n: i64| u64::try_from(n).unwrap_or_default();
             let items = wanted.status.progress.as_ref().map_or(0, |p| unsigned(p.total_items));
-            self.ports.metrics.backup_ran(
+            self.ctx.metrics.backup_ran(
                 schedule,
                 archive,
                 items,
                 unsigned(wanted.status.errors),
                 unsigned(wanted.status.warnings),
             );
-            self.ports
+            self.ctx
                 .metrics
                 .backup_ended(schedule, counted, end.unwrap_or_default(), took);
         }
         Ok(written != Written::Conflict)
+    }
+}
+
+impl Run for Backups {
+    type Kind = Backup;
+    type Job = Job;
+    type Progress = BackupProgress;
+    type End = BackupEnd;
+    type Error = Error;
+    const OPERATION: &'static str = "backup";
+
+    fn start(&self, seen: &Arc<Backup>) -> Result<Job, Error> {
+        Ok(Job {
+            ctx: Arc::clone(&self.ctx),
+            live_logs: self.live_logs.clone(),
+            backup: Arc::clone(seen),
+            location: self.location(seen)?,
+        })
+    }
+
+    async fn attempt(job: Job, handle: Handle<BackupProgress>) -> Ended<BackupEnd> {
+        let (ctx, live_logs) = (Arc::clone(&job.ctx), job.live_logs.clone());
+        carry_out(&ctx, &live_logs, BackupAttempt::new(job), handle).await
+    }
+
+    async fn show(&self, seen: &Arc<Backup>, progress: BackupProgress) -> Result<(), Error> {
+        let mut wanted = (**seen).clone();
+        wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &progress));
+        self.write(seen, &wanted).await?;
+        Ok(())
+    }
+
+    async fn finish(&self, seen: &Arc<Backup>, end: &BackupEnd) -> Result<bool, Error> {
+        self.record(seen, &end.status, end.archive).await
+    }
+
+    fn unavailable(&self, seen: &Backup, reason: &str, since: Duration) -> Option<BackupEnd> {
+        (since > GIVE_UP_AFTER).then(|| BackupEnd {
+            status: BackupStatus {
+                phase: Some(BackupPhase::Failed),
+                failure_reason: format!("gave up after one hour: {reason}"),
+                completion_timestamp: Some(time(self.ctx.clock.now())),
+                ..seen.status.clone()
+            },
+            archive: 0,
+        })
     }
 }
 
@@ -326,26 +303,22 @@ impl Reconciler for Backups {
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         if seen.metadata.deletion_timestamp.is_some() {
-            // Somebody's finalizer keeps it; what it left is put in order when it is gone.
-            let uid = uid_of(&*seen);
-            self.operations.cancel(&uid);
-            self.operations.acknowledge(&uid);
+            // A finalizer keeps it; what it left is put in order when it is gone.
+            self.driver.stop(&uid_of(&*seen));
             return Ok(Next::Resync);
         }
         match seen.status.phase() {
             BackupPhase::ReadyToStart => self.prepare(&seen).await,
-            BackupPhase::InProgress => self.carry(&seen).await,
+            BackupPhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {
-                // Its end is recorded; an outcome that came later (from a write whose answer was lost) is of no more use.
-                self.broken_off.forget(&uid_of(&*seen));
-                self.operations.acknowledge(&uid_of(&*seen));
+                self.driver.ended(&uid_of(&*seen));
                 Ok(Next::Resync)
             }
         }
     }
 
     fn gone(&self, _key: &ObjectRef<Backup>, uid: &Uid) {
-        self.broken_off.forget(uid);
+        self.driver.gone(uid);
     }
 }
 
@@ -437,10 +410,10 @@ mod tests {
                 .fault(Fault::new(1, code, reason, writes).message("it is not taken"));
             let process = Process::start(&world, Dies::Never).await;
             let backups = Backups::new(
-                Arc::clone(&process.ports),
+                Arc::clone(&process.ctx),
                 SharedWatch::fixed([(*available("default")).clone()]),
                 BackupOperations::new(),
-                Running::default(),
+                LiveLogs::default(),
             );
             let seen: Backup = serde_json::from_value(world.object("Backup", "b")).unwrap();
             backups.reconcile(Arc::new(seen)).await.unwrap();

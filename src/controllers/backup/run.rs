@@ -1,234 +1,137 @@
-//! One backup from InProgress to its end, as a supervised operation. It may die after any line: the successor aborts what
-//! was half sent, looks whether the backup was sealed, and otherwise collects afresh (decision 14).
+//! One attempt at a backup, from InProgress to its end. It may die after any line: the next attempt aborts what was half sent, looks whether
+//! the backup was sealed, and otherwise collects afresh (decision 14).
 //!
 //! ```text
-//!   thaw -> run record -> claim -> archive -> other files -> seal -> claim released -> final status      the record goes after it
+//!   thaw -> run record -> name lock -> archive -> other files -> seal -> lock released -> final status      the record goes after it
 //! ```
 
-use std::io;
 use std::sync::Arc;
 
+use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
-use crate::api::{go_json, time};
 use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
-use crate::cluster::discovery::{Discovery, DiscoveryError};
+use crate::cluster::discovery::Discovery;
+use crate::controllers::context::Context;
+use crate::controllers::freeze::{FreezeLock, FreezeRecord};
+use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::record::{Record, RecordError};
+use crate::controllers::run::uploads::Uploads;
+use crate::controllers::run::{Attempt, RunId};
+use crate::controllers::{events, location};
 use crate::hook::Runner;
 use crate::runtime::operation::Handle;
 use crate::runtime::task;
 use crate::select::resource_policies::ResourcePolicies;
 use crate::store::layout::{BackupFile, backup_dir};
-use crate::store::{ObjectInfo, PutOutcome, Store, StoreError, Upload};
+use crate::store::{Store, Upload};
 use crate::telemetry::run_log::RunLog;
 
-use super::super::artifact::file::Artifact;
-use super::super::artifact::json_gz;
-use super::super::artifact::running::Running;
-use super::super::freeze::FreezeRecord;
-use super::super::location::{self, LocationError};
-use super::super::ports::Ports;
-use super::super::record::{Record, RecordError};
-use super::super::results;
-use super::super::story;
-use super::super::uploads::{UploadError, Uploads};
-use super::claim::{self, Claim, ClaimError};
-use super::policies::{self, PoliciesError};
+use super::error::BackupError;
+use super::name_lock::{self, NameLock, NameLockError};
+use super::{files, policies, seal};
 
-/// A sealed metadata file is at most this large.
-const MAX_METADATA: u64 = 16 << 20;
-
-/// How a run ended, for the pass that records it.
+/// The end of a backup, for the pass that records it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ended {
-    /// It has this final status, and an archive of so many bytes.
-    Final(Box<BackupStatus>, u64),
-    /// It was told to stop, or something that may pass kept it from its end: the object stays InProgress and is begun again
-    /// (decision 15), here or by the next who leads.
-    Again(String),
-    /// The same, because its store cannot be used now.
-    StoreAway(String),
+pub struct BackupEnd {
+    /// The final status.
+    pub status: BackupStatus,
+    /// Bytes of the archive.
+    pub archive: u64,
 }
 
-/// Why a run did not reach its end.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error(transparent)]
-    Location(#[from] LocationError),
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error(transparent)]
-    Upload(#[from] UploadError),
-    #[error(transparent)]
-    Discovery(#[from] DiscoveryError),
-    #[error(transparent)]
-    Engine(#[from] Fatal),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Policies(#[from] PoliciesError),
-    #[error("a file of the backup could not be made: {0}; check the space in the scratch directory")]
-    Scratch(#[from] io::Error),
-    #[error(
-        "backup already exists in object storage: `{key}` is there already; use another name, or delete the backup that holds it"
-    )]
-    NameTaken { key: String },
-    #[error("{0}")]
-    NameHeld(ClaimError),
-    #[error("what an earlier backup of this name left in object storage is still being put in order (run `{uid}`)")]
-    LeftoversInTheWay { uid: String },
-    #[error(
-        "the archive in object storage is not as it was written ({written} bytes then, {found} now); check who else writes to the bucket"
-    )]
-    NotAsWritten { written: u64, found: u64 },
-}
-
-impl From<ClaimError> for Broken {
-    fn from(error: ClaimError) -> Self {
-        match error {
-            ClaimError::Store(error) => Self::Store(error),
-            held @ ClaimError::Held { .. } => Self::NameHeld(held),
-        }
-    }
-}
-
-impl Broken {
-    /// Whether the run is to be begun again rather than to fail.
-    fn passes(&self) -> bool {
-        match self {
-            Self::Location(error) => error.is_transient(),
-            Self::Policies(error) => error.passes(),
-            Self::Store(error) | Self::Upload(UploadError::Store(error)) => error.is_transient(),
-            Self::Record(_)
-            | Self::Upload(UploadError::Record(_))
-            | Self::Discovery(_)
-            | Self::LeftoversInTheWay { .. } => true,
-            Self::Engine(fatal) => match fatal {
-                Fatal::Cancelled | Fatal::NoNamespaces => true,
-                Fatal::Namespaces(error) => error.can_pass(),
-                // What the upload says about its store.
-                Fatal::Sink(error) => error.downcast_ref().is_some_and(StoreError::is_transient),
-                Fatal::Selector(_) | Fatal::Hooks(_) | Fatal::Scratch(_) | Fatal::Archive(_) => false,
-            },
-            Self::Upload(UploadError::Scratch(_))
-            | Self::Scratch(_)
-            | Self::NameTaken { .. }
-            | Self::NameHeld(_)
-            | Self::NotAsWritten { .. } => false,
-        }
-    }
-
-    fn is_about_the_store(&self) -> bool {
-        matches!(
-            self,
-            Self::Location(LocationError::Store(_))
-                | Self::Store(_)
-                | Self::Upload(UploadError::Store(_))
-                | Self::Engine(Fatal::Sink(_))
-        )
-    }
-}
-
-/// What a run works with.
+/// What an attempt works with.
 pub struct Job {
-    /// The ports.
-    pub ports: Arc<Ports>,
+    /// What the controllers share.
+    pub ctx: Arc<Context>,
     /// Makes the log readable while it is written.
-    pub running: Running,
+    pub live_logs: LiveLogs,
     /// The backup as it was prepared.
     pub backup: Arc<Backup>,
     /// Where it goes.
     pub location: Arc<BackupStorageLocation>,
 }
 
-impl Job {
+/// An attempt at one backup.
+pub struct BackupAttempt {
+    ctx: Arc<Context>,
+    backup: Arc<Backup>,
+    location: Arc<BackupStorageLocation>,
+    id: RunId,
+    /// Kept for [`Attempt::failed`]: the number of hooks, and the lock until the end.
+    hooks: Option<Hooks>,
+}
+
+struct Hooks {
+    runner: Runner,
+    _lock: FreezeLock,
+}
+
+impl BackupAttempt {
+    /// An attempt with these; the live logs are for [`carry_out`](crate::controllers::run::carry_out).
+    pub fn new(job: Job) -> Self {
+        Self {
+            id: RunId::of(&*job.backup),
+            ctx: job.ctx,
+            backup: job.backup,
+            location: job.location,
+            hooks: None,
+        }
+    }
+
     fn name(&self) -> &str {
-        self.backup.metadata.name.as_deref().unwrap_or_default()
+        &self.id.name
     }
 
-    fn uid(&self) -> &str {
-        self.backup.metadata.uid.as_deref().unwrap_or_default()
-    }
-
-    fn location_name(&self) -> &str {
-        self.location.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// Carries the backup out. Cancelling it thaws what is frozen, closes the upload and leaves the object InProgress.
-    pub async fn run(self, handle: Handle<BackupProgress>) -> Ended {
-        let log = match self.log() {
-            Ok(log) => log,
-            Err(error) => return Ended::Again(format!("opening the backup's log failed: {error}")),
-        };
-        let _readable = self
-            .running
-            .add(&Artifact::Backup(BackupFile::Log, self.name().to_owned()), log.clone());
-        let _freezes = self.ports.freezes.claim(self.uid()).await;
-        let hooks = match self.hooks(&log).await {
-            Ok(hooks) => hooks,
-            Err(error) => return Ended::Again(error.to_string()),
-        };
-        // Before anything else: the applications stand still since the run broke off.
-        for left in hooks.settle().await {
-            log.warn(format!("{left}; the backup goes on meanwhile"));
-        }
-        match self.attempt(&log, &handle, &hooks).await {
-            Ok(ended) => ended,
-            Err(error) if handle.cancelled().is_cancelled() => Ended::Again(error.to_string()),
-            Err(error) if error.passes() && error.is_about_the_store() => Ended::StoreAway(error.to_string()),
-            Err(error) if error.passes() => Ended::Again(error.to_string()),
-            Err(error) => self.failed(&log, &error, &hooks).await,
-        }
-    }
-
-    async fn hooks(&self, log: &RunLog) -> Result<Runner, RecordError> {
-        let (record, left) = FreezeRecord::open(&self.ports, self.uid()).await?;
+    /// Takes over the freezes of earlier attempts and thaws them, before anything else: the applications have been frozen since the attempt
+    /// was interrupted.
+    async fn thaw(&self, log: &RunLog) -> Result<Hooks, RecordError> {
+        let lock = self.ctx.freezes.lock(self.id.uid.as_str()).await;
+        let (record, left) = FreezeRecord::open(&self.ctx, self.id.uid.as_str()).await?;
         if !left.is_empty() {
             log.info(format!(
                 "An earlier run of this backup left {} pod(s) frozen",
                 left.len()
             ));
         }
-        Ok(Runner::new(
-            self.ports.exec.clone(),
-            Box::new(record),
-            log.clone(),
-            left,
-        ))
+        let runner = Runner::new(self.ctx.exec.clone(), Box::new(record), log.clone(), left);
+        for left in runner.settle().await {
+            log.warn(format!("{left}; the backup goes on meanwhile"));
+        }
+        Ok(Hooks { runner, _lock: lock })
     }
 
-    fn log(&self) -> io::Result<RunLog> {
-        let clock = Arc::clone(&self.ports.clock);
-        let namespace = self.backup.metadata.namespace.as_deref().unwrap_or_default();
-        Ok(RunLog::create(
-            tempfile::tempfile_in(&self.ports.scratch)?,
-            self.ports.settings.log_format,
-            self.ports.settings.log_level,
-            vec![("backup", format!("{namespace}/{}", self.name()))],
-            Arc::new(move || clock.now()),
-        ))
+    async fn record(&self) -> Result<Record, RecordError> {
+        let location = self.location.metadata.name.as_deref().unwrap_or_default();
+        Record::open(&self.ctx, &self.id, location).await
     }
 
-    async fn attempt(&self, log: &RunLog, handle: &Handle<BackupProgress>, hooks: &Runner) -> Result<Ended, Broken> {
-        let record = Record::open(&self.ports, &*self.backup, self.location_name()).await?;
-        let store = location::open(&self.ports, &self.location).await?;
-        let mut uploads = Uploads::new(&self.ports, record);
+    async fn carry_out(
+        &self,
+        log: &RunLog,
+        handle: &Handle<BackupProgress>,
+        hooks: &Runner,
+    ) -> Result<BackupEnd, BackupError> {
+        let record = self.record().await?;
+        let store = location::open(&self.ctx, &self.location).await?;
+        let mut uploads = Uploads::new(&self.ctx, record)?;
         if uploads.attempts() > 0 {
             log.info(format!(
                 "Backup was resumed: begun {} time(s) before, it did not end",
                 uploads.attempts()
             ));
-            self.ports.reporter.publish(&*self.backup, story::backup_resumed());
+            self.ctx.events.publish(&*self.backup, events::backup_resumed());
         }
         uploads.take_over(&store).await?;
-        let sealed = self.claim(&store).await?;
-        // The name is ours now, so everything below it is.
+        let sealed = self.lock_name(&store).await?;
+        // The name is locked, so no other run writes below it.
         uploads.sweep(&store, &backup_dir(self.name())).await?;
         if let Some(sealed) = sealed {
             return self.finished(&store, sealed.status).await;
         }
-        let policies = policies::of_run(&self.ports, &self.backup, uploads.record()).await?;
+        let policies = policies::of_run(&self.ctx, &self.backup, uploads.record()).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
-        let report = match self.make(log, handle, hooks, policies, &mut upload).await {
+        let report = match self.collect(log, handle, hooks, policies, &mut upload).await {
             Ok(report) => report,
             Err(error) => {
                 if let Err(left) = upload.abort().await {
@@ -242,14 +145,14 @@ impl Job {
         if handle.cancelled().is_cancelled() {
             return Err(Fatal::Cancelled.into());
         }
-        self.put_files(&store, &mut uploads, log, report).await?;
+        files::put(&store, &mut uploads, self.name(), log, report).await?;
 
-        let found = archive_of(&store, self.name()).await?;
+        let found = seal::archive(&store, self.name()).await?;
         let is_as_written = found
             .as_ref()
             .is_some_and(|found| found.size == archive.size && found.etag == archive.etag);
         if !is_as_written {
-            return Err(Broken::NotAsWritten {
+            return Err(BackupError::NotAsWritten {
                 written: archive.size,
                 found: found.map_or(0, |found| found.size),
             });
@@ -258,63 +161,58 @@ impl Job {
         if handle.cancelled().is_cancelled() {
             return Err(Fatal::Cancelled.into());
         }
-        let status = self.seal(&store, status).await?;
+        let status = seal::seal(&store, &self.backup, status).await?;
         self.finished(&store, status).await
     }
 
-    /// Makes the name ours, unless it is already sealed; gives what was sealed if that was by us.
-    async fn claim(&self, store: &Store) -> Result<Option<Backup>, Broken> {
-        if let Some(sealed) = self.sealed(store).await? {
+    /// Locks the name, unless it is sealed already; returns what was sealed if that was by this run.
+    async fn lock_name(&self, store: &Store) -> Result<Option<Backup>, BackupError> {
+        if let Some(sealed) = seal::sealed(store, &self.id).await? {
             return Ok(Some(sealed));
         }
-        let claim = Claim {
-            uid: self.uid().to_owned(),
-            began: self.ports.clock.now().to_string(),
-        };
-        match claim::take(store, self.name(), &claim).await {
+        let lock = NameLock::new(&self.id.uid, self.ctx.clock.now());
+        match name_lock::acquire(store, self.name(), &lock).await {
             Ok(()) => {}
-            // A deleted backup of this cluster's, whose leftovers are on their way out.
-            Err(ClaimError::Held { claim, .. }) if Record::fresh_exists(&self.ports, &claim.uid).await? => {
-                return Err(Broken::LeftoversInTheWay { uid: claim.uid });
+            // A deleted backup of this cluster, whose leftovers are being removed.
+            Err(NameLockError::Held { lock, .. }) if Record::fresh_exists(&self.ctx, &lock.uid).await? => {
+                return Err(BackupError::LeftoversInTheWay { uid: lock.uid });
             }
             Err(error) => return Err(error.into()),
         }
-        // Whoever had the name may have sealed it between our looking and our claiming.
-        let sealed = self.sealed(store).await;
-        if matches!(sealed, Err(Broken::NameTaken { .. })) {
-            claim::release(store, self.name()).await?;
+        // Another run may have sealed the name and released its lock since it was looked for.
+        let sealed = seal::sealed(store, &self.id).await;
+        if matches!(sealed, Err(BackupError::NameTaken { .. })) {
+            name_lock::release(store, self.name()).await?;
         }
         sealed
     }
 
-    /// Nothing may make a sealed backup fail any more.
-    async fn finished(&self, store: &Store, status: BackupStatus) -> Result<Ended, Broken> {
-        match claim::release(store, self.name()).await {
+    /// From here on the backup exists: only an error that another attempt mends is returned.
+    async fn finished(&self, store: &Store, status: BackupStatus) -> Result<BackupEnd, BackupError> {
+        match name_lock::release(store, self.name()).await {
             Err(error) if error.is_transient() => return Err(error.into()),
-            // The seal says more than the claim.
+            // The seal counts, whether the lock is there or not.
             Err(error) => {
                 tracing::warn!(backup = self.name(), %error, "the claim of the finished backup was not removed");
             }
             Ok(()) => {}
         }
         // For the metrics only.
-        let archive = archive_of(store, self.name()).await.ok().flatten();
-        Ok(Ended::Final(
-            Box::new(status),
-            archive.map_or(0, |archive| archive.size),
-        ))
+        let archive = seal::archive(store, self.name()).await.ok().flatten();
+        let archive = archive.map_or(0, |archive| archive.size);
+        Ok(BackupEnd { status, archive })
     }
 
-    /// Runs the engine into the upload, passing its progress on.
-    async fn make(
+    /// Runs the engine into the upload, and reports its progress.
+    async fn collect(
         &self,
         log: &RunLog,
         handle: &Handle<BackupProgress>,
         hooks: &Runner,
         policies: ResourcePolicies,
         upload: &mut Upload,
-    ) -> Result<Report, Broken> {
-        let discovery = Discovery::read(&self.ports.engine).await?;
+    ) -> Result<Report, BackupError> {
+        let discovery = Discovery::read(&self.ctx.engine).await?;
         let (progress, mut seen) = Progress::new();
         let watcher = {
             let handle = handle.clone();
@@ -326,47 +224,33 @@ impl Job {
             })
         };
         let request = Request {
-            namespace: self.backup.metadata.namespace.clone().unwrap_or_default(),
-            name: self.name().to_owned(),
-            uid: self.uid().to_owned(),
+            namespace: self.id.namespace.clone(),
+            name: self.id.name.clone(),
+            uid: self.id.uid.to_string(),
             labels: self.backup.metadata.labels.clone().unwrap_or_default(),
             spec: self.backup.spec.clone(),
             policies,
-            every_version: self.ports.settings.every_version,
-            workers: self.ports.settings.item_block_workers,
+            every_version: self.ctx.settings.every_version,
+            workers: self.ctx.settings.item_block_workers,
         };
         let deps = Deps {
-            cluster: &self.ports.engine,
+            cluster: &self.ctx.engine,
             discovery: &discovery,
-            scratch: &self.ports.scratch,
+            scratch: &self.ctx.scratch,
             log,
             hooks,
-            now: self.ports.clock.now(),
+            now: self.ctx.clock.now(),
             actions: Vec::new(),
         };
         let report = engine::run(&request, deps, upload, &progress, handle.cancelled()).await;
         // Without its sender the watcher reads the last value and ends.
         drop(progress);
         let _ = watcher.await;
-        // However it ended: nothing stays frozen.
+        // However it ended, nothing stays frozen.
         for left in hooks.settle().await {
             log.error(left.to_string());
         }
         Ok(report?)
-    }
-
-    /// The metadata of this very backup, if it was sealed.
-    async fn sealed(&self, store: &Store) -> Result<Option<Backup>, Broken> {
-        let key = BackupFile::Metadata.key(self.name());
-        let text = match store.get(&key, MAX_METADATA).await {
-            Ok(text) => text,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match serde_json::from_slice::<Backup>(&text) {
-            Ok(sealed) if sealed.metadata.uid.as_deref() == Some(self.uid()) => Ok(Some(sealed)),
-            _ => Err(Broken::NameTaken { key }),
-        }
     }
 
     fn status(&self, log: &RunLog, report: &Report, hooks: &Runner) -> BackupStatus {
@@ -380,57 +264,50 @@ impl Job {
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.progress = Some(shown(report.saved, report.saved));
-        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        status.completion_timestamp = Some(time(self.ctx.clock.now()));
         status.hook_status = Some(hooks.tally().into());
         status
     }
 
-    /// Everything but the seal; repeating it writes the same again.
-    async fn put_files(
-        &self,
-        store: &Store,
-        uploads: &mut Uploads<'_>,
-        log: &RunLog,
-        report: Report,
-    ) -> Result<(), Broken> {
-        let name = self.name();
-        let none: Option<()> = None;
-        let empty: [(); 0] = [];
-        for (file, content) in [
-            (BackupFile::PodVolumeBackups, json_gz::write(&none)?),
-            (BackupFile::VolumeSnapshots, json_gz::write(&none)?),
-            (BackupFile::ItemOperations, json_gz::write(&empty)?),
-            (BackupFile::VolumeInfo, json_gz::write(&report.volumes)?),
-            (BackupFile::Results, json_gz::write(&results::of_log(log))?),
-        ] {
-            store.put(&file.key(name), content).await?;
+    /// Stores the log and the results of a run that has no backup. Only a name that this run holds is touched, and never a sealed backup.
+    async fn put_failure(&self, log: &RunLog) -> Result<(), BackupError> {
+        let store = location::open(&self.ctx, &self.location).await?;
+        let lock = name_lock::holder(&store, self.name()).await?;
+        let is_own = lock.is_some_and(|lock| lock.uid == self.id.uid.as_str());
+        if !is_own || seal::sealed(&store, &self.id).await?.is_some() {
+            return Ok(());
         }
-        uploads
-            .put_file(store, &BackupFile::ResourceList.key(name), report.resource_list)
-            .await?;
-        let finished = log.finish()?;
-        Ok(uploads.put_file(store, &BackupFile::Log.key(name), finished).await?)
+        let mut uploads = Uploads::new(&self.ctx, self.record().await?)?;
+        uploads.take_over(&store).await?;
+        uploads.sweep(&store, &backup_dir(self.name())).await?;
+        files::put_failure(&store, &mut uploads, self.name(), log).await?;
+        Ok(name_lock::release(&store, self.name()).await?)
+    }
+}
+
+impl Attempt for BackupAttempt {
+    type Progress = BackupProgress;
+    type End = BackupEnd;
+    type Error = BackupError;
+    const LOG_FIELD: &'static str = "backup";
+
+    fn id(&self) -> &RunId {
+        &self.id
     }
 
-    /// Publishes the backup: from here on it exists for every cluster that reads the bucket. Gives the status it has there.
-    async fn seal(&self, store: &Store, status: BackupStatus) -> Result<BackupStatus, Broken> {
-        let mut sealed = (*self.backup).clone();
-        sealed.status = status.clone();
-        // They follow from the phase, and are made anew where the backup is read.
-        sealed.status.conditions.clear();
-        let text = go_json::to_pretty(&sealed).map_err(io::Error::other)?;
-        match store
-            .put_if_absent(&BackupFile::Metadata.key(self.name()), text.into())
-            .await?
-        {
-            PutOutcome::Created => Ok(status),
-            // Ours, by a request whose answer was lost; or somebody else's.
-            PutOutcome::Exists => Ok(self.sealed(store).await?.map_or(status, |sealed| sealed.status)),
-        }
+    fn log_key(&self) -> String {
+        BackupFile::Log.key(self.name())
     }
 
-    /// A run that is over without a backup. Its log and results go to the bucket if that can be written; the seal does not.
-    async fn failed(&self, log: &RunLog, error: &Broken, hooks: &Runner) -> Ended {
+    /// Cancelling it thaws what is frozen, closes the upload and leaves the object InProgress.
+    async fn attempt(&mut self, log: &RunLog, handle: &Handle<BackupProgress>) -> Result<BackupEnd, BackupError> {
+        let hooks = self.thaw(log).await?;
+        let ended = self.carry_out(log, handle, &hooks.runner).await;
+        self.hooks = Some(hooks);
+        ended
+    }
+
+    async fn failed(&mut self, log: &RunLog, error: BackupError) -> BackupEnd {
         log.error(format!("backup failed: {error}"));
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
@@ -438,45 +315,13 @@ impl Job {
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.failure_reason = error.to_string();
-        status.hook_status = Some(hooks.tally().into());
-        status.completion_timestamp = Some(time(self.ports.clock.now()));
+        status.hook_status = self.hooks.as_ref().map(|hooks| hooks.runner.tally().into());
+        status.completion_timestamp = Some(time(self.ctx.clock.now()));
         if let Err(lost) = self.put_failure(log).await {
             tracing::warn!(backup = self.name(), error = %lost, "the log of the failed backup could not be stored");
         }
-        Ended::Final(Box::new(status), 0)
+        BackupEnd { status, archive: 0 }
     }
-
-    /// Only what was claimed is touched, and never what is sealed: anything else under this name is another's.
-    async fn put_failure(&self, log: &RunLog) -> Result<(), Broken> {
-        let (name, store) = (self.name(), location::open(&self.ports, &self.location).await?);
-        let ours = claim::holder(&store, name)
-            .await?
-            .is_some_and(|claim| claim.uid == self.uid());
-        if !ours || self.sealed(&store).await?.is_some() {
-            return Ok(());
-        }
-        let record = Record::open(&self.ports, &*self.backup, self.location_name()).await?;
-        let mut uploads = Uploads::new(&self.ports, record);
-        uploads.take_over(&store).await?;
-        uploads.sweep(&store, &backup_dir(name)).await?;
-        // What was finished but could not be followed by the rest is of no use to anybody. The claim stays until the end.
-        for file in BackupFile::ALL {
-            if file != BackupFile::Metadata {
-                store.delete(&file.key(name)).await?;
-            }
-        }
-        store
-            .put(&BackupFile::Results.key(name), json_gz::write(&results::of_log(log))?)
-            .await?;
-        uploads
-            .put_file(&store, &BackupFile::Log.key(name), log.finish()?)
-            .await?;
-        Ok(claim::release(&store, name).await?)
-    }
-}
-
-async fn archive_of(store: &Store, name: &str) -> Result<Option<ObjectInfo>, StoreError> {
-    store.head(&BackupFile::Contents.key(name)).await
 }
 
 fn shown(saved: u64, expected: u64) -> BackupProgress {

@@ -1,4 +1,4 @@
-//! Commands in pods, while we lead.
+//! Commands in pods, while this process leads.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -8,8 +8,8 @@ use crate::cluster::exec::{self, Exec, ExecError, Ran};
 use crate::hook::{Executor, Standing};
 use crate::runtime::lease::WriteGate;
 
-/// Runs commands through the API server. None begins, and none is waited for, when the lease is over: the next leader
-/// thaws what this one froze, and a late command of ours would come in between.
+/// Runs commands through the API server. None begins, and none is waited for, when the lease is over: the next leader thaws what this one
+/// froze, and a late command must not follow.
 #[derive(Debug)]
 pub struct PodExec {
     cluster: Cluster,
@@ -17,7 +17,7 @@ pub struct PodExec {
 }
 
 impl PodExec {
-    /// Through this connection, which must not repeat requests by itself: a command may have been begun.
+    /// Through this connection, which must not repeat requests by itself: the first request may have begun the command.
     pub fn new(cluster: Cluster, gate: WriteGate) -> Self {
         Self { cluster, gate }
     }

@@ -1,9 +1,8 @@
-//! Applications that a backup may have frozen: who thaws them, and where they are written down.
+//! Applications that a backup may have frozen, and their record.
 //!
-//! Each run with open freezes has a ConfigMap that names them; it exists as long as there are any. It has no owner: when
-//! the Backup is deleted in the middle, its pods must be thawed all the same. The run itself thaws what it froze, also
-//! when it fails or is told to stop, and what an earlier run of the same backup left, as the first thing it does. What no
-//! run takes care of (any more) [`reconcile`] ends, as soon as this server leads.
+//! Each run with open freezes has a ConfigMap that names them; it exists as long as there are any. It has no owner: when the Backup is deleted
+//! while it runs, its pods must be thawed all the same. A run thaws what it froze, also when it fails or is cancelled. What an earlier attempt
+//! of the same backup left, it thaws first. Freezes without a run are thawed by [`reconcile`], as soon as this server leads.
 
 mod exec;
 pub mod reconcile;
@@ -17,37 +16,37 @@ use tokio::sync::watch;
 pub use exec::PodExec;
 pub use record::{FreezeRecord, LABEL};
 
-/// Which runs' freezes are being taken care of in this process, so that no two thaw the same pod. Clones are the same.
+/// The runs whose freezes are being taken care of in this process, so that no two thaw the same pod. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Claims {
+pub struct FreezeLocks {
     held: Arc<watch::Sender<BTreeSet<String>>>,
 }
 
-/// The freezes of one run are ours until this is dropped.
+/// The freezes of one run, until this is dropped.
 #[derive(Debug)]
-#[must_use = "dropping a claim gives it up"]
-pub struct Claim {
+#[must_use = "dropping a lock releases it"]
+pub struct FreezeLock {
     uid: String,
     held: Arc<watch::Sender<BTreeSet<String>>>,
 }
 
-impl Claims {
-    /// The claim on the freezes of the backup with this uid, unless somebody has it.
-    pub fn try_claim(&self, uid: &str) -> Option<Claim> {
+impl FreezeLocks {
+    /// The lock on the freezes of the backup with this uid, unless it is held.
+    pub fn try_lock(&self, uid: &str) -> Option<FreezeLock> {
         let free = self.held.send_if_modified(|held| held.insert(uid.to_owned()));
-        free.then(|| Claim {
+        free.then(|| FreezeLock {
             uid: uid.to_owned(),
             held: self.held.clone(),
         })
     }
 
-    /// The claim, once whoever has it gives it up.
-    pub async fn claim(&self, uid: &str) -> Claim {
+    /// The lock, once it is released.
+    pub async fn lock(&self, uid: &str) -> FreezeLock {
         let mut changes = self.held.subscribe();
         loop {
             changes.mark_unchanged();
-            if let Some(claim) = self.try_claim(uid) {
-                return claim;
+            if let Some(lock) = self.try_lock(uid) {
+                return lock;
             }
             // The sender lives as long as `self`.
             let _ = changes.changed().await;
@@ -55,7 +54,7 @@ impl Claims {
     }
 }
 
-impl Drop for Claim {
+impl Drop for FreezeLock {
     fn drop(&mut self) {
         self.held.send_modify(|held| {
             held.remove(&self.uid);
@@ -70,18 +69,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_claim_is_had_by_one_at_a_time() {
-        let claims = Claims::default();
-        let first = claims.claim("a").await;
-        assert!(claims.try_claim("a").is_none());
-        assert!(claims.try_claim("b").is_some(), "another backup's is free");
-        let second = claims.claim("a");
+    async fn a_lock_is_held_once_at_a_time() {
+        let locks = FreezeLocks::default();
+        let first = locks.lock("a").await;
+        assert!(locks.try_lock("a").is_none());
+        assert!(locks.try_lock("b").is_some(), "another backup's is free");
+        let second = locks.lock("a");
         let mut second = std::pin::pin!(second);
         assert!(second.as_mut().now_or_never().is_none());
         drop(first);
         let second = second.await;
-        assert!(claims.try_claim("a").is_none());
+        assert!(locks.try_lock("a").is_none());
         drop(second);
-        assert!(claims.try_claim("a").is_some());
+        assert!(locks.try_lock("a").is_some());
     }
 }

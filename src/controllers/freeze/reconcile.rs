@@ -1,5 +1,5 @@
-//! open-freezes: thaws what a run froze that nobody goes on with: its Backup was deleted while no server ran, it waits for
-//! something, or its pod could not be reached when the run ended.
+//! open-freezes: thaws what a run froze that does not go on: its Backup was deleted while no server ran, it waits for something, or its pod
+//! could not be reached when the run ended.
 
 use std::io;
 use std::sync::Arc;
@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::super::ports::Ports;
-use super::super::record::RecordError;
 use super::record::{FreezeRecord, LABEL};
+use crate::controllers::context::Context;
+use crate::controllers::run::open_log;
+use crate::controllers::run::record::RecordError;
+use crate::controllers::watches::Watches;
 use crate::hook::Runner;
-use crate::runtime::{Class, Classify, Next, Reconciler};
-use crate::telemetry::run_log::RunLog;
+use crate::runtime::{Class, Classify, Controller, Manager, Next, Reconciler};
 
-/// When to look again at what a run under way takes care of.
+/// Runs at once whose freezes are thawed.
+const WORKERS: usize = 4;
+
+/// When to look again at the freezes of a run under way.
 const LATER: Duration = Duration::from_secs(10);
 
 /// A pass failed.
@@ -44,24 +48,20 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct OpenFreezes {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
 }
 
 impl OpenFreezes {
     /// A reconciler of open freezes.
-    pub fn new(ports: Arc<Ports>) -> Self {
-        Self { ports }
+    pub fn new(ctx: Arc<Context>) -> Self {
+        Self { ctx }
     }
+}
 
-    fn log(&self, uid: &str) -> io::Result<RunLog> {
-        let clock = Arc::clone(&self.ports.clock);
-        Ok(RunLog::create(
-            tempfile::tempfile_in(&self.ports.scratch)?,
-            self.ports.settings.log_format,
-            self.ports.settings.log_level,
-            vec![("backupUID", uid.to_owned())],
-            Arc::new(move || clock.now()),
-        ))
+impl OpenFreezes {
+    /// Runs it in this manager.
+    pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
+        manager.control(Controller::new(Self::new(Arc::clone(ctx)), &watches.freezes).workers(WORKERS));
     }
 }
 
@@ -77,16 +77,21 @@ impl Reconciler for OpenFreezes {
         let Some(uid) = labels.and_then(|labels| labels.get(LABEL)) else {
             return Ok(Next::Resync);
         };
-        let Some(_claim) = self.ports.freezes.try_claim(uid) else {
+        let Some(_lock) = self.ctx.freezes.try_lock(uid) else {
             return Ok(Next::After(LATER));
         };
         // What was seen may be old: the run may have thawed the pods since.
-        let (record, left) = FreezeRecord::open(&self.ports, uid).await?;
+        let (record, left) = FreezeRecord::open(&self.ctx, uid).await?;
         if left.is_empty() {
             return Ok(Next::Resync);
         }
         tracing::warn!(backup = %uid, pods = left.len(), "a backup left pods frozen; their post hooks are run now");
-        let runner = Runner::new(self.ports.exec.clone(), Box::new(record), self.log(uid)?, left);
+        let runner = Runner::new(
+            self.ctx.exec.clone(),
+            Box::new(record),
+            open_log(&self.ctx, ("backupUID", uid.clone()))?,
+            left,
+        );
         let unthawed = runner.settle().await;
         if unthawed.is_empty() {
             return Ok(Next::Resync);

@@ -7,8 +7,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
 
-use super::super::ports::Ports;
-use super::super::record::{MAX_BYTES, Record, RecordError};
+use crate::controllers::context::Context;
+use crate::controllers::run::record::{MAX_BYTES, Record, RecordError, check_version};
 use crate::hook::{Freeze, Journal, JournalError};
 
 /// The label of these ConfigMaps; its value is the uid of the Backup.
@@ -17,53 +17,53 @@ pub const LABEL: &str = "velero.io/open-freezes";
 /// Where the freezes stand in it.
 const PART: &str = "freezes";
 
-/// Writes down the open freezes of one run. The ConfigMap is there exactly while there are any.
+/// Records the open freezes of one run. The ConfigMap is there exactly while there are any.
 pub struct FreezeRecord {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     uid: String,
     record: Record,
 }
 
 impl FreezeRecord {
-    /// Reads what is written down for the backup with this uid, from the server itself: it decides what is thawed.
+    /// Reads the open freezes of the backup with this uid from the API server itself: they decide what is thawed.
     ///
     /// # Errors
     /// See [`RecordError`].
-    pub async fn open(ports: &Arc<Ports>, uid: &str) -> Result<(Self, Vec<Freeze>), RecordError> {
-        let record = Self::read(ports, uid).await?;
-        let left = parsed(record.part(PART)).unwrap_or_else(|error| {
-            // Nobody but us writes it, and a newer release would still write what an older one reads.
-            tracing::error!(backup = uid, %error, "which pods a backup left frozen cannot be read; thaw them by hand");
-            Vec::new()
-        });
+    pub async fn open(ctx: &Arc<Context>, uid: &str) -> Result<(Self, Vec<Freeze>), RecordError> {
+        let record = Self::read(ctx, uid).await?;
+        let left = parsed(record.part(PART)).map_err(|error| record.unreadable(PART, &error))?;
         let record = Self {
-            ports: ports.clone(),
+            ctx: ctx.clone(),
             uid: uid.to_owned(),
             record,
         };
         Ok((record, left))
     }
 
-    /// What a ConfigMap of this kind says is open; nothing where it cannot be read.
-    pub fn shown(map: &ConfigMap) -> Vec<Freeze> {
+    /// The open freezes of a ConfigMap of this kind.
+    ///
+    /// # Errors
+    /// This release cannot read them.
+    pub fn shown(map: &ConfigMap) -> Result<Vec<Freeze>, String> {
+        check_version(map).map_err(|error| error.to_string())?;
         let part = map.binary_data.as_ref().and_then(|parts| parts.get(PART));
-        parsed(part.map(|bytes| bytes.0.as_slice())).unwrap_or_default()
+        parsed(part.map(|bytes| bytes.0.as_slice())).map_err(|error| error.to_string())
     }
 
-    async fn read(ports: &Ports, uid: &str) -> Result<Record, RecordError> {
+    async fn read(ctx: &Context, uid: &str) -> Result<Record, RecordError> {
         let labels = BTreeMap::from([(LABEL.to_owned(), uid.to_owned())]);
-        Record::open_named(ports, format!("velero-freezes-{uid}"), labels).await
+        Record::open_named(ctx, format!("velero-freezes-{uid}"), labels, BTreeMap::new()).await
     }
 
     async fn write(&mut self, open: &[Freeze], content: &[u8]) -> Result<(), RecordError> {
         if open.is_empty() {
-            self.record.clear(&self.ports).await
+            self.record.clear(&self.ctx).await
         } else {
-            self.record.save(&self.ports, PART, content.to_vec()).await
+            self.record.save(&self.ctx, PART, content.to_vec()).await
         }
     }
 
-    async fn write_surely(&mut self, open: &[Freeze]) -> Result<(), JournalError> {
+    async fn write_or_reread(&mut self, open: &[Freeze]) -> Result<(), JournalError> {
         let failed = |error: &dyn std::fmt::Display| JournalError(error.to_string());
         let content = serde_json::to_vec(open).map_err(|e| failed(&e))?;
         if content.len() > MAX_BYTES {
@@ -74,9 +74,9 @@ impl FreezeRecord {
             )));
         }
         match self.write(open, &content).await {
-            // While we lead nobody else writes it: this is a write of our own whose answer was lost.
+            // While this process leads no other writes it: an earlier write of its own was done, and its answer was lost.
             Err(RecordError::Taken { .. }) => {
-                self.record = Self::read(&self.ports, &self.uid).await.map_err(|e| failed(&e))?;
+                self.record = Self::read(&self.ctx, &self.uid).await.map_err(|e| failed(&e))?;
                 self.write(open, &content).await.map_err(|e| failed(&e))
             }
             written => written.map_err(|e| failed(&e)),
@@ -90,6 +90,6 @@ fn parsed(part: Option<&[u8]>) -> Result<Vec<Freeze>, serde_json::Error> {
 
 impl Journal for FreezeRecord {
     fn record<'a>(&'a mut self, open: &'a [Freeze]) -> BoxFuture<'a, Result<(), JournalError>> {
-        self.write_surely(open).boxed()
+        self.write_or_reread(open).boxed()
     }
 }

@@ -38,8 +38,8 @@ use super::super::artifact::finder::Finder;
 use super::super::artifact::token::{HEADER, Key};
 use super::super::dry_only::dry_only;
 use super::super::location::{self, LocationError};
-use super::super::ports::Ports;
 use super::source::{self, FetchError};
+use crate::controllers::context::Context;
 
 /// The route; the backup in it is the one the token is for.
 const ROUTE: &str = "/restores/plan/{backup}";
@@ -47,7 +47,7 @@ const ROUTE: &str = "/restores/plan/{backup}";
 /// The largest Restore that is read; the API server takes none that is larger than this by much.
 pub const MAX_BODY: usize = 1 << 20;
 
-/// A Restore that has not arrived by then does not.
+/// Time for the body to arrive.
 const BODY_IN_TIME: Duration = Duration::from_secs(30);
 
 /// Dry runs at once: scratch and memory are for the runs.
@@ -56,7 +56,7 @@ const AT_ONCE: usize = 1;
 /// Requests of a dry run to the API server at once.
 const MAX_REQUESTS: u32 = 16;
 
-/// Lines that wait for the one who reads them.
+/// Lines that wait for a slow client.
 const LINES: usize = 64;
 
 /// Something is sent at least so often.
@@ -91,8 +91,8 @@ impl DryRuns {
 /// What answering needs.
 #[derive(Clone)]
 pub struct Plans {
-    /// The ports, for validation and for opening stores.
-    pub ports: Arc<Ports>,
+    /// For validation and for opening stores.
+    pub ctx: Arc<Context>,
     /// Finds the backup and its location.
     pub finder: Finder,
     /// Checks tokens.
@@ -152,7 +152,7 @@ impl IntoResponse for Refusal {
 
 /// A dry run that may begin.
 struct Job {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     cluster: Cluster,
     restore: Restore,
     location: Arc<BackupStorageLocation>,
@@ -167,7 +167,7 @@ async fn accept(
     let refuse = |status, text: &str| Refusal::Text(status, text.to_owned());
     let token = headers.get(HEADER).and_then(|value| value.to_str().ok());
     let kind = DownloadTargetKind::BackupContents;
-    let now = plans.ports.clock.now();
+    let now = plans.ctx.clock.now();
     plans
         .key
         .check(token.unwrap_or_default(), kind.as_str(), backup, now)
@@ -180,7 +180,7 @@ async fn accept(
         )
     })?;
     let finder = &plans.finder;
-    let judged = source::judge(&plans.ports, &finder.backups, &finder.locations, &asked)
+    let judged = source::judge(&plans.ctx, &finder.backups, &finder.locations, &asked)
         .await
         .map_err(|error| Refusal::Text(StatusCode::BAD_GATEWAY, format!("read the backup: {error}")))?;
     if !judged.status.validation_errors.is_empty() {
@@ -199,7 +199,7 @@ async fn accept(
         )
     })?;
     let job = Job {
-        ports: Arc::clone(&plans.ports),
+        ctx: Arc::clone(&plans.ctx),
         cluster: plans.dry_runs.cluster.clone(),
         restore: judged,
         location,
@@ -231,19 +231,19 @@ fn restore(plans: &Plans, body: &[u8]) -> Result<Restore, Refusal> {
     let sent: Restore = serde_json::from_slice(body)
         .map_err(|error| Refusal::Text(StatusCode::BAD_REQUEST, format!("read the restore: {error}")))?;
     let name = sent.metadata.name.unwrap_or_default();
-    let mut restore = Restore::new(&plans.ports.namespace, &name);
+    let mut restore = Restore::new(&plans.ctx.namespace, &name);
     restore.metadata.labels = sent.metadata.labels;
     restore.metadata.annotations = sent.metadata.annotations;
     restore.spec = sent.spec;
     Ok(restore)
 }
 
-/// The lines of a dry run. Dropped, because whoever reads them went away, it takes the dry run along.
+/// The lines of a dry run. The dry run ends when this is dropped, as when the client disconnects.
 fn answer(job: Job, place: OwnedSemaphorePermit) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
     let (lines, read) = mpsc::channel(LINES);
     let dry_run = task::spawn("restore dry run", async move {
         let _place = place;
-        job.tell(&lines).await;
+        job.send(&lines).await;
     });
     stream::unfold((read, dry_run), |(mut read, dry_run): (_, Task<()>)| async move {
         let line: PlanLine = mpsc::Receiver::recv(&mut read).await?;
@@ -258,10 +258,10 @@ fn answer(job: Job, place: OwnedSemaphorePermit) -> impl futures::Stream<Item = 
 }
 
 impl Job {
-    async fn tell(&self, lines: &mpsc::Sender<PlanLine>) {
+    async fn send(&self, lines: &mpsc::Sender<PlanLine>) {
         let mut shown = self.restore.clone();
         shown.status = RestoreStatus::default();
-        // A line that nobody takes: the next one will not be taken either, and that ends it.
+        // If the client is gone, the next line fails too and ends the run.
         let _ = lines.send(PlanLine::Restore(Box::new(shown))).await;
         let last = match timeout(LIMIT, self.attempt(lines)).await {
             Ok(Ok((summary, warnings))) => PlanLine::End { summary, warnings },
@@ -276,9 +276,9 @@ impl Job {
     }
 
     async fn attempt(&self, lines: &mpsc::Sender<PlanLine>) -> Result<(Summary, Vec<String>), Broken> {
-        let (teller, told) = mpsc::channel(LINES);
-        // Side by side: one who reads slowly must not keep answers of the API server from being received.
-        let both = async { tokio::try_join!(self.foresee(teller), pass_on(told, lines)) };
+        let (sender, items) = mpsc::channel(LINES);
+        // Side by side: a slow client must not keep answers of the API server from being received.
+        let both = async { tokio::try_join!(self.plan(sender), pass_on(items, lines)) };
         tokio::select! {
             () = lines.closed() => Err(Fatal::Cancelled.into()),
             both = both => {
@@ -289,18 +289,18 @@ impl Job {
         }
     }
 
-    async fn foresee(&self, teller: mpsc::Sender<PlannedItem>) -> Result<Vec<String>, Broken> {
-        let ports = &self.ports;
-        let store = location::open(ports, &self.location).await?;
+    async fn plan(&self, sender: mpsc::Sender<PlannedItem>) -> Result<Vec<String>, Broken> {
+        let ctx = &self.ctx;
+        let store = location::open(ctx, &self.location).await?;
         // The other half is for restores that are carried out.
-        let spool = ports.settings.restore_spool_limit / 2;
-        let mut request = source::request(ports, &store, &self.restore, spool).await?;
+        let spool = ctx.settings.restore_spool_limit / 2;
+        let mut request = source::request(ctx, &store, &self.restore, spool).await?;
         request.options.max_requests = request.options.max_requests.min(MAX_REQUESTS);
-        let clock = Arc::clone(&ports.clock);
+        let clock = Arc::clone(&ctx.clock);
         let log = RunLog::create(
-            tempfile::tempfile_in(&ports.scratch)?,
-            ports.settings.log_format,
-            // what it says of each item is in the plan
+            tempfile::tempfile_in(&ctx.scratch)?,
+            ctx.settings.log_format,
+            // the plan has what it says of each item
             Level::Error,
             Vec::new(),
             Arc::new(move || clock.now()),
@@ -311,25 +311,25 @@ impl Job {
             log,
             sink: &Nowhere,
         };
-        Ok(plan_changes(&request, &deps, &teller).await?)
+        Ok(plan_changes(&request, &deps, &sender).await?)
     }
 }
 
-/// Passes on what is told, and counts it; says now and then that it goes on.
-async fn pass_on(mut told: mpsc::Receiver<PlannedItem>, lines: &mpsc::Sender<PlanLine>) -> Result<Summary, Broken> {
+/// Passes the planned items on and counts them, with a sign of life now and then.
+async fn pass_on(mut items: mpsc::Receiver<PlannedItem>, lines: &mpsc::Sender<PlanLine>) -> Result<Summary, Broken> {
     let mut tick = interval(ALIVE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summary = Summary::default();
     loop {
         let line = tokio::select! {
             _ = tick.tick() => PlanLine::Alive {},
-            item = told.recv() => {
+            item = items.recv() => {
                 let Some(item) = item else { return Ok(summary) };
                 summary.add(&item);
                 PlanLine::Item(Box::new(item))
             }
         };
-        // if nobody takes it, that ends the whole
+        // If the client is gone, `attempt` ends with it.
         let _ = lines.send(line).await;
     }
 }

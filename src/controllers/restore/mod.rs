@@ -9,8 +9,11 @@
 
 pub mod download;
 pub mod dry_run;
+mod error;
+mod files;
+mod ledger_record;
+mod leftovers;
 pub mod reconcile;
-pub mod record;
 pub mod run;
 pub mod source;
 pub mod validate;

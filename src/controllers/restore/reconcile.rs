@@ -1,37 +1,37 @@
-//! restore: from New to a final phase, and the clean-up of a Restore that is deleted. A pass validates, starts the
-//! operation where there is none, shows its progress, and records its end.
+//! restore: from New to a final phase, and the clean-up of a Restore that is deleted. A pass validates; then a [`Driver`] starts attempts,
+//! shows their progress and records the end.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
+use crate::controllers::context::Context;
+use crate::controllers::events;
+use crate::controllers::location::{self, LocationError};
+use crate::controllers::run::carry_out;
+use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
+use crate::controllers::write::{WriteError, Written};
 use crate::restore::progress::Standstill;
-use crate::runtime::operation::{Outcome, Seen, Start};
-use crate::runtime::{Class, Classify, Next, ObjectRef, Operations, Reconciler, SharedWatch, Uid, uid_of};
+use crate::runtime::operation::{Driver, Ended, Handle, Interrupted, Run, RunOperations};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::Ended as Counted;
 
-use super::super::artifact::running::Running;
-use super::super::broken_off::BrokenOff;
-use super::super::location::{self, LocationError};
-use super::super::ports::Ports;
-use super::super::story;
-use super::super::write::{WriteError, Written};
-use super::run::{Ended, Job, Underway};
+use super::run::{Job, RestoreAttempt, Underway};
 use super::source;
-
-/// How long to wait before a run that broke off is begun again.
-const AGAIN: Duration = Duration::from_secs(10);
 
 /// The condition of a restore that has come to a standstill.
 const BLOCKED: &str = "Blocked";
 
 /// The operations of restores.
-pub type RestoreOperations = Operations<Restore, Ended, Underway>;
+pub type RestoreOperations = RunOperations<Restores>;
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,9 +39,9 @@ pub enum Error {
     /// The status was not written.
     #[error("writing the restore's status failed: {0}")]
     StatusNotWritten(#[from] WriteError),
-    /// The run broke off.
+    /// The run was interrupted.
     #[error("the restore broke off and will be begun again: {0}")]
-    BrokeOff(String),
+    BrokeOff(#[from] Interrupted),
     /// Its backup or the location of it could not be read.
     #[error("reading the restore's backup failed: {0}; check that the API server is reachable")]
     SourceNotRead(#[from] kube::Error),
@@ -82,43 +82,68 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Restores {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     backups: SharedWatch<Backup>,
     locations: SharedWatch<BackupStorageLocation>,
-    operations: RestoreOperations,
-    running: Running,
-    broken_off: BrokenOff,
-    /// For what reasons each was said to be blocked: an event is told once a reason.
-    told: Mutex<HashMap<Uid, BTreeSet<&'static str>>>,
+    live_logs: LiveLogs,
+    driver: Driver<Self>,
+    /// The reasons of the `Blocked` events that each restore has: one event a reason.
+    blocked_reasons: Mutex<HashMap<Uid, BTreeSet<&'static str>>>,
 }
 
 impl Restores {
     /// A reconciler of restores.
     pub fn new(
-        ports: Arc<Ports>,
+        ctx: Arc<Context>,
         backups: SharedWatch<Backup>,
         locations: SharedWatch<BackupStorageLocation>,
         operations: RestoreOperations,
-        running: Running,
+        live_logs: LiveLogs,
     ) -> Self {
         Self {
-            ports,
+            ctx,
             backups,
             locations,
-            operations,
-            running,
-            broken_off: BrokenOff::default(),
-            told: Mutex::default(),
+            live_logs,
+            driver: Driver::new(operations),
+            blocked_reasons: Mutex::default(),
         }
     }
 
+    /// Runs it in this manager.
+    pub fn register(
+        manager: &mut Manager,
+        ctx: &Arc<Context>,
+        watches: &Watches,
+        operations: &RestoreOperations,
+        live_logs: &LiveLogs,
+    ) {
+        let (locations, restores) = (&watches.locations, watches.restores.clone());
+        let reconciler = Self::new(
+            Arc::clone(ctx),
+            watches.backups.clone(),
+            locations.clone(),
+            operations.clone(),
+            live_logs.clone(),
+        );
+        manager.control(
+            Controller::new(reconciler, &watches.restores)
+                .workers(BUCKET_WORKERS)
+                .operations(operations)
+                // Some wait until their location can be used, to remove their files.
+                .on(locations, move |_: &BackupStorageLocation| {
+                    refs(&restores.list_where(|restore| restore.metadata.deletion_timestamp.is_some()))
+                }),
+        );
+    }
+
     async fn write(&self, seen: &Restore, wanted: &Restore) -> Result<bool, Error> {
-        Ok(self.ports.write(seen, wanted).await? != Written::Conflict)
+        Ok(self.ctx.writer.write(seen, wanted).await? != Written::Conflict)
     }
 
     /// The backup of a restore and where it lies.
     fn source(&self, restore: &Restore) -> Result<(Arc<Backup>, Arc<BackupStorageLocation>), String> {
-        let namespace = &self.ports.namespace;
+        let namespace = &self.ctx.namespace;
         let name = &restore.spec.backup_name;
         let backup = self
             .backups
@@ -133,15 +158,15 @@ impl Restores {
     }
 
     async fn validate(&self, seen: &Restore) -> Result<Next, Error> {
-        let now = self.ports.clock.now();
-        let mut wanted = source::judge(&self.ports, &self.backups, &self.locations, seen).await?;
+        let now = self.ctx.clock.now();
+        let mut wanted = source::judge(&self.ctx, &self.backups, &self.locations, seen).await?;
         guard(&mut wanted);
         conditions(&mut wanted.status, now);
         if self.write(seen, &wanted).await? {
             let schedule = &wanted.spec.schedule_name;
-            self.ports.metrics.restore_started(schedule);
+            self.ctx.metrics.restore_started(schedule);
             if *wanted.status.phase() == RestorePhase::FailedValidation {
-                self.ports
+                self.ctx
                     .metrics
                     .restore_ended(schedule, Counted::FailedValidation, None);
             }
@@ -149,84 +174,11 @@ impl Restores {
         Ok(Next::Resync)
     }
 
-    async fn carry(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
-        let uid = uid_of(&**seen);
-        match self.operations.get(&uid) {
-            None => match self.broken_off.wait(&uid) {
-                Some(wait) => Ok(Next::After(wait)),
-                None => self.start(seen),
-            },
-            Some(Seen::Running { progress: None, .. }) => Ok(Next::Resync),
-            Some(Seen::Running {
-                progress: Some(underway),
-                ..
-            }) => {
-                let mut wanted = (**seen).clone();
-                wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &underway.progress));
-                let standstill = underway.standstill.as_ref();
-                blocked(&mut wanted.status, standstill, self.ports.clock.now());
-                self.write(seen, &wanted).await?;
-                if let Some(standstill) = standstill {
-                    self.tell(seen, &uid, standstill);
-                }
-                Ok(Next::Resync)
-            }
-            Some(Seen::Ended(outcome)) => match &*outcome {
-                Outcome::Returned(Ended::Final(status)) => {
-                    if !self.record(seen, status).await? {
-                        return Ok(Next::After(Duration::from_secs(1)));
-                    }
-                    self.operations.acknowledge(&uid);
-                    Ok(Next::Resync)
-                }
-                Outcome::Returned(Ended::Again(reason)) => {
-                    self.broken_off.once_more(&uid);
-                    self.operations.acknowledge(&uid);
-                    Err(Error::BrokeOff(reason.clone()))
-                }
-                Outcome::Panicked(message) => {
-                    self.broken_off.once_more(&uid);
-                    self.operations.acknowledge(&uid);
-                    Err(Error::BrokeOff(format!("it panicked: {message}; please report this")))
-                }
-            },
-        }
-    }
-
     /// Publishes an event about a standstill, once a reason.
-    fn tell(&self, seen: &Restore, uid: &Uid, standstill: &Standstill) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.entry(uid.clone()).or_default().insert(standstill.reason) {
-            self.ports.reporter.publish(seen, story::restore_blocked(standstill));
-        }
-    }
-
-    /// It has ended, or is gone.
-    fn forget(&self, uid: &Uid) {
-        self.broken_off.forget(uid);
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error of the whole pass; it is made once a pass"
-    )]
-    fn start(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
-        let key = ObjectRef::from_obj(&**seen);
-        let (backup, location) = self.source(seen).map_err(Error::SourceGone)?;
-        let job = Job {
-            ports: Arc::clone(&self.ports),
-            running: self.running.clone(),
-            restore: Arc::clone(seen),
-            backup,
-            location,
-        };
-        match self
-            .operations
-            .start_if_absent(&uid_of(&**seen), &key, "restore", |handle| job.run(handle))
-        {
-            Start::Started | Start::Present | Start::Full => Ok(Next::Resync),
-            Start::Closed => Ok(Next::After(AGAIN)),
+    fn publish_blocked(&self, seen: &Restore, standstill: &Standstill) {
+        let mut reasons = self.blocked_reasons.lock();
+        if reasons.entry(uid_of(seen)).or_default().insert(standstill.reason) {
+            self.ctx.events.publish(seen, events::restore_blocked(standstill));
         }
     }
 
@@ -236,8 +188,8 @@ impl Restores {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted.status, self.ports.clock.now());
-        let written = self.ports.write(seen, &wanted).await?;
+        conditions(&mut wanted.status, self.ctx.clock.now());
+        let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done {
             let counted = match wanted.status.phase() {
                 RestorePhase::Completed => Counted::Completed,
@@ -251,7 +203,7 @@ impl Restores {
                 .as_ref()
                 .zip(status.completion_timestamp.as_ref());
             let took = ends.map(|(start, end)| end.0.as_second() - start.0.as_second());
-            let metrics = &self.ports.metrics;
+            let metrics = &self.ctx.metrics;
             metrics.restore_ended(&wanted.spec.schedule_name, counted, took);
         }
         Ok(written != Written::Conflict)
@@ -259,28 +211,19 @@ impl Restores {
 
     /// A Restore that is being deleted: its operation ends, then its files go, then its finalizer (spec restore 3.6).
     async fn clean_up(&self, seen: &Restore) -> Result<Next, Error> {
-        let uid = uid_of(seen);
-        match self.operations.get(&uid) {
-            Some(Seen::Running { .. }) => {
-                self.operations.cancel(&uid);
-                // Its end is the next reason to look.
-                return Ok(Next::Resync);
-            }
-            Some(Seen::Ended(_)) => {
-                self.operations.acknowledge(&uid);
-            }
-            None => {}
+        if !self.driver.stop(&uid_of(seen)) {
+            return Ok(Next::Resync);
         }
         if !guarded(seen) {
             return Ok(Next::Resync);
         }
-        // Without a backup or a location nobody knows where files could be: there is nothing to remove.
+        // Without the backup and its location the files cannot be found.
         if let Ok((_, location)) = self.source(seen) {
             let name = location.metadata.name.clone().unwrap_or_default();
             if !location.is_available() {
                 return Err(Error::LocationUnavailable(name));
             }
-            let store = location::open(&self.ports, &location).await?;
+            let store = location::open(&self.ctx, &location).await?;
             store
                 .delete_prefix(&layout::restore_dir(seen.metadata.name.as_deref().unwrap_or_default()))
                 .await?;
@@ -291,6 +234,46 @@ impl Restores {
         }
         self.write(seen, &wanted).await?;
         Ok(Next::Resync)
+    }
+}
+
+impl Run for Restores {
+    type Kind = Restore;
+    type Job = Job;
+    type Progress = Underway;
+    type End = RestoreStatus;
+    type Error = Error;
+    const OPERATION: &'static str = "restore";
+
+    fn start(&self, seen: &Arc<Restore>) -> Result<Job, Error> {
+        let (_, location) = self.source(seen).map_err(Error::SourceGone)?;
+        Ok(Job {
+            ctx: Arc::clone(&self.ctx),
+            live_logs: self.live_logs.clone(),
+            restore: Arc::clone(seen),
+            location,
+        })
+    }
+
+    async fn attempt(job: Job, handle: Handle<Underway>) -> Ended<RestoreStatus> {
+        let (ctx, live_logs) = (Arc::clone(&job.ctx), job.live_logs.clone());
+        carry_out(&ctx, &live_logs, RestoreAttempt::new(job), handle).await
+    }
+
+    async fn show(&self, seen: &Arc<Restore>, underway: Underway) -> Result<(), Error> {
+        let mut wanted = (**seen).clone();
+        wanted.status.progress = Some(forward(seen.status.progress.as_ref(), &underway.progress));
+        let standstill = underway.standstill.as_ref();
+        blocked(&mut wanted.status, standstill, self.ctx.clock.now());
+        self.write(seen, &wanted).await?;
+        if let Some(standstill) = standstill {
+            self.publish_blocked(seen, standstill);
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, seen: &Arc<Restore>, end: &RestoreStatus) -> Result<bool, Error> {
+        self.record(seen, end).await
     }
 }
 
@@ -306,10 +289,11 @@ impl Reconciler for Restores {
         }
         match seen.status.phase() {
             RestorePhase::New => self.validate(&seen).await,
-            RestorePhase::InProgress => self.carry(&seen).await,
+            RestorePhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {
-                self.forget(&uid_of(&*seen));
-                self.operations.acknowledge(&uid_of(&*seen));
+                let uid = uid_of(&*seen);
+                self.driver.ended(&uid);
+                self.blocked_reasons.lock().remove(&uid);
                 if !guarded(&seen) {
                     let mut wanted = (*seen).clone();
                     guard(&mut wanted);
@@ -321,7 +305,8 @@ impl Reconciler for Restores {
     }
 
     fn gone(&self, _key: &ObjectRef<Restore>, uid: &Uid) {
-        self.forget(uid);
+        self.driver.gone(uid);
+        self.blocked_reasons.lock().remove(uid);
     }
 }
 
@@ -449,11 +434,11 @@ mod tests {
         }));
         let process = Process::start(&world, Dies::Never).await;
         let restores = Restores::new(
-            Arc::clone(&process.ports),
+            Arc::clone(&process.ctx),
             SharedWatch::fixed([]),
             SharedWatch::fixed([]),
             RestoreOperations::new(),
-            Running::default(),
+            LiveLogs::default(),
         );
         for (backup, phase) in [("nightly", "InProgress"), ("weekly", "FailedValidation")] {
             world.ask("Restore", backup, json!({"backupName": backup}));

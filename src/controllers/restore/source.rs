@@ -14,10 +14,10 @@ use crate::runtime::SharedWatch;
 use crate::store::Store;
 use crate::store::layout::BackupFile;
 
-use super::super::ports::Ports;
 use super::download::{self, DownloadError};
 use super::validate::{Facts, validate};
 use super::volumes::{self, VolumesError};
+use crate::controllers::context::Context;
 
 /// What the engine needs could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +36,16 @@ pub enum FetchError {
 /// # Errors
 /// The API server could not be asked.
 pub async fn judge(
-    ports: &Ports,
+    ctx: &Context,
     backups: &SharedWatch<Backup>,
     locations: &SharedWatch<BackupStorageLocation>,
     seen: &Restore,
 ) -> Result<Restore, kube::Error> {
-    let now = ports.clock.now();
+    let now = ctx.clock.now();
     let judge = |backups: &[Arc<Backup>], locations: &[Arc<BackupStorageLocation>]| {
         let facts = Facts {
             now,
-            item_operation_timeout: ports.settings.item_operation_timeout,
+            item_operation_timeout: ctx.settings.item_operation_timeout,
             backups,
             locations,
         };
@@ -55,16 +55,16 @@ pub async fn judge(
     if *judged.status.phase() != RestorePhase::FailedValidation || seen.spec.backup_name.is_empty() {
         return Ok(judged);
     }
-    let (backup, location) = fresh(ports, &seen.spec.backup_name).await?;
+    let (backup, location) = fresh(ctx, &seen.spec.backup_name).await?;
     Ok(judge(backup.as_slice(), location.as_slice()))
 }
 
 /// The backup of this name and where it lies, as the API server has them now.
 async fn fresh(
-    ports: &Ports,
+    ctx: &Context,
     backup: &str,
 ) -> Result<(Option<Arc<Backup>>, Option<Arc<BackupStorageLocation>>), kube::Error> {
-    let (client, namespace) = (ports.cluster.client(), &ports.namespace);
+    let (client, namespace) = (ctx.cluster.client(), &ctx.namespace);
     let backups: Api<Backup> = Api::namespaced(client.clone(), namespace);
     let found = if is_object_name(backup) {
         backups.get_opt(backup).await?
@@ -89,14 +89,14 @@ async fn fresh(
 ///
 /// # Errors
 /// See [`FetchError`]. May be repeated; cancelling leaves nothing behind.
-pub async fn request(ports: &Ports, store: &Store, restore: &Restore, spool: u64) -> Result<Request, FetchError> {
+pub async fn request(ctx: &Context, store: &Store, restore: &Restore, spool: u64) -> Result<Request, FetchError> {
     let backup = restore.spec.backup_name.as_str();
     let options = SpoolOptions {
         limits: Limits::default(),
         spool,
         versioned: false,
     };
-    let archive = download::spool(store, &BackupFile::Contents.key(backup), &ports.scratch, options).await?;
+    let archive = download::spool(store, &BackupFile::Contents.key(backup), &ctx.scratch, options).await?;
     // By the API server's clock, as the times it is compared with.
     let meta = &restore.metadata;
     let created = meta.creation_timestamp.as_ref().map(|t| t.0);
@@ -105,9 +105,9 @@ pub async fn request(ports: &Ports, store: &Store, restore: &Restore, spool: u64
         namespace: meta.namespace.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         spec: restore.spec.clone(),
-        started: created.unwrap_or_else(|| ports.clock.now()),
+        started: created.unwrap_or_else(|| ctx.clock.now()),
         archive: Arc::new(archive),
         kept_volumes: volumes::read(store, backup).await?,
-        options: ports.settings.restore.clone(),
+        options: ctx.settings.restore.clone(),
     })
 }

@@ -11,7 +11,7 @@ use crate::restore::object::volume::{Kept, KeptVolumes};
 use crate::store::layout::BackupFile;
 use crate::store::{Store, StoreError};
 
-use super::super::artifact::json_gz;
+use crate::controllers::run::json_gz;
 
 /// Such a file is at most this large.
 const MAX_FILE: u64 = 64 << 20;

@@ -20,17 +20,18 @@ use crate::cluster::discovery::Discovery;
 use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::cluster::status::Conditions;
 use crate::cluster::{Cluster, objects};
-use crate::controllers::artifact::running::Running;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::context::{Context, Settings};
 use crate::controllers::freeze::reconcile::OpenFreezes;
-use crate::controllers::freeze::{self, Claims};
+use crate::controllers::freeze::{self, FreezeLocks};
 use crate::controllers::gated::gated;
-use crate::controllers::ports::{Ports, Settings};
-use crate::controllers::record::LABEL;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
-use crate::controllers::run_records::RunRecords;
+use crate::controllers::run::leftovers::RunRecords;
+use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::record::LABEL;
 use crate::controllers::served::{REQUIRED, Served};
+use crate::controllers::write::ObjectWriter;
 use crate::hook::{Executor, Standing};
 use crate::runtime::clock::Manual;
 use crate::runtime::lease::WriteGate;
@@ -236,12 +237,12 @@ impl World {
 
 /// A server's controllers of runs, their passes called one after another.
 pub(in crate::controllers) struct Process {
-    pub(in crate::controllers) ports: Arc<Ports>,
+    pub(in crate::controllers) ctx: Arc<Context>,
     pub(in crate::controllers) death: Arc<Death>,
     group: Group,
     backups: BackupOperations,
     restores: RestoreOperations,
-    running: Running,
+    live_logs: LiveLogs,
 }
 
 impl Process {
@@ -264,9 +265,11 @@ impl Process {
         let discovery = Discovery::read(&cluster).await.unwrap();
         let scratch = world.directory.path().join("scratch");
         fs::create_dir_all(&scratch).unwrap();
-        let ports = Ports {
+        let served = Served::find(&discovery, &|_| Conditions::Kept).unwrap();
+        let events = Manager::new("velero", &registry).unwrap().recorder();
+        let ctx = Context {
             engine: gated(&cluster, gate.clone()),
-            cluster,
+            cluster: cluster.clone(),
             exec: Arc::new(Commands {
                 pods: world.pods.clone(),
                 group: world.commands.clone(),
@@ -274,23 +277,23 @@ impl Process {
                 death: death.clone(),
                 gate: gate.clone(),
             }),
-            freezes: Claims::default(),
+            freezes: FreezeLocks::default(),
+            writer: ObjectWriter::new(cluster.clone(), served, gate.clone(), events.clone()),
             gate,
-            reporter: Manager::new("velero", &registry).unwrap().recorder(),
+            events,
             clock: Arc::new(world.clock.clone()),
             namespace: "velero".to_owned(),
             scratch,
-            served: Served::find(&discovery, &|_| Conditions::Kept).unwrap(),
             metrics: VeleroMetrics::new(&registry).unwrap(),
             settings,
         };
         let group = Group::new();
         Self {
             death,
-            backups: BackupOperations::at_most(ports.settings.concurrent_backups).open_in(&group),
+            backups: BackupOperations::at_most(ctx.settings.concurrent_backups).open_in(&group),
             restores: RestoreOperations::new().open_in(&group),
-            running: Running::default(),
-            ports: Arc::new(ports),
+            live_logs: LiveLogs::default(),
+            ctx: Arc::new(ctx),
             group,
         }
     }
@@ -317,47 +320,49 @@ impl Process {
 
     /// One pass over everything; what the last failure said.
     pub(in crate::controllers) async fn pass(&self, world: &World) -> Option<String> {
-        let (ports, mut failed) = (&self.ports, None);
+        let (ctx, mut failed) = (&self.ctx, None);
         let mut note = |result: Result<_, String>| failed = result.err().or_else(|| failed.take());
         let locations: SharedWatch<BackupStorageLocation> = world.watch();
         for backup in world.objects::<Backup>() {
-            let queue = Queue::new(ports.clone(), world.watch(), world.watch());
+            let queue = Queue::new(ctx.clone(), world.watch(), world.watch());
             note(queue.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
         }
         for backup in world.objects::<Backup>() {
             let backups = Backups::new(
-                ports.clone(),
+                ctx.clone(),
                 locations.clone(),
                 self.backups.clone(),
-                self.running.clone(),
+                self.live_logs.clone(),
             );
             note(backups.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
         }
         for restore in world.objects::<Restore>() {
             let restores = Restores::new(
-                ports.clone(),
+                ctx.clone(),
                 world.watch(),
                 locations.clone(),
                 self.restores.clone(),
-                self.running.clone(),
+                self.live_logs.clone(),
             );
             note(restores.reconcile(Arc::new(restore)).await.map_err(|e| e.to_string()));
         }
         for record in world.records() {
-            let records = RunRecords::new(
-                ports.clone(),
-                world.watch(),
-                world.watch(),
-                locations.clone(),
-                (self.backups.clone(), self.restores.clone()),
-            );
+            let records = RunRecords::new(ctx.clone(), locations.clone())
+                .with::<Backups>(world.watch(), self.backups.clone())
+                .with::<Restores>(world.watch(), self.restores.clone());
             note(records.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
         }
         for record in world.freezes() {
-            let freezes = OpenFreezes::new(ports.clone());
+            let freezes = OpenFreezes::new(ctx.clone());
             note(freezes.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
         }
         failed
+    }
+
+    /// Returns when no attempt runs.
+    pub(in crate::controllers) async fn idle(&self) {
+        self.backups.idle().await;
+        self.restores.idle().await;
     }
 
     /// What its controller does when it sees that a Backup is gone.
@@ -365,7 +370,7 @@ impl Process {
         self.backups.cancel(&uid.into());
     }
 
-    /// Told to stop: operations are cancelled and come to their end.
+    /// Stops: attempts are cancelled and end.
     pub(in crate::controllers) async fn stop(&self, world: &World) {
         for backup in world.objects::<Backup>() {
             self.backups.cancel(&uid_of(&backup));
@@ -416,13 +421,13 @@ impl Executor for Commands {
             self.commanded.lock().unwrap().push(which);
             // Begun when it is polled first, as a request is sent.
             let command = async {
-                let (tell, told) = oneshot::channel();
+                let (send, ran) = oneshot::channel();
                 self.group.spawn_detached("command", async move {
                     let ran = pods.execute(&exec).await;
-                    // Who asked for it may be dead.
-                    let _ = tell.send(ran);
+                    // The process that began it may be dead.
+                    let _ = send.send(ran);
                 });
-                told.await
+                ran.await
             };
             match self.gate.write(command).await {
                 Ok(Ok(ran)) => ran,

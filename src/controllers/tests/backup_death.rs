@@ -94,7 +94,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Without the warnings that say this, of which a server tells that another one died.
+    /// Without the warnings that have this text, with which a server reports that another one died.
     pub(super) fn without_warnings(mut self, text: &str) -> Self {
         let scopes = self.results.pointer_mut("/warnings/namespaces");
         let Some(scopes) = scopes.and_then(Value::as_object_mut) else {

@@ -9,7 +9,7 @@ use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::testing::death::Dies;
 use crate::store::layout::backup_claim;
 
-/// Nothing, or a whole backup that the next sync brings in again: nothing that is nobody's.
+/// Nothing, or a whole backup that the next sync brings in again.
 fn assert_nothing_orphaned(world: &World, when: &str) {
     let files = world.files();
     assert!(files.is_empty() || files == FILES, "{when}: {files:#?}");

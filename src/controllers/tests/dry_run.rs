@@ -1,4 +1,4 @@
-//! The endpoint that plans restores: who may ask, what is refused, and that it ends with whoever reads.
+//! The endpoint that plans restores: authorisation, refusals, and its end when the client goes away.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::backup_death::shop;
 use crate::api::restore_plan::{Invalid, PlanLine};
 use crate::cluster::Cluster;
 use crate::controllers::artifact::finder::Finder;
-use crate::controllers::artifact::running::Running;
 use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
 use crate::controllers::endpoint::Endpoint;
 use crate::controllers::restore::dry_run::{DryRuns, MAX_BODY};
+use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::testing::world::{Process, World};
 use crate::runtime::testing::death::Dies;
 
@@ -34,7 +34,7 @@ async fn scene() -> (World, Process, Endpoint) {
     world.serve(Dies::Never).await;
     let process = Process::start(&world, Dies::Never).await;
     let endpoint = Endpoint {
-        ports: process.ports.clone(),
+        ctx: process.ctx.clone(),
         finder: Finder {
             backups: world.watch(),
             restores: world.watch(),
@@ -42,8 +42,8 @@ async fn scene() -> (World, Process, Endpoint) {
             namespace: "velero".to_owned(),
         },
         key: key(),
-        running: Running::default(),
-        dry_runs: DryRuns::new(&process.ports.cluster),
+        live_logs: LiveLogs::default(),
+        dry_runs: DryRuns::new(&process.ctx.cluster),
     };
     (world, process, endpoint)
 }
@@ -119,7 +119,7 @@ async fn only_whoever_may_read_the_backup_may_have_it_planned() {
         key().issue("BackupContents", "b", earlier),
         Key::random().issue("BackupContents", "b", later),
     ] {
-        // not even that the body is nonsense is told
+        // without a valid token the body is not even read
         let response = post(&endpoint, "b", &token, "nonsense").await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{token}");
     }
@@ -209,7 +209,7 @@ async fn a_dry_run_ends_with_whoever_reads_it_and_meanwhile_a_second_one_is_turn
     };
     tokio::time::timeout(Duration::from_secs(20), free)
         .await
-        .expect("it went on for nobody");
+        .expect("it went on without its client");
     let third = post(&endpoint, "b", &token("b"), body).await;
     assert_eq!(third.status(), StatusCode::OK);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::api::v1::Backup;
-use crate::controllers::artifact::running::Running;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::testing::world::{Process, World};
 use crate::runtime::task::Group;
 use crate::runtime::testing::death::Dies;
@@ -37,10 +37,10 @@ async fn a_backup_without_a_location_to_write_to_says_so_and_is_given_up_after_a
         let process = Process::start(&world, Dies::Never).await;
         let operations = BackupOperations::new().open_in(&Group::new());
         let backups = Backups::new(
-            process.ports.clone(),
+            process.ctx.clone(),
             world.watch(),
             operations.clone(),
-            Running::default(),
+            LiveLogs::default(),
         );
         let pass = async || {
             let seen = world.watch::<Backup>().get(&ObjectRef::new("b").within("velero"));
@@ -56,8 +56,11 @@ async fn a_backup_without_a_location_to_write_to_says_so_and_is_given_up_after_a
         pass().await.unwrap();
         assert_eq!(world.phase("Backup", "b"), "Failed");
         let status = world.object("Backup", "b")["status"].clone();
-        let told = status["failureReason"].as_str().unwrap();
-        assert!(told.contains("an hour") && told.contains(says), "{told}");
+        let failure = status["failureReason"].as_str().unwrap();
+        assert!(
+            failure.contains("gave up after one hour") && failure.contains(says),
+            "{failure}"
+        );
         assert!(status["completionTimestamp"].is_string());
         process.kill().await;
     }

@@ -8,7 +8,7 @@ use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::restore::reconcile::Restores;
-use crate::controllers::run_records::RunRecords;
+use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::runtime::{Classify, Reconciler};
 
@@ -63,6 +63,8 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
             "run-record",
             &[
                 "RecordNotRemoved",
+                "RecordUnknown",
+                "KindUnknown",
                 "OwnerUnknown",
                 "LocationUnusable",
                 "LocationUnavailable",

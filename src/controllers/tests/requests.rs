@@ -12,11 +12,11 @@ use super::backup_death::shop;
 use crate::api::v1::{DownloadRequest, ServerStatusRequest};
 use crate::controllers::artifact::base::BaseUrl;
 use crate::controllers::artifact::finder::Finder;
-use crate::controllers::artifact::running::Running;
 use crate::controllers::artifact::token::{HEADER, KEY_BYTES, Key};
 use crate::controllers::download_request::{DownloadRequests, TOKEN};
 use crate::controllers::endpoint::Endpoint;
 use crate::controllers::restore::dry_run::DryRuns;
+use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::testing::world::{Process, World};
 use crate::controllers::version;
@@ -48,18 +48,18 @@ fn ask(world: &World, name: &str, kind: &str, target: &str) {
 async fn answer(world: &World, process: &Process, name: &str) {
     let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", name)).unwrap();
     let base = BaseUrl::of_service("velero");
-    let requests = DownloadRequests::new(process.ports.clone(), finder(world), key(), base);
+    let requests = DownloadRequests::new(process.ctx.clone(), finder(world), key(), base);
     requests.reconcile(Arc::new(request)).await.unwrap();
 }
 
 /// What the artifact endpoint says.
 async fn get(world: &World, process: &Process, path: &str, token: &str) -> (StatusCode, Vec<u8>) {
     let endpoint = Endpoint {
-        ports: process.ports.clone(),
+        ctx: process.ctx.clone(),
         finder: finder(world),
         key: key(),
-        running: Running::default(),
-        dry_runs: DryRuns::new(&process.ports.engine),
+        live_logs: LiveLogs::default(),
+        dry_runs: DryRuns::new(&process.ctx.engine),
     };
     let mut request = Request::get(path);
     if !token.is_empty() {
@@ -188,7 +188,7 @@ async fn a_target_that_the_watch_does_not_show_yet_is_waited_for() {
     ask(&world, "d", "BackupLog", "young");
     let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", "d")).unwrap();
     let base = BaseUrl::of_service("velero");
-    let requests = DownloadRequests::new(process.ports.clone(), before, key(), base);
+    let requests = DownloadRequests::new(process.ctx.clone(), before, key(), base);
     let next = requests.reconcile(Arc::new(request)).await.unwrap();
     assert_eq!(next, Next::After(Duration::from_secs(1)));
     answer(&world, &process, "d").await;
@@ -232,7 +232,7 @@ async fn a_status_request_is_answered_with_our_version_and_goes_after_a_minute()
     world.ask("ServerStatusRequest", "s", json!({}));
     let pass = async || {
         let request: ServerStatusRequest = serde_json::from_value(world.object("ServerStatusRequest", "s")).unwrap();
-        let requests = StatusRequests::new(process.ports.clone());
+        let requests = StatusRequests::new(process.ctx.clone());
         requests.reconcile(Arc::new(request)).await.unwrap();
     };
     pass().await;

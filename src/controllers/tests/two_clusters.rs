@@ -34,7 +34,7 @@ fn rivals() -> (World, World) {
     (first, second)
 }
 
-/// One of them has the name, with all that belongs to it, and the other was told so.
+/// One of them has the name, with all that belongs to it, and the failure of the other says so.
 fn assert_one_won(first: &World, second: &World, when: &str) {
     let phases = (first.phase("Backup", "b"), second.phase("Backup", "b"));
     let (winner, loser, who) = match (phases.0.as_str(), phases.1.as_str()) {
@@ -131,7 +131,7 @@ fn with_pod_volumes() -> World {
 
 async fn sync(world: &World, dies: Dies) -> (End, usize) {
     let process = Process::start(world, dies).await;
-    let sync = Sync::new(process.ports.clone(), world.watch(), world.watch());
+    let sync = Sync::new(process.ctx.clone(), world.watch(), world.watch());
     let location: BackupStorageLocation =
         serde_json::from_value(world.object("BackupStorageLocation", "default")).unwrap();
     let end = tokio::select! {
@@ -186,7 +186,7 @@ async fn a_broken_file_in_the_bucket_keeps_nothing_else_out() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    // Not sealed: somebody is still at it.
+    // Not sealed: its run goes on.
     fs::create_dir_all(world.bucket().join("backups/unsealed")).unwrap();
     fs::write(world.bucket().join(BackupFile::Contents.key("unsealed")), "half").unwrap();
     fs::write(world.bucket().join(BackupFile::PodVolumeBackups.key("b")), "no gzip").unwrap();

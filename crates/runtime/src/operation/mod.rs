@@ -7,6 +7,8 @@
 //!                                 +----------> a pass for the object <----+
 //! ```
 //!
+//! [`Driver`] has this sequence of passes, with waits between attempts, for a reconciler that implements [`Run`].
+//!
 //! An outcome is kept until a pass has recorded it in the object and says so. If the process dies before, the next one finds the object in progress
 //! without an operation and goes on from what is in the world. The same happens when leadership is lost: nothing here survives the controller's stop.
 //!
@@ -34,6 +36,10 @@
 //! # }
 //! ```
 
+mod driver;
+#[cfg(test)]
+mod driver_tests;
+mod run_backoff;
 mod supervise;
 mod table;
 #[cfg(test)]
@@ -50,6 +56,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+pub use self::driver::{Driver, Ended, Interrupted, Run, RunOperations};
+pub use self::run_backoff::RunBackoff;
 pub use self::table::Outcome;
 
 use self::supervise::{Running, supervise};

@@ -1,10 +1,10 @@
-//! backup-queue: from New to ReadyToStart, as far as there are free places and nobody earlier saves the same namespaces.
+//! backup-queue: from New to ReadyToStart, as far as there are free places and no earlier backup saves the same namespaces.
 //! Everything is derived from the phases in the API, so a restart forgets nothing (spec backup 3, 22 A2 and A3).
 //!
-//! The queue is one thing, so the pass of any backup that waits carries all of it out: who begins, who moves up, and who is
-//! told what it waits for. Two things keep it from giving out more than there is: the controller has one worker, so that
+//! The queue is one thing, so the pass of any backup that waits carries all of it out: which backups begin, which move up, and what each
+//! of the others waits for. Two things keep it from giving out more than there is: the controller has one worker, so that
 //! no two passes decide at once, and a place is only given away by what the API server says at that moment, because the store
-//! may not show yet what the pass before this one, or the leader before us, has written.
+//! may not show yet what the pass before this one, or the last leader, has written.
 
 mod plan;
 
@@ -22,10 +22,11 @@ use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::runtime::report::EventNote;
 use crate::runtime::watch::Guarded;
-use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch, uid_of};
+use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Watch, uid_of};
 
-use super::super::ports::Ports;
 use super::super::write::{WriteError, Written};
+use crate::controllers::context::Context;
+use crate::controllers::watches::Watches;
 use plan::Step;
 
 /// Backups a page of what is asked for before a place is given away.
@@ -43,13 +44,13 @@ pub enum Error {
     /// The phase was not written.
     #[error("writing the place of backup `{backup}` in the queue failed: {reason}")]
     StatusNotWritten {
-        /// Whose.
+        /// The backup.
         backup: String,
         /// Why.
         #[source]
         reason: WriteError,
     },
-    /// Who runs is not known for certain.
+    /// Which backups run is not known for certain.
     #[error("asking the API server which backups run failed: {0}")]
     BackupsNotListed(#[source] kube::Error),
 }
@@ -70,22 +71,34 @@ impl Classify for Error {
 
 /// The reconciler.
 pub struct Queue {
-    ports: Arc<Ports>,
+    ctx: Arc<Context>,
     watch: SharedWatch<Backup>,
     namespaces: SharedWatch<NamespaceMeta>,
 }
 
 impl Queue {
     /// A queue of the backups in this watch. Its controller must have one worker.
-    pub fn new(ports: Arc<Ports>, watch: SharedWatch<Backup>, namespaces: SharedWatch<NamespaceMeta>) -> Self {
-        Self {
-            ports,
-            watch,
-            namespaces,
-        }
+    pub fn new(ctx: Arc<Context>, watch: SharedWatch<Backup>, namespaces: SharedWatch<NamespaceMeta>) -> Self {
+        Self { ctx, watch, namespaces }
     }
 
-    /// The first of those that wait: whom to look at when anything changes that the queue depends on. One is enough, and a
+    /// Runs it in this manager.
+    pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
+        let all = Api::all(ctx.cluster.client().clone());
+        let namespaces: SharedWatch<NamespaceMeta> = manager.watch(Watch::of(all));
+        let backups = &watches.backups;
+        let (by_backup, by_namespace) = (backups.clone(), backups.clone());
+        manager.control(
+            // Two workers could give away one place twice.
+            Controller::new(Self::new(Arc::clone(ctx), backups.clone(), namespaces.clone()), backups)
+                .workers(1)
+                // A place that becomes free, or a namespace, may be what the first of the queue waits for.
+                .on(backups, move |_: &Backup| Self::first(&by_backup))
+                .on(&namespaces, move |_: &NamespaceMeta| Self::first(&by_namespace)),
+        );
+    }
+
+    /// The first of those that wait, which gets a pass when anything changes that the queue depends on. One is enough: a
     /// pass for each of hundreds, for each progress of a backup that runs, would be too much.
     pub fn first(watch: &SharedWatch<Backup>) -> Option<ObjectRef<Backup>> {
         let waiting = watch.list_where(plan::waits);
@@ -93,7 +106,7 @@ impl Queue {
     }
 
     fn plan(&self, backups: &[Arc<Backup>]) -> Vec<(Arc<Backup>, Step)> {
-        let settings = &self.ports.settings;
+        let settings = &self.ctx.settings;
         let places = settings.runs_backups.then_some(settings.concurrent_backups);
         let mut alive: Vec<String> = self
             .namespaces
@@ -108,8 +121,8 @@ impl Queue {
 
     /// The backups that the queue is concerned with, as the API server has them now.
     async fn fresh(&self) -> Result<Vec<Arc<Backup>>, Error> {
-        let client = self.ports.cluster.client().clone();
-        let api: Api<Guarded<Backup>> = Api::namespaced_with(client, &self.ports.namespace, &());
+        let client = self.ctx.cluster.client().clone();
+        let api: Api<Guarded<Backup>> = Api::namespaced_with(client, &self.ctx.namespace, &());
         let (mut found, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
         loop {
             let list = api.list(&page).await.map_err(Error::BackupsNotListed)?;
@@ -125,13 +138,14 @@ impl Queue {
     }
 
     async fn take(&self, seen: &Backup, step: &Step) -> Result<Written, Error> {
-        let wanted = after(seen, step, self.ports.clock.now());
+        let wanted = after(seen, step, self.ctx.clock.now());
         // Most of a long queue stays as it is, pass after pass.
         if wanted.status == seen.status {
             return Ok(Written::Unchanged);
         }
         let written = self
-            .ports
+            .ctx
+            .writer
             .write(seen, &wanted)
             .await
             .map_err(|reason| Error::StatusNotWritten {
@@ -139,10 +153,10 @@ impl Queue {
                 reason,
             })?;
         if let (Written::Done, Step::Wait { why, .. }) = (written, step) {
-            let told = condition::find(&seen.status.conditions, CONDITION);
-            if told.is_none_or(|told| told.reason != why.reason()) {
-                self.ports
-                    .reporter
+            let shown = condition::find(&seen.status.conditions, CONDITION);
+            if shown.is_none_or(|shown| shown.reason != why.reason()) {
+                self.ctx
+                    .events
                     .publish(seen, EventNote::normal(why.reason(), "Queue", why.to_string()));
             }
         }

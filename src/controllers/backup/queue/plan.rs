@@ -1,4 +1,4 @@
-//! Who begins, and who waits at which place and for what: pure (spec backup 3).
+//! Which backups begin, and which wait at which place and for what: pure (spec backup 3).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ pub(super) enum Step {
     Start,
     /// It has this place, or keeps it.
     Wait {
-        /// From 1 on, in the order in which they will begin if nobody steps aside.
+        /// From 1 on, in the order in which they will begin if none is deleted.
         position: i64,
         /// What for.
         why: Why,
@@ -29,11 +29,11 @@ pub(super) enum Why {
     NotCarriedOut,
     /// As many run as may.
     NoFreePlace,
-    /// Somebody earlier saves one of its namespaces.
+    /// An earlier backup saves one of its namespaces.
     NamespaceConflict {
         /// The first of them.
         namespace: String,
-        /// Who.
+        /// The earlier backup.
         with: String,
     },
 }
@@ -73,7 +73,7 @@ pub(super) fn waits(backup: &Backup) -> bool {
     matches!(backup.status.phase(), BackupPhase::New | BackupPhase::Queued) && !is_deleted(backup)
 }
 
-/// Whether it holds a place. One that is being deleted is told to stop, and does not go on.
+/// Whether it holds a place. One that is being deleted is cancelled, and does not go on.
 fn runs(backup: &Backup) -> bool {
     matches!(
         backup.status.phase(),
@@ -90,7 +90,7 @@ fn is_deleted(backup: &Backup) -> bool {
     backup.metadata.deletion_timestamp.is_some()
 }
 
-/// The order of the queue: a place that was given is kept; of those that have none yet, who waits longer comes first, and of
+/// The order of the queue: a place that was given is kept; of those that have none yet, the oldest comes first, and of
 /// equals the name decides.
 fn order(backup: &Backup) -> (i64, Option<jiff::Timestamp>, Option<&str>) {
     let meta = &backup.metadata;
@@ -111,8 +111,8 @@ pub(super) fn first(waiting: &[Arc<Backup>]) -> Option<&Arc<Backup>> {
 /// A step for each backup that waits, in the order of the queue. `places`: how many may run, if any are carried out here;
 /// `alive`: the namespaces there are.
 ///
-/// A backup begins when a place is free and no namespace of its is saved by one that runs or stands before it. So one that
-/// has to wait for a namespace lets those pass that do not get into its way, and nobody who comes later takes its turn.
+/// A backup begins when a place is free and none of its namespaces is saved by one that runs or is before it. So one that
+/// waits for a namespace lets later ones pass that do not conflict with it, and keeps its turn.
 pub(super) fn plan(backups: &[Arc<Backup>], places: Option<usize>, alive: &[String]) -> Vec<(Arc<Backup>, Step)> {
     let (running, waiting): (Vec<_>, Vec<_>) = backups.iter().filter(|b| concerns(b)).partition(|b| runs(b));
     let mut waiting: Vec<&Arc<Backup>> = waiting;
@@ -120,7 +120,7 @@ pub(super) fn plan(backups: &[Arc<Backup>], places: Option<usize>, alive: &[Stri
 
     let mut free = places.unwrap_or_default().saturating_sub(running.len());
     let mut taken = Taken::default();
-    // Without a free place nobody's namespaces matter.
+    // Without a free place no namespaces matter.
     if free > 0 {
         for backup in running {
             taken.by(backup, alive);
@@ -153,7 +153,7 @@ pub(super) fn plan(backups: &[Arc<Backup>], places: Option<usize>, alive: &[Stri
     steps
 }
 
-/// The namespaces of those who go first, each with who that is.
+/// The namespaces of the backups that go first, each with the name of its backup.
 #[derive(Default)]
 struct Taken<'a>(HashMap<&'a str, &'a str>);
 

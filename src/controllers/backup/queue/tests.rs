@@ -1,13 +1,13 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controllers::ports::Settings;
+use crate::controllers::context::Settings;
 use crate::controllers::testing::world::{Process, World};
 use crate::runtime::testing::death::Dies;
 use crate::testing::fake_api::Fault;
 
 fn queue(process: &Process, world: &World) -> Queue {
-    Queue::new(process.ports.clone(), world.watch(), world.watch())
+    Queue::new(process.ctx.clone(), world.watch(), world.watch())
 }
 
 async fn pass(queue: &Queue, name: &str) -> Next {

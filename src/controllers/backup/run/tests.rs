@@ -1,4 +1,4 @@
-//! What becomes of frozen applications when a backup dies, is told to stop, fails, or is deleted.
+//! What becomes of frozen applications when the process of a backup dies, or the backup is cancelled, fails, or is deleted.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -13,18 +13,20 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::super::reconcile::BackupOperations;
+use super::super::reconcile::{BackupOperations, Backups};
 use super::*;
 use crate::api::HookStatus;
 use crate::cluster::Cluster;
 use crate::cluster::exec::{Exec, ExecError, Ran};
-use crate::controllers::freeze::Claims;
+use crate::controllers::freeze::FreezeLocks;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::served::Served;
 use crate::controllers::testing::{available, settings};
+use crate::controllers::write::ObjectWriter;
 use crate::hook::{Executor, Standing};
 use crate::runtime::clock::System;
 use crate::runtime::lease::WriteGate;
+use crate::runtime::operation::{Ended, Run as _};
 use crate::runtime::report::EventRecorder;
 use crate::runtime::task::Group;
 use crate::runtime::{ObjectRef, Reconciler, uid_of};
@@ -151,19 +153,24 @@ impl World {
         Cluster::from_client(kube::Client::new(service, "default"))
     }
 
-    fn ports(&self, death: &Death) -> Arc<Ports> {
+    fn ctx(&self, death: &Death) -> Arc<Context> {
         let cluster = self.cluster(death);
-        Arc::new(Ports {
+        Arc::new(Context {
             engine: cluster.clone(),
-            cluster,
+            cluster: cluster.clone(),
             exec: Arc::new(Mortal(self.pods.clone(), death.clone())),
-            freezes: Claims::default(),
+            freezes: FreezeLocks::default(),
             gate: WriteGate::open(),
-            reporter: EventRecorder::silent(),
+            writer: ObjectWriter::new(
+                cluster.clone(),
+                Served::default(),
+                WriteGate::open(),
+                EventRecorder::silent(),
+            ),
+            events: EventRecorder::silent(),
             clock: Arc::new(System),
             namespace: "velero".to_owned(),
             scratch: self.files.path().to_owned(),
-            served: Served::default(),
             metrics: VeleroMetrics::new(&Registry::new()).unwrap(),
             settings: settings(),
         })
@@ -175,14 +182,14 @@ impl World {
         backup.spec.included_namespaces = vec!["shop".to_owned()];
         backup.status.phase = Some(BackupPhase::InProgress);
         Job {
-            ports: self.ports(death),
-            running: Running::default(),
+            ctx: self.ctx(death),
+            live_logs: LiveLogs::default(),
             backup: Arc::new(backup),
             location: Arc::new(self.location.clone()),
         }
     }
 
-    /// The ConfigMaps that tell what is frozen.
+    /// The records of open freezes.
     fn records(&self) -> Vec<Value> {
         let mut maps = self.api.all("v1", "ConfigMap");
         maps.retain(|map| {
@@ -199,7 +206,7 @@ impl World {
 }
 
 /// One process that carries the backup out: how it ended, or nothing if it died before.
-fn live(world: &World, death: &Death) -> Option<Ended> {
+fn live(world: &World, death: &Death) -> Option<Ended<BackupEnd>> {
     live_with(world, death, |_| async {})
 }
 
@@ -208,7 +215,7 @@ fn live_with<F: Future<Output = ()>>(
     world: &World,
     death: &Death,
     meanwhile: impl FnOnce(Box<dyn Fn()>) -> F,
-) -> Option<Ended> {
+) -> Option<Ended<BackupEnd>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -218,28 +225,28 @@ fn live_with<F: Future<Output = ()>>(
         let group = Group::new();
         let operations = BackupOperations::new().open_in(&group);
         let (uid, key) = (uid_of(&*job.backup), ObjectRef::from_obj(&*job.backup));
-        let (tell, told) = oneshot::channel();
+        let (send, ended) = oneshot::channel();
         operations.start_if_absent(&uid, &key, "backup", |handle| async move {
-            let ended = job.run(handle).await;
-            let _ = tell.send(ended.clone());
+            let ended = Backups::attempt(job, handle).await;
+            let _ = send.send(ended.clone());
             ended
         });
         let cancel = Box::new(move || assert!(operations.cancel(&uid)));
-        let life = async { tokio::join!(told, meanwhile(cancel)).0.unwrap() };
+        let life = async { tokio::join!(ended, meanwhile(cancel)).0.unwrap() };
         tokio::select! {
             biased;
             () = death.came.cancelled() => None,
             ended = life => Some(ended),
         }
     });
-    // With the process everything in it ends, also what nobody waits for.
+    // With the process everything in it ends, also tasks that are not awaited.
     runtime.shutdown_background();
     ended
 }
 
-fn finally(ended: Option<Ended>) -> BackupStatus {
+fn finally(ended: Option<Ended<BackupEnd>>) -> BackupStatus {
     match ended {
-        Some(Ended::Final(status, _)) => *status,
+        Some(Ended::Final(end)) => end.status,
         other => panic!("not a final end: {other:?}"),
     }
 }
@@ -317,8 +324,8 @@ fn a_backup_that_died_and_was_deleted_leaves_nothing_frozen() {
             .build()
             .unwrap();
         runtime.block_on(async {
-            let ports = world.ports(&Death::never());
-            let reconciler = OpenFreezes::new(ports);
+            let ctx = world.ctx(&Death::never());
+            let reconciler = OpenFreezes::new(ctx);
             for record in world.records() {
                 assert_eq!(
                     record["metadata"].get("ownerReferences"),
@@ -341,14 +348,14 @@ fn what_a_run_takes_care_of_is_left_to_it() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let ports = world.ports(&Death::never());
+        let ctx = world.ctx(&Death::never());
         let record = json!({"metadata": {"name": "velero-freezes-x", "labels": {"velero.io/open-freezes": "x"}}});
         let record: Arc<ConfigMap> = Arc::new(from_value(record).unwrap());
-        let reconciler = OpenFreezes::new(ports.clone());
-        let claim = ports.freezes.claim("x").await;
+        let reconciler = OpenFreezes::new(ctx.clone());
+        let lock = ctx.freezes.lock("x").await;
         reconciler.reconcile(record.clone()).await.unwrap();
         assert!(world.api.seen().is_empty());
-        drop(claim);
+        drop(lock);
         reconciler.reconcile(record).await.unwrap();
         assert_eq!(world.api.seen().len(), 1, "it looks at what is frozen now");
     });
@@ -378,7 +385,7 @@ fn a_backup_that_is_told_to_stop_thaws_and_stays_in_progress() {
         // The command that is under way is waited for, or it would freeze the pod afterwards.
         slow.release();
     });
-    assert!(matches!(ended, Some(Ended::Again(_))), "{ended:?}");
+    assert!(matches!(ended, Some(Ended::Retry(_))), "{ended:?}");
     assert_eq!(world.pods.events().last().unwrap(), "shop/b db: thaw");
     assert!(world.pods.frozen().is_empty() && world.records().is_empty());
     assert!(!world.is_sealed());

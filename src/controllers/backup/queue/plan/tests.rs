@@ -83,7 +83,7 @@ fn who_waits_for_a_namespace_lets_pass_whom_it_does_not_concern() {
             &["x", "x y", "z"],
             &["0 1 after run in x", "1 2 after run in x", "2 starts"],
         ),
-        // Nobody takes the turn of one that waits, not even for what only that one saves.
+        // The turn of one that waits is kept, also for what only that one saves.
         (&["x y", "y"], &["0 1 after run in x", "1 2 after 0 in y"]),
         (
             &["y", "y z", "z"],
@@ -96,9 +96,9 @@ fn who_waits_for_a_namespace_lets_pass_whom_it_does_not_concern() {
         ),
         // Two places are left.
         (&["y", "app-a", "z"], &["0 starts", "1 starts", "2 1"]),
-        // What does not exist is nobody's.
+        // A namespace that does not exist conflicts with none.
         (&["gone", "gone"], &["0 starts", "1 starts"]),
-        // What will be refused keeps nobody waiting, and waits for nobody.
+        // What will be refused conflicts with none.
         (&["* x", "y"], &["0 starts", "1 starts"]),
         (&["x[", "y"], &["0 starts", "1 starts"]),
     ] {
@@ -211,7 +211,7 @@ proptest! {
                     prop_assert!(taken.is_disjoint(other), "{} and {} run at once", a, b);
                 }
             }
-            // Whoever waits although a place is free gets into the way of somebody before it.
+            // One that waits although a place is free conflicts with one before it.
             if running.len() < places {
                 for (at, (waits, its)) in waiting.iter().enumerate() {
                     let mut earlier = running.iter().chain(&waiting[..at]);
@@ -219,7 +219,7 @@ proptest! {
                 }
             }
             prop_assert!(waiting.is_empty() || !running.is_empty(), "nothing goes on");
-            // Nobody overtakes.
+            // None overtakes.
             let now: Vec<String> = waiting.into_iter().map(|(name, _)| name).collect();
             let kept: Vec<&String> = before.iter().filter(|name| now.contains(name)).collect();
             let order: Vec<&String> = now.iter().filter(|name| before.contains(name)).collect();

@@ -1,5 +1,5 @@
-//! What the events of an object tell: its story in the order it happened, for `kubectl describe`. A write that changes the
-//! phase tells of it once it is done, so what is told has been seen (spec backup 22 F4).
+//! The events of our objects, in the order in which their phases change, for `kubectl describe`. The event of a phase is published after
+//! the write of the phase (spec backup 22 F4).
 
 use crate::api::v1::{
     Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DownloadRequest, LocationPhase, Restore,
@@ -9,21 +9,21 @@ use crate::api::{GoDuration, Time};
 use crate::restore::progress::Standstill;
 use crate::runtime::report::EventNote;
 
-/// A kind whose writes may be worth an event.
-pub trait Story {
-    /// What the change from `self` to `after` tells; nothing where the phase stays as it is.
-    fn told_by(&self, after: &Self) -> Option<EventNote> {
+/// A kind whose changes of the phase are published as events.
+pub trait PhaseEvents {
+    /// The event of the change from `self` to `after`; none where the phase stays as it is.
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
         let _ = after;
         None
     }
 }
 
-impl Story for DeleteBackupRequest {}
-impl Story for DownloadRequest {}
-impl Story for ServerStatusRequest {}
+impl PhaseEvents for DeleteBackupRequest {}
+impl PhaseEvents for DownloadRequest {}
+impl PhaseEvents for ServerStatusRequest {}
 
-impl Story for Backup {
-    fn told_by(&self, after: &Self) -> Option<EventNote> {
+impl PhaseEvents for Backup {
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Backup";
         let (spec, status) = (&after.spec, &after.status);
         let phase = status.phase();
@@ -54,8 +54,8 @@ impl Story for Backup {
     }
 }
 
-impl Story for Restore {
-    fn told_by(&self, after: &Self) -> Option<EventNote> {
+impl PhaseEvents for Restore {
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Restore";
         let (spec, status) = (&after.spec, &after.status);
         let phase = status.phase();
@@ -86,8 +86,8 @@ impl Story for Restore {
     }
 }
 
-impl Story for BackupStorageLocation {
-    fn told_by(&self, after: &Self) -> Option<EventNote> {
+impl PhaseEvents for BackupStorageLocation {
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
         const ACTION: &str = "Validate";
         if self.status.phase == after.status.phase {
             return None;
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn the_events_of_a_backup_tell_its_phases_as_they_come() {
-        let told = |before: &str, after: &Backup| line(backup(before).told_by(after));
+        let event = |before: &str, after: &Backup| line(backup(before).event_of(after));
         for (before, after, expected) in [
-            // The queue itself tells what for.
+            // The queue publishes these.
             ("", "Queued", ""),
             ("", "ReadyToStart", ""),
             (
@@ -197,12 +197,12 @@ mod tests {
             ),
             ("InProgress", "Failed", "Warning Failed: the bucket is full"),
         ] {
-            assert_eq!(told(before, &backup(after)), expected, "{before} -> {after}");
+            assert_eq!(event(before, &backup(after)), expected, "{before} -> {after}");
         }
         let mut partly = backup("PartiallyFailed");
         (partly.status.errors, partly.status.warnings) = (3, 1);
         assert_eq!(
-            told("InProgress", &partly),
+            event("InProgress", &partly),
             "Warning PartiallyFailed: backed up 35 item(s) in 1m5s, with 3 error(s) and 1 warning(s); see `velero backup describe nightly --details`"
         );
     }
@@ -240,8 +240,8 @@ mod tests {
             ),
             ("InProgress", "Failed", "Warning Failed: the archive is broken"),
         ] {
-            let told = line(restore(before).told_by(&restore(after)));
-            assert_eq!(told, expected, "{before} -> {after}");
+            let event = line(restore(before).event_of(&restore(after)));
+            assert_eq!(event, expected, "{before} -> {after}");
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
             (Some("Available"), "Available", ""),
             (Some("Available"), "Unavailable", "Warning Unavailable: no such bucket"),
         ] {
-            assert_eq!(line(location(before).told_by(&location(Some(after)))), expected);
+            assert_eq!(line(location(before).event_of(&location(Some(after)))), expected);
         }
     }
 }

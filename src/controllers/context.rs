@@ -1,4 +1,4 @@
-//! What every controller works with: the cluster, the time, the settings, and the way out for writes.
+//! What every controller works with: the cluster, the time, the settings, and the writer of our own objects.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use crate::runtime::report::EventRecorder;
 use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::velero::VeleroMetrics;
 
-use super::freeze::Claims;
-use super::served::Served;
+use super::freeze::FreezeLocks;
+use super::write::ObjectWriter;
 
 /// What the controllers share. Cheap to clone behind its `Arc`.
-pub struct Ports {
-    /// The API server, with retries of what can pass.
+pub struct Context {
+    /// The API server, with retries of transient errors.
     pub cluster: Cluster,
-    /// The API server without a retry layer: the engines answer its pushing back themselves (decision 9).
+    /// The API server without a retry layer: the engines answer its throttling themselves (decision 9).
     pub engine: Cluster,
     /// Runs commands in pods.
     pub exec: Arc<dyn Executor>,
-    /// Who takes care of the freezes of which run.
-    pub freezes: Claims,
-    /// Asked before each write.
+    /// Which runs' freezes are being thawed in this process.
+    pub freezes: FreezeLocks,
+    /// Open while this process leads; every write goes through it.
     pub gate: WriteGate,
+    /// Writes objects of our kinds.
+    pub writer: ObjectWriter,
     /// Publishes events.
-    pub reporter: EventRecorder,
-    /// Tells the time.
+    pub events: EventRecorder,
+    /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The namespace Velero lives in.
     pub namespace: String,
     /// A local directory for what a run spools.
     pub scratch: PathBuf,
-    /// How our kinds are served.
-    pub served: Served,
     /// Velero's own metrics.
     pub metrics: VeleroMetrics,
-    /// What the flags say.
+    /// The flags.
     pub settings: Settings,
 }
 
@@ -73,7 +73,7 @@ pub struct Settings {
     pub every_version: bool,
     /// `--item-block-worker-count`.
     pub item_block_workers: usize,
-    /// What restores are told.
+    /// The flags of restores.
     pub restore: RestoreOptions,
     /// `--restore-spool-limit`: bytes that a restore may spool.
     pub restore_spool_limit: u64,
@@ -87,9 +87,9 @@ pub struct Settings {
     pub runs_backups: bool,
 }
 
-impl std::fmt::Debug for Ports {
+impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ports")
+        f.debug_struct("Context")
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! Uploads that a successor can clean up: each is written down before its first part (decision 14).
+//! Uploads that the next attempt can abort: each is in the run record before its first part is sent (decision 14).
 
 use std::fs::File;
 use std::io;
@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
+use crate::controllers::context::Context;
 use crate::store::{Store, StoreError, Upload};
 
-use super::ports::Ports;
 use super::record::{Record, RecordError};
 
 /// Files up to this size go in one request, which needs no record: it happens or it does not.
@@ -19,10 +19,10 @@ const SMALL: u64 = 8 << 20;
 /// Bytes read from a file at a time.
 const PIECE: usize = 1 << 20;
 
-/// Where the notes stand in the run record.
+/// The part of the run record.
 const PART: &str = "uploads";
 
-/// What a successor must know of a run.
+/// What the next attempt must know of a run.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Notes {
@@ -35,7 +35,7 @@ pub struct Notes {
 /// An upload could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// It could not be written down.
+    /// The run record was not written.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// The store refused.
@@ -48,25 +48,28 @@ pub enum UploadError {
 
 /// The notes of one run, and their record.
 pub struct Uploads<'a> {
-    ports: &'a Ports,
+    ctx: &'a Context,
     record: Record,
     notes: Notes,
     begun_before: bool,
 }
 
 impl<'a> Uploads<'a> {
-    /// From what a predecessor left, or nothing.
-    pub fn new(ports: &'a Ports, record: Record) -> Self {
-        let notes = record
-            .part(PART)
-            .and_then(|bytes| serde_json::from_slice(bytes).ok())
-            .unwrap_or_default();
-        Self {
-            ports,
+    /// From what an earlier attempt left, or nothing.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    pub fn new(ctx: &'a Context, record: Record) -> Result<Self, RecordError> {
+        let notes = match record.part(PART) {
+            Some(bytes) => serde_json::from_slice(bytes).map_err(|error| record.unreadable(PART, &error))?,
+            None => Notes::default(),
+        };
+        Ok(Self {
+            ctx,
             begun_before: record.exists(),
             record,
             notes,
-        }
+        })
     }
 
     /// How often the run was begun before.
@@ -74,8 +77,7 @@ impl<'a> Uploads<'a> {
         self.notes.attempts
     }
 
-    /// Takes the run over, whether a predecessor began it or not: aborts what one has written down, and writes this attempt down,
-    /// so that whoever comes next knows of it.
+    /// Begins this attempt: aborts the uploads that earlier attempts recorded, and records this one.
     ///
     /// # Errors
     /// See [`UploadError`]. May be repeated.
@@ -86,7 +88,7 @@ impl<'a> Uploads<'a> {
         self.save().await
     }
 
-    /// Aborts what is written down.
+    /// Aborts the recorded uploads.
     ///
     /// # Errors
     /// See [`StoreError`]. May be repeated.
@@ -97,8 +99,7 @@ impl<'a> Uploads<'a> {
         Ok(())
     }
 
-    /// Aborts what a predecessor, if there was one, had begun below `dir` when it died before it could write it down. Only where
-    /// nobody else writes.
+    /// Aborts uploads below `dir` that an earlier attempt began and died before it recorded them. Only where no other run writes.
     ///
     /// # Errors
     /// See [`StoreError`]. May be repeated.
@@ -109,14 +110,14 @@ impl<'a> Uploads<'a> {
         match store.sweep(dir, Timestamp::MAX).await {
             Ok(0) => Ok(()),
             Ok(count) => {
-                tracing::info!(dir, count, "aborted uploads that a predecessor had left");
+                tracing::info!(dir, count, "aborted uploads that an earlier attempt had left");
                 Ok(())
             }
             Err(error) if error.is_transient() => Err(error),
-            // The right to list uploads is not among those that Velero's users are told to grant, and not every imitation of S3
-            // can. What is left costs money and does no harm.
+            // Velero's documentation does not ask for the right to list uploads, and not every server of the S3 API can. An upload that
+            // stays costs money and does no harm.
             Err(error) => {
-                tracing::debug!(dir, %error, "looking for uploads that a predecessor left failed");
+                tracing::debug!(dir, %error, "looking for uploads of earlier attempts failed");
                 Ok(())
             }
         }
@@ -124,10 +125,10 @@ impl<'a> Uploads<'a> {
 
     async fn save(&mut self) -> Result<(), UploadError> {
         let content = serde_json::to_vec(&self.notes).map_err(io::Error::other)?;
-        Ok(self.record.save(self.ports, PART, content).await?)
+        Ok(self.record.save(self.ctx, PART, content).await?)
     }
 
-    /// Begins an upload that is written down before its first part.
+    /// Begins an upload and records it.
     ///
     /// # Errors
     /// See [`UploadError`]; then nothing is left of it.
@@ -135,7 +136,7 @@ impl<'a> Uploads<'a> {
         let upload = store.upload(key).await?;
         self.notes.uploads.push((key.to_owned(), upload.id().to_owned()));
         if let Err(error) = self.save().await {
-            // Whoever has the run now may not find it.
+            // Another server may have the run now, and does not know of this upload.
             upload.abort().await?;
             return Err(error);
         }
@@ -165,12 +166,12 @@ impl<'a> Uploads<'a> {
         Ok(())
     }
 
-    /// The record, for who keeps other things in it.
+    /// The record, for its other parts.
     pub fn into_record(self) -> Record {
         self.record
     }
 
-    /// The record, for another part of it.
+    /// The record, for its other parts.
     pub fn record(&mut self) -> &mut Record {
         &mut self.record
     }

@@ -1,4 +1,4 @@
-//! Keeping a restore's ledger: in the run record, or in the bucket when it is too large for a ConfigMap (decision 16).
+//! The ledger of a restore between attempts: in the run record, or in the bucket when it is too large for a ConfigMap (decision 16).
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -7,54 +7,54 @@ use tokio::sync::Mutex;
 use crate::restore::ledger_sink::{LedgerSink, SinkError};
 use crate::store::{Store, StoreError, layout};
 
-use super::super::ports::Ports;
-use super::super::record::{MAX_BYTES, Record};
+use crate::controllers::context::Context;
+use crate::controllers::run::record::{MAX_BYTES, Record};
 
-/// Where the ledger stands in the run record.
+/// The part of the run record.
 const PART: &str = "ledger";
 
-/// Stands in the run record instead of a ledger that lies in the bucket.
+/// The content of that part when the ledger is in the bucket.
 const IN_BUCKET: &[u8] = b"in the bucket";
 
 /// A ledger in the bucket is at most this large.
 const MAX_LEDGER: u64 = 256 << 20;
 
-/// Keeps the ledger of one restore.
-pub struct Keeper<'a> {
-    ports: &'a Ports,
+/// Writes the ledger of one restore.
+pub struct LedgerRecord<'a> {
+    ctx: &'a Context,
     store: &'a Store,
     restore: &'a str,
-    /// Held across the write on purpose: the record's version must be that of the last write. The engine keeps one ledger at
-    /// a time, so nobody ever waits here.
+    /// Held across the write on purpose: the record's version must be that of the last write. The engine writes one ledger at a time, so
+    /// this lock is never waited for.
     record: Mutex<Record>,
 }
 
-/// Where a ledger is that is too large for a ConfigMap, as long as the restore runs.
+/// The key of a ledger that is too large for a ConfigMap, while the restore runs.
 pub fn bucket_key(restore: &str) -> String {
     format!("{}restore-{restore}-run-record", layout::restore_dir(restore))
 }
 
-/// Whether a record says that its ledger lies in the bucket.
+/// Whether a record says that its ledger is in the bucket.
 pub fn is_in_bucket(record: &Record) -> bool {
     record.part(PART) == Some(IN_BUCKET)
 }
 
-impl<'a> Keeper<'a> {
-    /// Keeps into this record.
-    pub fn new(ports: &'a Ports, store: &'a Store, restore: &'a str, record: Record) -> Self {
+impl<'a> LedgerRecord<'a> {
+    /// Writes into this record.
+    pub fn new(ctx: &'a Context, store: &'a Store, restore: &'a str, record: Record) -> Self {
         Self {
-            ports,
+            ctx,
             store,
             restore,
             record: Mutex::new(record),
         }
     }
 
-    /// What a predecessor kept.
+    /// The ledger that an earlier attempt wrote.
     ///
     /// # Errors
-    /// It lies in the bucket, and that cannot be read.
-    pub async fn kept(&self) -> Result<Option<Bytes>, StoreError> {
+    /// It is in the bucket, and that cannot be read.
+    pub async fn read(&self) -> Result<Option<Bytes>, StoreError> {
         let record = self.record.lock().await;
         match record.part(PART) {
             Some(part) if part == IN_BUCKET => match self.store.get(&bucket_key(self.restore), MAX_LEDGER).await {
@@ -66,13 +66,13 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Gives the record back. A ledger in the bucket stays until the end of the restore is recorded.
+    /// The record. A ledger in the bucket stays until the end of the restore is recorded.
     pub fn into_record(self) -> Record {
         self.record.into_inner()
     }
 }
 
-impl LedgerSink for Keeper<'_> {
+impl LedgerSink for LedgerRecord<'_> {
     fn keep(&self, ledger: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             let failed = |e: &dyn std::fmt::Display| SinkError(e.to_string());
@@ -89,7 +89,7 @@ impl LedgerSink for Keeper<'_> {
                 }
                 IN_BUCKET.to_vec()
             };
-            record.save(self.ports, PART, part).await.map_err(|e| failed(&e))
+            record.save(self.ctx, PART, part).await.map_err(|e| failed(&e))
         })
     }
 }

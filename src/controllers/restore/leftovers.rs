@@ -1,0 +1,52 @@
+//! What a restore leaves behind that does not go on.
+
+use crate::api::v1::{Restore, RestorePhase};
+use crate::controllers::run::record::Record;
+use crate::controllers::run::uploads::Uploads;
+use crate::controllers::run::{Recorded, RunId, RunState};
+use crate::store::layout::restore_dir;
+use crate::store::{Store, StoreError};
+
+use super::ledger_record;
+use super::reconcile::Restores;
+
+impl Recorded for Restores {
+    fn state(restore: &Restore) -> RunState {
+        match restore.status.phase() {
+            RestorePhase::New | RestorePhase::InProgress => RunState::Running,
+            _ => RunState::Ended,
+        }
+    }
+
+    fn may_have_left_files(record: &Record) -> bool {
+        ledger_record::is_in_bucket(record)
+    }
+
+    async fn put_in_order(
+        store: &Store,
+        run: &RunId,
+        uploads: &Uploads<'_>,
+        _state: RunState,
+    ) -> Result<(), StoreError> {
+        store.delete(&ledger_record::bucket_key(&run.name)).await?;
+        uploads.sweep(store, &restore_dir(&run.name)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_goes_on_until_its_end_is_recorded() {
+        for (phase, state) in [
+            ("InProgress", RunState::Running),
+            ("Completed", RunState::Ended),
+            ("Failed", RunState::Ended),
+        ] {
+            let mut restore = Restore::new("velero", "r");
+            restore.status.phase = Some(RestorePhase::from(phase));
+            assert_eq!(Restores::state(&restore), state, "{phase}");
+        }
+    }
+}
