@@ -1,5 +1,5 @@
 //! The rooms of the design, held: imports go downwards only, no files need one another, and a third-party crate stops at its
-//! one module.
+//! one module. Links and citations of documents and comments lead somewhere.
 
 #![allow(
     clippy::expect_used,
@@ -9,6 +9,7 @@
 )]
 
 mod circles;
+mod citations;
 mod imports;
 mod modules;
 mod resolver;
@@ -66,15 +67,20 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["src/cli/", "src/bin/"]),
 ];
 
-fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).expect("a source directory") {
+/// The files with this extension below a directory.
+fn files(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|e| e == extension) {
             found.push(path);
         }
     }
+}
+
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    files(dir, "rs", found);
 }
 
 fn all_sources() -> Vec<(String, String)> {
@@ -266,48 +272,5 @@ fn every_room_of_the_library_has_a_layer() {
             room == "testing" || LAYERS.iter().any(|(name, _)| *name == room),
             "`{room}` has no layer"
         );
-    }
-}
-
-/// The names of tests that a document names: alone, or behind their module or file.
-fn named_tests(document: &str) -> Vec<String> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("the document");
-    // Tests have sentences for names; what else looks like a name is a field, a file or a flag.
-    let is_a_sentence = |word: &&str| {
-        word.matches('_').count() > 2
-            && word
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    };
-    text.split(|c: char| c.is_whitespace() || "`|,;()".contains(c))
-        .filter_map(|word| word.rsplit("::").next())
-        .filter(is_a_sentence)
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn every_test_that_a_document_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    for directory in ["src", "crates", "tests"] {
-        sources(&root.join(directory), &mut files);
-    }
-    let code: String = files
-        .iter()
-        .map(|file| fs::read_to_string(file).expect("a source file"))
-        .collect();
-    for (document, at_least) in [("tests/checklist.md", 80), ("docs/faults.md", 60)] {
-        let named = named_tests(document);
-        assert!(
-            named.len() > at_least,
-            "{document}: only {} names were found",
-            named.len()
-        );
-        let missing: Vec<_> = named
-            .into_iter()
-            .filter(|name| !code.contains(&format!("fn {name}(")))
-            .collect();
-        assert!(missing.is_empty(), "{document}: no such tests: {missing:#?}");
     }
 }
