@@ -1,7 +1,7 @@
 //! Links, citations and names in documents and comments lead somewhere.
 //!
 //! ```text
-//!   README.md, docs/, crates/runtime/README.md     relative links, with their anchors; paths in `code`
+//!   *.md                                           relative links, with their anchors; paths in `code`
 //!   comments of Rust files, documents              `spec restore 25.2`, `decision 14`
 //!   tests/checklist.md, docs/faults.md             the names of tests
 //!   names `velero.io/…` and `velero-…` in src      docs/decisions/0049-names-on-the-wire.md, or docs/spec
@@ -34,12 +34,14 @@ fn short(path: &Path) -> String {
 
 /// The documents of the repository.
 fn documents() -> Vec<PathBuf> {
-    let mut found = vec![
-        root().join("README.md"),
-        root().join("crates/runtime/README.md"),
-        root().join("tests/checklist.md"),
-    ];
-    files(&root().join("docs"), "md", &mut found);
+    let entries = fs::read_dir(root()).expect("the root");
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    for directory in ["docs", "crates", "tests"] {
+        files(&root().join(directory), "md", &mut found);
+    }
     assert!(found.len() > 60, "only {} documents were found", found.len());
     found
 }
