@@ -10,10 +10,12 @@
 
 mod circles;
 mod citations;
+mod documents;
 mod imports;
 mod modules;
 mod resolver;
 mod tokens;
+mod wire_names;
 
 use std::collections::BTreeMap;
 use std::fs;
