@@ -44,7 +44,7 @@ pub struct Context {
     pub settings: Settings,
 }
 
-/// The server's flags as the controllers need them (spec server 2.1).
+/// The server's flags as the controllers need them (spec server-cli 2.1).
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `--default-backup-storage-location`.

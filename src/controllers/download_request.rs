@@ -1,5 +1,5 @@
 //! DownloadRequest: how people read a run's files. Answered with a signed URL where the store can sign, else with a URL of
-//! the artifact endpoint (decision 44), and always with a token for that (decision 24, spec server 5); gone after ten
+//! the artifact endpoint (decision 44), and always with a token for that (decision 24, spec server-cli 5); gone after ten
 //! minutes. A file that is not there gets an answer as well: the endpoint says why, and Go clients show no status.
 
 use std::sync::Arc;

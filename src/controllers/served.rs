@@ -10,7 +10,7 @@ use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::status::Conditions;
 use crate::cluster::{ApiError, Cluster, objects};
 
-/// The kinds without which the server cannot work (spec server 2.4).
+/// The kinds without which the server cannot work (spec server-cli 2.4).
 pub const REQUIRED: [(&str, &str); 13] = [
     ("v1", "Backup"),
     ("v1", "Restore"),

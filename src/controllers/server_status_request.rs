@@ -1,4 +1,4 @@
-//! ServerStatusRequest: answers `velero version` and `velero plugin get`, then goes away (spec server 6).
+//! ServerStatusRequest: answers `velero version` and `velero plugin get`, then goes away (spec server-cli 6).
 
 use std::sync::Arc;
 use std::time::Duration;

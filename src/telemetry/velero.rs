@@ -1,4 +1,4 @@
-//! Velero's own metrics under upstream's names (spec server 7.1), and the moments at which they move. Whoever observes a
+//! Velero's own metrics under upstream's names (spec server-cli 7.1), and the moments at which they move. Whoever observes a
 //! transition says so here; nobody else touches a series.
 
 use super::metrics::{Gauge, GaugeVec, HistogramVec, IntCounterVec, MetricError, Registry};

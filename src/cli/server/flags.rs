@@ -1,4 +1,4 @@
-//! The flags of `velero server` (spec server 2.1): every one of upstream's, old names included, so that a Deployment
+//! The flags of `velero server` (spec server-cli 2.1): every one of upstream's, old names included, so that a Deployment
 //! written for either release starts. A flag for a feature that is not there yet is accepted with a line in the log.
 
 use std::net::{Ipv6Addr, SocketAddr};
@@ -14,7 +14,7 @@ use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::priorities::Priorities;
 use crate::telemetry::logrus::{Format, Level};
 
-/// Controllers by name, in the order in which upstream lists them (spec server 3.1).
+/// Controllers by name, in the order in which upstream lists them (spec server-cli 3.1).
 pub const CONTROLLERS: [&str; 15] = [
     "backup-queue",
     "backup",

@@ -168,7 +168,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     Ok(())
 }
 
-/// The gauges that count objects (spec server 7.1), once a minute as upstream has them.
+/// The gauges that count objects (spec server-cli 7.1), once a minute as upstream has them.
 async fn count_objects(
     ctx: &Context,
     backups: &SharedWatch<Backup>,

@@ -1,4 +1,4 @@
-//! Which file a download kind names (spec server 5).
+//! Which file a download kind names (spec server-cli 5).
 
 use crate::store::layout::{BackupFile, RestoreFile};
 

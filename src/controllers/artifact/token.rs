@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
 
-/// How long a token is good for: as long as a signed URL (spec server 5).
+/// How long a token is good for: as long as a signed URL (spec server-cli 5).
 pub const LIFETIME: Duration = Duration::from_mins(10);
 
 /// The HTTP header that carries a token; the API server's proxy strips `Authorization`.
