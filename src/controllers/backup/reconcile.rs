@@ -16,7 +16,7 @@ use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::watches::{BUCKET_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
-use crate::runtime::operation::{Driver, Ended, Handle, Interrupted, Run, RunOperations};
+use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::Ended as Counted;
 
@@ -266,7 +266,7 @@ impl Run for Backups {
         })
     }
 
-    async fn attempt(job: Job, handle: Handle<BackupProgress>) -> Ended<BackupEnd> {
+    async fn attempt(job: Job, handle: Handle<BackupProgress>) -> AttemptEnd<BackupEnd> {
         let (ctx, live_logs) = (Arc::clone(&job.ctx), job.live_logs.clone());
         carry_out(&ctx, &live_logs, BackupAttempt::new(job), handle).await
     }

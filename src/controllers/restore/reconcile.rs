@@ -19,7 +19,7 @@ use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
 use crate::controllers::write::{WriteError, Written};
 use crate::restore::progress::Standstill;
-use crate::runtime::operation::{Driver, Ended, Handle, Interrupted, Run, RunOperations};
+use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::Ended as Counted;
@@ -255,7 +255,7 @@ impl Run for Restores {
         })
     }
 
-    async fn attempt(job: Job, handle: Handle<Underway>) -> Ended<RestoreStatus> {
+    async fn attempt(job: Job, handle: Handle<Underway>) -> AttemptEnd<RestoreStatus> {
         let (ctx, live_logs) = (Arc::clone(&job.ctx), job.live_logs.clone());
         carry_out(&ctx, &live_logs, RestoreAttempt::new(job), handle).await
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::controllers::context::Context;
-use crate::runtime::operation::{Ended, Handle};
+use crate::runtime::operation::{AttemptEnd, Handle};
 use crate::telemetry::run_log::RunLog;
 
 use super::live_log::LiveLogs;
@@ -45,12 +45,12 @@ pub async fn carry_out<A: Attempt>(
     live_logs: &LiveLogs,
     mut attempt: A,
     handle: Handle<A::Progress>,
-) -> Ended<A::End> {
+) -> AttemptEnd<A::End> {
     let id = attempt.id();
     let log = match open_log(ctx, (A::LOG_FIELD, format!("{}/{}", id.namespace, id.name))) {
         Ok(log) => log,
         Err(error) => {
-            return Ended::Retry(format!(
+            return AttemptEnd::Retry(format!(
                 "opening the log of the {} failed: {error}; check the space in the scratch directory",
                 id.kind
             ));
@@ -58,12 +58,12 @@ pub async fn carry_out<A: Attempt>(
     };
     let _readable = live_logs.add(attempt.log_key(), log.clone());
     match attempt.attempt(&log, &handle).await {
-        Ok(end) => Ended::Final(end),
-        Err(error) if handle.cancelled().is_cancelled() => Ended::Retry(error.to_string()),
+        Ok(end) => AttemptEnd::Final(end),
+        Err(error) if handle.cancelled().is_cancelled() => AttemptEnd::Retry(error.to_string()),
         Err(error) => match error.retry() {
-            Retry::Later => Ended::Retry(error.to_string()),
-            Retry::StoreUnavailable => Ended::Unavailable(error.to_string()),
-            Retry::Never => Ended::Final(attempt.failed(&log, error).await),
+            Retry::Later => AttemptEnd::Retry(error.to_string()),
+            Retry::StoreUnavailable => AttemptEnd::Unavailable(error.to_string()),
+            Retry::Never => AttemptEnd::Final(attempt.failed(&log, error).await),
         },
     }
 }

@@ -12,7 +12,7 @@ use crate::controllers::run::uploads::Uploads;
 use crate::controllers::run::{Attempt, Recorded, RunError, RunId, RunState, carry_out, put_log_and_results};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::SharedWatch;
-use crate::runtime::operation::{Ended, Handle, Interrupted, Run};
+use crate::runtime::operation::{AttemptEnd, Handle, Interrupted, Run};
 use crate::store::{Store, StoreError};
 use crate::telemetry::run_log::RunLog;
 
@@ -55,7 +55,7 @@ impl Run for Thirds {
         })
     }
 
-    async fn attempt(job: ThirdAttempt, handle: Handle<u64>) -> Ended<Result<(), String>> {
+    async fn attempt(job: ThirdAttempt, handle: Handle<u64>) -> AttemptEnd<Result<(), String>> {
         carry_out(&job.ctx.clone(), &LiveLogs::default(), job, handle).await
     }
 
@@ -116,7 +116,7 @@ impl Attempt for ThirdAttempt {
 impl Recorded for Thirds {
     fn state(seen: &DeleteBackupRequest) -> RunState {
         if seen.status.phase.is_some() {
-            RunState::Ended
+            RunState::AttemptEnd
         } else {
             RunState::Running
         }

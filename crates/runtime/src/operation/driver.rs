@@ -27,7 +27,7 @@ const CONFLICT: Duration = Duration::from_secs(1);
 
 /// How an attempt ended that did not panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ended<E> {
+pub enum AttemptEnd<E> {
     /// The run is over. It is kept until [`Run::finish`] has recorded it.
     Final(E),
     /// It was cancelled, or something transient interrupted it for this reason: there will be another attempt.
@@ -68,7 +68,7 @@ pub trait Run: Sized + Send + Sync + 'static {
     fn attempt(
         job: Self::Job,
         handle: Handle<Self::Progress>,
-    ) -> impl Future<Output = Ended<Self::End>> + Send + 'static;
+    ) -> impl Future<Output = AttemptEnd<Self::End>> + Send + 'static;
 
     /// Writes the progress into the object.
     ///
@@ -99,7 +99,7 @@ pub trait Run: Sized + Send + Sync + 'static {
 }
 
 /// The operations of a kind of run.
-pub type RunOperations<R> = Operations<<R as Run>::Kind, Ended<<R as Run>::End>, <R as Run>::Progress>;
+pub type RunOperations<R> = Operations<<R as Run>::Kind, AttemptEnd<<R as Run>::End>, <R as Run>::Progress>;
 
 /// Calls a [`Run`] from pass to pass.
 #[derive(Debug)]
@@ -143,15 +143,15 @@ impl<R: Run> Driver<R> {
                 Ok(Next::Resync)
             }
             Some(Seen::Ended(outcome)) => match &*outcome {
-                Outcome::Returned(Ended::Final(end)) => self.finish(run, object, &uid, end).await,
-                Outcome::Returned(Ended::Unavailable(reason)) => {
+                Outcome::Returned(AttemptEnd::Final(end)) => self.finish(run, object, &uid, end).await,
+                Outcome::Returned(AttemptEnd::Unavailable(reason)) => {
                     let since = self.backoff.failed(&uid);
                     match run.unavailable(object, reason, since) {
                         Some(end) => self.finish(run, object, &uid, &end).await,
                         None => Err(self.interrupted(&uid, reason.clone())),
                     }
                 }
-                Outcome::Returned(Ended::Retry(reason)) => {
+                Outcome::Returned(AttemptEnd::Retry(reason)) => {
                     self.backoff.failed(&uid);
                     Err(self.interrupted(&uid, reason.clone()))
                 }

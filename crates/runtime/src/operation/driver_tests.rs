@@ -24,7 +24,7 @@ enum Error {
 #[derive(Default)]
 struct Copies {
     /// The end of the attempt that starts next; without one it runs until it is cancelled.
-    next: Mutex<Option<Ended<u32>>>,
+    next: Mutex<Option<AttemptEnd<u32>>>,
     has_no_place: Mutex<bool>,
     conflicts: AtomicUsize,
     refusals: AtomicUsize,
@@ -34,26 +34,26 @@ struct Copies {
 
 impl Run for Copies {
     type Kind = ConfigMap;
-    type Job = Option<Ended<u32>>;
+    type Job = Option<AttemptEnd<u32>>;
     type Progress = u32;
     type End = u32;
     type Error = Error;
     const OPERATION: &'static str = "copy";
 
-    fn start(&self, _: &Arc<ConfigMap>) -> Result<Option<Ended<u32>>, Error> {
+    fn start(&self, _: &Arc<ConfigMap>) -> Result<Option<AttemptEnd<u32>>, Error> {
         if *self.has_no_place.lock() {
             return Err(Error::NoPlace);
         }
         Ok(self.next.lock().clone())
     }
 
-    async fn attempt(job: Option<Ended<u32>>, handle: Handle<u32>) -> Ended<u32> {
+    async fn attempt(job: Option<AttemptEnd<u32>>, handle: Handle<u32>) -> AttemptEnd<u32> {
         handle.progress(5);
         match job {
             Some(ended) => ended,
             None => {
                 handle.cancelled().cancelled().await;
-                Ended::Retry("cancelled".into())
+                AttemptEnd::Retry("cancelled".into())
             }
         }
     }
@@ -92,7 +92,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(next: Option<Ended<u32>>) -> Self {
+    fn new(next: Option<AttemptEnd<u32>>) -> Self {
         let group = Group::new();
         let operations = RunOperations::<Copies>::new().open_in(&group);
         let object = ConfigMap {
@@ -133,7 +133,7 @@ impl Scene {
 
 #[tokio::test(start_paused = true)]
 async fn an_end_is_kept_until_it_is_recorded() {
-    let scene = Scene::new(Some(Ended::Final(7)));
+    let scene = Scene::new(Some(AttemptEnd::Final(7)));
     scene.copies.refusals.store(1, Ordering::SeqCst);
     scene.copies.conflicts.store(1, Ordering::SeqCst);
     scene.attempt().await;
@@ -147,7 +147,7 @@ async fn an_end_is_kept_until_it_is_recorded() {
 
 #[tokio::test(start_paused = true)]
 async fn an_interrupted_run_is_started_again_after_a_wait() {
-    for interruption in [Ended::Retry("busy".into()), Ended::Unavailable("busy".into())] {
+    for interruption in [AttemptEnd::Retry("busy".into()), AttemptEnd::Unavailable("busy".into())] {
         let scene = Scene::new(Some(interruption));
         scene.attempt().await;
         assert_eq!(scene.pass().await.unwrap_err().to_string(), "interrupted: busy");
@@ -155,7 +155,7 @@ async fn an_interrupted_run_is_started_again_after_a_wait() {
             panic!("it does not wait");
         };
         tokio::time::advance(wait).await;
-        *scene.copies.next.lock() = Some(Ended::Final(7));
+        *scene.copies.next.lock() = Some(AttemptEnd::Final(7));
         scene.attempt().await;
         scene.pass().await.unwrap();
         assert_eq!(scene.recorded(), [7]);
@@ -176,7 +176,7 @@ async fn a_run_is_given_up_when_it_says_so() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_could_not_start_starts_at_once_when_it_can() {
-    let scene = Scene::new(Some(Ended::Final(7)));
+    let scene = Scene::new(Some(AttemptEnd::Final(7)));
     *scene.copies.has_no_place.lock() = true;
     assert!(scene.pass().await.is_err());
     *scene.copies.has_no_place.lock() = false;

@@ -56,7 +56,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use self::driver::{Driver, Ended, Interrupted, Run, RunOperations};
+pub use self::driver::{AttemptEnd, Driver, Interrupted, Run, RunOperations};
 pub use self::run_backoff::RunBackoff;
 pub use self::table::Outcome;
 

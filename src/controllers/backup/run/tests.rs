@@ -26,7 +26,7 @@ use crate::controllers::write::ObjectWriter;
 use crate::hook::{Executor, Standing};
 use crate::runtime::clock::System;
 use crate::runtime::lease::WriteGate;
-use crate::runtime::operation::{Ended, Run as _};
+use crate::runtime::operation::{AttemptEnd, Run as _};
 use crate::runtime::report::EventRecorder;
 use crate::runtime::task::Group;
 use crate::runtime::{ObjectRef, Reconciler, uid_of};
@@ -206,7 +206,7 @@ impl World {
 }
 
 /// One process that carries the backup out: how it ended, or nothing if it died before.
-fn live(world: &World, death: &Death) -> Option<Ended<BackupEnd>> {
+fn live(world: &World, death: &Death) -> Option<AttemptEnd<BackupEnd>> {
     live_with(world, death, |_| async {})
 }
 
@@ -215,7 +215,7 @@ fn live_with<F: Future<Output = ()>>(
     world: &World,
     death: &Death,
     meanwhile: impl FnOnce(Box<dyn Fn()>) -> F,
-) -> Option<Ended<BackupEnd>> {
+) -> Option<AttemptEnd<BackupEnd>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -244,9 +244,9 @@ fn live_with<F: Future<Output = ()>>(
     ended
 }
 
-fn finally(ended: Option<Ended<BackupEnd>>) -> BackupStatus {
+fn finally(ended: Option<AttemptEnd<BackupEnd>>) -> BackupStatus {
     match ended {
-        Some(Ended::Final(end)) => end.status,
+        Some(AttemptEnd::Final(end)) => end.status,
         other => panic!("not a final end: {other:?}"),
     }
 }
@@ -385,7 +385,7 @@ fn a_backup_that_is_told_to_stop_thaws_and_stays_in_progress() {
         // The command that is under way is waited for, or it would freeze the pod afterwards.
         slow.release();
     });
-    assert!(matches!(ended, Some(Ended::Retry(_))), "{ended:?}");
+    assert!(matches!(ended, Some(AttemptEnd::Retry(_))), "{ended:?}");
     assert_eq!(world.pods.events().last().unwrap(), "shop/b db: thaw");
     assert!(world.pods.frozen().is_empty() && world.records().is_empty());
     assert!(!world.is_sealed());
