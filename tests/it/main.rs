@@ -36,4 +36,5 @@ mod s3;
 mod selection;
 mod story;
 mod survival;
+mod user_docs;
 mod waiting;
