@@ -1,5 +1,7 @@
 //! The reasons of failed passes, as events and the label of a metric have them: users filter and alert by them.
 
+use std::collections::BTreeSet;
+
 use crate::controllers::artifact::renewal::Renewal;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::Backups;
@@ -10,6 +12,7 @@ use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::restore::reconcile::Restores;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::server_status_request::StatusRequests;
+use crate::restore::retry_reason::RetryReason;
 use crate::runtime::{Classify, Reconciler};
 
 /// A controller and the reasons of its failures.
@@ -73,7 +76,12 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
         ),
         ("server-status-request", &["StatusNotWritten"]),
     ];
-    let found = [
+    assert_eq!(found(), expected);
+}
+
+/// Every controller with the reasons of its failures.
+fn found() -> [Row; 10] {
+    [
         reasons::<Renewal>(),
         reasons::<Backups>(),
         reasons::<Queue>(),
@@ -84,6 +92,91 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
         reasons::<Restores>(),
         reasons::<RunRecords>(),
         reasons::<StatusRequests>(),
-    ];
-    assert_eq!(found, expected);
+    ]
+}
+
+/// What an operator does about each reason.
+const PAGE: &str = include_str!("../../../docs/user/troubleshoot.md");
+
+/// The framework's own: of passes that end without an error of the reconciler, and of objects that cannot be read.
+const FRAMEWORK: [&str; 4] = ["Aborted", "DeadlineExceeded", "Panicked", "Unreadable"];
+
+/// Of conditions and events of runs and locations, besides phases and what is waited for.
+const RUNS: [&str; 6] = [
+    "Started",
+    "Resumed",
+    "Released",
+    "Validated",
+    "Available",
+    "Unavailable",
+];
+
+/// Of backups in the queue.
+const QUEUE: [&str; 3] = ["BackupsNotCarriedOut", "NoFreePlace", "NamespaceConflict"];
+
+/// What an item of a restore waits for, besides transient errors. Items that wait for another one are never the first that waits.
+const WAITS: [&str; 4] = [
+    "ObjectTerminating",
+    "NamespaceTerminating",
+    "NamespaceNotCreated",
+    "DefinitionNotAccepted",
+];
+
+/// The phases of runs in which their conditions are written.
+const PHASES: [&str; 5] = [
+    "InProgress",
+    "Completed",
+    "PartiallyFailed",
+    "Failed",
+    "FailedValidation",
+];
+
+/// The next transient error, so that a new one cannot be left out.
+fn after(reason: RetryReason) -> Option<RetryReason> {
+    use RetryReason::{
+        Backend, Conflict, Conversion, Dependency, DryRun, GatewayTimeout, NamespaceTerminating, Policy, Quota,
+        QuotaUnknown, TooManyRequests, Transport, TypeTerminating, Unavailable, Unserved, Webhook,
+    };
+    Some(match reason {
+        Transport => TooManyRequests,
+        TooManyRequests => Unavailable,
+        Unavailable => GatewayTimeout,
+        GatewayTimeout => Conflict,
+        Conflict => Webhook,
+        Webhook => Conversion,
+        Conversion => Policy,
+        Policy => Backend,
+        Backend => Unserved,
+        Unserved => NamespaceTerminating,
+        NamespaceTerminating => TypeTerminating,
+        TypeTerminating => Quota,
+        Quota => QuotaUnknown,
+        QuotaUnknown => Dependency,
+        // Only a dry run gets that answer, and a dry run has no conditions and events.
+        Dependency | DryRun => return None,
+    })
+}
+
+#[test]
+fn troubleshoot_has_a_section_for_every_reason_and_no_other() {
+    let transient = std::iter::successors(Some(RetryReason::Transport), |reason| after(*reason));
+    let published: BTreeSet<&str> = found()
+        .iter()
+        .flat_map(|(_, reasons)| reasons.iter().copied())
+        .chain(FRAMEWORK)
+        .chain(RUNS)
+        .chain(QUEUE)
+        .chain(WAITS)
+        .chain(PHASES)
+        .chain(transient.map(RetryReason::word))
+        .collect();
+    let sections = PAGE.lines().filter_map(|line| line.strip_prefix("### `"));
+    let mut documented = BTreeSet::new();
+    for reason in sections.flat_map(|title| title.split('`')).filter(|text| *text != ", ") {
+        assert!(
+            reason.is_empty() || documented.insert(reason),
+            "`{reason}` has two sections"
+        );
+    }
+    assert_eq!(published, documented);
 }
