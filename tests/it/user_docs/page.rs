@@ -54,7 +54,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
             ["console", "node"] => found.push(Block::OnNode(steps(&body))),
             [language, name] if language != "console" => found.push(Block::File {
                 name: name.to_owned(),
-                content: body.iter().map(|(_, line)| format!("{line}\n")).collect(),
+                content: body.iter().flat_map(|(_, line)| [*line, "\n"]).collect(),
             }),
             [_] => {}
             _ => panic!("line {}: this block is of no known kind: `{line}`", opened + 1),
