@@ -14,6 +14,7 @@ mod documents;
 mod imports;
 mod modules;
 mod resolver;
+mod shown_rows;
 mod tokens;
 mod wire_names;
 
