@@ -10,8 +10,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use crate::harness::{Plane, Server, program, text};
+use crate::harness::{Plane, SOON, Server, program, text};
 use page::{Block, Step, blocks};
 use shown::is_like;
 
@@ -82,8 +83,19 @@ impl Shell {
         (output.status.success(), printed)
     }
 
-    /// What is wrong with a step, if anything is.
+    /// What is wrong with a step, if anything is. What `kubectl get` shows may come a moment later: events do.
     fn follow(&self, step: &Step, fails: bool) -> Option<String> {
+        let started = Instant::now();
+        loop {
+            let fault = self.try_once(step, fails);
+            let may_come = step.command.starts_with("kubectl get ") && started.elapsed() < SOON;
+            if fault.is_none() || !may_come {
+                return fault;
+            }
+        }
+    }
+
+    fn try_once(&self, step: &Step, fails: bool) -> Option<String> {
         let (succeeded, printed) = self.run(&step.command);
         if succeeded == fails {
             let wanted = if fails { "must fail" } else { "must succeed" };
