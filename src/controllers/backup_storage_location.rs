@@ -2,10 +2,11 @@
 //! (spec backup 20, spec api 6.4).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::api::condition::{self, ConditionStatus};
@@ -108,7 +109,7 @@ impl Reconciler for Locations {
         let uid = uid_of(&*seen);
         let spec = serde_json::to_value(&seen.spec).unwrap_or_default();
         let same_spec = {
-            let validated = self.validated.lock().unwrap_or_else(PoisonError::into_inner);
+            let validated = self.validated.lock();
             validated.get(&uid) == Some(&spec)
         };
         let default = self.ctx.settings.validation_frequency;
@@ -133,10 +134,7 @@ impl Reconciler for Locations {
             // Another writer changed it meanwhile; the change leads to another pass.
             Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
-                self.validated
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(uid, spec);
+                self.validated.lock().insert(uid, spec);
                 Ok(match due(&wanted, default, now, true) {
                     Due::At(at) => Next::At(at),
                     Due::Now | Due::WhenChanged => Next::Resync,
@@ -146,10 +144,7 @@ impl Reconciler for Locations {
     }
 
     fn gone(&self, key: &ObjectRef<BackupStorageLocation>, uid: &Uid) {
-        self.validated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
+        self.validated.lock().remove(uid);
         self.ctx.metrics.location_gone(&key.name);
     }
 }

@@ -13,12 +13,12 @@ use futures::TryStreamExt;
 use serde::Deserialize;
 use tokio_util::io::ReaderStream;
 
-use super::super::location;
 use super::absent::{Missing, why};
 use super::file::Artifact;
 use super::finder::Finder;
 use super::token::{HEADER, Key};
 use crate::controllers::context::Context;
+use crate::controllers::location;
 use crate::controllers::run::live_log::LiveLogs;
 
 /// What serving files needs.

@@ -33,13 +33,13 @@ use crate::store::layout::BackupFile;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
-use super::super::artifact::file::Artifact;
-use super::super::artifact::finder::Finder;
-use super::super::artifact::token::{HEADER, Key};
-use super::super::dry_only::dry_only;
-use super::super::location::{self, LocationError};
 use super::source::{self, FetchError};
+use crate::controllers::artifact::file::Artifact;
+use crate::controllers::artifact::finder::Finder;
+use crate::controllers::artifact::token::{HEADER, Key};
 use crate::controllers::context::Context;
+use crate::controllers::dry_only::dry_only;
+use crate::controllers::location::{self, LocationError};
 
 /// The route; the backup in it is the one the token is for.
 const ROUTE: &str = "/restores/plan/{backup}";

@@ -24,9 +24,9 @@ use crate::runtime::report::EventNote;
 use crate::runtime::watch::Guarded;
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Watch, uid_of};
 
-use super::super::write::{WriteError, Written};
 use crate::controllers::context::Context;
 use crate::controllers::watches::Watches;
+use crate::controllers::write::{WriteError, Written};
 use plan::Step;
 
 /// Backups a page of what is asked for before a place is given away.

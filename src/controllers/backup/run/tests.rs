@@ -13,11 +13,11 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::super::reconcile::{BackupOperations, Backups};
 use super::*;
 use crate::api::HookStatus;
 use crate::cluster::Cluster;
 use crate::cluster::exec::{Exec, ExecError, Ran};
+use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::freeze::FreezeLocks;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::served::Served;
