@@ -116,7 +116,7 @@ impl Attempt for ThirdAttempt {
 impl Recorded for Thirds {
     fn state(seen: &DeleteBackupRequest) -> RunState {
         if seen.status.phase.is_some() {
-            RunState::AttemptEnd
+            RunState::Ended
         } else {
             RunState::Running
         }
