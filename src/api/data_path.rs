@@ -70,13 +70,14 @@ text_enum! {
 }
 
 /// How many bytes were moved.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ByteProgress {
     /// Bytes to be moved.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub total_bytes: i64,
     /// Bytes moved so far.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub bytes_done: i64,
 }

@@ -20,11 +20,12 @@ text_enum! {
 }
 
 /// The hooks of a backup.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupHooks {
     /// Hooks with the pods they apply to.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub resources: Vec<BackupResourceHooks>,
     /// Fields of newer releases.
@@ -34,27 +35,27 @@ pub struct BackupHooks {
 }
 
 /// Hooks for the pods that match all of the filters.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct BackupResourceHooks {
     /// Names the hooks in logs.
-    #[serde(deserialize_with = "nil")]
     pub name: String,
     /// Namespaces the hooks apply to; empty means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_namespaces: Vec<String>,
     /// Namespaces the hooks do not apply to.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_namespaces: Vec<String>,
     /// Resources the hooks apply to; empty means all. Only pods can run hooks.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
     /// Resources the hooks do not apply to.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
     /// Labels the pods must have.
@@ -62,10 +63,10 @@ pub struct BackupResourceHooks {
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
     /// Run before the pod and what belongs to it is stored.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pre: Vec<BackupHook>,
     /// Run after the pod, what belongs to it and its volumes are stored.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub post: Vec<BackupHook>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -87,22 +88,21 @@ pub struct BackupHook {
 }
 
 /// A command run in a container during a backup.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["command"]))]
 pub struct ExecHook {
     /// The container; the pod's first one when unset.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub container: String,
     /// The command with its arguments; no shell is involved.
-    #[serde(deserialize_with = "nil")]
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// What happens when the command fails.
     #[serde(skip_serializing_if = "unset")]
     pub on_error: Option<HookErrorMode>,
     /// How long to wait for the command; 30s when zero. The command is not killed.
-    #[serde(deserialize_with = "nil")]
     pub timeout: GoDuration,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -111,11 +111,12 @@ pub struct ExecHook {
 }
 
 /// The hooks of a restore.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreHooks {
     /// Hooks with the pods they apply to.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub resources: Vec<RestoreResourceHooks>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -124,27 +125,27 @@ pub struct RestoreHooks {
 }
 
 /// Hooks for the restored pods that match all of the filters.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct RestoreResourceHooks {
     /// Names the hooks in logs.
-    #[serde(deserialize_with = "nil")]
     pub name: String,
     /// Target namespaces the hooks apply to; empty means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_namespaces: Vec<String>,
     /// Target namespaces the hooks do not apply to.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_namespaces: Vec<String>,
     /// Accepted and ignored: hooks apply to pods only.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
     /// Accepted and ignored: hooks apply to pods only.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
     /// Labels the pods must have.
@@ -152,7 +153,7 @@ pub struct RestoreResourceHooks {
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
     /// Run after the pod was created.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub post_hooks: Vec<RestoreHook>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -177,25 +178,23 @@ pub struct RestoreHook {
 }
 
 /// A command run in a container of a restored pod.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["command"]))]
 pub struct ExecRestoreHook {
     /// The container; the pod's first one when unset.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub container: String,
     /// The command with its arguments; no shell is involved.
-    #[serde(deserialize_with = "nil")]
     #[schemars(length(min = 1))]
     pub command: Vec<String>,
     /// What happens when the command fails.
     #[serde(skip_serializing_if = "unset")]
     pub on_error: Option<HookErrorMode>,
     /// How long to wait for the command; 30s when zero.
-    #[serde(deserialize_with = "nil")]
     pub exec_timeout: GoDuration,
     /// How long to wait for the container to run; zero waits without limit.
-    #[serde(deserialize_with = "nil")]
     pub wait_timeout: GoDuration,
     /// Wait until the container is ready instead of running. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
@@ -208,6 +207,7 @@ pub struct ExecRestoreHook {
 }
 
 /// Init containers added to a restored pod.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InitRestoreHook {
@@ -216,7 +216,6 @@ pub struct InitRestoreHook {
     #[schemars(schema_with = "containers")]
     pub init_containers: Option<Vec<Value>>,
     /// Accepted and never used.
-    #[serde(deserialize_with = "nil")]
     pub timeout: GoDuration,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -225,15 +224,16 @@ pub struct InitRestoreHook {
 }
 
 /// How many hooks a run has started.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HookStatus {
     /// Hooks started.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub hooks_attempted: i64,
     /// Hooks that failed.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub hooks_failed: i64,
 }

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 use super::wire::{nil, unset};
 
 /// A key of a Secret in the same namespace.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["key"], "x-kubernetes-map-type" = "atomic"))]
 pub struct SecretKeySelector {
     /// The Secret's name.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("x-served-default" = ""))]
     pub name: String,
     /// The key inside the Secret.
-    #[serde(deserialize_with = "nil")]
     pub key: String,
     /// Accepted and ignored.
     #[serde(skip_serializing_if = "unset")]
@@ -23,6 +23,7 @@ pub struct SecretKeySelector {
 }
 
 /// An object in the same namespace, by kind and name.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["kind", "name"], "x-kubernetes-map-type" = "atomic"))]
@@ -31,37 +32,36 @@ pub struct TypedLocalObjectReference {
     /// API group of the kind; unset for the core group.
     pub api_group: Option<String>,
     /// Kind of the object; only configmap, in any case of letters, has a meaning here.
-    #[serde(deserialize_with = "nil")]
     pub kind: String,
     /// Name of the object.
-    #[serde(deserialize_with = "nil")]
     pub name: String,
 }
 
 /// An object anywhere in the cluster.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct ObjectReference {
     /// Kind of the object.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub kind: String,
     /// Namespace of the object.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub namespace: String,
     /// Name of the object.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub name: String,
     /// UID of the object.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub uid: String,
     /// API version of the object.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub api_version: String,
     /// Version of the object that was looked at.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub resource_version: String,
     /// Part of the object that is meant.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub field_path: String,
 }

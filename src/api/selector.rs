@@ -9,32 +9,32 @@ use serde::{Deserialize, Serialize};
 use super::wire::{nil, unset};
 
 /// Chooses objects by their labels: every given pair and every expression must hold. Empty chooses everything.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
     /// Labels an object must carry with exactly these values.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub match_labels: BTreeMap<String, String>,
     /// Conditions on labels, all of which must hold.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub match_expressions: Vec<LabelSelectorRequirement>,
 }
 
 /// One condition on a label.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["key", "operator"]))]
 pub struct LabelSelectorRequirement {
     /// The label's key.
-    #[serde(deserialize_with = "nil")]
     pub key: String,
     /// How the value is compared: In, NotIn, Exists or DoesNotExist.
-    #[serde(deserialize_with = "nil")]
     pub operator: String,
     /// Values for In and NotIn; empty for the others.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub values: Vec<String>,
 }

@@ -12,35 +12,32 @@ pub type BackupItemOperation = ItemOperation<BackupOperationSpec>;
 pub type RestoreItemOperation = ItemOperation<RestoreOperationSpec>;
 
 /// Work that an item action has started and that outlives the item's turn.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, bound(deserialize = "Spec: Default + Deserialize<'de>"))]
 pub struct ItemOperation<Spec> {
     /// Who works on what.
-    #[serde(deserialize_with = "nil")]
     pub spec: Spec,
     /// How far it is.
-    #[serde(deserialize_with = "nil")]
     pub status: OperationStatus,
 }
 
 /// Which action of a backup works on which item.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupOperationSpec {
     /// Name of the backup.
-    #[serde(deserialize_with = "nil")]
     pub backup_name: String,
     /// UID of the backup.
-    #[serde(rename = "backupUID", deserialize_with = "nil")]
+    #[serde(rename = "backupUID")]
     pub backup_uid: String,
     /// The action that started it, with its domain.
-    #[serde(deserialize_with = "nil")]
     pub backup_item_action: String,
     /// The item it works on.
-    #[serde(deserialize_with = "nil")]
     pub resource_identifier: ResourceIdentifier,
     /// Names the operation to the action; also a label value.
-    #[serde(rename = "operationID", deserialize_with = "nil")]
+    #[serde(rename = "operationID")]
     pub operation_id: String,
     /// Items to collect again once it has ended; Go tells `null` from `[]`.
     pub post_operation_items: Option<Vec<ResourceIdentifier>>,
@@ -50,23 +47,21 @@ pub struct BackupOperationSpec {
 }
 
 /// Which action of a restore works on which item.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreOperationSpec {
     /// Name of the restore.
-    #[serde(deserialize_with = "nil")]
     pub restore_name: String,
     /// UID of the restore.
-    #[serde(rename = "restoreUID", deserialize_with = "nil")]
+    #[serde(rename = "restoreUID")]
     pub restore_uid: String,
     /// The action that started it, with its domain.
-    #[serde(deserialize_with = "nil")]
     pub restore_item_action: String,
     /// The item it works on: its target namespace, and its name in the backup.
-    #[serde(deserialize_with = "nil")]
     pub resource_identifier: ResourceIdentifier,
     /// Names the operation to the action; also a label value.
-    #[serde(rename = "operationID", deserialize_with = "nil")]
+    #[serde(rename = "operationID")]
     pub operation_id: String,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -74,20 +69,21 @@ pub struct RestoreOperationSpec {
 }
 
 /// An item by its names. Capitalised on the wire.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ResourceIdentifier {
     /// API group; empty for the core group.
-    #[serde(alias = "group", deserialize_with = "nil")]
+    #[serde(alias = "group")]
     pub group: String,
     /// Plural of the kind.
-    #[serde(alias = "resource", deserialize_with = "nil")]
+    #[serde(alias = "resource")]
     pub resource: String,
     /// Namespace; empty for cluster scope.
-    #[serde(alias = "namespace", deserialize_with = "nil")]
+    #[serde(alias = "namespace")]
     pub namespace: String,
     /// Name.
-    #[serde(alias = "name", deserialize_with = "nil")]
+    #[serde(alias = "name")]
     pub name: String,
 }
 
@@ -113,6 +109,7 @@ impl OperationPhase {
 }
 
 /// How far an operation is.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct OperationStatus {
@@ -120,19 +117,19 @@ pub struct OperationStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<OperationPhase>,
     /// Why it failed.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub error: String,
     /// Units done.
-    #[serde(rename = "nCompleted", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "nCompleted", skip_serializing_if = "unset")]
     pub completed: i64,
     /// Units in all.
-    #[serde(rename = "nTotal", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "nTotal", skip_serializing_if = "unset")]
     pub total: i64,
     /// What is counted, such as Bytes.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub operation_units: String,
     /// What it does just now.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub description: String,
     /// When it was noted. The time limit counts from here.
     #[serde(skip_serializing_if = "unset")]

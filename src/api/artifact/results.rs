@@ -7,29 +7,29 @@ use serde::{Deserialize, Serialize};
 use crate::api::wire::{nil, unset};
 
 /// The messages of a run, by severity.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Results {
     /// What failed.
-    #[serde(deserialize_with = "nil")]
     pub errors: MessageSet,
     /// What someone should look at.
-    #[serde(deserialize_with = "nil")]
     pub warnings: MessageSet,
 }
 
 /// Messages by what they are about, in the order they came.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MessageSet {
     /// About Velero itself.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub velero: Vec<String>,
     /// About cluster-scoped items.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub cluster: Vec<String>,
     /// About items of a namespace; of the target namespace in a restore.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub namespaces: BTreeMap<String, Vec<String>>,
 }
 

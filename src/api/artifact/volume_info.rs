@@ -43,32 +43,30 @@ text_enum! {
 }
 
 /// What a backup did about a volume.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeInfo {
     /// Name of the claim.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pvc_name: String,
     /// Namespace of the claim.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pvc_namespace: String,
     /// Name of the volume.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pv_name: String,
     /// How its data was saved.
     #[serde(skip_serializing_if = "unset")]
     pub backup_method: Option<BackupMethod>,
     /// Whether the snapshot's data was moved to the object store.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_data_moved: bool,
     /// Whether the snapshot stays in the storage system: a CSI snapshot whose data was not moved.
-    #[serde(deserialize_with = "nil")]
     pub preserve_local_snapshot: bool,
     /// Whether its data was not saved on purpose.
-    #[serde(deserialize_with = "nil")]
     pub skipped: bool,
     /// Why its data was not saved.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub skipped_reason: String,
     /// When saving began.
     #[serde(skip_serializing_if = "unset")]
@@ -100,23 +98,23 @@ pub struct VolumeInfo {
 }
 
 /// What a restore did about a volume; names are those in the cluster restored into.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreVolumeInfo {
     /// Name of the claim.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pvc_name: String,
     /// Namespace of the claim.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pvc_namespace: String,
     /// Name of the volume, if the claim was bound when this was written.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub pv_name: String,
     /// How its data was brought back.
     #[serde(skip_serializing_if = "unset")]
     pub restore_method: Option<RestoreMethod>,
     /// Whether the data came from the object store.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_data_moved: bool,
     /// Of a CSI snapshot.
     #[serde(skip_serializing_if = "unset")]
@@ -136,126 +134,115 @@ pub struct RestoreVolumeInfo {
 }
 
 /// A CSI snapshot.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CsiSnapshotInfo {
     /// The driver's name of the snapshot.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_handle: String,
     /// Size in bytes of a volume made from it.
-    #[serde(deserialize_with = "nil")]
     pub size: i64,
     /// The CSI driver.
-    #[serde(deserialize_with = "nil")]
     pub driver: String,
     /// Name of the VolumeSnapshotContent.
-    #[serde(deserialize_with = "nil")]
     pub vsc_name: String,
     /// The operation that waited for it.
-    #[serde(rename = "operationID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "operationID", skip_serializing_if = "unset")]
     pub operation_id: String,
     // Capitalised on the wire, and `null` while unknown.
     /// Whether it can be used.
     #[serde(rename = "ReadyToUse", alias = "readyToUse")]
     pub ready_to_use: Option<bool>,
     /// The driver's name of the group it was taken in. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub volume_group_snapshot_handle: String,
 }
 
 /// A snapshot whose data was moved.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataMovementInfo {
     /// Who moved it; `velero` for the built-in one.
-    #[serde(deserialize_with = "nil")]
     pub data_mover: String,
     /// How it was moved.
-    #[serde(deserialize_with = "nil")]
     pub uploader_type: String,
     /// The snapshot left in the storage system.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub retained_snapshot: String,
     /// The repository's name of the snapshot.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_handle: String,
     /// The operation that moved it.
-    #[serde(rename = "operationID", deserialize_with = "nil")]
+    #[serde(rename = "operationID")]
     pub operation_id: String,
     /// Bytes in the volume.
-    #[serde(deserialize_with = "nil")]
     pub size: i64,
     /// Bytes that were new to the repository.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub incremental_size: i64,
     // Capitalised on the wire.
     /// Phase of the DataUpload or DataDownload.
-    #[serde(rename = "Phase", alias = "phase", deserialize_with = "nil")]
+    #[serde(rename = "Phase", alias = "phase")]
     pub phase: String,
 }
 
 /// A native snapshot.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NativeSnapshotInfo {
     /// The provider's name of the snapshot.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_handle: String,
     /// The provider's type of the volume.
-    #[serde(deserialize_with = "nil")]
     pub volume_type: String,
     /// The zone of the volume.
-    #[serde(rename = "volumeAZ", deserialize_with = "nil")]
+    #[serde(rename = "volumeAZ")]
     pub volume_az: String,
     /// Operations a second the volume was made for, in digits; `0` when unknown.
-    #[serde(deserialize_with = "nil")]
     pub iops: String,
     // Capitalised on the wire.
     /// Phase of the snapshot.
-    #[serde(rename = "Phase", alias = "phase", deserialize_with = "nil")]
+    #[serde(rename = "Phase", alias = "phase")]
     pub phase: String,
 }
 
 /// A PodVolumeBackup or a PodVolumeRestore.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodVolumeInfo {
     /// The repository's name of the snapshot.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub snapshot_handle: String,
     /// Bytes in the volume.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub size: i64,
     /// Bytes that were new to the repository.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub incremental_size: i64,
     /// How it was moved.
-    #[serde(deserialize_with = "nil")]
     pub uploader_type: String,
     /// The volume's name in the pod.
-    #[serde(deserialize_with = "nil")]
     pub volume_name: String,
     /// Name of the pod.
-    #[serde(deserialize_with = "nil")]
     pub pod_name: String,
     /// Namespace of the pod.
-    #[serde(deserialize_with = "nil")]
     pub pod_namespace: String,
     /// The node it was moved on.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub node_name: String,
     // Capitalised on the wire.
     /// Phase of the object; empty in restores.
-    #[serde(rename = "Phase", alias = "phase", deserialize_with = "nil")]
+    #[serde(rename = "Phase", alias = "phase")]
     pub phase: String,
 }
 
 /// What a restore needs to know of the volume object, to give a new one the same.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeInfo {
     /// What becomes of the volume when its claim goes.
-    #[serde(deserialize_with = "nil")]
     pub reclaim_policy: String,
     /// Labels of the volume; Go writes `null` where it has none.
     pub labels: Option<BTreeMap<String, String>>,

@@ -84,42 +84,42 @@ impl BackupPhase {
 }
 
 /// What to back up, and how.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupSpec {
     /// Labels for the backups of a schedule. Since 1.7.
-    #[serde(deserialize_with = "nil")]
     pub metadata: BackupMetadata,
     /// Namespaces to back up, with `*`, `?` and `[..]` as wildcards; empty means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_namespaces: Vec<String>,
     /// Namespaces not to back up.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_namespaces: Vec<String>,
     /// Resources to back up; empty means all. Not together with the lists by scope.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
     /// Resources not to back up. Not together with the lists by scope.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
     /// Cluster-scoped resources to back up; empty means those that included items refer to. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_cluster_scoped_resources: Vec<String>,
     /// Cluster-scoped resources not to back up; `*` means none. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_cluster_scoped_resources: Vec<String>,
     /// Namespaced resources to back up; empty means all. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_namespace_scoped_resources: Vec<String>,
     /// Namespaced resources not to back up; `*` means none. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_namespace_scoped_resources: Vec<String>,
     /// Labels that items must have. Not together with orLabelSelectors.
@@ -127,7 +127,7 @@ pub struct BackupSpec {
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
     /// Items must match at least one of these. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
     /// Whether to snapshot volumes; unset means where something can.
@@ -135,23 +135,21 @@ pub struct BackupSpec {
     #[schemars(extend("nullable" = true))]
     pub snapshot_volumes: Option<bool>,
     /// How long to keep the backup; the server's default when zero.
-    #[serde(deserialize_with = "nil")]
     pub ttl: GoDuration,
     /// Label of claims whose volumes are snapshotted as one group. Since 1.17.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub volume_group_snapshot_label_key: String,
     /// Whether to back up cluster-scoped resources; unset means those that included items refer to.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub include_cluster_resources: Option<bool>,
     /// Commands to run in pods around the backup of them.
-    #[serde(deserialize_with = "nil")]
     pub hooks: BackupHooks,
     /// The BackupStorageLocation to store to; the default one when unset.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub storage_location: String,
     /// The VolumeSnapshotLocations to use, at most one a provider.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub volume_snapshot_locations: Vec<String>,
     /// Older name of defaultVolumesToFsBackup. Superseded in 1.10.
     #[serde(skip_serializing_if = "unset")]
@@ -162,14 +160,12 @@ pub struct BackupSpec {
     #[schemars(extend("nullable" = true))]
     pub default_volumes_to_fs_backup: Option<bool>,
     /// For a resource, the items to back up first: `namespace/name` or `name`, separated by commas.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub ordered_resources: BTreeMap<String, String>,
     /// How long to wait for a CSI snapshot to be taken; 10m when zero. Since 1.10.
-    #[serde(deserialize_with = "nil")]
     pub csi_snapshot_timeout: GoDuration,
     /// How long asynchronous operations may take; 4h when zero. Since 1.11.
-    #[serde(deserialize_with = "nil")]
     pub item_operation_timeout: GoDuration,
     /// The ConfigMap with the resource policies. Since 1.11.
     #[serde(skip_serializing_if = "unset")]
@@ -179,7 +175,7 @@ pub struct BackupSpec {
     #[schemars(extend("nullable" = true))]
     pub snapshot_move_data: Option<bool>,
     /// Who moves the data; unset or velero means the built-in one. Since 1.12.
-    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// Settings for the upload of volume data. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
@@ -192,11 +188,12 @@ pub struct BackupSpec {
 }
 
 /// Metadata for the backups of a schedule.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupMetadata {
     /// Labels of each backup.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub labels: BTreeMap<String, String>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -205,11 +202,12 @@ pub struct BackupMetadata {
 }
 
 /// Settings for the upload of volume data.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupUploaderConfig {
     /// How many files to upload at a time; the number of processors when zero.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub parallel_files_upload: i64,
     /// Fields of newer releases.
@@ -219,15 +217,16 @@ pub struct BackupUploaderConfig {
 }
 
 /// What became of a backup.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupStatus {
     /// Major version of the archive's format; superseded by formatVersion.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub version: i64,
     /// Version of the archive's format.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub format_version: String,
     /// When the backup may be deleted. This, not spec.ttl, decides.
     #[serde(skip_serializing_if = "unset")]
@@ -237,11 +236,11 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<BackupPhase>,
     /// Place in the queue, from 1; zero when not queued. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub queue_position: i64,
     /// Why the backup was refused.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub validation_errors: Vec<String>,
     /// When the run began.
@@ -253,22 +252,22 @@ pub struct BackupStatus {
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
     /// Native volume snapshots tried.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub volume_snapshots_attempted: i64,
     /// Native volume snapshots taken.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub volume_snapshots_completed: i64,
     /// Why the backup failed as a whole. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub failure_reason: String,
     /// Number of warnings in the log.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub warnings: i64,
     /// Number of errors in the log.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub errors: i64,
     /// How many items were found and backed up.
@@ -276,23 +275,23 @@ pub struct BackupStatus {
     #[schemars(extend("nullable" = true))]
     pub progress: Option<BackupProgress>,
     /// CSI snapshots tried. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub csi_volume_snapshots_attempted: i64,
     /// CSI snapshots taken. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub csi_volume_snapshots_completed: i64,
     /// Asynchronous operations started. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub backup_item_operations_attempted: i64,
     /// Asynchronous operations that succeeded. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub backup_item_operations_completed: i64,
     /// Asynchronous operations that failed. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub backup_item_operations_failed: i64,
     /// How many hooks were run. Since 1.13.
@@ -300,7 +299,7 @@ pub struct BackupStatus {
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,
     /// The state in aspects.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
     /// Fields of newer releases.
@@ -317,15 +316,16 @@ impl BackupStatus {
 }
 
 /// How many items a backup has found and stored.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupProgress {
     /// Items found so far; can grow while the backup runs.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub total_items: i64,
     /// Items stored so far.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub items_backed_up: i64,
 }

@@ -49,27 +49,24 @@ text_enum! {
 }
 
 /// Which repository, and how it is kept.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "maintenanceFrequency", "volumeNamespace"]))]
 pub struct BackupRepositorySpec {
     /// The namespace the volumes are in.
-    #[serde(deserialize_with = "nil")]
     pub volume_namespace: String,
     /// The BackupStorageLocation it is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// Its format; empty means restic. Since 1.10.
-    #[serde(deserialize_with = "nil")]
     pub repository_type: RepositoryType,
     /// Its address in restic's form.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub restic_identifier: String,
     /// How often to do maintenance; filled in when zero.
-    #[serde(deserialize_with = "nil")]
     pub maintenance_frequency: GoDuration,
     /// Settings of the format. Since 1.15.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub repository_config: BTreeMap<String, String>,
     /// Fields of newer releases.
@@ -79,6 +76,7 @@ pub struct BackupRepositorySpec {
 }
 
 /// The state of a repository.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupRepositoryStatus {
@@ -86,14 +84,14 @@ pub struct BackupRepositoryStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<BackupRepositoryPhase>,
     /// Why it cannot be used.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// When maintenance was last done.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub last_maintenance_time: Option<Time>,
     /// The newest maintenances. Since 1.16.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub recent_maintenance: Vec<Maintenance>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -109,6 +107,7 @@ impl BackupRepositoryStatus {
 }
 
 /// One maintenance.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Maintenance {
@@ -124,7 +123,7 @@ pub struct Maintenance {
     #[schemars(extend("nullable" = true))]
     pub complete_timestamp: Option<Time>,
     /// What went wrong.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// Fields of newer releases.
     #[serde(flatten)]

@@ -50,15 +50,15 @@ text_enum! {
 }
 
 /// Where the location is and how to reach it.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["objectStorage", "provider"]))]
 pub struct BackupStorageLocationSpec {
     /// Who stores, such as aws or velero.io/fs; a name without a slash means one of velero.io.
-    #[serde(deserialize_with = "nil")]
     pub provider: String,
     /// Settings for the provider.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub config: BTreeMap<String, String>,
     /// The Secret's key with the credentials; the server's own when unset.
     #[serde(skip_serializing_if = "unset")]
@@ -67,7 +67,7 @@ pub struct BackupStorageLocationSpec {
     /// The bucket.
     pub object_storage: Option<ObjectStorage>,
     /// Whether backups go here that name no location; at most one does.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub default: bool,
     /// What may be done; ReadWrite when unset.
     #[serde(skip_serializing_if = "unset")]
@@ -87,15 +87,15 @@ pub struct BackupStorageLocationSpec {
 }
 
 /// A bucket or a part of one.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["bucket"]))]
 pub struct ObjectStorage {
     /// Name of the bucket.
-    #[serde(deserialize_with = "nil")]
     pub bucket: String,
     /// What all keys begin with, without outer slashes.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub prefix: String,
     /// Certificates to trust, PEM in base64. Superseded by caCertRef.
     #[serde(rename = "caCert", skip_serializing_if = "unset")]
@@ -111,6 +111,7 @@ pub struct ObjectStorage {
 }
 
 /// What was found at the location.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackupStorageLocationStatus {
@@ -126,16 +127,16 @@ pub struct BackupStorageLocationStatus {
     #[schemars(extend("nullable" = true))]
     pub last_validation_time: Option<Time>,
     /// Why the location cannot be used. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// No longer written.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub last_synced_revision: String,
     /// No longer written.
     #[serde(skip_serializing_if = "unset")]
     pub access_mode: Option<AccessMode>,
     /// The state in aspects.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
     /// Fields of newer releases.

@@ -37,12 +37,12 @@ text_enum! {
 }
 
 /// What to delete.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupName"]))]
 pub struct DeleteBackupRequestSpec {
     /// Name of the backup.
-    #[serde(deserialize_with = "nil")]
     pub backup_name: String,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -51,6 +51,7 @@ pub struct DeleteBackupRequestSpec {
 }
 
 /// What became of it.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeleteBackupRequestStatus {
@@ -58,11 +59,11 @@ pub struct DeleteBackupRequestStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DeleteBackupRequestPhase>,
     /// What could not be deleted; empty means success.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub errors: Vec<String>,
     /// The state in aspects.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
     /// Fields of newer releases.

@@ -87,12 +87,12 @@ text_enum! {
 }
 
 /// What is asked for.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["target"]))]
 pub struct DownloadRequestSpec {
     /// The file.
-    #[serde(deserialize_with = "nil")]
     pub target: DownloadTarget,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -101,15 +101,14 @@ pub struct DownloadRequestSpec {
 }
 
 /// One file of a backup or a restore.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["kind", "name"]))]
 pub struct DownloadTarget {
     /// Which file.
-    #[serde(deserialize_with = "nil")]
     pub kind: DownloadTargetKind,
     /// Name of the Backup or the Restore.
-    #[serde(deserialize_with = "nil")]
     pub name: String,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -118,6 +117,7 @@ pub struct DownloadTarget {
 }
 
 /// The answer.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DownloadRequestStatus {
@@ -125,7 +125,7 @@ pub struct DownloadRequestStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DownloadRequestPhase>,
     /// Where the file can be had until the request expires.
-    #[serde(rename = "downloadURL", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "downloadURL", skip_serializing_if = "unset")]
     pub download_url: String,
     /// When the URL stops to work and the request is deleted.
     #[serde(skip_serializing_if = "unset")]

@@ -34,37 +34,32 @@ custom_resource! {
 }
 
 /// Which volume, and where to.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "node", "pod", "repoIdentifier", "volume"]))]
 pub struct PodVolumeBackupSpec {
     /// The node the pod runs on.
-    #[serde(deserialize_with = "nil")]
     pub node: String,
     /// The pod.
-    #[serde(deserialize_with = "nil")]
     pub pod: ObjectReference,
     /// The volume's name in the pod.
-    #[serde(deserialize_with = "nil")]
     pub volume: String,
     /// The BackupStorageLocation the repository is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// The repository's address in restic's form; empty for others.
-    #[serde(deserialize_with = "nil")]
     pub repo_identifier: String,
     /// How the data is moved; empty means restic. Since 1.10.
-    #[serde(deserialize_with = "nil")]
     pub uploader_type: RepositoryType,
     /// Stored with the snapshot.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub tags: BTreeMap<String, String>,
     /// Settings for the upload. Since 1.13.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub uploader_settings: BTreeMap<String, String>,
     /// Asks for it to be stopped. Since 1.17.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -73,6 +68,7 @@ pub struct PodVolumeBackupSpec {
 }
 
 /// How far it is.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodVolumeBackupStatus {
@@ -80,13 +76,13 @@ pub struct PodVolumeBackupStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// The path that is read.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub path: String,
     /// The repository's name of the snapshot; unset for an empty volume.
-    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "snapshotID", skip_serializing_if = "unset")]
     pub snapshot_id: String,
     /// What went wrong, or that the volume was empty.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// When moving data began.
     #[serde(skip_serializing_if = "unset")]
@@ -97,10 +93,9 @@ pub struct PodVolumeBackupStatus {
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
     /// How many bytes were moved.
-    #[serde(deserialize_with = "nil")]
     pub progress: ByteProgress,
     /// Bytes that were new to the repository. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub incremental_bytes: i64,
     /// When a node took it. Since 1.17.
     #[serde(skip_serializing_if = "unset")]

@@ -32,40 +32,35 @@ custom_resource! {
 }
 
 /// Which volume, and where from.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "pod", "repoIdentifier", "snapshotID", "sourceNamespace", "volume"]))]
 pub struct PodVolumeRestoreSpec {
     /// The pod.
-    #[serde(deserialize_with = "nil")]
     pub pod: ObjectReference,
     /// The volume's name in the pod.
-    #[serde(deserialize_with = "nil")]
     pub volume: String,
     /// The BackupStorageLocation the repository is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// The repository's address in restic's form; empty for others.
-    #[serde(deserialize_with = "nil")]
     pub repo_identifier: String,
     /// How the data is moved; empty means restic. Since 1.10.
-    #[serde(deserialize_with = "nil")]
     pub uploader_type: RepositoryType,
     /// The repository's name of the snapshot.
-    #[serde(rename = "snapshotID", deserialize_with = "nil")]
+    #[serde(rename = "snapshotID")]
     pub snapshot_id: String,
     /// The namespace the volume was backed up in, which is that of the repository. Since 1.10.
-    #[serde(deserialize_with = "nil")]
     pub source_namespace: String,
     /// Settings for the writing of files. Since 1.13.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub uploader_settings: BTreeMap<String, String>,
     /// Asks for it to be stopped. Since 1.17.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// Bytes in the snapshot. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub snapshot_size: i64,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -74,6 +69,7 @@ pub struct PodVolumeRestoreSpec {
 }
 
 /// How far it is.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodVolumeRestoreStatus {
@@ -81,7 +77,7 @@ pub struct PodVolumeRestoreStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// What went wrong.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// When moving data began.
     #[serde(skip_serializing_if = "unset")]
@@ -92,14 +88,13 @@ pub struct PodVolumeRestoreStatus {
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
     /// How many bytes were moved.
-    #[serde(deserialize_with = "nil")]
     pub progress: ByteProgress,
     /// When a node took it. Since 1.17.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub accepted_timestamp: Option<Time>,
     /// The node that moves the data. Since 1.17.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub node: String,
     /// Fields of newer releases.
     #[serde(flatten)]

@@ -73,40 +73,41 @@ impl RestorePhase {
 }
 
 /// What to restore, from where and to where.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreSpec {
     /// The backup to restore from. Give this or scheduleName; afterwards both may be set.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub backup_name: String,
     /// Restore from the newest completed backup of this schedule.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub schedule_name: String,
     /// Namespaces of the backup to restore; empty means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_namespaces: Vec<String>,
     /// Namespaces of the backup not to restore.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_namespaces: Vec<String>,
     /// Resources to restore; empty means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
     /// Resources not to restore.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
     /// Restores a namespace of the backup under another name.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub namespace_mapping: BTreeMap<String, String>,
     /// Labels that items must have. Not together with orLabelSelectors.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
     /// Items must match at least one of these. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
     /// Whether to restore persistent volumes from snapshots; unset means where there are any.
@@ -126,14 +127,12 @@ pub struct RestoreSpec {
     #[schemars(extend("nullable" = true))]
     pub include_cluster_resources: Option<bool>,
     /// Commands to run in restored pods.
-    #[serde(deserialize_with = "nil")]
     pub hooks: RestoreHooks,
     /// What to do with objects that exist: none keeps them, update patches them. Since 1.9.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub existing_resource_policy: String,
     /// How long asynchronous operations may take; 4h when zero. Since 1.11.
-    #[serde(deserialize_with = "nil")]
     pub item_operation_timeout: GoDuration,
     /// The ConfigMap with the rules that change resources. Since 1.12.
     #[serde(skip_serializing_if = "unset")]
@@ -150,15 +149,16 @@ pub struct RestoreSpec {
 }
 
 /// Resources whose status is restored too.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreStatusSpec {
     /// Resources whose status is restored; `*` means all.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
     /// Resources whose status is not restored.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
     /// Fields of newer releases.
@@ -168,6 +168,7 @@ pub struct RestoreStatusSpec {
 }
 
 /// Settings for the restoring of volume data.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreUploaderConfig {
@@ -176,7 +177,7 @@ pub struct RestoreUploaderConfig {
     #[schemars(extend("nullable" = true))]
     pub write_sparse_files: Option<bool>,
     /// How many files to write at a time; the uploader's choice when zero. Since 1.14.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub parallel_files_download: i64,
     /// Fields of newer releases.
@@ -186,6 +187,7 @@ pub struct RestoreUploaderConfig {
 }
 
 /// What became of a restore.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreStatus {
@@ -193,19 +195,19 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<RestorePhase>,
     /// Why the restore was refused.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub validation_errors: Vec<String>,
     /// Number of warnings in the results.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub warnings: i64,
     /// Number of errors in the results.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub errors: i64,
     /// Why the restore failed as a whole.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub failure_reason: String,
     /// When the run began.
     #[serde(skip_serializing_if = "unset")]
@@ -220,15 +222,15 @@ pub struct RestoreStatus {
     #[schemars(extend("nullable" = true))]
     pub progress: Option<RestoreProgress>,
     /// Asynchronous operations started. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub restore_item_operations_attempted: i64,
     /// Asynchronous operations that succeeded. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub restore_item_operations_completed: i64,
     /// Asynchronous operations that failed. Since 1.11.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub restore_item_operations_failed: i64,
     /// How many hooks were run. Since 1.13.
@@ -236,7 +238,7 @@ pub struct RestoreStatus {
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,
     /// The state in aspects.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
     /// Fields of newer releases.
@@ -253,15 +255,16 @@ impl RestoreStatus {
 }
 
 /// How many items a restore has found and restored.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreProgress {
     /// Items to be restored; can grow while the restore runs.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub total_items: i64,
     /// Items restored so far.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(with = "Int")]
     pub items_restored: i64,
 }

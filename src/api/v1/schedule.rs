@@ -41,22 +41,21 @@ text_enum! {
 }
 
 /// What to back up, and when.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["schedule", "template"]))]
 pub struct ScheduleSpec {
     /// The spec of each backup.
-    #[serde(deserialize_with = "nil")]
     pub template: BackupSpec,
     /// When: five fields of cron, @daily and the like, or @every with a duration.
-    #[serde(deserialize_with = "nil")]
     pub schedule: String,
     /// Whether deleting the schedule deletes the objects of its backups.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub use_owner_references_in_backup: Option<bool>,
     /// Whether no backups are made for the time being. Since 1.10.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub paused: bool,
     /// Whether to wait for the next time instead of making up for one that has passed. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
@@ -68,6 +67,7 @@ pub struct ScheduleSpec {
 }
 
 /// What a schedule has done.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ScheduleStatus {
@@ -83,10 +83,10 @@ pub struct ScheduleStatus {
     #[schemars(extend("nullable" = true))]
     pub last_skipped: Option<Time>,
     /// Why the schedule was refused.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub validation_errors: Vec<String>,
     /// The state in aspects.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
     /// Fields of newer releases.

@@ -41,6 +41,7 @@ pub struct ServerStatusRequestSpec {
 }
 
 /// The answer.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServerStatusRequestStatus {
@@ -52,10 +53,10 @@ pub struct ServerStatusRequestStatus {
     #[schemars(extend("nullable" = true))]
     pub processed_timestamp: Option<Time>,
     /// The server's version.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub server_version: String,
     /// The plugins the server knows.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub plugins: Vec<PluginInfo>,
     /// Fields of newer releases.
@@ -72,15 +73,14 @@ impl ServerStatusRequestStatus {
 }
 
 /// One thing a plugin offers.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["kind", "name"]))]
 pub struct PluginInfo {
     /// Its name, with its domain.
-    #[serde(deserialize_with = "nil")]
     pub name: String,
     /// What it is, such as ObjectStore.
-    #[serde(deserialize_with = "nil")]
     pub kind: String,
     /// Fields of newer releases.
     #[serde(flatten)]

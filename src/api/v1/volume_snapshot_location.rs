@@ -23,15 +23,15 @@ custom_resource! {
 }
 
 /// Who takes the snapshots, and with which settings.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["provider"]))]
 pub struct VolumeSnapshotLocationSpec {
     /// Who takes snapshots; a name without a slash means one of velero.io.
-    #[serde(deserialize_with = "nil")]
     pub provider: String,
     /// Settings for the provider.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub config: BTreeMap<String, String>,
     /// The Secret's key with the credentials; the server's own when unset. Since 1.10.
     #[serde(skip_serializing_if = "unset")]

@@ -31,39 +31,36 @@ custom_resource! {
 }
 
 /// Which data, and into which volume.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotID", "sourceNamespace", "targetVolume"]))]
 pub struct DataDownloadSpec {
     /// The volume to fill.
-    #[serde(deserialize_with = "nil")]
     pub target_volume: TargetVolume,
     /// The BackupStorageLocation the repository is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// Who moves the data; empty or velero means the built-in one.
-    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The repository's name of the snapshot.
-    #[serde(rename = "snapshotID", deserialize_with = "nil")]
+    #[serde(rename = "snapshotID")]
     pub snapshot_id: String,
     /// The namespace the volume was backed up in, which is that of the repository.
-    #[serde(deserialize_with = "nil")]
     pub source_namespace: String,
     /// Settings for whoever moves the data.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub data_mover_config: BTreeMap<String, String>,
     /// Asks for it to be stopped.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// How long a step of the preparation may take.
-    #[serde(deserialize_with = "nil")]
     pub operation_timeout: GoDuration,
     /// The operating system the volume was read under. Since 1.16.
     #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
     pub node_os: Option<NodeOs>,
     /// Bytes in the snapshot. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub snapshot_size: i64,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -72,18 +69,16 @@ pub struct DataDownloadSpec {
 }
 
 /// A volume to fill.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["namespace", "pv", "pvc"]))]
 pub struct TargetVolume {
     /// Name of the claim.
-    #[serde(deserialize_with = "nil")]
     pub pvc: String,
     /// Name of the volume; normally empty.
-    #[serde(deserialize_with = "nil")]
     pub pv: String,
     /// Namespace of the claim.
-    #[serde(deserialize_with = "nil")]
     pub namespace: String,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -92,6 +87,7 @@ pub struct TargetVolume {
 }
 
 /// How far it is.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataDownloadStatus {
@@ -99,7 +95,7 @@ pub struct DataDownloadStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// What went wrong.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// When moving data began.
     #[serde(skip_serializing_if = "unset")]
@@ -110,13 +106,12 @@ pub struct DataDownloadStatus {
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
     /// How many bytes were moved.
-    #[serde(deserialize_with = "nil")]
     pub progress: ByteProgress,
     /// The node that moves the data.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub node: String,
     /// The node that took it. Since 1.16.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub accepted_by_node: String,
     /// When a node took it. Since 1.16.
     #[serde(skip_serializing_if = "unset")]

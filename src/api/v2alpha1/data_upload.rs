@@ -32,37 +32,34 @@ custom_resource! {
 }
 
 /// Which snapshot, and where to.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotType", "sourceNamespace", "sourcePVC"]))]
 pub struct DataUploadSpec {
     /// What takes the snapshot; only CSI.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_type: String,
     /// The snapshot, if it is one of CSI.
     #[schemars(extend("nullable" = true))]
     pub csi_snapshot: Option<CsiSnapshotSpec>,
     /// The claim of the volume.
-    #[serde(rename = "sourcePVC", deserialize_with = "nil")]
+    #[serde(rename = "sourcePVC")]
     pub source_pvc: String,
     /// Who moves the data; empty or velero means the built-in one.
-    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The BackupStorageLocation the repository is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// The namespace of the claim.
-    #[serde(deserialize_with = "nil")]
     pub source_namespace: String,
     /// Settings for whoever moves the data.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub data_mover_config: BTreeMap<String, String>,
     /// Asks for it to be stopped.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// How long a step of the preparation may take.
-    #[serde(deserialize_with = "nil")]
     pub operation_timeout: GoDuration,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -71,21 +68,19 @@ pub struct DataUploadSpec {
 }
 
 /// A snapshot of CSI.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["storageClass", "volumeSnapshot"]))]
 pub struct CsiSnapshotSpec {
     /// Name of the VolumeSnapshot.
-    #[serde(deserialize_with = "nil")]
     pub volume_snapshot: String,
     /// The claim's storage class.
-    #[serde(deserialize_with = "nil")]
     pub storage_class: String,
     /// The VolumeSnapshotClass.
-    #[serde(deserialize_with = "nil")]
     pub snapshot_class: String,
     /// The CSI driver. Since 1.17.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub driver: String,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -94,6 +89,7 @@ pub struct CsiSnapshotSpec {
 }
 
 /// How far it is.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataUploadStatus {
@@ -101,17 +97,17 @@ pub struct DataUploadStatus {
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// The path that is read.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub path: String,
     /// The repository's name of the snapshot; unset for an empty volume.
-    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "snapshotID", skip_serializing_if = "unset")]
     pub snapshot_id: String,
     /// What an external data mover wants to know at a restore.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub data_mover_result: BTreeMap<String, String>,
     /// What went wrong, or that the volume was empty.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub message: String,
     /// When moving data began.
     #[serde(skip_serializing_if = "unset")]
@@ -122,19 +118,18 @@ pub struct DataUploadStatus {
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
     /// How many bytes were moved.
-    #[serde(deserialize_with = "nil")]
     pub progress: ByteProgress,
     /// Bytes that were new to the repository. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub incremental_bytes: i64,
     /// The node that moves the data.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub node: String,
     /// The operating system the volume was read under. Since 1.16.
     #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
     pub node_os: Option<NodeOs>,
     /// The node that took it. Since 1.16.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub accepted_by_node: String,
     /// When a node took it. Since 1.16.
     #[serde(skip_serializing_if = "unset")]
@@ -155,29 +150,28 @@ impl DataUploadStatus {
 
 /// What a restore needs to know of a DataUpload: the value, as JSON, in the ConfigMap that the restore of a DataUpload makes
 /// (spec api 12.8). Its key is the restore's UID.
+#[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataUploadResult {
     /// The BackupStorageLocation the repository is in.
-    #[serde(deserialize_with = "nil")]
     pub backup_storage_location: String,
     /// Who moved the data; empty or velero means the built-in one.
-    #[serde(rename = "datamover", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The repository's name of the snapshot.
-    #[serde(rename = "snapshotID", deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(rename = "snapshotID", skip_serializing_if = "unset")]
     pub snapshot_id: String,
     /// The namespace the volume was backed up in.
-    #[serde(deserialize_with = "nil")]
     pub source_namespace: String,
     /// What an external data mover wants to know.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub data_mover_result: BTreeMap<String, String>,
     /// The operating system the volume was read under. Since 1.16.
     #[serde(rename = "nodeOS", skip_serializing_if = "unset")]
     pub node_os: Option<NodeOs>,
     /// Bytes in the snapshot. Since 1.18.
-    #[serde(deserialize_with = "nil", skip_serializing_if = "unset")]
+    #[serde(skip_serializing_if = "unset")]
     pub snapshot_size: i64,
     /// Fields of newer releases.
     #[serde(flatten)]
