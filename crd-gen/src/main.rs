@@ -1,5 +1,5 @@
-//! Writes what `manifests/` holds: the custom resource definitions of `velero::api`, and an installation as `velero install`
-//! makes it. Or checks that it is there.
+//! Writes the files of `manifests/`: the CRDs of `velero::api`, and an installation as `velero install` makes it. With
+//! `--check` it compares them instead.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use anyhow::{Context as _, Result, bail};
-use velero::api::definitions::DEFINITIONS;
+use velero::api::crds::CRDS;
 use velero::cli::install::manifests;
 use velero::cluster::yaml;
 
 const USAGE: &str = "usage: crd-gen [--check] [DIRECTORY]
 
 Writes the files of manifests/ to DIRECTORY (manifests when not given): one for each kind below crds, and an installation.
-With --check nothing is written: names the files that are missing, different or left over, and ends with 1 if there are any.";
+With --check nothing is written: prints the files that are missing, different or left over, and exits with 1 if there are any.";
 
-/// The directory of the definitions; upstream's documentation applies it alone.
-const DEFINITIONS_DIRECTORY: &str = "crds";
+/// The directory of the CRDs; upstream's documentation applies it alone.
+const CRDS_DIRECTORY: &str = "crds";
 
 fn main() -> Result<ExitCode> {
     let mut check = false;
@@ -47,13 +47,12 @@ fn main() -> Result<ExitCode> {
 type File = (String, String);
 
 fn files() -> Result<Vec<File>> {
-    let definitions = DEFINITIONS.iter().map(|definition| {
-        let text = yaml::to_string(&definition.crd())
-            .with_context(|| format!("write the definition of `{}`", definition.kind))?;
-        let path = format!("{DEFINITIONS_DIRECTORY}/{}", definition.file_name());
+    let crds = CRDS.iter().map(|crd| {
+        let text = yaml::to_string(&crd.manifest()).with_context(|| format!("write the CRD of `{}`", crd.kind))?;
+        let path = format!("{CRDS_DIRECTORY}/{}", crd.file_name());
         Ok((path, format!("---\n{text}")))
     });
-    let mut files = definitions.collect::<Result<Vec<_>>>()?;
+    let mut files = crds.collect::<Result<Vec<_>>>()?;
     files.extend(manifests().context("write an installation")?);
     Ok(files)
 }
@@ -69,7 +68,7 @@ fn write(directory: &Path, files: &[File]) -> Result<()> {
     Ok(())
 }
 
-/// The files that are missing, different or not ours, each with which of these it is.
+/// The files that are missing, different or left over, each with which of these it is.
 fn differences(directory: &Path, files: &[File]) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
     for (name, text) in files {
@@ -87,7 +86,7 @@ fn differences(directory: &Path, files: &[File]) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Files that are written no more; `kubectl apply` of the directory would still create what they hold.
+/// Files that are no longer written; `kubectl apply` of the directory would still create their objects.
 fn left_over(directory: &Path, files: &[File]) -> Result<Vec<String>> {
     let ours: BTreeSet<PathBuf> = files.iter().map(|(name, _)| directory.join(name)).collect();
     let directories: BTreeSet<&Path> = ours.iter().filter_map(|path| path.parent()).collect();
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_in_order() {
+    fn written_files_pass_the_check() {
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("manifests");
         write(&below, &sample()).unwrap();
@@ -161,13 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_misses_every_file() {
+    fn a_missing_directory_misses_every_file() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(differences(&directory.path().join("none"), &sample()).unwrap().len(), 2);
     }
 
     #[test]
-    fn the_text_is_the_same_every_time() {
+    fn every_run_writes_the_same_text() {
         assert_eq!(files().unwrap(), files().unwrap());
     }
 }

@@ -8,8 +8,8 @@ pub mod annotations;
 pub mod artifact;
 pub mod condition;
 pub mod constants;
+pub mod crds;
 mod data_path;
-pub mod definitions;
 mod duration;
 pub mod finalizers;
 pub mod go_json;
@@ -31,8 +31,8 @@ pub(crate) mod wire;
 use k8s_openapi::jiff::Timestamp;
 
 pub use condition::{Condition, ConditionStatus};
+pub use crds::crds;
 pub use data_path::{ByteProgress, DataPathPhase, NodeOs, RepositoryType};
-pub use definitions::crds;
 pub use duration::{GoDuration, InvalidDuration};
 pub use hook::{
     BackupHook, BackupHooks, BackupResourceHooks, ExecHook, ExecRestoreHook, HookErrorMode, HookStatus,

@@ -32,8 +32,8 @@ macro_rules! custom_resource {
         }
 
         impl $kind {
-            /// What the custom resource definition is made of.
-            pub const DEFINITION: crate::api::schema::Definition = crate::api::schema::Definition {
+            /// The parts of the CRD.
+            pub const CRD: crate::api::schema::Crd = crate::api::schema::Crd {
                 kind: stringify!($kind),
                 version: $version,
                 plural: $plural,

@@ -1,4 +1,4 @@
-//! The custom resource definitions, made from the types: controller-gen's shape, not schemars' (spec api 4).
+//! CRDs made from the types, in the shape that controller-gen writes and not in schemars' (spec api 4).
 
 mod column;
 mod primitive;
@@ -16,9 +16,9 @@ pub use column::Column;
 pub(crate) use primitive::{Bytes, Int};
 pub(crate) use shape::of;
 
-/// What one definition is made of.
+/// The parts of one CRD.
 #[derive(Clone, Copy)]
-pub struct Definition {
+pub struct Crd {
     /// The kind.
     pub kind: &'static str,
     /// The only version, served and stored.
@@ -37,19 +37,19 @@ pub struct Definition {
     pub status: fn() -> Schema,
 }
 
-impl Definition {
-    /// Name of the file the definition is kept in: `velero.io_backups.yaml`.
+impl Crd {
+    /// Name of the CRD's file: `velero.io_backups.yaml`.
     pub fn file_name(&self) -> String {
         format!("{GROUP}_{}.yaml", self.plural)
     }
 
-    /// Name of the definition: `backups.velero.io`.
+    /// Name of the CRD: `backups.velero.io`.
     pub fn name(&self) -> String {
         format!("{}.{GROUP}", self.plural)
     }
 
-    /// The definition, ready to be created.
-    pub fn crd(&self) -> CustomResourceDefinition {
+    /// The CRD, ready to be created.
+    pub fn manifest(&self) -> CustomResourceDefinition {
         CustomResourceDefinition {
             metadata: ObjectMeta {
                 name: Some(self.name()),
@@ -78,12 +78,12 @@ impl Definition {
             name: self.version.to_owned(),
             served: true,
             storage: true,
-            additional_printer_columns: list(self.columns.iter().map(Column::definition)),
+            additional_printer_columns: list(self.columns.iter().map(Column::manifest)),
             schema: Some(CustomResourceValidation {
                 open_api_v3_schema: Some(self.root()),
             }),
-            // Never `status`: a plain create may carry a status, and clients rely on that (spec api 2.1). controller-gen
-            // writes the empty form on kinds with columns.
+            // Never `status`: clients rely on a plain create that carries a status (spec api 2.1). controller-gen writes the
+            // empty form on kinds with columns.
             subresources: (!self.columns.is_empty()).then(CustomResourceSubresources::default),
             ..Default::default()
         }

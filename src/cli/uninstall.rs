@@ -26,8 +26,8 @@ use super::heartbeat::Heartbeat;
 use super::install::{COMPONENT, binding_name};
 use super::objects::{Kind, Objects, RequestError};
 use super::terminal;
-use crate::api::definitions::DEFINITIONS;
-use crate::api::schema::Definition;
+use crate::api::crds::CRDS;
+use crate::api::schema::Crd;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, Schedule};
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
@@ -251,7 +251,7 @@ impl Installed<'_> {
         // By label those of any release, by name those that were applied from files, which have no label.
         let labelled = definitions.list_metadata(&ours).await.map_err(failed)?;
         let mut names: BTreeSet<String> = labelled.items.iter().map(ResourceExt::name_any).collect();
-        names.extend(DEFINITIONS.iter().map(Definition::name));
+        names.extend(CRDS.iter().map(Crd::name));
         for name in &names {
             match definitions.delete(name, &DeleteParams::default()).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}

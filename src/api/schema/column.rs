@@ -72,7 +72,7 @@ impl Column {
         }
     }
 
-    pub(super) fn definition(&self) -> CustomResourceColumnDefinition {
+    pub(super) fn manifest(&self) -> CustomResourceColumnDefinition {
         CustomResourceColumnDefinition {
             name: self.name.to_owned(),
             type_: self.type_.to_owned(),

@@ -5,7 +5,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-/// Put on a field whose absence the API server fills in: the one way to a `default` in a definition.
+/// Marks a field for which the API server fills in a default: the one way to a `default` in a CRD.
 const SERVED_DEFAULT: &str = "x-served-default";
 
 /// The schema of a spec or a status.
@@ -14,7 +14,7 @@ pub(crate) fn of<T: JsonSchema>() -> Schema {
         .with(|settings| {
             settings.inline_subschemas = true;
             settings.meta_schema = None;
-            // The list that comes with the settings has AddNullable in it, which is the one thing we do not want.
+            // The default list contains AddNullable, which controller-gen does not do.
             settings.transforms = vec![Box::new(AsGo)];
         })
         .into_generator()
@@ -81,7 +81,7 @@ fn drop_null_text(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `anyOf: [X, {type: "null"}]` becomes X, without hiding what the field itself says.
+/// `anyOf: [X, {type: "null"}]` becomes X; keywords of the field itself win.
 fn drop_null_arm(schema: &mut Map<String, Value>) {
     let Some(Value::Array(arms)) = schema.get_mut("anyOf") else {
         return;
