@@ -18,7 +18,7 @@ include tests/cluster/cluster.mk
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
-# What the image is built from. Tests use what they have compiled anyway (PROFILE=dev), everybody else the release.
+# What the image is built from. Tests use their own build (PROFILE=dev), others the release.
 PROFILE ?= release
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= velero-rs:v$(VERSION)
@@ -75,7 +75,7 @@ manifests: ## write manifests/ from the Rust code
 	cargo run --quiet -p crd-gen -- manifests
 
 .PHONY: verify
-verify: ## fail if anything generated differs from what the code says
+verify: ## fail if a generated file differs from the code
 	cargo run --quiet -p crd-gen -- --check manifests
 
 ## --- checks ----------------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ impl Bench {
         }
     }
 
-    /// A cluster with nothing of the set in it but what `prepared` says, and a client that is as fast as it can be.
+    /// A cluster with the part `prepared` of the set, and a client without rate limit.
     fn cluster(&self, prepared: bool) -> (Plane, Client) {
         let plane = Plane::start();
         if prepared {

@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Server {
     child: Child,
     log: PathBuf,
-    /// From the start of the process until it said that it is ready.
+    /// From the start of the process until it is ready.
     pub ready_after: Duration,
 }
 
 impl Server {
-    /// Makes a Velero installation in this cluster whose bucket lies below `directory`, and starts its server.
+    /// Makes a Velero installation in this cluster with its bucket below `directory`, and starts its server.
     pub fn start(plane: &Plane, program: &Path, directory: &Path, name: &str) -> Self {
         let (scratch, log) = (directory.join(name), directory.join(format!("{name}.log")));
         let store = directory.join("store");
@@ -127,7 +127,7 @@ fn is_ready(address: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-/// An address that nobody listens on just now.
+/// A free address.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("its address")

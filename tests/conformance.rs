@@ -1,4 +1,4 @@
-//! Every object store against the same suite, and what is particular to one of them.
+//! The same suite for every object store, and tests of single ones.
 //!
 //! The S3 server is a real one, started for each test by the test cluster's launcher.
 
@@ -114,7 +114,7 @@ mod s3 {
 
     impl Drop for Server {
         fn drop(&mut self) {
-            // Its end of input tells the launcher to stop what it started.
+            // At the end of its input the launcher stops what it started.
             drop(self.child.stdin.take());
             let _ = self.child.wait();
         }
@@ -142,7 +142,7 @@ mod s3 {
     velero::store_suite!(bench);
 
     #[tokio::test]
-    async fn refused_credentials_are_an_error_of_permission_everywhere_and_never_absence() {
+    async fn refused_credentials_are_an_error_of_permission_everywhere() {
         let server = Server::start(&[]);
         let good = server.open(|_| ()).await;
         good.put("backups/a", Bytes::from_static(b"a")).await.unwrap();
@@ -207,7 +207,7 @@ mod s3 {
     }
 
     #[tokio::test]
-    async fn a_server_with_an_authority_of_its_own_is_trusted_only_if_told_to() {
+    async fn a_server_with_its_own_authority_is_trusted_only_if_configured() {
         let server = Server::start(&["--tls"]);
         let unknown = server.open(|_| ()).await;
         let error = unknown.head("backups/a").await.unwrap_err();
@@ -215,7 +215,7 @@ mod s3 {
         assert!(error.to_string().contains("caCert"), "{error}");
 
         let ca_cert = std::fs::read(server.ca_file.as_ref().unwrap()).unwrap();
-        let told = server.open(|config| config.ca_cert = Some(ca_cert)).await;
+        let trusting = server.open(|config| config.ca_cert = Some(ca_cert)).await;
         let blind = server
             .open(|config| {
                 config
@@ -223,7 +223,7 @@ mod s3 {
                     .insert("insecureSkipTLSVerify".to_owned(), "true".to_owned());
             })
             .await;
-        for store in [told, blind] {
+        for store in [trusting, blind] {
             store.put("backups/a", Bytes::from_static(b"a")).await.unwrap();
             assert_eq!(store.get("backups/a", 1).await.unwrap(), "a");
             assert_eq!(store.sweep("", jiff::Timestamp::MAX).await.unwrap(), 0);

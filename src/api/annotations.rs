@@ -10,7 +10,7 @@ pub const SOURCE_CLUSTER_K8S_MAJOR_VERSION: &str = "velero.io/source-cluster-k8s
 pub const SOURCE_CLUSTER_K8S_MINOR_VERSION: &str = "velero.io/source-cluster-k8s-minor-version";
 /// How long plugins may wait for a resource, a Go duration: on Backup. Since 1.12.
 pub const RESOURCE_TIMEOUT: &str = "velero.io/resource-timeout";
-/// How long pod volumes may take, a Go duration: on Backup and Restore, given by the user.
+/// Timeout of pod volumes, a Go duration: on Backup and Restore, set by the user.
 pub const POD_VOLUME_TIMEOUT: &str = "velero.io/pod-volume-timeout";
 /// Name of the claim: on PodVolumeBackup.
 pub const PVC_NAME: &str = "velero.io/pvc-name";
@@ -19,7 +19,7 @@ pub const VOLUME_SNAPSHOT_CLASS_OF_DRIVER: &str = "velero.io/csi-volumesnapshot-
 /// Followed by a driver: the VolumeGroupSnapshotClass for it; on Backup. Since 1.17.
 pub const VOLUME_GROUP_SNAPSHOT_CLASS_OF_DRIVER: &str = "velero.io/csi-volumegroupsnapshot-class_";
 
-// On people's objects.
+// On objects of users.
 
 /// Any value on an item that an action returns: the item is not stored. Since 1.18.
 pub const SKIP_FROM_BACKUP: &str = "velero.io/skip-from-backup";
@@ -27,29 +27,29 @@ pub const SKIP_FROM_BACKUP: &str = "velero.io/skip-from-backup";
 pub const MUST_INCLUDE_ADDITIONAL_ITEMS: &str = "backup.velero.io/must-include-additional-items";
 /// On a claim that an action returns: it was skipped, because its volume is not one of CSI. Since 1.12.
 pub const SKIPPED_NO_CSI_PV: &str = "backup.velero.io/skipped-no-csi-pv";
-/// Volumes of a pod whose files are backed up, separated by commas.
+/// The volumes of a pod to back up file by file, separated by commas.
 pub const VOLUMES_TO_BACK_UP: &str = "backup.velero.io/backup-volumes";
-/// Volumes of a pod whose files are not backed up, separated by commas.
+/// The volumes of a pod not to back up file by file, separated by commas.
 pub const VOLUMES_TO_EXCLUDE: &str = "backup.velero.io/backup-volumes-excludes";
 /// Followed by a volume's name: the snapshot of it; on pods of very old backups, only read.
 pub const VOLUME_SNAPSHOT_PREFIX: &str = "snapshot.velero.io/";
-/// Whether an object's status is restored, whatever the restore says. Since 1.16.
+/// Whether an object's status is restored; overrides the restore's spec. Since 1.16.
 pub const RESTORE_STATUS: &str = "velero.io/restore-status";
 /// The name a renamed volume had in the backup.
 pub const ORIGINAL_PV_NAME: &str = "velero.io/original-pv-name";
 /// `namespace/name` of the DataUpload: on the claim in the backup. Since 1.14.
 pub const DATA_UPLOAD_NAME: &str = "velero.io/data-upload-name";
-/// What kubectl applied last; shows which node ports of a service someone chose.
+/// What kubectl applied last; shows which node ports of a service the user chose.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// Kubernetes' note that a claim is bound.
+/// Kubernetes' mark of a claim that is bound.
 pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-/// Kubernetes' note of who bound a claim.
+/// Kubernetes' mark of a claim that its controller bound.
 pub const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-/// Kubernetes' note of who made a volume.
+/// Kubernetes' note of the provisioner that made a volume.
 pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 /// Kubernetes' note of the CSI driver that took over a volume. Since 1.10.
 pub const MIGRATED_TO: &str = "pv.kubernetes.io/migrated-to";
-/// Kubernetes' note of who makes a claim's volume. Since 1.14.
+/// Kubernetes' note of the provisioner of a claim's volume. Since 1.14.
 pub const STORAGE_PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
 /// The older form of [`STORAGE_PROVISIONER`]. Since 1.14.
 pub const BETA_STORAGE_PROVISIONER: &str = "volume.beta.kubernetes.io/storage-provisioner";
@@ -74,11 +74,11 @@ pub const VOLUME_SNAPSHOT_HANDLE: &str = "velero.io/csi-volumesnapshot-handle";
 pub const VOLUME_SNAPSHOT_RESTORE_SIZE: &str = "velero.io/csi-volumesnapshot-restore-size";
 /// The CSI driver: on VolumeSnapshot.
 pub const DRIVER_NAME: &str = "velero.io/csi-driver-name";
-/// What the VolumeSnapshotContent's deletion policy was: on VolumeSnapshot.
+/// The former deletion policy of the VolumeSnapshotContent: on VolumeSnapshot.
 pub const DELETION_POLICY: &str = "velero.io/csi-vsc-deletion-policy";
 /// The driver's name of the group: on VolumeSnapshot. Since 1.18.
 pub const VOLUME_GROUP_SNAPSHOT_HANDLE: &str = "velero.io/csi-volumegroupsnapshot-handle";
-/// Kubernetes' mark of the VolumeSnapshotClass to use where nothing else says.
+/// Kubernetes' mark of the default VolumeSnapshotClass.
 pub const DEFAULT_SNAPSHOT_CLASS: &str = "snapshot.storage.kubernetes.io/is-default-class";
 /// The Secret of a VolumeSnapshotContent; with [`SNAPSHOTTER_SECRET_NAMESPACE`] it becomes an additional item.
 pub const SNAPSHOTTER_SECRET_NAME: &str = "csi.storage.k8s.io/snapshotter-secret-name";
@@ -121,7 +121,7 @@ pub const POST_RESTORE_COMMAND: &str = "post.hook.restore.velero.io/command";
 pub const POST_RESTORE_CONTAINER: &str = "post.hook.restore.velero.io/container";
 /// `Fail` or `Continue`, for [`POST_RESTORE_COMMAND`].
 pub const POST_RESTORE_ON_ERROR: &str = "post.hook.restore.velero.io/on-error";
-/// Go duration the command may take; 30s when absent.
+/// Timeout of the command, a Go duration; 30s when absent.
 pub const POST_RESTORE_EXEC_TIMEOUT: &str = "post.hook.restore.velero.io/exec-timeout";
 /// Go duration to wait for the container; without limit when absent.
 pub const POST_RESTORE_WAIT_TIMEOUT: &str = "post.hook.restore.velero.io/wait-timeout";
@@ -129,9 +129,9 @@ pub const POST_RESTORE_WAIT_TIMEOUT: &str = "post.hook.restore.velero.io/wait-ti
 pub const POST_RESTORE_WAIT_FOR_READY: &str = "post.hook.restore.velero.io/wait-for-ready";
 /// Image of an init container to add at a restore. Its presence switches the hook on.
 pub const INIT_RESTORE_IMAGE: &str = "init.hook.restore.velero.io/container-image";
-/// Name of that container; made up when absent.
+/// Name of that container; generated when absent.
 pub const INIT_RESTORE_NAME: &str = "init.hook.restore.velero.io/container-name";
 /// Command of that container; the image's own when absent.
 pub const INIT_RESTORE_COMMAND: &str = "init.hook.restore.velero.io/command";
-/// Accepted and never used.
+/// Accepted and ignored.
 pub const INIT_RESTORE_TIMEOUT: &str = "init.hook.restore.velero.io/timeout";

@@ -1,7 +1,7 @@
 //! Conditions: an addition of this server to upstream's statuses (decision 1).
 //!
-//! Nothing may depend on one: under upstream's definitions they are pruned. There is no `observedGeneration`, because
-//! without a status subresource each status write raises the generation and it would never settle.
+//! Nothing may depend on one: upstream's CRDs prune them. There is no `observedGeneration`: without a status subresource each
+//! status write raises the generation, so it would never be current.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ text_enum! {
         True = "True",
         /// It does not hold.
         False = "False",
-        /// It cannot be told.
+        /// It is not known.
         #[default]
         Unknown = "Unknown",
     }
@@ -38,10 +38,10 @@ pub struct Condition {
     pub status: ConditionStatus,
     /// When the status last changed.
     pub last_transition_time: Option<Time>,
-    /// Why, as one word for programs.
+    /// The reason, as one word for programs.
     #[serde(default, deserialize_with = "nil")]
     pub reason: String,
-    /// Why, in words for people.
+    /// The reason, for users.
     #[serde(default, deserialize_with = "nil")]
     pub message: String,
     /// Fields of other writers.
@@ -63,7 +63,7 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Sets a condition: the transition time moves only when the status does. Others stay as they are, and in their order.
+/// Sets a condition: the transition time changes only with the status. The order of the conditions stays.
 /// True if anything changed.
 pub fn set(
     conditions: &mut Vec<Condition>,

@@ -1,4 +1,4 @@
-//! What the four kinds that move volume data have in common: PodVolumeBackup, PodVolumeRestore, DataUpload, DataDownload
+//! Common parts of the four kinds that move volume data: PodVolumeBackup, PodVolumeRestore, DataUpload, DataDownload
 //! (spec api 6.9 has the state machine).
 
 use schemars::JsonSchema;
@@ -8,9 +8,9 @@ use super::text_enum::text_enum;
 use super::wire::{nil, unset};
 
 text_enum! {
-    /// How far the moving of a volume's data is. Absent counts as New.
+    /// The phase of moving a volume's data. Absent counts as New.
     pub enum DataPathPhase {
-        /// Nobody has taken it yet.
+        /// No node has taken it yet.
         New = "New",
         /// A node has taken it and makes the volume accessible. Since 1.12; of pod volumes since 1.17.
         Accepted = "Accepted",
@@ -24,13 +24,13 @@ text_enum! {
         Canceled = "Canceled",
         /// Done.
         Completed = "Completed",
-        /// Failed; `message` says why.
+        /// Failed; `message` has the reason.
         Failed = "Failed",
     }
 }
 
 impl DataPathPhase {
-    /// True where nothing more will come.
+    /// True for a final phase.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Canceled)
     }
@@ -44,14 +44,14 @@ text_enum! {
         Kopia = "kopia",
         /// Restic's.
         Restic = "restic",
-        /// Not said, which means restic.
+        /// Unset, which means restic.
         #[default]
         Unset = "",
     }
 }
 
 impl RepositoryType {
-    /// True for restic's format, said or not.
+    /// True for restic's format, also if unset.
     pub fn is_restic(&self) -> bool {
         matches!(self, Self::Restic | Self::Unset)
     }
@@ -60,7 +60,7 @@ impl RepositoryType {
 text_enum! {
     /// The operating system of a node.
     pub enum NodeOs {
-        /// To be found out.
+        /// Not known yet.
         Auto = "auto",
         /// Linux.
         Linux = "linux",

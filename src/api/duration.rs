@@ -16,15 +16,15 @@ const HOUR: u64 = 60 * MINUTE;
 /// The magnitude of the least 64-bit integer; Go computes with it unsigned and checks the sign at the end.
 const LIMIT: u64 = 1 << 63;
 
-/// A duration as it stands in an object: Go's text, within about 292 years, to the nanosecond.
+/// A duration in an object: Go's text, within about 292 years, to the nanosecond.
 ///
-/// The API server admits any text here. One that is no duration is kept as it was written, so that the object can still be
-/// read, written back and named in a validation message; [`GoDuration::value`] is where it shows. Equality is that of the
-/// values (`60m` equals `1h0m0s`).
+/// The API server admits any text here. A text that is no duration is kept, so that the object can still be read, written
+/// back and named in a validation message; [`GoDuration::value`] returns the error. Equality is that of the values (`60m`
+/// equals `1h0m0s`).
 #[derive(Clone, Debug)]
 pub struct GoDuration {
     nanos: Option<i64>,
-    /// The text as it was read, where it is not the canonical one.
+    /// The original text, unless it is the canonical one.
     written: Option<Box<str>>,
 }
 
@@ -37,7 +37,7 @@ impl GoDuration {
     /// `0s`, which in most fields means "not set, use the default".
     pub const ZERO: Self = Self::from_nanos(0);
 
-    /// So many nanoseconds.
+    /// A number of nanoseconds.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self {
             nanos: Some(nanos),
@@ -45,17 +45,17 @@ impl GoDuration {
         }
     }
 
-    /// So many seconds; beyond what Go can hold, the longest duration it can.
+    /// A number of seconds, at most Go's longest duration.
     pub const fn from_secs(seconds: i64) -> Self {
         Self::from_nanos(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// So many hours; beyond what Go can hold, the longest duration it can.
+    /// A number of hours, at most Go's longest duration.
     pub const fn from_hours(hours: i64) -> Self {
         Self::from_secs(hours.saturating_mul(3_600))
     }
 
-    /// Reads Go's text form. Never fails: what is no duration is kept as text, see [`GoDuration::value`].
+    /// Reads Go's text form. Never fails: a text that is no duration is kept, see [`GoDuration::value`].
     pub fn from_text(text: &str) -> Self {
         let nanos = parse(text).ok();
         let canonical = nanos.is_some_and(|n| format(n) == text);
@@ -65,7 +65,7 @@ impl GoDuration {
         }
     }
 
-    /// The duration, or why the text is none, in the words of Go's parser.
+    /// The duration, or the error of Go's parser.
     pub fn value(&self) -> Result<SignedDuration, InvalidDuration> {
         match self.nanos {
             Some(nanos) => Ok(SignedDuration::from_nanos(nanos)),
@@ -73,7 +73,7 @@ impl GoDuration {
         }
     }
 
-    /// True for zero in any spelling; false for what is no duration.
+    /// True for zero in any spelling; false for a text that is no duration.
     pub fn is_zero(&self) -> bool {
         self.nanos == Some(0)
     }
@@ -110,7 +110,7 @@ impl PartialEq for GoDuration {
 
 impl Eq for GoDuration {}
 
-/// Durations beyond what Go can hold (292 years) become the longest it can.
+/// A duration beyond Go's range (292 years) becomes Go's longest.
 impl From<Duration> for GoDuration {
     fn from(duration: Duration) -> Self {
         Self::from_nanos(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
@@ -159,7 +159,7 @@ impl JsonSchema for GoDuration {
     }
 }
 
-/// Go's `time.ParseDuration`, its overflow rules and messages included.
+/// Go's `time.ParseDuration`, with its overflow rules and messages.
 fn parse(text: &str) -> Result<i64, InvalidDuration> {
     let invalid = || InvalidDuration(format!("time: invalid duration {}", quoted(text)));
     let (negative, mut rest) = match text.as_bytes().first() {

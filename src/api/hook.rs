@@ -12,7 +12,7 @@ use super::{GoDuration, LabelSelector};
 text_enum! {
     /// What happens when a hook fails.
     pub enum HookErrorMode {
-        /// Note the error and go on.
+        /// Record the error and continue.
         Continue = "Continue",
         /// Stop: the pod's remaining hooks are not run.
         Fail = "Fail",
@@ -40,7 +40,7 @@ pub struct BackupHooks {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct BackupResourceHooks {
-    /// Names the hooks in logs.
+    /// Name of the hooks in logs.
     pub name: String,
     /// Namespaces the hooks apply to; empty means all.
     #[serde(skip_serializing_if = "unset")]
@@ -62,10 +62,10 @@ pub struct BackupResourceHooks {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub label_selector: Option<LabelSelector>,
-    /// Run before the pod and what belongs to it is stored.
+    /// Run before the pod and its additional items are stored.
     #[serde(skip_serializing_if = "unset")]
     pub pre: Vec<BackupHook>,
-    /// Run after the pod, what belongs to it and its volumes are stored.
+    /// Run after the pod, its additional items and its volumes are stored.
     #[serde(skip_serializing_if = "unset")]
     pub post: Vec<BackupHook>,
     /// Fields of newer releases.
@@ -130,7 +130,7 @@ pub struct RestoreHooks {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["name"]))]
 pub struct RestoreResourceHooks {
-    /// Names the hooks in logs.
+    /// Name of the hooks in logs.
     pub name: String,
     /// Target namespaces the hooks apply to; empty means all.
     #[serde(skip_serializing_if = "unset")]
@@ -215,7 +215,7 @@ pub struct InitRestoreHook {
     /// The containers, each with name, image and command.
     #[schemars(schema_with = "containers")]
     pub init_containers: Option<Vec<Value>>,
-    /// Accepted and never used.
+    /// Accepted and ignored.
     pub timeout: GoDuration,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -223,7 +223,7 @@ pub struct InitRestoreHook {
     pub other: Other,
 }
 
-/// How many hooks a run has started.
+/// Counts of a run's hooks.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

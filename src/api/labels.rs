@@ -1,7 +1,7 @@
 //! Keys and values of labels (spec api 8). Without a release given, a key is as old as 1.6.3. Values that are names go
-//! through [`super::names::label_value`]; those marked raw are written without, so look for both forms.
+//! through [`super::names::label_value`]. Those marked raw are written unchanged, so searches use both forms.
 
-// On velero.io objects, and on what is made for them.
+// On velero.io objects, and on objects made for them.
 
 /// Name of the backup: on PodVolumeBackup, DataUpload, DeleteBackupRequest, on snapshot objects and on every restored object.
 pub const BACKUP_NAME: &str = "velero.io/backup-name";
@@ -29,9 +29,9 @@ pub const ASYNC_OPERATION_ID: &str = "velero.io/async-operation-id";
 pub const GC_FAILURE: &str = "velero.io/gc-failure";
 /// `true` while a volume is made accessible: on the four kinds that move volume data. Since 1.17.
 pub const EXPOSE_ON_GOING: &str = "velero.io/expose-on-going";
-/// `true` on the ConfigMap that outlives a DataUpload, so that its snapshot can be forgotten. Since 1.12.
+/// `true` on the ConfigMap that outlives a DataUpload, so that its snapshot can be deleted. Since 1.12.
 pub const DATA_UPLOAD_SNAPSHOT_INFO: &str = "velero.io/data-upload-snapshot-info";
-/// What a ConfigMap is for, see [`RESOURCE_USAGE_DATA_UPLOAD`]. Since 1.12.
+/// The purpose of a ConfigMap, see [`RESOURCE_USAGE_DATA_UPLOAD`]. Since 1.12.
 pub const RESOURCE_USAGE: &str = "velero.io/resource-usage";
 /// Value of [`RESOURCE_USAGE`] on the ConfigMap with a DataUpload's result. Since 1.12.
 pub const RESOURCE_USAGE_DATA_UPLOAD: &str = "DataUpload";
@@ -65,16 +65,16 @@ pub const EXPOSER_POD_GROUP_SNAPSHOT: &str = "snapshot-exposer";
 pub const EXPOSER_POD_GROUP_RESTORE: &str = "generic-restore-exposer";
 /// Name of the BackupRepository: on maintenance jobs. Since 1.14.
 pub const REPOSITORY_NAME: &str = "velero.io/repo-name";
-/// Ties a restored claim to the volume made for it, so that it is not bound before the data is there. Since 1.14.
+/// Ties a restored claim to the volume made for it, so that it is not bound before the data is restored. Since 1.14.
 pub const DYNAMIC_PV_RESTORE: &str = "velero.io/dynamic-pv-restore";
 
-// On people's objects.
+// On objects of users.
 
-/// `true` keeps an object out of backups; on a namespace, since 1.10, all of it.
+/// `true` excludes an object from backups; on a namespace, since 1.10, with everything in it.
 pub const EXCLUDE_FROM_BACKUP: &str = "velero.io/exclude-from-backup";
 /// Claims with the same value are snapshotted as one group. Since 1.17.
 pub const VOLUME_GROUP: &str = "velero.io/volume-group";
-/// Argo CD's mark on namespaces it manages; only warned about. Since 1.16.
+/// Argo CD's mark on namespaces it manages; causes a warning only. Since 1.16.
 pub const ARGOCD_MANAGED_BY: &str = "argocd.argoproj.io/managed-by";
 /// Kubernetes' mark on APIServices that need no restoring.
 pub const KUBE_AGGREGATOR_AUTOMANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
@@ -94,20 +94,20 @@ pub const VOLUME_GROUP_SNAPSHOT_CLASS: &str = "velero.io/csi-volumegroupsnapshot
 /// Kubernetes' mark of the node that takes a snapshot. Since 1.17.
 pub const SNAPSHOT_MANAGED_BY: &str = "snapshot.storage.kubernetes.io/managed-by";
 
-// Of what is installed.
+// On objects of an installation.
 
-/// [`COMPONENT_VELERO`] on everything `install` makes.
+/// [`COMPONENT_VELERO`] on everything that `install` creates.
 pub const COMPONENT: &str = "component";
 /// Value of [`COMPONENT`].
 pub const COMPONENT_VELERO: &str = "velero";
 /// `velero` on the server's pods.
 pub const DEPLOY: &str = "deploy";
-/// `node-agent` on the node agents' pods, by which they are found. Since 1.16.
+/// `node-agent` on the node agents' pods; they are selected by it. Since 1.16.
 pub const ROLE: &str = "role";
 /// Value of [`ROLE`], and of `name`, on the node agents' pods. Since 1.16.
 pub const ROLE_NODE_AGENT: &str = "node-agent";
-/// Marks the ConfigMap with a plugin's configuration; beside it stands the plugin's name with its kind (spec api 12.1).
+/// Marks the ConfigMap with a plugin's configuration; a second label has the plugin's name and kind (spec api 12.1).
 pub const PLUGIN_CONFIG: &str = "velero.io/plugin-config";
 
-/// The keys of labels that Kubernetes and providers keep a volume's zone in, oldest last.
+/// The keys of the labels for a volume's zone of Kubernetes and providers, oldest last.
 pub const ZONES: [&str; 2] = ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"];

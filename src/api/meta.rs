@@ -1,12 +1,12 @@
-//! Object metadata in Go's order of fields. k8s-openapi writes them by alphabet; readers do not care, but
-//! `velero-backup.json` and the printed objects should equal what the Go release writes.
+//! Object metadata in Go's order of fields. k8s-openapi writes them in alphabetical order; readers accept both, but
+//! `velero-backup.json` and printed objects should equal those of the Go release.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use serde::{Serialize, Serializer};
 
-/// Writes metadata as Go does, `"creationTimestamp": null` before the API server has seen the object included.
+/// Writes metadata as Go does, with `"creationTimestamp": null` for an object that the API server has not seen.
 pub(crate) struct InGoOrder<'a>(pub(crate) &'a ObjectMeta);
 
 impl Serialize for InGoOrder<'_> {

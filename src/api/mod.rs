@@ -1,8 +1,8 @@
 //! The custom resources as they are on the wire; names, labels, durations, schema. See spec: custom resources, identifiers, labels.
 //!
 //! Reading is lenient, writing is exact: a missing or `null` field is its zero value, an unknown enum text, an unknown
-//! field and an unparsable duration survive; what Go always writes (`"ttl": "0s"`, `"hooks": {}`) is always written, in
-//! Go's order of fields.
+//! field and an unparsable duration survive. Fields that Go always writes (`"ttl": "0s"`, `"hooks": {}`) are always written, in
+//! Go's order.
 
 pub mod annotations;
 pub mod artifact;
@@ -47,7 +47,7 @@ pub use wire::Other;
 /// The API group of all kinds.
 pub const GROUP: &str = "velero.io";
 
-/// A moment as the API keeps it: whole seconds. Anything finer would differ from itself after a round trip.
+/// A time in whole seconds, as the API stores it. Fractions would be lost in a round trip.
 pub fn time(moment: Timestamp) -> Time {
     Time(Timestamp::from_second(moment.as_second()).unwrap_or(moment))
 }

@@ -11,14 +11,14 @@ pub const LABEL_VALUE_LIMIT: usize = 63;
 /// The value for a label that carries this name: the name itself up to 63 bytes, else its first 57 bytes and the first 6
 /// hexadecimal digits of its SHA-256.
 ///
-/// Upstream's servers find objects by these values, so the rule must hold to the byte. Upstream writes some labels with the
-/// raw name (`schedule-name`, for one): look for both then.
+/// Upstream's servers find objects by these values, so the rule must be exact. Upstream writes some labels with the raw
+/// name (`schedule-name`): searches then use both.
 pub fn label_value(name: &str) -> String {
     if name.len() <= LABEL_VALUE_LIMIT {
         return name.to_owned();
     }
     let mut cut = 57;
-    // Names are ASCII. Should one not be, go back to a whole character instead of writing half a one.
+    // Names are ASCII. If one is not, the cut moves back to a character boundary.
     while !name.is_char_boundary(cut) {
         cut -= 1;
     }
@@ -28,8 +28,8 @@ pub fn label_value(name: &str) -> String {
 }
 
 /// Whether an object of ours, a ConfigMap or a Secret can have this name: at most 253 letters in lower case, digits, `-` and
-/// `.`, with a letter or digit at both ends. A name that a user gives is asked for only then: kube writes it into the path of
-/// the request as it is.
+/// `.`, with a letter or digit at both ends. A name that a user gives is checked before a request: kube writes it unchanged into
+/// the request's path.
 pub fn is_object_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     name.len() <= 253
@@ -63,18 +63,18 @@ pub fn restored_volume_snapshot(restore_uid: &str, volume_snapshot: &str) -> Str
     sha256_hex(&format!("{restore_uid}/{volume_snapshot}"))
 }
 
-/// A name with a moment at its end, `<base>-20060102150405`: of a schedule's backups and of what the command line makes. The
-/// clock's zone is the server's, or the client's.
+/// A name with a time at its end, `<base>-20060102150405`: of a schedule's backups and of objects that the command line
+/// creates. The time zone is the server's, or the client's.
 pub fn timestamped(base: &str, moment: DateTime) -> String {
     format!("{base}-{}", moment.strftime("%Y%m%d%H%M%S"))
 }
 
-/// The ConfigMap that outlives a DataUpload, so that its snapshot can be forgotten. Since 1.12.
+/// The ConfigMap that outlives a DataUpload, so that its snapshot can be deleted. Since 1.12.
 pub fn data_upload_info(data_upload: &str) -> String {
     format!("{data_upload}-info")
 }
 
-/// The name of a repository. Since 1.10; older ones have generated names, so look them up by their labels.
+/// The name of a repository. Since 1.10; older ones have generated names, so they are found by their labels.
 pub fn repository(volume_namespace: &str, location: &str, repository_type: &str) -> String {
     format!("{volume_namespace}-{location}-{repository_type}")
 }

@@ -27,7 +27,7 @@ const SMALL: [(&str, i128); 2] = [("u", 1_000), ("n", 1_000_000)];
 const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
 impl Quantity {
-    /// Whether nothing is meant: flags use zero for "unset".
+    /// Whether it is zero, which flags use for "unset".
     pub fn is_zero(self) -> bool {
         self.millis == 0
     }
@@ -54,7 +54,7 @@ impl FromStr for Quantity {
         }
         let digits: i128 = format!("{whole}{part}").parse().map_err(|_| invalid())?;
         let scale = 10_i128.pow(u32::try_from(part.len()).unwrap_or(9)) * unit.divisor;
-        // Like Kubernetes: what is smaller than a thousandth counts as one.
+        // Like Kubernetes: an amount below a thousandth counts as one.
         let millis = digits
             .checked_mul(unit.millis)
             .and_then(|millis| millis.checked_add(scale - 1))
@@ -67,7 +67,7 @@ impl FromStr for Quantity {
     }
 }
 
-/// What stands behind the number.
+/// The suffix of the number.
 struct Unit {
     /// The thousandths in one.
     millis: i128,

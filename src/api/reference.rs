@@ -31,13 +31,13 @@ pub struct TypedLocalObjectReference {
     // Go writes the unset pointer as `null`.
     /// API group of the kind; unset for the core group.
     pub api_group: Option<String>,
-    /// Kind of the object; only configmap, in any case of letters, has a meaning here.
+    /// Kind of the object; only configmap, in any case of letters, is supported.
     pub kind: String,
     /// Name of the object.
     pub name: String,
 }
 
-/// An object anywhere in the cluster.
+/// An object in the cluster.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,10 +58,10 @@ pub struct ObjectReference {
     /// API version of the object.
     #[serde(skip_serializing_if = "unset")]
     pub api_version: String,
-    /// Version of the object that was looked at.
+    /// Resource version of the object.
     #[serde(skip_serializing_if = "unset")]
     pub resource_version: String,
-    /// Part of the object that is meant.
+    /// Part of the object that is referred to.
     #[serde(skip_serializing_if = "unset")]
     pub field_path: String,
 }

@@ -1,5 +1,5 @@
-//! The plan of a restore that is not carried out (decisions 20 and 37): what `velero restore create --dry-run -o json`
-//! prints, and the lines in which the server sends it.
+//! The plan of a dry run (decisions 20 and 37): the output of `velero restore create --dry-run -o json`, and the lines in
+//! which the server sends it.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use super::v1::Restore;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestorePlan {
-    /// The restore, its spec as the server would complete it.
+    /// The restore, with its spec as the server completes it.
     pub restore: Restore,
-    /// How many objects would come to what.
+    /// Counts of the planned actions.
     pub summary: Summary,
-    /// Why the restore would be refused as a whole; then nothing else is planned.
+    /// Why the restore would be refused; then nothing else is planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validation_errors: Vec<String>,
-    /// What is to be said about the restore as a whole.
+    /// Warnings about the restore as a whole.
     pub warnings: Vec<String>,
-    /// Every object, wave by wave; those of a wave go at once.
+    /// Every object, wave by wave; objects of one wave are restored in parallel.
     pub items: Vec<PlannedItem>,
 }
 
-/// What would become of one object.
+/// The plan of one object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedItem {
@@ -38,14 +38,14 @@ pub struct PlannedItem {
     pub namespace: Option<String>,
     /// Its name.
     pub name: String,
-    /// Its namespace in the backup, where that is another one.
+    /// Its namespace in the backup, if that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_namespace: Option<String>,
-    /// In which step it would be restored, from 1. What another object needs goes with that one.
+    /// The number of its wave, from 1. An object that another one needs has the wave of that one.
     pub wave: u64,
-    /// What would become of it.
+    /// The planned action.
     pub action: PlannedAction,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// How the object in the cluster differs from the one that would be restored: what a patch changes, and what a skip leaves.
@@ -54,15 +54,15 @@ pub struct PlannedItem {
     /// Differences beyond those listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_changes: u64,
-    /// What the restore would warn of.
+    /// Warnings of the restore about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What the restore would call an error beside the reason of a denial.
+    /// Errors of the restore about it, beside the reason of a denial.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
 }
 
-/// What would become of an object.
+/// The planned action for an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PlannedAction {
@@ -77,9 +77,9 @@ pub enum PlannedAction {
     Skip,
     /// It would fail, for the reason given.
     Deny,
-    /// It could not be restored now: the restore would wait for what the reason names, and fail if that does not come.
+    /// It could not be restored now: the restore would wait for the condition in the reason, and fail after a time limit.
     Wait,
-    /// Nobody can tell without writing.
+    /// Unknown without a write.
     Unknown,
 }
 
@@ -100,12 +100,12 @@ impl fmt::Display for PlannedAction {
 /// One field that differs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// Where: `spec.template.spec.containers[0].image`.
+    /// Path of the field: `spec.template.spec.containers[0].image`.
     pub path: String,
-    /// What the cluster has; absent if nothing, or if it is not to be shown (Secrets).
+    /// The value in the cluster; absent if there is none, or if it is secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
-    /// What the backup has; absent if nothing, or if it is not to be shown (Secrets).
+    /// The value in the backup; absent if there is none, or if it is secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Value>,
     /// The values are not shown.
@@ -124,24 +124,24 @@ impl fmt::Display for Change {
     }
 }
 
-/// How many objects would come to what.
+/// Counts of the planned actions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Created.
     pub create: u64,
     /// Changed.
     pub patch: u64,
-    /// There and equal.
+    /// Unchanged.
     pub unchanged: u64,
     /// Not restored.
     pub skip: u64,
     /// Failed.
     pub deny: u64,
-    /// Waited for.
+    /// Waiting.
     pub wait: u64,
-    /// Not to be told.
+    /// Unknown.
     pub unknown: u64,
-    /// Warnings, of objects and of the whole.
+    /// Warnings about objects and about the restore.
     pub warnings: u64,
     /// Errors beside the denials.
     pub errors: u64,
@@ -168,31 +168,31 @@ impl Summary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PlanLine {
-    /// The first: the restore as it was validated.
+    /// The first line: the validated restore.
     Restore(Box<Restore>),
-    /// Work goes on; sent now and then, so that nobody takes the connection for dead.
+    /// Sent regularly while the plan is being made, so that no proxy closes the connection as idle.
     Alive {},
-    /// What would become of one object.
+    /// The plan of one object.
     Item(Box<PlannedItem>),
-    /// The last: everything was planned.
+    /// The last line: everything was planned.
     End {
         /// The count.
         summary: Summary,
-        /// What is to be said about the whole.
+        /// Warnings about the restore as a whole.
         warnings: Vec<String>,
     },
-    /// The last: the plan could not be made to the end.
+    /// The last line: the plan is incomplete.
     Failed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
-/// The server's refusal of a restore that its validation does not pass.
+/// The server's answer for a restore that fails validation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Invalid {
-    /// As they would stand in `status.validationErrors`.
+    /// As in `status.validationErrors`.
     pub validation_errors: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
-//! What every custom resource's root has in common.
+//! The common root of every custom resource.
 //!
-//! kube's derive is not used: it demands a spec, always switches the status subresource on, and would write fields in an
-//! order of its own.
+//! kube's derive is not used: it requires a spec, always enables the status subresource, and writes fields in another
+//! order.
 
 /// Declares the root of a custom resource: metadata, spec and status, each of which may be missing.
 macro_rules! custom_resource {
@@ -20,13 +20,13 @@ macro_rules! custom_resource {
         #[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
         #[serde(default)]
         pub struct $kind {
-            /// Name, labels and whatever else Kubernetes keeps about each object.
+            /// Standard object metadata.
             #[serde(deserialize_with = "crate::api::wire::nil")]
             pub metadata: crate::api::ObjectMeta,
-            /// What is wanted.
+            /// The desired state.
             #[serde(deserialize_with = "crate::api::wire::nil")]
             pub spec: $spec,
-            /// What was seen.
+            /// The observed state.
             #[serde(deserialize_with = "crate::api::wire::nil")]
             pub status: $status,
         }

@@ -27,9 +27,9 @@ pub struct Crd {
     pub plural: &'static str,
     /// Short names for command lines.
     pub short_names: &'static [&'static str],
-    /// What `kubectl get` shows besides the name.
+    /// Columns of `kubectl get` beside the name.
     pub columns: &'static [Column],
-    /// What the kind is for.
+    /// Description of the kind.
     pub description: &'static str,
     /// Makes the schema of the spec.
     pub spec: fn() -> Schema,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::{nil, unset};
 
-/// Chooses objects by their labels: every given pair and every expression must hold. Empty chooses everything.
+/// Selects objects by their labels: every pair and every expression must match. Empty selects everything.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

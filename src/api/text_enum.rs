@@ -1,6 +1,6 @@
 //! Enumerations that are text on the wire.
 
-/// Declares an enum whose variants are texts. A text of a newer release survives as `Other` and stays out of the schema,
+/// Declares an enum of texts. A text of a newer release survives as `Other` and stays out of the schema,
 /// where the known texts appear in the order of declaration.
 macro_rules! text_enum {
     ($(#[$doc:meta])* pub enum $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {

@@ -1,11 +1,11 @@
-//! What a BackupStorageLocation says about its store, checked.
+//! The validated settings of a BackupStorageLocation's store.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Result, StoreError, key};
 
-/// A location's configuration, free of its kind.
+/// A location's configuration, without the Kubernetes kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreConfig {
     /// `spec.provider`: `velero.io/fs` (or `filesystem`), `velero.io/aws`; a name without a slash means one of `velero.io`.
@@ -16,14 +16,14 @@ pub struct StoreConfig {
     pub prefix: String,
     /// `spec.config`.
     pub config: BTreeMap<String, String>,
-    /// `spec.objectStorage.caCert` or what its reference leads to: PEM, added to the system's roots.
+    /// `spec.objectStorage.caCert` or the content of `caCertRef`: PEM, added to the system's roots.
     pub ca_cert: Option<Vec<u8>>,
-    /// Content of the credentials file: that of `spec.credential`, else of the file that [`credentials_variable`] leads to. `None`: what the
-    /// environment offers (web identity, roles of containers and instances).
+    /// Content of the credentials file: of `spec.credential`, else of the file named by [`credentials_variable`]. With `None` the environment provides
+    /// credentials (web identity, roles of containers and instances).
     pub credentials: Option<Secret>,
 }
 
-/// Text that is never shown.
+/// Text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -54,7 +54,7 @@ pub enum Kind {
     S3,
 }
 
-/// Which built-in provider a name means, if any (spec api 6.4: a name without a slash gets the prefix `velero.io/`).
+/// The built-in provider of this name, if any (spec api 6.4: a name without a slash gets the prefix `velero.io/`).
 pub fn built_in(provider: &str) -> Option<Kind> {
     let name = provider.strip_prefix("velero.io/").unwrap_or(provider);
     match name {
@@ -72,8 +72,8 @@ pub fn credentials_variable(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// Keys that every location may have: the server sets the first four for plugins (spec api 13.3), and old servers wrote them into the location;
-/// the last is for restic repositories.
+/// Keys that every location may have. The server sets the first four for plugins (spec api 13.3), and old servers wrote them into the location.
+/// The last is for restic repositories.
 const COMMON_KEYS: [&str; 5] = ["bucket", "prefix", "caCert", "credentialsFile", "resticRepoPrefix"];
 
 impl StoreConfig {
@@ -107,7 +107,7 @@ impl StoreConfig {
         Ok((bucket, prefix))
     }
 
-    /// Refuses keys of `spec.config` that mean nothing to the provider: a misspelt one would be ignored in silence.
+    /// Refuses keys of `spec.config` that the provider does not know: a misspelt one would be ignored in silence.
     pub(super) fn check_keys(&self, known: &[&str]) -> Result<()> {
         let unknown = self
             .config
@@ -124,8 +124,8 @@ impl StoreConfig {
         }
     }
 
-    /// Refuses keys that say elsewhere what the location has fields for. Upstream overwrites them in silence; one that says the same as its field is
-    /// what an old server left there.
+    /// Refuses keys that duplicate a field of the location. Upstream overwrites them in silence. A key with the same value as its field is accepted:
+    /// old servers wrote it.
     fn check_set_by_server(&self) -> Result<()> {
         let ca_cert = self.ca_cert.as_deref().and_then(|pem| std::str::from_utf8(pem).ok());
         let fields = [
@@ -145,7 +145,7 @@ impl StoreConfig {
         Ok(())
     }
 
-    /// A key of `spec.config`; one that is empty counts as missing.
+    /// A key of `spec.config`; an empty value counts as missing.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.config
             .get(key)
@@ -153,7 +153,7 @@ impl StoreConfig {
             .filter(|value| !value.is_empty())
     }
 
-    /// A key of `spec.config` that says yes or no, as Go reads that; missing means no.
+    /// A boolean key of `spec.config`, in the spellings that Go accepts; missing means false.
     pub(super) fn flag(&self, key: &str) -> Result<bool> {
         match self.get(key) {
             None | Some("false" | "False" | "FALSE" | "f" | "F" | "0") => Ok(false),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn slashes_around_bucket_and_prefix_are_dropped_and_inside_a_bucket_refused() {
+    fn slashes_are_trimmed_around_and_refused_inside_a_bucket() {
         assert_eq!(config("/b/", "//p/q/").place().unwrap(), ("b", "p/q"));
         assert_eq!(config("b", "").place().unwrap(), ("b", ""));
         for (bucket, prefix) in [
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_named_together_with_those_that_there_are() {
+    fn an_unknown_key_is_named_with_the_known_ones() {
         let mut config = config("b", "");
         config.config.insert("fsPath".to_owned(), "/x".to_owned());
         let error = config.check_keys(&["fspath"]).unwrap_err().to_string();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_have_a_field_of_their_own_are_refused_unless_they_say_the_same() {
+    fn keys_that_contradict_their_field_are_refused() {
         for (key, value, fine) in [
             ("prefix", "zzz", false),
             ("prefix", "/p/", true),

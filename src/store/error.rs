@@ -1,29 +1,29 @@
-//! What can go wrong with a store, in classes that callers can act upon.
+//! Errors of a store, in classes that callers act upon.
 
 use std::fmt;
 use std::io;
 
-/// The result of everything here.
+/// The result of a store's call.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What an error calls for.
+/// How a caller has to treat an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// There is no such object.
     NotFound,
     /// Credentials are missing, wrong, or not enough.
     Permission,
-    /// Passes by itself: the store did not answer, not in time, or asked for less.
+    /// Transient: the store did not answer, answered too late, or asked for fewer requests.
     Unavailable,
     /// The store takes no writes.
     ReadOnly,
     /// The store has no room left.
     Full,
-    /// The object is larger than the caller is ready for.
+    /// The object is larger than the caller's limit.
     TooLarge,
     /// The location's configuration or a key cannot work.
     Invalid,
-    /// Not tried or broken off: this process does not lead, and whoever does goes on.
+    /// Not tried, or interrupted: this process does not lead. The leader continues.
     Lost,
     /// None of these.
     Other,
@@ -33,7 +33,7 @@ impl Class {
     /// What to check, for the end of a sentence.
     fn hint(self) -> Option<&'static str> {
         match self {
-            Self::Permission => Some("check the location's credentials and rights, or who owns the volume's files"),
+            Self::Permission => Some("check the location's credentials and rights, or the owner of the volume's files"),
             Self::Unavailable => Some("check that the store is up and can be reached from the server"),
             Self::ReadOnly => Some("check how the volume is mounted"),
             Self::Full => Some("check the store's free space and quota"),
@@ -42,17 +42,17 @@ impl Class {
     }
 }
 
-/// A provider's complaint: class and cause. Holds no secrets; [`super::Store`] adds what was attempted.
+/// A provider's error: class and cause. Holds no secrets; [`super::Store`] adds what was attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What it calls for.
+    /// How a caller has to treat it.
     pub class: Class,
     /// The cause, in lower case, without a full stop.
     pub detail: String,
 }
 
 impl Failure {
-    /// A complaint of that class.
+    /// An error of that class.
     pub fn new(class: Class, detail: impl Into<String>) -> Self {
         Self {
             class,
@@ -75,7 +75,7 @@ pub enum StoreError {
     /// The operation failed.
     #[error("cannot {attempted}: {detail}{}", hint(*class))]
     Failed {
-        /// What it calls for.
+        /// How a caller has to treat it.
         class: Class,
         /// ``read `backups/b/b.tar.gz` in bucket `velero` ``.
         attempted: String,
@@ -95,7 +95,7 @@ fn hint(class: Class) -> impl fmt::Display {
 }
 
 impl StoreError {
-    /// What it calls for.
+    /// How a caller has to treat it.
     pub fn class(&self) -> Class {
         match self {
             Self::Config(_) => Class::Invalid,
@@ -108,7 +108,7 @@ impl StoreError {
         self.class() == Class::NotFound
     }
 
-    /// Whether trying again later may help without anybody doing anything.
+    /// Whether a retry may succeed without any action of the user.
     pub fn is_transient(&self) -> bool {
         matches!(self.class(), Class::Unavailable | Class::Lost)
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_says_what_was_attempted_why_it_failed_and_what_to_check() {
+    fn an_error_names_the_attempt_the_cause_and_what_to_check() {
         assert_eq!(
             failed(Class::Full, "no space left on device").to_string(),
             "cannot read `k` in bucket `b`: no space left on device; check the store's free space and quota"
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_io_error_made_of_it_keeps_the_text() {
+    fn an_io_error_keeps_the_text() {
         let error = io::Error::from(failed(Class::Permission, "denied"));
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         assert_eq!(error.to_string(), failed(Class::Permission, "denied").to_string());

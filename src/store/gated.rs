@@ -1,4 +1,4 @@
-//! A store that is written to only while we lead (decision 8).
+//! A store that is written to only while this process leads (decision 8).
 
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, Unfin
 use super::{ObjectInfo, PutOutcome};
 use crate::runtime::lease::WriteGate;
 
-/// A provider whose writes go through a gate: none starts late, and none is waited for beyond the lease.
+/// A provider whose writes go through a gate: none starts without the lease, and none is awaited beyond its end.
 pub(super) struct Gated {
     inner: Arc<dyn Provider>,
     gate: WriteGate,

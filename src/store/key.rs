@@ -1,6 +1,6 @@
-//! Which keys there can be.
+//! Which keys are valid.
 //!
-//! The rules are those of the strictest provider, so that a location can be moved: a key names a file below a directory, and nothing else.
+//! The rules are those of the strictest provider, so that a location can move to another one: a key names a file below a directory, nothing else.
 
 use super::error::{Class, Failure};
 

@@ -1,28 +1,28 @@
 //! Every key below a location's root (spec backup 16.1 and 16.2, restore 21).
 //!
-//! Release 1.6.3 wrote fewer of these files, and not every release writes all of them: one that is missing is an empty one, but for
+//! Release 1.6.3 wrote fewer of these files, and not every release writes all of them. A missing file counts as empty, except for
 //! [`BackupFile::Metadata`].
 
-/// Top-level "directories" that a location may hold; any other makes it invalid. Release 1.6.3 did not know `kopia`.
+/// Top-level "directories" that a location may contain; any other makes it invalid. Release 1.6.3 did not know `kopia`.
 pub const TOP_LEVEL: [&str; 6] = ["backups", "restores", "restic", "metadata", "plugins", "kopia"];
 
-/// Where backups lie; its next level is their names.
+/// Parent of the backups' directories.
 pub const BACKUPS: &str = "backups/";
 
-/// Where restores lie; its next level is their names.
+/// Parent of the restores' directories.
 pub const RESTORES: &str = "restores/";
 
-/// Which store this is (decision 23); filesystem only.
+/// Holds the store's identity (decision 23); filesystem only.
 pub const STORE_ID: &str = "metadata/store-id";
 
-/// Longest name of a backup or a restore: a part of a key has 255 bytes at most, and the longest thing around a name is
+/// Longest name of a backup or a restore: a part of a key has 255 bytes at most, and the longest addition to a name is
 /// `-csi-volumesnapshotcontents.json.gz`.
 pub const LONGEST_NAME: usize = 220;
 
 /// A file of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BackupFile {
-    /// `velero-backup.json`, the Backup itself, not compressed. Its presence is the backup's existence.
+    /// `velero-backup.json`, the Backup itself, not compressed. A backup exists when this file does.
     Metadata,
     /// `<b>.tar.gz`
     Contents,
@@ -123,7 +123,7 @@ impl RestoreFile {
     }
 }
 
-/// `backups/<backup>/velero-claim.json`: who makes this backup, as long as it is being made; not by upstream.
+/// `backups/<backup>/velero-claim.json`: identifies the run that is writing this backup, until it ends; not by upstream.
 pub fn backup_claim(backup: &str) -> String {
     format!("{BACKUPS}{backup}/velero-claim.json")
 }

@@ -1,4 +1,4 @@
-//! The object store of one location: keys below its prefix, a deadline for every call, errors that say what was attempted.
+//! The object store of one location: keys below its prefix, a deadline for every call, errors that name what was attempted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use tokio::time::timeout;
 
 use super::error::{Class, Failure};
 use super::gated::Gated;
-use super::provider::{Depth, Entry, Outcome, Part, PartTag, Pieces, Provider};
+use super::provider::{Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult};
 use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, key};
 use crate::runtime::lease::WriteGate;
 
 #[cfg(test)]
 mod tests;
 
-/// How long calls may take. Fixed: nobody ever knew better values for a location than for all.
+/// How long calls may take. Not configurable: no location is known that needs other values.
 mod deadline {
     use std::time::Duration;
 
-    /// A call that moves little.
+    /// A call that transfers little.
     pub(super) const CALL: Duration = Duration::from_secs(30);
     /// One part of an upload, or a small object.
     pub(super) const PART: Duration = Duration::from_mins(5);
-    /// Putting the parts of an upload together; S3 says "minutes".
+    /// Joining the parts of an upload; S3 documents "minutes".
     pub(super) const FINISH: Duration = Duration::from_mins(5);
     /// The next piece of a stream, the next page of a listing.
     pub(super) const PIECE: Duration = Duration::from_mins(1);
@@ -53,7 +53,7 @@ struct Place {
 }
 
 impl Store {
-    /// A store on top of a provider; [`super::open`] is what callers want. `prefix` is clean: no slashes around it.
+    /// A store on top of a provider. Callers use [`super::open`]. `prefix` is clean: no slashes around it.
     pub fn new(provider: impl Provider, bucket: &str, prefix: &str) -> Self {
         let root = if prefix.is_empty() {
             String::new()
@@ -74,8 +74,8 @@ impl Store {
         self.put_object(key, bytes, false).await.map(drop)
     }
 
-    /// Writes a small object unless there is one of that key. Atomic where the store can do that: everywhere but on old imitations of S3,
-    /// where it is looked up first.
+    /// Writes a small object unless the key exists. Atomic where the store supports conditional writes; old S3-compatible stores do not, and there
+    /// the key is looked up first.
     pub async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<PutOutcome> {
         self.put_object(key, bytes, true).await
     }
@@ -97,11 +97,11 @@ impl Store {
             .map_err(|failure| self.failed("begin the upload of", key, failure))
     }
 
-    pub(super) async fn put_part(&self, part: Part) -> Outcome<PartTag> {
+    pub(super) async fn put_part(&self, part: Part) -> ProviderResult<PartTag> {
         within(deadline::PART, self.provider.put_part(part)).await
     }
 
-    pub(super) async fn finish_upload(&self, key: &str, id: &str, parts: Vec<PartTag>) -> Outcome<()> {
+    pub(super) async fn finish_upload(&self, key: &str, id: &str, parts: Vec<PartTag>) -> ProviderResult<()> {
         within(
             deadline::FINISH,
             self.provider.finish_upload(&self.full_key(key), id, parts),
@@ -109,7 +109,7 @@ impl Store {
         .await
     }
 
-    /// Removes what an unfinished upload left behind. An upload that is gone already is success.
+    /// Removes the parts of an unfinished upload. A missing upload is success.
     pub async fn abort_upload(&self, key: &str, id: &str) -> Result<()> {
         let call = async {
             key::check(key)?;
@@ -164,8 +164,7 @@ impl Store {
         Ok((self.relative(info), pieces.boxed()))
     }
 
-    /// What is known of an object; `None` if the store says that there is none. Being refused, or a bucket that is not there, is an error and
-    /// never absence.
+    /// Size and date of an object; `None` if it does not exist. A refusal or a missing bucket is an error, never `None`.
     pub async fn head(&self, key: &str) -> Result<Option<ObjectInfo>> {
         let call = async {
             key::check(key)?;
@@ -250,10 +249,10 @@ impl Store {
             .map_err(|failure| self.failed("sign a URL for", key, failure))
     }
 
-    /// Aborts every unfinished upload of a key below `prefix` (empty, or ending with `/`) that began before `before`, and returns how many there were.
+    /// Aborts every unfinished upload of a key below `prefix` (empty, or ending with `/`) that began before `before`, and returns their number.
     ///
-    /// With an empty prefix leftovers of which the key is not known any more are taken too: they may be anybody's, so `before` must then leave room
-    /// for the clocks' difference and for what other processes are just writing.
+    /// An empty prefix also takes leftovers with an unknown key. They may belong to any process, so `before` must then allow for the clocks'
+    /// difference and for uploads that are under way.
     pub async fn sweep(&self, prefix: &str, before: Timestamp) -> Result<u64> {
         let sweep = async {
             key::check_prefix(prefix)?;
@@ -304,7 +303,7 @@ impl Store {
         info
     }
 
-    /// Names what was attempted.
+    /// An error that names what was attempted.
     pub(super) fn failed(&self, verb: &str, key: &str, failure: Failure) -> StoreError {
         let Failure { class, detail } = failure;
         let (key, bucket) = (self.full_key(key), &self.place.bucket);
@@ -321,7 +320,7 @@ impl Store {
     }
 }
 
-async fn within<T>(deadline: Duration, call: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+async fn within<T>(deadline: Duration, call: impl Future<Output = ProviderResult<T>>) -> ProviderResult<T> {
     timeout(deadline, call).await.unwrap_or_else(|_| Err(late(deadline)))
 }
 
@@ -330,7 +329,7 @@ fn late(deadline: Duration) -> Failure {
 }
 
 /// Puts a deadline on each item of a stream, and ends it after the first error.
-fn timed<T: Send + 'static>(pieces: Pieces<T>) -> impl Stream<Item = Outcome<T>> + Send + 'static {
+fn timed<T: Send + 'static>(pieces: Pieces<T>) -> impl Stream<Item = ProviderResult<T>> + Send + 'static {
     stream::unfold(Some(pieces), |pieces| async {
         let mut pieces = pieces?;
         match timeout(deadline::PIECE, pieces.next()).await {
@@ -342,11 +341,11 @@ fn timed<T: Send + 'static>(pieces: Pieces<T>) -> impl Stream<Item = Outcome<T>>
     })
 }
 
-/// Turns a stream that ends early (a connection that was cut looks like an end to some) into an error.
+/// Turns a stream that ends early into an error: to some clients a connection that was cut looks like the end.
 fn counted(
-    pieces: impl Stream<Item = Outcome<Bytes>> + Send + 'static,
+    pieces: impl Stream<Item = ProviderResult<Bytes>> + Send + 'static,
     expected: u64,
-) -> impl Stream<Item = Outcome<Bytes>> + Send + 'static {
+) -> impl Stream<Item = ProviderResult<Bytes>> + Send + 'static {
     stream::unfold(
         (Box::pin(pieces), expected, false),
         |(mut pieces, missing, ended)| async move {

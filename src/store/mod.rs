@@ -1,14 +1,14 @@
-//! Object storage: one [`Store`] for what lies under a BackupStorageLocation, whoever provides it.
+//! Object storage: one [`Store`] for each BackupStorageLocation, whatever its provider.
 //!
 //! ```text
 //!   layout      every key (spec backup 16, restore 21)
-//!   config      what a location says, checked
-//!   location    Store: prefix, deadlines, errors that say what was attempted
-//!   object      what a listing shows, and what came of a write
+//!   config      the settings of a location, validated
+//!   location    Store: prefix, deadlines, errors that name what was attempted
+//!   object      an object's metadata, and the outcome of a conditional write
 //!   upload      Upload: streaming in bounded memory, abortable after a crash
 //!   validate    whether a location can be used, and whether it is still the same
-//!   provider    what a kind of store has to do
-//!   gated       writes only while we lead
+//!   provider    what each kind of store implements
+//!   gated       writes only while this process leads
 //!   filesystem  velero.io/fs
 //!   s3          velero.io/aws; the only home of object_store
 //! ```
@@ -34,7 +34,7 @@ pub use object::{ByteStream, ObjectInfo, PutOutcome};
 pub use upload::Upload;
 pub use validate::Validated;
 
-/// Opens the store of a location. Nothing is written, and nothing is asked of the store unless its region must be found out.
+/// Opens the store of a location. Nothing is written, and no request is sent unless the region must be looked up.
 ///
 /// A filesystem location must have been [validated](Store::validate) for writing once before it takes objects.
 pub async fn open(config: &StoreConfig) -> Result<Store> {
@@ -45,10 +45,10 @@ pub async fn open(config: &StoreConfig) -> Result<Store> {
     }
 }
 
-/// Checks what a location says as far as that is possible without its credentials and without asking anything.
+/// Checks a location's settings as far as that is possible without its credentials and without a request.
 ///
 /// # Errors
-/// What [`open`] would end with.
+/// Those of [`open`].
 pub fn check(config: &StoreConfig) -> Result<()> {
     let (bucket, prefix) = config.place()?;
     match config.kind()? {

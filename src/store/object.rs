@@ -1,4 +1,4 @@
-//! An object, as the store shows it.
+//! An object's metadata and bytes.
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -9,12 +9,12 @@ use super::error::Result;
 /// An object's bytes as they arrive. Dropping it ends the transfer.
 pub type ByteStream = BoxStream<'static, Result<Bytes>>;
 
-/// An object as a listing or a look at it shows it.
+/// An object's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// Key relative to the location's root (bucket and prefix).
     pub key: String,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Changes whenever the content does; opaque.
     pub etag: Option<String>,
@@ -22,11 +22,11 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
 }
 
-/// Outcome of [`Store::put_if_absent`](super::Store::put_if_absent).
+/// ProviderResult of [`Store::put_if_absent`](super::Store::put_if_absent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// The object is ours.
+    /// This call created the object.
     Created,
-    /// There was one already; it is untouched.
+    /// The object existed; it is unchanged.
     Exists,
 }

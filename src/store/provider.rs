@@ -1,7 +1,7 @@
-//! What a kind of object store has to do; [`super::Store`] does the rest.
+//! What each kind of object store implements; [`super::Store`] does the rest.
 //!
-//! Keys here are whole: the location's prefix is in them, and they were checked ([`super::key`]). Calls may be dropped at any time and may be repeated;
-//! deadlines are the caller's.
+//! Keys here include the location's prefix and were checked ([`super::key`]). Calls may be dropped at any time and may be repeated. The caller sets
+//! deadlines.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,21 +15,21 @@ use jiff::Timestamp;
 use super::error::Failure;
 use super::{ObjectInfo, PutOutcome};
 
-/// The result of a provider's call, before [`super::Store`] says what was attempted and where.
-pub type Outcome<T> = Result<T, Failure>;
+/// The result of a provider's call, before [`super::Store`] adds what was attempted and where.
+pub type ProviderResult<T> = Result<T, Failure>;
 
 /// A provider's call under way.
-pub type Call<'a, T> = BoxFuture<'a, Outcome<T>>;
+pub type Call<'a, T> = BoxFuture<'a, ProviderResult<T>>;
 
 /// A provider's answer that comes in pieces.
-pub type Pieces<T> = BoxStream<'static, Outcome<T>>;
+pub type Pieces<T> = BoxStream<'static, ProviderResult<T>>;
 
 /// An object store, narrowed to one bucket.
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Writes an object as a whole, atomically; with `only_new` not over another one.
     fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome>;
 
-    /// Begins an upload and names it.
+    /// Begins an upload and returns its id.
     fn begin_upload(&self, key: &str) -> Call<'_, String>;
 
     /// Sends one part. Parts of an upload may be sent at once and in any order.
@@ -41,16 +41,16 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Discards an upload; one that is not there is success.
     fn abort_upload(&self, key: &str, id: &str) -> Call<'_, ()>;
 
-    /// Every unfinished upload of the bucket whose key begins with `prefix`, or is not known any more.
+    /// Unfinished uploads of keys that begin with `prefix`, and those with an unknown key.
     fn uploads(&self, prefix: &str) -> Pieces<Unfinished>;
 
     /// Reads an object or a range that lies within it.
     fn read(&self, key: &str, range: Option<Range<u64>>) -> Call<'_, (ObjectInfo, Pieces<Bytes>)>;
 
-    /// What is known of an object. [`super::Class::NotFound`] means that the bucket is there and the object is not.
+    /// An object's metadata. [`super::Class::NotFound`] means that the bucket exists and the object does not.
     fn head(&self, key: &str) -> Call<'_, ObjectInfo>;
 
-    /// What lies below `prefix` (empty or ending with `/`).
+    /// The entries below `prefix` (empty or ending with `/`).
     fn list(&self, prefix: &str, depth: Depth) -> Pieces<Entry>;
 
     /// Deletes an object; one that is not there is success.
@@ -59,14 +59,14 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// A URL that lets anyone GET the object for that long; `None` if this provider cannot do that.
     fn sign(&self, key: &str, ttl: Duration) -> Call<'_, Option<String>>;
 
-    /// Whether the bucket could be another one tomorrow under the same configuration (a volume that is not mounted), so that it needs an identity of its own.
+    /// Whether the same configuration may lead to another bucket later (a volume that is not mounted), so that the bucket needs an identity.
     fn needs_identity(&self) -> bool;
 
-    /// Makes the bucket if this provider's buckets need no more than that.
+    /// Creates the bucket if this provider can do that without further settings.
     fn create_bucket(&self) -> Call<'_, ()>;
 }
 
-/// A part of an upload on its way.
+/// A part of an upload.
 #[derive(Clone, Debug)]
 pub struct Part {
     /// The object it will be part of.
@@ -81,14 +81,14 @@ pub struct Part {
     pub bytes: Bytes,
 }
 
-/// What a provider wants to know of a part when the upload is finished.
+/// Identifies a sent part when the upload is finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartTag(pub String);
 
 /// An upload that was begun and neither finished nor aborted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The object it would have become; empty if that is not known any more.
+    /// The key of the object; empty if unknown.
     pub key: String,
     /// What [`Provider::abort_upload`] takes.
     pub id: String,

@@ -6,21 +6,21 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::task::JoinSet;
 
 use super::error::{Class, Failure};
-use super::provider::{Outcome, Part, PartTag};
+use super::provider::{Part, PartTag, ProviderResult};
 use super::{ObjectInfo, Result, Store};
 
 /// Size of a part in bytes.
 ///
-/// Five mebibytes is the least that S3 takes, and all alike is what some of its imitations want. An upload has 10,000 parts at most, so those of
-/// a very large one are larger: 24 GiB of small ones, 102 GiB in all.
+/// S3 takes no parts below 5 MiB, and some compatible stores want parts of one size. An upload has 10,000 parts at most, so the later parts of a
+/// very large one are larger: 24 GiB of small ones, 102 GiB in all.
 const fn part_size(index: usize) -> usize {
-    if index < MOST_PARTS / 2 { 5 << 20 } else { 16 << 20 }
+    if index < MAX_PARTS / 2 { 5 << 20 } else { 16 << 20 }
 }
 
-const MOST_PARTS: usize = 10_000;
+const MAX_PARTS: usize = 10_000;
 
-/// Bytes of parts that may be on their way at once. With the part that is being filled an upload holds 21 MiB, a very large one 32.
-const MOST_FLYING: usize = 16 << 20;
+/// Limit on the bytes of parts in flight. With the part that is being filled an upload holds 21 MiB, a very large one 32.
+const MAX_IN_FLIGHT: usize = 16 << 20;
 
 /// An upload under way. The object appears with [`Upload::finish`], whole, or not at all.
 ///
@@ -32,8 +32,8 @@ pub struct Upload {
     part: BytesMut,
     sent: u64,
     tags: Vec<Option<PartTag>>,
-    flying: JoinSet<(usize, usize, Outcome<PartTag>)>,
-    flying_bytes: usize,
+    in_flight: JoinSet<(usize, usize, ProviderResult<PartTag>)>,
+    in_flight_bytes: usize,
 }
 
 impl fmt::Debug for Upload {
@@ -64,8 +64,8 @@ impl Upload {
             part: BytesMut::new(),
             sent: 0,
             tags: Vec::new(),
-            flying: JoinSet::new(),
-            flying_bytes: 0,
+            in_flight: JoinSet::new(),
+            in_flight_bytes: 0,
         }
     }
 
@@ -79,7 +79,7 @@ impl Upload {
         self.sent + self.part.len() as u64
     }
 
-    /// Takes the next bytes; waits while too many are still on their way.
+    /// Takes the next bytes; waits while too many are in flight.
     ///
     /// After an error, or if the call was dropped before it ended, only [`Upload::abort`] makes sense.
     pub async fn write(&mut self, mut bytes: Bytes) -> Result<()> {
@@ -96,14 +96,14 @@ impl Upload {
 
     async fn send_part(&mut self) -> Result<()> {
         let index = self.tags.len();
-        if index >= MOST_PARTS {
+        if index >= MAX_PARTS {
             let detail = format!("{} bytes are more than an upload can have", self.written());
             return Err(self.failed(Failure::new(Class::TooLarge, detail)));
         }
         let bytes = self.part.split().freeze();
         let size = bytes.len();
-        while self.flying_bytes > 0 && self.flying_bytes + size > MOST_FLYING {
-            self.land_one().await?;
+        while self.in_flight_bytes > 0 && self.in_flight_bytes + size > MAX_IN_FLIGHT {
+            self.part_done().await?;
         }
         let part = Part {
             key: self.store.full_key(&self.key),
@@ -114,18 +114,18 @@ impl Upload {
         };
         self.sent += size as u64;
         self.tags.push(None);
-        self.flying_bytes += size;
+        self.in_flight_bytes += size;
         let store = self.store.clone();
-        self.flying
+        self.in_flight
             .spawn(async move { (index, size, store.put_part(part).await) });
         Ok(())
     }
 
-    async fn land_one(&mut self) -> Result<()> {
-        match self.flying.join_next().await {
-            None => self.flying_bytes = 0,
+    async fn part_done(&mut self) -> Result<()> {
+        match self.in_flight.join_next().await {
+            None => self.in_flight_bytes = 0,
             Some(Ok((index, size, tag))) => {
-                self.flying_bytes -= size;
+                self.in_flight_bytes -= size;
                 self.tags[index] = Some(tag.map_err(|failure| self.failed(failure))?);
             }
             Some(Err(stopped)) => {
@@ -141,19 +141,19 @@ impl Upload {
 
     /// Sends the rest, makes the object visible under its key, and returns it as the store shows it, its size compared with what was written.
     ///
-    /// After an error the object may be there or not, as after any request whose answer is lost; abort the upload by its id.
+    /// After an error the object may exist or not, as after any request with a lost answer; abort the upload by its id.
     pub async fn finish(mut self) -> Result<ObjectInfo> {
         if !self.part.is_empty() {
             self.send_part().await?;
         }
-        while !self.flying.is_empty() {
-            self.land_one().await?;
+        while !self.in_flight.is_empty() {
+            self.part_done().await?;
         }
         let written = self.written();
         let tags = std::mem::take(&mut self.tags).into_iter().flatten().collect();
         match self.store.finish_upload(&self.key, &self.id, tags).await {
             Ok(()) => {}
-            // A request that was repeated because its answer was lost finds no upload any more; whether the first one did its work shows below.
+            // A repeated request, whose first answer was lost, no longer finds the upload. The size below tells whether the first one succeeded.
             Err(failure) if failure.class == Class::NotFound => {}
             Err(failure) => return Err(self.failed(failure)),
         }
@@ -164,13 +164,13 @@ impl Upload {
                 let detail = format!("{written} bytes were written, but the object has {}", info.size);
                 Err(self.failed(Failure::new(Class::Other, detail)))
             }
-            None => Err(self.failed(Failure::new(Class::Other, "the upload was aborted by somebody else"))),
+            None => Err(self.failed(Failure::new(Class::Other, "another process aborted the upload"))),
         }
     }
 
     /// Removes what was sent. May be repeated by id ([`Store::abort_upload`]).
     pub async fn abort(mut self) -> Result<()> {
-        self.flying.shutdown().await;
+        self.in_flight.shutdown().await;
         self.store.abort_upload(&self.key, &self.id).await
     }
 }
@@ -182,8 +182,8 @@ mod tests {
     #[test]
     fn parts_are_alike_up_to_24_gib_and_an_upload_of_100_gib_fits() {
         assert!((0..4_000).all(|index| part_size(index) == 5 << 20));
-        assert!((0..MOST_PARTS).all(|index| part_size(index) >= 5 << 20));
-        let total: u64 = (0..MOST_PARTS).map(|index| part_size(index) as u64).sum();
+        assert!((0..MAX_PARTS).all(|index| part_size(index) >= 5 << 20));
+        let total: u64 = (0..MAX_PARTS).map(|index| part_size(index) as u64).sum();
         assert!(total > 100 << 30);
     }
 }

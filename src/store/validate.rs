@@ -10,7 +10,7 @@ use super::{PutOutcome, Result, Store, StoreError};
 /// A location that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validated {
-    /// The store's identity, for the caller to keep and to pass to the next call; `None` if there is none to keep.
+    /// The store's identity, which the caller stores and passes to the next call; `None` if the store needs none.
     pub store_id: Option<String>,
 }
 
@@ -18,7 +18,7 @@ pub struct Validated {
 const LONGEST_ID: u64 = 256;
 
 impl Store {
-    /// Looks whether the location can be used: it answers, nobody else lives in it, and it is the store that it was before.
+    /// Checks that the location can be used: it answers, holds nothing but Velero's files, and is the same store as before.
     ///
     /// `known` is the identity that an earlier call returned and the caller kept. The first `writable` call gives a store its identity, if its
     /// provider needs one.
@@ -31,7 +31,7 @@ impl Store {
         }
         let found = match (self.read_identity().await, known) {
             (Ok(found), _) => found,
-            // Nobody has ever written to it, so there may be no bucket yet.
+            // The location may be new, without a bucket.
             (Err(error), None) if writable && error.class() == Class::Unavailable => {
                 self.provider()
                     .create_bucket()
@@ -82,13 +82,13 @@ impl Store {
     }
 }
 
-/// How what is in a store compares with what is known of it.
+/// The stored identity, compared with the known one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Identity {
     Same,
-    /// Nobody gave it one, and we may not.
+    /// The store has none, and the location is read-only.
     None,
-    /// To be given one.
+    /// The store has none yet.
     Missing,
     Wrong(String),
 }
@@ -107,7 +107,7 @@ fn identity(found: Option<&str>, known: Option<&str>, writable: bool) -> Identit
     }
 }
 
-/// A complaint about top-level "directories" that are not Velero's.
+/// The error about top-level "directories" that are not Velero's.
 fn foreign(prefixes: &[String]) -> Option<String> {
     const NAMED: usize = 3;
     let names = prefixes.iter().map(|prefix| prefix.trim_end_matches('/'));
@@ -126,7 +126,7 @@ fn foreign(prefixes: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "the location has top-level directories that are not Velero's: {named}{more}; use a bucket or a prefix that nobody else uses"
+        "the location has top-level directories that are not Velero's: {named}{more}; use a bucket or a prefix of its own"
     ))
 }
 
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_identified_by_what_lies_in_it() {
+    fn a_store_is_identified_by_its_identity_file() {
         let (read_write, read_only) = (true, false);
         let cases = [
             (None, None, read_write, Some(Identity::Missing)),

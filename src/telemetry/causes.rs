@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The error and its sources, outermost first. A source whose text is part of what precedes it is left out: many libraries
+/// The error and its sources, outermost first. A source is left out if its text is part of the text before it: many libraries
 /// repeat their source in their own text.
 pub fn in_line(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,4 +1,4 @@
-//! One log line as logrus writes it: what users' scripts, dashboards and eyes are used to (spec backup 16.6).
+//! One log line as logrus writes it: users' scripts and dashboards parse these lines (spec backup 16.6).
 
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-/// How severe a line is; the order is from chatty to severe.
+/// Severity of a line, from verbose to severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Only wanted when looking for a fault.
+    /// For debugging.
     Debug,
     /// What happened.
     Info,
-    /// Something a user should look at; the run goes on and its result is not worse for it.
+    /// Needs the user's attention, but does not make the run's result incomplete.
     Warning,
-    /// Something that makes the run's result incomplete.
+    /// Makes the run's result incomplete.
     Error,
 }
 
 impl Level {
-    /// The word in the line.
+    /// The level's name in the line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -35,7 +35,7 @@ impl Level {
 impl FromStr for Level {
     type Err = String;
 
-    /// Reads the values of `--log-level`; upstream's finer ones fall onto the nearest of ours.
+    /// Reads the values of `--log-level`; upstream's further levels are mapped to the nearest one.
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "trace" | "debug" => Ok(Self::Debug),
@@ -55,7 +55,7 @@ pub enum Format {
     /// `time="…" level=info msg="…" key=value`.
     #[default]
     Text,
-    /// One object a line.
+    /// One JSON object a line.
     Json,
 }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_line_reads_as_the_recorded_ones_do() {
+    fn a_text_line_matches_the_recorded_ones() {
         let got = line(
             Format::Text,
             Level::Info,
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_has_sorted_keys_and_the_error_under_its_json_name() {
+    fn a_json_line_has_sorted_keys_and_an_error_message() {
         let got = line(
             Format::Json,
             Level::Error,

@@ -1,10 +1,10 @@
-//! Logs, traces and metrics; each operation's events typed in one place.
+//! Logs, traces and metrics.
 //!
 //! - [`causes`]: the text of an error with its causes, in one line.
-//! - [`logrus`]: the line format of Velero's logs (spec backup 16.6), which scripts and people read.
-//! - [`process`]: what the process itself says, on standard output, and the exporter of traces.
+//! - [`logrus`]: the line format of Velero's logs (spec backup 16.6), which scripts and users read.
+//! - [`process`]: the process's own log on standard output, and the exporter of traces.
 //! - [`run_log`]: the log of one backup or restore, which goes to the bucket, and the counts and results made from it.
-//! - [`trace`]: carrying one trace across passes, processes and restarts.
+//! - [`trace`]: one trace across passes, processes and restarts.
 //! - [`metrics`]: the registry behind `/metrics`, which is the framework's.
 //! - [`velero`]: Velero's own metrics under upstream's names.
 

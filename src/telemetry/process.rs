@@ -1,5 +1,5 @@
-//! What the process itself says: log lines on standard output in logrus' form, and spans to an OTLP collector when one
-//! is named by the standard `OTEL_EXPORTER_OTLP_*` variables.
+//! The process's own log: lines on standard output in logrus' form, and spans to an OTLP collector if the standard
+//! variables `OTEL_EXPORTER_OTLP_*` name one.
 
 use std::fmt;
 
@@ -33,12 +33,12 @@ pub enum InitError {
     /// The exporter cannot be built.
     #[error("setting up the trace exporter failed: {0}; check the `OTEL_EXPORTER_OTLP_…` variables")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// There is a subscriber already.
+    /// A subscriber was set up before.
     #[error("setting up the log failed: {0}")]
     Subscriber(#[from] TryInitError),
 }
 
-/// Keeps the exporter; [`Telemetry::shutdown`] sends what is left.
+/// Holds the exporter; [`Telemetry::shutdown`] sends the remaining spans.
 #[must_use = "spans are lost unless `shutdown` is called"]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
@@ -87,10 +87,10 @@ impl Telemetry {
         Ok(Self { provider })
     }
 
-    /// Sends what is left and ends the exporter; waits for the collector a few seconds at most.
+    /// Sends the remaining spans and ends the exporter; waits for the collector a few seconds at most.
     pub async fn shutdown(self) {
         if let Some(provider) = self.provider {
-            // It blocks; a collector that does not answer must not hold the process's end.
+            // This blocks, and a collector that does not answer must not delay the end of the process.
             let _ = tokio::task::spawn_blocking(move || provider.shutdown()).await;
         }
     }
@@ -98,7 +98,7 @@ impl Telemetry {
 
 fn resource(service: &'static str) -> Resource {
     let builder = Resource::builder();
-    // `with_service_name` would override what the user's environment says.
+    // `with_service_name` would override the user's environment.
     if std::env::var_os("OTEL_SERVICE_NAME").is_some() {
         builder.build()
     } else {
@@ -123,7 +123,7 @@ fn exporter() -> Result<Option<SpanExporter>, opentelemetry_otlp::ExporterBuildE
     builder.build().map(Some)
 }
 
-/// Formats a tracing event as a logrus line; the fields of the spans it stands in come along.
+/// Formats a tracing event as a logrus line, with the fields of its spans.
 struct LogrusLine {
     format: Format,
     now: Now,
@@ -167,7 +167,7 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        // A run's line is a whole line already.
+        // A line of a run's log is already formatted.
         if event.metadata().target() == "velero::run" {
             return writeln!(writer, "{}", fields.message);
         }

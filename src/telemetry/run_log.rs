@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::logrus::{Format, Level, write_line};
 
-/// Results keep this many bytes of message text a run; what comes after is counted and stands in the log only.
+/// Limit on the bytes of message text in the results of a run. Further messages are counted, and are only in the log.
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
 /// A source of the time, so that a test can fix it.
@@ -35,11 +35,11 @@ pub enum Scope {
 /// Messages by scope, and how many there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Messages {
-    /// How many lines, those included whose text was not kept.
+    /// Number of lines, with those that are only in the log.
     pub count: u64,
     /// The kept texts in order of appearance.
     pub by_scope: BTreeMap<Scope, Vec<String>>,
-    /// How many were counted only, because the texts kept had reached their bound.
+    /// How many were only counted, because the kept texts had reached their limit.
     pub dropped: u64,
 }
 
@@ -101,19 +101,19 @@ impl RunLog {
         }
     }
 
-    /// A line without fields of its own.
+    /// A line without further fields.
     #[track_caller]
     pub fn info(&self, message: impl AsRef<str>) {
         self.line(Level::Info).msg(message);
     }
 
-    /// A line without fields of its own; counts as a warning about Velero itself.
+    /// A line without further fields; counts as a warning about Velero itself.
     #[track_caller]
     pub fn warn(&self, message: impl AsRef<str>) {
         self.line(Level::Warning).msg(message);
     }
 
-    /// A line without fields of its own; counts as an error about Velero itself.
+    /// A line without further fields; counts as an error about Velero itself.
     #[track_caller]
     pub fn error(&self, message: impl AsRef<str>) {
         self.line(Level::Error).msg(message);
@@ -135,11 +135,11 @@ impl RunLog {
         (state.warnings.count, state.errors.count)
     }
 
-    /// What was written so far, as a complete gzip file of its own: closes the current gzip member and begins another
-    /// (readers take members one after the other as one text), so that a running backup's log can be served.
+    /// The log so far as a complete gzip file, so that a running backup's log can be served. Closes the current gzip member and
+    /// begins another; readers read the members as one text.
     ///
     /// # Errors
-    /// What the file system says; `NotFound` when the log was finished before.
+    /// Those of the file system; `NotFound` after [`RunLog::finish`].
     pub fn snapshot(&self) -> io::Result<File> {
         let mut state = self.state();
         let Some(encoder_now) = state.file.take() else {
@@ -150,7 +150,7 @@ impl RunLog {
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         let mut copy = file.try_clone()?;
-        // The clone shares the offset, so the reader gets a copy of its own and the writer stays at the end.
+        // A clone shares its offset with the writer, which must stay at the end; so the reader gets a copy.
         copy.seek(SeekFrom::Start(0))?;
         let mut snapshot = tempfile::tempfile()?;
         io::copy(&mut copy, &mut snapshot)?;
@@ -160,7 +160,7 @@ impl RunLog {
         Ok(snapshot)
     }
 
-    /// Closes the log and gives back its file, rewound. Later lines go to the process's log only.
+    /// Closes the log and returns its file, rewound. Later lines go to the process's log only.
     ///
     /// # Errors
     /// The first failure to write, if there was one.
@@ -205,12 +205,12 @@ impl RunLog {
             state.file = None;
             state.failure = Some(failure);
         }
-        // The process's log shows what somebody should look at; the rest only when asked for.
-        let said = text.trim_end();
+        // The process's log shows warnings and errors; other lines only with a lower log level.
+        let shown = text.trim_end();
         match line.level {
-            Level::Error => tracing::error!(target: "velero::run", "{said}"),
-            Level::Warning => tracing::warn!(target: "velero::run", "{said}"),
-            Level::Info | Level::Debug => tracing::debug!(target: "velero::run", "{said}"),
+            Level::Error => tracing::error!(target: "velero::run", "{shown}"),
+            Level::Warning => tracing::warn!(target: "velero::run", "{shown}"),
+            Level::Info | Level::Debug => tracing::debug!(target: "velero::run", "{shown}"),
         }
         state.line = text;
     }
@@ -254,7 +254,7 @@ fn encoder(file: File) -> GzEncoder<BufWriter<File>> {
     GzEncoder::new(BufWriter::new(file), Compression::default())
 }
 
-/// A line being put together.
+/// A line under construction.
 #[must_use = "a line is written by `msg`"]
 pub struct Line<'a> {
     log: &'a RunLog,
@@ -264,7 +264,7 @@ pub struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Adds a field; `resource`, `name` and `namespace` decide where a warning or error stands in the results.
+    /// Adds a field; `resource`, `name` and `namespace` decide the place of a warning or error in the results.
     pub fn field(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((key, value.into()));
         self
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_of_a_running_log_is_a_whole_gzip_file_and_the_log_goes_on() {
+    fn a_snapshot_of_a_running_log_is_a_complete_gzip_file() {
         let log = log();
         log.info("one");
         let snapshot = text(log.snapshot().unwrap());

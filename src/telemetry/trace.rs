@@ -1,5 +1,5 @@
-//! Carrying one trace across passes, processes and restarts: an operation outlives the pass that began it and may
-//! outlive the process, so its trace context stands in an annotation of the object it belongs to.
+//! One trace across passes, processes and restarts. An operation outlives the pass that began it and may outlive the
+//! process, so its trace context is stored in an annotation of the object it belongs to.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub fn traceparent(span: &Span) -> Option<String> {
 }
 
 /// Makes `span` a child of the trace named by a `traceparent` text. Must be called before the span is entered; a text
-/// nobody can read leaves the span a root of its own.
+/// that cannot be parsed leaves the span as a root.
 pub fn adopt(span: &Span, traceparent: &str) {
     let carrier = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
     let context = TraceContextPropagator::new().extract(&carrier);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_exporter_there_is_no_traceparent_and_garbage_is_harmless() {
+    fn without_an_exporter_there_is_no_traceparent() {
         let span = tracing::info_span!("alone");
         assert_eq!(traceparent(&span), None);
         adopt(&span, "garbage");

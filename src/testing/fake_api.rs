@@ -1,11 +1,11 @@
 //! A small stateful API server in this process: discovery, lists in pages, get, create, replace, patch, delete.
 //!
-//! It answers a [`kube::Client`] directly, without a socket, and remembers every request. What a real API server does to
-//! an object and a test of ours can see is done here too: uid, resourceVersion, creationTimestamp, the finalizer rules,
-//! the status subresource, list items without `apiVersion` and `kind`. Admission, defaulting and watches are not.
+//! It answers a [`kube::Client`] directly, without a socket, and remembers every request. Changes that a real API
+//! server makes to objects, and that our tests depend on, are made here too: uid, resourceVersion, creationTimestamp, the finalizer rules,
+//! the status subresource, list items without `apiVersion` and `kind`. Admission, defaulting and watches are missing.
 //!
-//! Faults are scripted with [`FakeApi::fault`]: only what a real API server cannot be made to do belongs in a test of
-//! this fake.
+//! Faults are scripted with [`FakeApi::fault`]: tests use this fake only for what a real API server cannot be
+//! made to do.
 
 mod kinds;
 mod routes;
@@ -31,7 +31,7 @@ pub struct FakeApi {
     state: Arc<Mutex<State>>,
 }
 
-/// One request as it was seen.
+/// One recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// The method, e.g. `GET`.
@@ -54,7 +54,7 @@ impl Seen {
     }
 }
 
-/// An answer that a matching request gets instead of the true one.
+/// An answer that replaces the normal one for matching requests.
 pub struct Fault {
     /// Which requests.
     pub matches: Box<dyn Fn(&Seen) -> bool + Send>,
@@ -133,13 +133,13 @@ impl FakeApi {
         )
     }
 
-    /// Serves one more kind (what a CustomResourceDefinition that is inserted or created does by itself).
+    /// Serves one more kind. A CustomResourceDefinition that is inserted or created does this by itself.
     pub fn serve(&self, kind: FakeKind) {
         self.lock().serve(kind);
     }
 
-    /// Puts an object there as if it had been created long ago: what it says about itself (uid, resourceVersion, status,
-    /// deletionTimestamp) is kept, what it does not say is filled in.
+    /// Inserts an object as if it had been created long ago: its uid, resourceVersion, status and deletionTimestamp are kept,
+    /// missing ones are filled in.
     ///
     /// # Panics
     /// If its kind is not served or it has no name.
@@ -180,8 +180,8 @@ impl FakeApi {
         self.lock().faults.push(fault);
     }
 
-    /// Calls `effect` once, just before the first request that `matches` is answered (a change by somebody else in the
-    /// middle of a run).
+    /// Calls `effect` once, just before the first request that `matches` is answered (a change by another client
+    /// during a run).
     pub fn before(
         &self,
         matches: impl Fn(&Seen) -> bool + Send + 'static,
@@ -216,7 +216,7 @@ impl FakeApi {
             query: routes::query_of(&head.uri),
             body,
         };
-        // Taken out first: an effect locks the state itself.
+        // Taken out first: the effect locks the state itself.
         let effects = self.lock().due(&seen);
         for effect in effects {
             effect(self);
@@ -239,7 +239,7 @@ impl FakeApi {
     }
 }
 
-/// What the server says to one request.
+/// The server's answer to one request.
 struct Answer {
     status: StatusCode,
     body: Value,

@@ -1,8 +1,8 @@
 //! Pods in this process, with applications in them that can be frozen and thawed, and a journal beside them.
 //!
 //! Every command succeeds unless a test scripts another outcome. `freeze` and `thaw` (as first word) are as strict as
-//! `fsfreeze`: what is frozen cannot be frozen again, and what is not cannot be thawed. Whatever happens is an event, in one
-//! order for commands, for what is written down, and for what a test notes itself.
+//! `fsfreeze`: what is frozen cannot be frozen again, and what is not cannot be thawed. Commands, records and a test's own
+//! notes are events in one order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,13 +30,13 @@ struct Inner {
     held: BTreeMap<String, watch::Receiver<bool>>,
     /// Containers that do not run, as `shop/db-0 db`, each with its state.
     stopped: BTreeMap<String, String>,
-    /// What pods are said to be at the next looks, whatever they are.
+    /// Scripted results of the next looks at pods.
     looks: Vec<Result<Option<Standing>, ExecError>>,
     journal_fails: bool,
     written: Vec<Freeze>,
 }
 
-/// Commands that are under way until this is told to let them go.
+/// Commands that do not end until they are released.
 #[derive(Debug)]
 pub struct Held(watch::Sender<bool>);
 
@@ -53,7 +53,7 @@ impl FakePods {
         Self::default()
     }
 
-    /// The next command with this text ends so. May be said more than once.
+    /// The next command with this text ends so. May be called more than once.
     pub fn script(&self, command: &str, outcome: Result<i32, ExecError>) {
         self.lock().scripts.push((command.to_owned(), outcome));
     }
@@ -80,17 +80,17 @@ impl FakePods {
         self.lock().stopped.remove(container);
     }
 
-    /// The next look at a pod gives this. May be said more than once.
+    /// The next look at a pod returns this. May be called more than once.
     pub fn script_look(&self, seen: Result<Option<Standing>, ExecError>) {
         self.lock().looks.push(seen);
     }
 
-    /// Whether writing down what is frozen fails from now on.
+    /// Whether recording the frozen pods fails from now on.
     pub fn fail_journal(&self, fails: bool) {
         self.lock().journal_fails = fails;
     }
 
-    /// Something else happened.
+    /// Adds an event of the test itself.
     pub fn note(&self, event: impl Into<String>) {
         self.lock().events.push(event.into());
     }
@@ -106,7 +106,7 @@ impl FakePods {
         self.lock().events.clear();
     }
 
-    /// The pods whose application is frozen.
+    /// The pods with a frozen application.
     pub fn frozen(&self) -> Vec<String> {
         self.lock().frozen.iter().cloned().collect()
     }
@@ -116,7 +116,7 @@ impl FakePods {
         Box::new(FakeJournal(self.clone()))
     }
 
-    /// What was written down last.
+    /// The last record.
     pub fn written(&self) -> Vec<Freeze> {
         self.lock().written.clone()
     }
@@ -180,7 +180,7 @@ impl Executor for FakePods {
             self.note(format!("{}/{} {}: {command}", exec.namespace, exec.pod, exec.container));
             let held = self.lock().held.get(&command).cloned();
             if let Some(mut held) = held {
-                // Whoever holds it may be gone: then it never ends.
+                // If the holder was dropped, the command never ends.
                 if held.wait_for(|released| *released).await.is_err() {
                     std::future::pending::<()>().await;
                 }

@@ -1,4 +1,4 @@
-//! What every object store has to do, as tests that each provider runs: [`store_suite!`](crate::store_suite) makes one test of each function here.
+//! The behaviour of every object store, as tests that each provider runs: [`store_suite!`](crate::store_suite) makes a test of each function here.
 
 #![allow(
     missing_docs,
@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::store::{ByteStream, Class, PutOutcome, Store, StoreError};
 
-/// What a test gets: an empty location of its own.
+/// A test's environment: an empty location.
 #[derive(Debug)]
 pub struct Bench {
     /// The location; it has a prefix.
@@ -26,7 +26,7 @@ pub struct Bench {
     pub neighbour: Store,
     /// Whether the store can sign URLs.
     pub signs: bool,
-    /// What must live as long as the test.
+    /// Values that must live as long as the test.
     pub keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -35,12 +35,12 @@ pub struct Bench {
 macro_rules! store_suite {
     ($bench:path) => {
         $crate::store_suite! { $bench =>
-            what_is_put_is_read_back_whole_whatever_its_size
+            an_object_of_any_size_is_read_back_whole
             a_put_replaces_the_object_at_once
             an_object_is_created_only_if_there_is_none
-            of_many_creators_at_once_one_wins
+            one_of_many_concurrent_creators_wins
             nothing_is_read_beyond_the_limit
-            what_is_not_there_is_not_found_and_deleting_it_is_success
+            a_missing_object_is_not_found_and_may_be_deleted
             a_range_of_an_object_is_read
             an_upload_is_invisible_until_it_is_finished
             an_upload_may_be_of_many_parts
@@ -49,14 +49,14 @@ macro_rules! store_suite {
             an_aborted_upload_leaves_nothing
             an_upload_that_was_dropped_is_aborted_by_its_id
             an_aborted_upload_cannot_be_finished
-            a_sweep_aborts_what_is_old_and_below_the_prefix
+            a_sweep_aborts_old_uploads_below_the_prefix
             more_than_a_thousand_objects_are_listed
             a_prefix_ends_at_a_slash
-            only_directories_that_hold_something_are_listed
+            only_directories_with_objects_are_listed
             a_directory_is_deleted_and_its_neighbours_are_not
-            locations_in_one_bucket_do_not_see_one_another
+            locations_in_one_bucket_are_separate
             keys_may_be_long_and_odd
-            bad_keys_are_refused_before_anything_is_asked
+            bad_keys_are_refused_without_a_request
             all_ways_to_look_at_an_object_agree
             a_stream_that_is_dropped_harms_nothing
             a_signed_url_can_be_fetched_by_anyone
@@ -75,7 +75,7 @@ macro_rules! store_suite {
 }
 
 fn bytes(size: usize) -> Bytes {
-    // No period that a part's or a buffer's size could hide.
+    // Not periodic, so that exchanged parts or buffers show.
     (0..size).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect()
 }
 
@@ -105,7 +105,7 @@ fn later() -> Timestamp {
     Timestamp::MAX
 }
 
-pub async fn what_is_put_is_read_back_whole_whatever_its_size(bench: &Bench) {
+pub async fn an_object_of_any_size_is_read_back_whole(bench: &Bench) {
     for size in [0, 1, 16_384, 16_385, 1 << 20] {
         let key = format!("backups/{size}");
         bench.store.put(&key, bytes(size)).await.unwrap();
@@ -146,7 +146,7 @@ pub async fn an_object_is_created_only_if_there_is_none(bench: &Bench) {
     assert_eq!(keys(&bench.store, "").await.len(), 1);
 }
 
-pub async fn of_many_creators_at_once_one_wins(bench: &Bench) {
+pub async fn one_of_many_concurrent_creators_wins(bench: &Bench) {
     let create = |size| async move { (size, bench.store.put_if_absent("metadata/seal", bytes(size)).await) };
     let outcomes = futures::future::join_all((1..=8).map(create)).await;
     let winners: Vec<_> = outcomes
@@ -154,7 +154,7 @@ pub async fn of_many_creators_at_once_one_wins(bench: &Bench) {
         .filter(|(_, outcome)| *outcome == Ok(PutOutcome::Created))
         .collect();
     assert_eq!(winners.len(), 1, "{outcomes:?}");
-    // A store may ask for another try where two meet, but may not fail otherwise.
+    // A store may ask for a retry where two writers meet, but may not fail otherwise.
     for (_, outcome) in &outcomes {
         assert!(
             outcome.as_ref().is_ok() || outcome.as_ref().is_err_and(StoreError::is_transient),
@@ -172,7 +172,7 @@ pub async fn nothing_is_read_beyond_the_limit(bench: &Bench) {
     assert!(error.to_string().contains("backups/a"), "{error}");
 }
 
-pub async fn what_is_not_there_is_not_found_and_deleting_it_is_success(bench: &Bench) {
+pub async fn a_missing_object_is_not_found_and_may_be_deleted(bench: &Bench) {
     let store = &bench.store;
     store.put("backups/b/file", bytes(1)).await.unwrap();
     // Nothing, nothing in a directory, a directory, something below a file.
@@ -226,7 +226,7 @@ pub async fn an_upload_is_invisible_until_it_is_finished(bench: &Bench) {
 pub async fn an_upload_may_be_of_many_parts(bench: &Bench) {
     let whole = bytes((37 << 20) + 12_345);
     let mut upload = bench.store.upload("backups/b/b.tar.gz").await.unwrap();
-    // Pieces as a compressor hands them out, and one that is larger than a part.
+    // Pieces as a compressor emits them, and one that is larger than a part.
     let mut rest = whole.clone();
     for size in [1, 32_768, 11 << 20, 7, 300_000].into_iter().cycle() {
         if rest.is_empty() {
@@ -284,14 +284,14 @@ pub async fn an_aborted_upload_cannot_be_finished(bench: &Bench) {
     let (store, key) = (&bench.store, "backups/b/b.tar.gz");
     let mut upload = store.upload(key).await.unwrap();
     upload.write(bytes(1000)).await.unwrap();
-    // As a successor does that takes this process for dead.
+    // As the next leader does after a takeover.
     store.abort_upload(key, upload.id()).await.unwrap();
     let error = upload.finish().await.unwrap_err();
     assert!(error.to_string().contains(key), "{error}");
     assert_eq!(store.head(key).await.unwrap(), None);
 }
 
-pub async fn a_sweep_aborts_what_is_old_and_below_the_prefix(bench: &Bench) {
+pub async fn a_sweep_aborts_old_uploads_below_the_prefix(bench: &Bench) {
     let store = &bench.store;
     let before = later();
     for key in ["backups/a/a.tar.gz", "backups/b/b.tar.gz", "backups/bb/bb.tar.gz"] {
@@ -306,7 +306,7 @@ pub async fn a_sweep_aborts_what_is_old_and_below_the_prefix(bench: &Bench) {
     assert_eq!(
         bench.neighbour.sweep("", before).await.unwrap(),
         1,
-        "it was nobody else's to sweep"
+        "the sweep took uploads of another location"
     );
 }
 
@@ -341,7 +341,7 @@ pub async fn a_prefix_ends_at_a_slash(bench: &Bench) {
     assert_eq!(error.class(), Class::Invalid);
 }
 
-pub async fn only_directories_that_hold_something_are_listed(bench: &Bench) {
+pub async fn only_directories_with_objects_are_listed(bench: &Bench) {
     let store = &bench.store;
     put_all(store, ["backups/a/x/y/f", "backups/b/f"].map(str::to_owned)).await;
     store.delete("backups/a/x/y/f").await.unwrap();
@@ -369,7 +369,7 @@ pub async fn a_directory_is_deleted_and_its_neighbours_are_not(bench: &Bench) {
     assert_eq!(store.delete_prefix("").await.unwrap_err().class(), Class::Invalid);
 }
 
-pub async fn locations_in_one_bucket_do_not_see_one_another(bench: &Bench) {
+pub async fn locations_in_one_bucket_are_separate(bench: &Bench) {
     let Bench { store, neighbour, .. } = bench;
     store.put("backups/a/f", bytes(1)).await.unwrap();
     neighbour.put("backups/b/f", bytes(2)).await.unwrap();
@@ -402,7 +402,7 @@ pub async fn keys_may_be_long_and_odd(bench: &Bench) {
     assert_eq!(store.delete_prefix("backups/").await.unwrap(), expected.len() as u64);
 }
 
-pub async fn bad_keys_are_refused_before_anything_is_asked(bench: &Bench) {
+pub async fn bad_keys_are_refused_without_a_request(bench: &Bench) {
     let store = &bench.store;
     for key in ["", "/a", "a/", "a//b", "../a", "a/../../b", "a\0b", "."] {
         let errors = [
@@ -433,7 +433,7 @@ pub async fn all_ways_to_look_at_an_object_agree(bench: &Bench) {
     for seen in listed {
         let head = store.head(&seen.key).await.unwrap().unwrap();
         let (streamed, _) = store.stream(&seen.key).await.unwrap();
-        // Headers tell whole seconds where listings may tell more.
+        // Headers have whole seconds, listings may have fractions.
         for other in [&head, &streamed] {
             assert_eq!(
                 (&other.key, other.size, &other.etag),
@@ -506,6 +506,6 @@ pub async fn a_location_with_foreign_directories_is_not_valid(bench: &Bench) {
     assert_eq!(
         keys(&bench.store, "metadata/").await.len(),
         0,
-        "nothing was written to somebody else's bucket"
+        "nothing was written to a foreign bucket"
     );
 }

@@ -117,7 +117,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn objects_behind_a_webhook_are_restored_with_its_backend_in_one_run() {
+fn objects_behind_a_webhook_are_restored_in_one_run() {
     let node = node();
     let velero = Installation::new(&node, "velero-guarded");
     let guarded = Guarded::open(&node);

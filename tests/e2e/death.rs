@@ -36,7 +36,7 @@ fn slow_down(velero: &Installation<'_>) {
     velero.node.kubectl(&[&status[..], &namespace].concat());
 }
 
-/// Waits until a run is in its middle: it has begun, and its record says what a successor must know.
+/// Waits until a run is in its middle: it has begun, and its record holds what the next server needs.
 #[track_caller]
 fn under_way(velero: &Installation<'_>, kind: &str, name: &str) {
     eventually(&format!("{kind} {name} to be under way"), || {
@@ -77,7 +77,7 @@ fn restarts(pod: &Value) -> String {
 }
 
 #[test]
-fn a_run_goes_on_after_its_process_was_killed_and_after_its_pod_was_deleted() {
+fn a_run_continues_after_a_kill_and_after_a_pods_deletion() {
     let node = node();
     let velero = Installation::new(&node, "velero-death");
     fill(&node, "many");

@@ -6,7 +6,7 @@ use crate::text;
 
 #[test]
 #[ignore = "builds the Go release, which takes many minutes: `make test-long` runs it"]
-fn the_go_command_line_reads_logs_details_and_archive_through_a_port_of_the_node() {
+fn the_go_command_line_reads_through_a_port_of_the_node() {
     let node = node();
     let object = node.object("", "node", &node.name).expect("the node");
     let url = format!("https://{}:30443", text(&object, "/status/addresses/0/address"));

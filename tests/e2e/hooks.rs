@@ -1,5 +1,4 @@
-//! Hooks in containers that run: what comes back from a real kubelet, and what becomes of a frozen application when the
-//! server dies.
+//! Hooks in running containers: the results of a real kubelet, and a frozen application after the server's death.
 
 use crate::death::kill_process;
 use crate::installation::Installation;
@@ -52,7 +51,7 @@ fn is_so(node: &Node, namespace: &str, pod: &str, test: &[&str]) -> bool {
 }
 
 #[test]
-fn commands_run_in_their_containers_and_the_log_tells_what_became_of_them() {
+fn commands_run_in_their_containers_and_their_results_are_logged() {
     let node = node();
     let velero = Installation::new(&node, "velero-hooks");
     start(
@@ -93,14 +92,14 @@ fn commands_run_in_their_containers_and_the_log_tells_what_became_of_them() {
     assert_eq!(text(&backup, "/status/phase"), "PartiallyFailed", "{log}");
     assert_eq!(text(&backup, "/status/hookStatus/hooksAttempted"), "4", "{log}");
     assert_eq!(text(&backup, "/status/hookStatus/hooksFailed"), "2", "{log}");
-    for said in [
+    for expected in [
         "to-out",
         "to-err",
         "bytes left out",
         "`sh` ended with exit code 3: the reason",
         "the command did not end within 1s and was given up",
     ] {
-        assert!(log.contains(said), "{said} is not in\n{log}");
+        assert!(log.contains(expected), "{expected} is not in\n{log}");
     }
     let described = velero.velero(&["backup", "describe", "hooked", "--details"]);
     assert!(
@@ -115,7 +114,7 @@ fn commands_run_in_their_containers_and_the_log_tells_what_became_of_them() {
     node.kubectl(&["delete", "namespace", "hooked", "--wait=false"]);
 }
 
-/// A pod whose only container is not the usual one.
+/// A pod with one container, which is not the usual one.
 fn odd(name: &str, annotations: &[(&str, &str)], rest: &str) -> String {
     let (head, _) = pod("idle", name, annotations)
         .split_once("  containers:\n")
@@ -125,7 +124,7 @@ fn odd(name: &str, annotations: &[(&str, &str)], rest: &str) -> String {
 }
 
 #[test]
-fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_names_its_state() {
+fn a_pod_with_a_stopped_container_is_saved_with_a_warning() {
     let node = node();
     let velero = Installation::new(&node, "velero-idle");
     let hooks = [
@@ -194,11 +193,11 @@ fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_names_its_sta
         ("crash", "exit code 1"),
         ("nowhere", "the pod is on no node: 0/1 nodes are available"),
     ] {
-        let said = r#"Container \"one\" of the pod does not run ("#;
+        let printed = r#"Container \"one\" of the pod does not run ("#;
         let line = log
             .lines()
-            .find(|line| line.contains(said) && line.contains(&format!(" name={name} ")));
-        let line = line.unwrap_or_else(|| panic!("nothing is said of {name} in\n{log}"));
+            .find(|line| line.contains(printed) && line.contains(&format!(" name={name} ")));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in\n{log}"));
         assert!(line.contains("level=warning") && line.contains(state), "{line}");
     }
     let described = velero.velero(&["backup", "describe", "idle", "--details"]);
@@ -228,7 +227,7 @@ fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_names_its_sta
 }
 
 #[test]
-fn an_application_that_is_frozen_when_the_server_is_killed_is_thawed_and_the_backup_complete() {
+fn an_application_frozen_at_the_servers_death_is_thawed() {
     let node = node();
     let velero = Installation::new(&node, "velero-thaw");
     let freeze = r#"["sh", "-c", "test ! -e /tmp/frozen && touch /tmp/frozen"]"#;
@@ -270,7 +269,7 @@ fn an_application_that_is_frozen_when_the_server_is_killed_is_thawed_and_the_bac
 }
 
 #[test]
-fn an_uninstallation_in_the_middle_of_a_backup_thaws_its_pods_and_frees_its_name() {
+fn uninstall_during_a_backup_thaws_its_pods_and_frees_its_name() {
     let node = node();
     let velero = Installation::new(&node, "velero-midway");
     let freeze = r#"["sh", "-c", "touch /tmp/frozen && sleep 5"]"#;
@@ -283,10 +282,10 @@ fn an_uninstallation_in_the_middle_of_a_backup_thaws_its_pods_and_frees_its_name
     velero.velero(&["backup", "create", "midway", "--include-namespaces", "midway"]);
     let is_frozen = || is_so(&node, "midway", "app", &["test", "-e", "/tmp/frozen"]);
     eventually("the application to be frozen", || is_frozen().then_some(()));
-    let said = velero.velero(&["uninstall", "--force"]);
+    let printed = velero.velero(&["uninstall", "--force"]);
     assert!(
-        said.contains("Backup \"midway\" has not ended: it is given up."),
-        "{said}"
+        printed.contains("Backup \"midway\" has not ended: it is given up."),
+        "{printed}"
     );
     assert!(!is_frozen());
     velero.install();

@@ -31,7 +31,7 @@ impl<'a> Installation<'a> {
         installation
     }
 
-    /// Runs `velero install`; what it said.
+    /// Runs `velero install`; returns its output.
     pub fn install(&self) -> String {
         self.install_with(&[])
     }
@@ -53,7 +53,7 @@ impl<'a> Installation<'a> {
         self.velero(&[&usual, flags].concat())
     }
 
-    /// Runs the command line; what it printed, or the test fails with what it said.
+    /// Runs the command line and returns its output; the test fails with its errors.
     #[track_caller]
     pub fn velero(&self, arguments: &[&str]) -> String {
         let (ok, out, err) = self.try_velero(arguments);
@@ -61,7 +61,7 @@ impl<'a> Installation<'a> {
         out
     }
 
-    /// Runs the command line; whether it succeeded, its output and what it complained of.
+    /// Runs the command line; whether it succeeded, its output and its errors.
     pub fn try_velero(&self, arguments: &[&str]) -> (bool, String, String) {
         self.node.velero(self.namespace, arguments)
     }

@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking and shows what the cluster said"
+    reason = "a test fails by panicking and shows the cluster's output"
 )]
 
 mod compare;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that should be quick.
 const SOON: Duration = Duration::from_mins(1);
 
-/// Waits until `look` gives something, or fails with what was waited for.
+/// Waits until `look` returns something, or fails with the awaited condition.
 #[track_caller]
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -33,7 +33,7 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < SOON, "waited {SOON:?} in vain for: {what}");
+        assert!(start.elapsed() < SOON, "waited {SOON:?} without success for: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -88,7 +88,7 @@ impl Node {
         };
         let run = node.directory.join("node");
         let ready = succeed(Command::new(launcher()).args(["cluster", "up", "--dir"]).arg(&run));
-        let ready: Value = serde_json::from_str(&ready).expect("the launcher tells of the node");
+        let ready: Value = serde_json::from_str(&ready).expect("the launcher reports about the node");
         node.kubeconfig = PathBuf::from(ready["kubeconfig"].as_str().expect("a kubeconfig"));
         ready["node"].as_str().expect("a name").clone_into(&mut node.name);
         node.build_image(&run);
@@ -142,14 +142,14 @@ impl Node {
         (output.status.success(), plain(&output.stdout), plain(&output.stderr))
     }
 
-    /// Runs kubectl; its output, or the test fails with what it said.
+    /// Runs kubectl and returns its output; the test fails with its errors.
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         self.try_kubectl(arguments, "")
             .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
     }
 
-    /// Runs kubectl with an input; its output, or what it said.
+    /// Runs kubectl with an input; its output, or its errors.
     pub fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(launcher().with_file_name("node"))
             .arg("kubectl")
@@ -172,7 +172,7 @@ impl Node {
         }
     }
 
-    /// Creates or changes what this YAML says.
+    /// Applies this YAML.
     #[track_caller]
     pub fn apply(&self, yaml: &str) {
         self.try_kubectl(&["apply", "-f", "-"], yaml)
@@ -204,7 +204,7 @@ impl Drop for Node {
     }
 }
 
-/// A process that outlives this one: when nobody holds its input any more it takes the node down, and removes the directory
+/// A process that outlives this one: when its input is closed it takes the node down, and removes the directory
 /// once nothing is mounted there. In a group of its own, so that an interrupt from the terminal is not for it.
 fn guard(directory: &Path) -> Child {
     const SCRIPT: &str = r#"cat >/dev/null; "$0" cluster down --dir "$1/node" >/dev/null 2>&1 && rm -rf "$1""#;

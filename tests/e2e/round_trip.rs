@@ -35,7 +35,7 @@ fn pods(node: &Node, namespace: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_shop_is_back_as_it_was_with_every_pod_ready_after_all_of_it_was_deleted() {
+fn a_deleted_shop_is_restored_with_every_pod_ready() {
     let node = node();
     let velero = Installation::new(&node, "velero");
     let shop = Shop::open(&node);

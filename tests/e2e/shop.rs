@@ -1,4 +1,4 @@
-//! The demo's shop, whose pods really run.
+//! The demo's shop, with pods that run.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ impl<'a> Shop<'a> {
         shop
     }
 
-    /// Waits until every pod of the shop in this namespace is ready, and its controllers say so.
+    /// Waits until every pod of the shop in this namespace is ready, and its controllers report that.
     #[track_caller]
     pub fn until_ready(&self, namespace: &str) {
         for what in ["deployment/web", "statefulset/db"] {
@@ -71,7 +71,7 @@ impl<'a> Shop<'a> {
         self.node.objects(&["-f", DEFINITION, "-f", &self.file])
     }
 
-    /// What its page says.
+    /// The text of its page.
     pub fn page(&self, namespace: &str) -> String {
         let path = format!("/api/v1/namespaces/{namespace}/services/web:http/proxy/");
         self.node.kubectl(&["get", "--raw", &path])

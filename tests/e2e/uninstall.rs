@@ -4,7 +4,7 @@ use crate::installation::Installation;
 use crate::node::node;
 
 #[test]
-fn an_installation_that_cannot_run_is_refused_and_what_was_installed_goes_without_a_trace() {
+fn an_impossible_installation_is_refused_and_removed_completely() {
     let node = node();
     let other = Installation::new(&node, "velero-stays");
     let (ok, _, error) = node.velero(
@@ -22,8 +22,8 @@ fn an_installation_that_cannot_run_is_refused_and_what_was_installed_goes_withou
     node.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: kept}\n");
     velero.back_up("kept", "kept");
     velero.restore("kept", "kept", &[]);
-    let said = velero.velero(&["uninstall", "--force"]);
-    assert!(said.contains("Velero is also installed in "), "{said}");
+    let printed = velero.velero(&["uninstall", "--force"]);
+    assert!(printed.contains("Velero is also installed in "), "{printed}");
     assert_eq!(node.object("", "namespace", "velero-goes"), None);
     assert_eq!(node.object("", "clusterrolebinding", "velero-velero-goes"), None);
     other.velero(&["backup-location", "get", "default"]);

@@ -1,5 +1,5 @@
-//! Backups whose surroundings change while they run: the location, the bucket, the Backup itself, the namespace. What can go
-//! on goes on, what cannot says why, and nothing is left behind.
+//! Changes during a backup: of the location, the bucket, the Backup itself, the namespace. A backup that can continue does; one
+//! that cannot reports the reason, and leaves nothing behind.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// Much less than the waits between attempts have grown to, or than a resync takes.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-/// Waits for a warning about a backup, and gives what it says.
+/// Waits for a warning about a backup, and returns its message.
 #[track_caller]
 fn warned(server: &Server<'_>, backup: &str, reason: &str) -> String {
     within(LIMIT, &format!("the event {reason} of backup {backup}"), || {
@@ -33,7 +33,7 @@ fn completed(server: &Server<'_>, name: &str, limit: Duration) -> Value {
 }
 
 #[test]
-fn a_backup_waits_for_its_location_to_be_there_and_writable_again_and_says_so() {
+fn a_backup_waits_for_its_location_and_reports_it() {
     let plane = Plane::start();
     let mut server = Server::start_with(&plane, "velero", &["--concurrent-backups=4"]);
     let s3 = s3_of(&server);
@@ -53,15 +53,21 @@ fn a_backup_waits_for_its_location_to_be_there_and_writable_again_and_says_so() 
         plane.kubectl(&[&location[..], &["--type=merge", "-p", &patch]].concat());
     };
     read_only_is("ReadOnly");
-    let said = warned(&server, "gone", "LocationGone");
-    assert!(said.contains("`gone`") && said.contains("create it again"), "{said}");
-    let said = warned(&server, "read-only", "LocationReadOnly");
-    assert!(said.contains("`read-only`") && said.contains("ReadWrite"), "{said}");
+    let printed = warned(&server, "gone", "LocationGone");
+    assert!(
+        printed.contains("`gone`") && printed.contains("create it again"),
+        "{printed}"
+    );
+    let printed = warned(&server, "read-only", "LocationReadOnly");
+    assert!(
+        printed.contains("`read-only`") && printed.contains("ReadWrite"),
+        "{printed}"
+    );
     // They can be reached again, which helps neither.
     for proxy in [&gone, &read_only] {
         proxy.heal();
     }
-    // A successor says the same, and neither harms the others.
+    // The next leader reports the same, and neither backup affects the others.
     server.restart();
     create(&plane, [backup(&server, "steady", "default", "steady")]);
     completed(&server, "steady", LIMIT);
@@ -86,7 +92,7 @@ fn a_backup_waits_for_its_location_to_be_there_and_writable_again_and_says_so() 
 }
 
 #[test]
-fn a_run_that_has_begun_comes_to_its_end_though_its_location_goes_or_becomes_read_only() {
+fn a_begun_run_ends_though_its_location_goes_or_is_read_only() {
     let plane = Plane::start();
     let server = Server::start_with(
         &plane,
@@ -131,11 +137,11 @@ fn a_run_that_has_begun_comes_to_its_end_though_its_location_goes_or_becomes_rea
 }
 
 #[test]
-fn a_bucket_that_fills_up_is_named_with_what_to_do_and_keeps_nothing_of_the_backup() {
+fn a_full_bucket_is_reported_and_keeps_nothing_of_the_backup() {
     let plane = Plane::start();
     let server = Server::start_with(&plane, "velero", &["--concurrent-backups=4"]);
     let s3 = s3_of(&server);
-    // From which file on there is no room, and how the store says so.
+    // The first file without room, and the store's error.
     let cases: [(&str, &str, u16, &str); 4] = [
         ("claim", "velero-claim.json", 507, "InsufficientStorage"),
         ("archive", "archive.tar.gz", 507, "XMinioStorageFull"),
@@ -168,8 +174,8 @@ fn a_bucket_that_fills_up_is_named_with_what_to_do_and_keeps_nothing_of_the_back
         let backup = &ended[name];
         assert_eq!(phase(backup), "Failed", "{backup:#}");
         let reason = text(backup, "/status/failureReason");
-        for said in ["bucket `velero`", code, "check the store's free space and quota"] {
-            assert!(reason.contains(said), "{name}: `{said}` is not in: {reason}");
+        for expected in ["bucket `velero`", code, "check the store's free space and quota"] {
+            assert!(reason.contains(expected), "{name}: `{expected}` is not in: {reason}");
         }
         assert!(
             server
@@ -195,7 +201,7 @@ fn a_bucket_that_fills_up_is_named_with_what_to_do_and_keeps_nothing_of_the_back
 }
 
 #[test]
-fn a_backup_takes_over_the_name_of_one_that_was_deleted_in_the_middle() {
+fn a_backup_takes_over_the_name_of_one_deleted_in_its_run() {
     let plane = Plane::start();
     let server = Server::start(&plane, "velero");
     let s3 = s3_of(&server);
@@ -229,7 +235,7 @@ fn a_backup_takes_over_the_name_of_one_that_was_deleted_in_the_middle() {
 }
 
 #[test]
-fn a_namespace_that_is_deleted_meanwhile_harms_no_backup_and_the_next_one_is_told() {
+fn a_namespace_deleted_meanwhile_fails_no_backup() {
     let plane = Plane::with_controller_manager();
     let server = Server::start_with(
         &plane,

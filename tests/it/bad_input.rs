@@ -1,5 +1,5 @@
-//! Backups and Restores that cannot be carried out: refused with every reason at once; and objects that nobody can parse:
-//! left alone, and no other is harmed.
+//! Backups and Restores that cannot be carried out are refused with every reason at once. Objects that cannot be parsed are
+//! left alone, and no other object is affected.
 
 use std::time::Duration;
 
@@ -28,17 +28,17 @@ fn expect_refused(server: &Server<'_>, kind: &str, cases: &[(&str, Value, &[&str
         let errors = object["status"]["validationErrors"].as_array().expect("errors").clone();
         assert_eq!(errors.len(), texts.len(), "{name}: {errors:#?}");
         for text in *texts {
-            let said = errors
+            let found = errors
                 .iter()
                 .any(|error| error.as_str().is_some_and(|error| error.contains(text)));
-            assert!(said, "{name}: `{text}` is not among {errors:#?}");
+            assert!(found, "{name}: `{text}` is not among {errors:#?}");
         }
         assert_eq!(text(object, "/status/startTimestamp"), "", "{name} did not begin");
     }
 }
 
 #[test]
-fn a_spec_that_cannot_be_carried_out_is_refused_with_every_reason_at_once() {
+fn an_invalid_spec_is_refused_with_every_reason_at_once() {
     let plane = Plane::start();
     let mut server = Server::start_with(&plane, "velero", &["--concurrent-backups=4"]);
     fill(&plane, "app");

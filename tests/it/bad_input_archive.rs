@@ -15,7 +15,7 @@ use crate::s3::{backup, create, fill, restore};
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// What the server may spool, so that a bomb need not be large.
+/// The server's limit for spooled data, so that a small archive is already a bomb.
 const SPOOL: usize = 20 << 20;
 
 /// A tar being made, of whatever names and kinds.
@@ -92,7 +92,7 @@ fn put(bucket: &Path, model: &Value, name: &str, archive: &[u8]) {
     fs::write(directory.join("velero-backup.json"), metadata.to_string()).expect("metadata");
 }
 
-/// What the whole archive is refused for, before the first write.
+/// Archives that are refused before the first write, with the reason.
 fn refused() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
     let large = |count: usize| {
         let tar = (0..count).fold(Tar::new(), |tar, number| {
@@ -226,7 +226,7 @@ fn large(name: &str, size: usize) -> String {
     config_map(name).replace("\"v\"", &format!("\"{}\"", "v".repeat(size)))
 }
 
-/// What the API server refuses, and in which words.
+/// Objects that the API server refuses, with its message.
 const DENIED: [(&str, &str); 3] = [
     ("too-long", "Too long"),
     ("too-large", "Request entity too large"),
@@ -247,7 +247,7 @@ const UNREADABLE: [&str; 10] = [
 ];
 
 #[test]
-fn a_hostile_archive_is_refused_before_the_first_write_and_a_damaged_item_is_one_error() {
+fn a_hostile_archive_is_refused_and_a_damaged_item_is_one_error() {
     let plane = Plane::start();
     let limit = format!("--restore-spool-limit={SPOOL}");
     let server = Server::start_with(&plane, "velero", &["--backup-sync-period=1s", &limit]);
@@ -299,15 +299,15 @@ fn a_hostile_archive_is_refused_before_the_first_write_and_a_damaged_item_is_one
     assert_eq!(text(mixed, "/status/errors"), errors, "{mixed:#}");
     let described = server.unpacked("restores/mixed/restore-mixed-results.gz");
     for name in UNREADABLE {
-        let said = format!("error decoding configmaps app/{name}: ");
-        assert!(described.contains(&said), "`{said}` is not in: {described}");
+        let start = format!("error decoding configmaps app/{name}: ");
+        assert!(described.contains(&start), "`{start}` is not in: {described}");
     }
     for (name, why) in DENIED {
-        let said = format!("error restoring configmaps/from-mixed/{name}: ");
-        let line = described.split("\",\"").find(|line| line.contains(&said));
+        let start = format!("error restoring configmaps/from-mixed/{name}: ");
+        let line = described.split("\",\"").find(|line| line.contains(&start));
         assert!(
             line.is_some_and(|line| line.contains(why)),
-            "`{said}… {why}` is not in: {described}"
+            "`{start}… {why}` is not in: {described}"
         );
     }
     let mut restored: Vec<_> = plane
@@ -353,7 +353,7 @@ fn metadata_that_is_none(bucket: &Path, model: &Value) {
 
 /// A backup of a name under which something lies already fails, and leaves what lies there as it is.
 fn names_that_are_taken(plane: &Plane, server: &Server<'_>, bucket: &Path) {
-    for (name, said) in [
+    for (name, expected) in [
         ("garbage", "`backups/garbage/velero-backup.json` is no Backup: "),
         ("another", "its metadata is of a backup named `model`"),
         ("unended", "its metadata has the phase `New`"),
@@ -361,8 +361,8 @@ fn names_that_are_taken(plane: &Plane, server: &Server<'_>, bucket: &Path) {
         let log = server.log();
         assert!(
             log.lines()
-                .any(|line| line.contains(&format!("backup={name} ")) && line.contains(said)),
-            "nobody complained of {name}"
+                .any(|line| line.contains(&format!("backup={name} ")) && line.contains(expected)),
+            "{name} was not reported"
         );
     }
     let names = ["garbage", "another", "unended"];

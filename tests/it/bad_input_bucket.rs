@@ -1,5 +1,5 @@
-//! Buckets that refuse, stall, lie or are read-only, and volumes that are gone, full or not ours: what can pass is waited
-//! for, what cannot is said, nothing else is harmed and nothing is left behind.
+//! Buckets that refuse, stall, lie or are read-only, and volumes that are gone, full or foreign. The server waits for transient
+//! faults and reports final ones. No other backup is affected, and nothing is left behind.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,8 +19,8 @@ struct Case {
     name: &'static str,
     /// By method, target and the number of the request among those that it met.
     rule: fn(&str, &str) -> Option<Fault>,
-    /// What a user reads: of a run that waits, or of one that failed.
-    says: &'static [&'static str],
+    /// The message for the user, of a waiting or a failed run.
+    expected: &'static [&'static str],
 }
 
 fn writes(method: &str) -> bool {
@@ -32,41 +32,41 @@ const PASSING_BACKUP: [Case; 5] = [
     Case {
         name: "hangup",
         rule: |_, _| Some(Fault::Hangup),
-        says: &["bucket `velero`", "check that the store is up"],
+        expected: &["bucket `velero`", "check that the store is up"],
     },
     Case {
         name: "error",
         rule: |method, _| writes(method).then_some(Fault::Refuse(500, "InternalError")),
-        says: &["the store answered InternalError", "check that the store is up"],
+        expected: &["the store answered InternalError", "check that the store is up"],
     },
     Case {
         name: "slow-down",
         rule: |_, target| target.contains("partNumber=").then_some(Fault::Refuse(503, "SlowDown")),
-        says: &["cannot upload `slow-down/backups/", "the store answered SlowDown"],
+        expected: &["cannot upload `slow-down/backups/", "the store answered SlowDown"],
     },
     Case {
         name: "silence",
         rule: |_, target| target.contains("uploads").then_some(Fault::Silence),
-        says: &["cannot begin the upload", "there was no answer within 30s"],
+        expected: &["cannot begin the upload", "there was no answer within 30s"],
     },
     Case {
         name: "seal-503",
         rule: |method, target| {
             (writes(method) && target.contains("velero-backup.json")).then_some(Fault::Refuse(503, "SlowDown"))
         },
-        says: &[
+        expected: &[
             "cannot write `seal-503/backups/seal-503/velero-backup.json`",
             "the store answered SlowDown",
         ],
     },
 ];
 
-/// What does not pass by itself: the backup is Failed, and says why.
+/// Final faults: the backup is Failed, with the reason.
 const LASTING_BACKUP: [Case; 5] = [
     Case {
         name: "forbidden",
         rule: |_, _| Some(Fault::Refuse(403, "AccessDenied")),
-        says: &[
+        expected: &[
             "the store answered AccessDenied",
             "check the location's credentials and rights",
         ],
@@ -74,7 +74,7 @@ const LASTING_BACKUP: [Case; 5] = [
     Case {
         name: "read-only",
         rule: |method, _| writes(method).then_some(Fault::Refuse(403, "AccessDenied")),
-        says: &[
+        expected: &[
             "cannot write `read-only/backups/read-only/velero-claim.json`",
             "check the location's",
         ],
@@ -86,7 +86,7 @@ const LASTING_BACKUP: [Case; 5] = [
                 .contains("partNumber=3")
                 .then_some(Fault::Refuse(403, "QuotaExceeded"))
         },
-        says: &[
+        expected: &[
             "cannot upload `third-part/",
             "QuotaExceeded",
             "check the store's free space and quota",
@@ -97,7 +97,7 @@ const LASTING_BACKUP: [Case; 5] = [
         rule: |method, target| {
             (writes(method) && target.contains("velero-backup.json")).then_some(Fault::Refuse(403, "AccessDenied"))
         },
-        says: &[
+        expected: &[
             "cannot write `seal-403/backups/seal-403/velero-backup.json`",
             "check the location's",
         ],
@@ -105,7 +105,7 @@ const LASTING_BACKUP: [Case; 5] = [
     Case {
         name: "garbage",
         rule: |_, _| Some(Fault::Garbage),
-        says: &["garbage"],
+        expected: &["garbage"],
     },
 ];
 
@@ -113,7 +113,7 @@ const PASSING_RESTORE: [Case; 4] = [
     Case {
         name: "hangup",
         rule: |_, _| Some(Fault::Hangup),
-        says: &[
+        expected: &[
             "cannot read `hangup/backups/hangup/hangup.tar.gz`",
             "check that the store is up",
         ],
@@ -121,17 +121,17 @@ const PASSING_RESTORE: [Case; 4] = [
     Case {
         name: "error",
         rule: |_, target| target.contains("volumeinfo").then_some(Fault::Refuse(503, "SlowDown")),
-        says: &["volumeinfo", "the store answered SlowDown"],
+        expected: &["volumeinfo", "the store answered SlowDown"],
     },
     Case {
         name: "silence",
         rule: |_, target| target.contains(".tar.gz").then_some(Fault::HalfThenSilence),
-        says: &["fetching the backup archive failed", "there was no answer within 60s"],
+        expected: &["fetching the backup archive failed", "there was no answer within 60s"],
     },
     Case {
         name: "slow-down",
         rule: |_, target| target.contains(".tar.gz").then_some(Fault::Half),
-        says: &["fetching the backup archive failed", "check that the store is up"],
+        expected: &["fetching the backup archive failed", "check that the store is up"],
     },
 ];
 
@@ -139,7 +139,7 @@ const LASTING_RESTORE: [Case; 2] = [
     Case {
         name: "forbidden",
         rule: |_, _| Some(Fault::Refuse(403, "AccessDenied")),
-        says: &[
+        expected: &[
             "cannot read `forbidden/backups/",
             "check the location's credentials and rights",
         ],
@@ -147,7 +147,7 @@ const LASTING_RESTORE: [Case; 2] = [
     Case {
         name: "garbage",
         rule: |_, target| target.contains(".tar.gz").then_some(Fault::Garbage),
-        says: &[
+        expected: &[
             "the backup archive is not valid gzip after 0 members",
             "check the stored object",
         ],
@@ -163,10 +163,10 @@ fn misbehave(proxies: &Proxies, cases: &[Case]) {
     }
 }
 
-/// Waits until each of these runs has broken off and said why, and lets the buckets behave.
+/// Waits until each of these runs was interrupted and reported the reason, and heals the buckets.
 fn heal_once_said(server: &Server<'_>, proxies: &Proxies, cases: &[Case], kind: &str) {
     for case in cases {
-        let says = within(LIMIT, &format!("{kind} {} to break off", case.name), || {
+        let message = within(LIMIT, &format!("{kind} {} to break off", case.name), || {
             let log = server.log();
             log.lines()
                 .find(|line| {
@@ -174,14 +174,14 @@ fn heal_once_said(server: &Server<'_>, proxies: &Proxies, cases: &[Case], kind: 
                 })
                 .map(str::to_owned)
         });
-        expect(case, &says.replace("\\\"", "\""));
+        expect(case, &message.replace("\\\"", "\""));
         proxies[case.name].heal();
     }
 }
 
-fn expect(case: &Case, said: &str) {
-    for text in case.says {
-        assert!(said.contains(text), "{}: `{text}` is not in: {said}", case.name);
+fn expect(case: &Case, printed: &str) {
+    for text in case.expected {
+        assert!(printed.contains(text), "{}: `{text}` is not in: {printed}", case.name);
     }
 }
 
@@ -190,7 +190,7 @@ fn names(cases: &[Case]) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_bucket_that_misbehaves_is_waited_for_or_complained_of_and_harms_no_other() {
+fn a_faulty_bucket_is_awaited_or_reported_and_affects_no_other() {
     let plane = Plane::start();
     let server = Server::start_with(
         &plane,
@@ -278,7 +278,7 @@ fn restores(plane: &Plane, server: &Server<'_>, proxies: &Proxies) {
         );
     }
 
-    // One location says that it is read-only, another only behaves so.
+    // One location is configured as read-only, another only refuses writes.
     let patch = r#"{"spec": {"accessMode": "ReadOnly"}}"#;
     let location = "backupstoragelocation/read-only";
     plane.kubectl(&["patch", location, "-n", "velero", "--type=merge", "-p", patch]);
@@ -396,7 +396,7 @@ fn volume(server: &Server<'_>, name: &str, path: &Path) -> String {
 }
 
 #[test]
-fn a_volume_that_is_gone_full_read_only_or_another_one_is_said_so() {
+fn an_unusable_volume_is_reported_with_its_reason() {
     let plane = Plane::start();
     let server = Server::start_with(
         &plane,
@@ -465,7 +465,7 @@ fn a_volume_that_is_gone_full_read_only_or_another_one_is_said_so() {
             ],
         ),
     ] {
-        // A check that the change fell into says something else, once.
+        // A validation during the change may report another error once.
         eventually(&format!("location {name} to say {texts:?}"), || {
             let message = server.unavailable(name);
             texts.iter().all(|text| message.contains(text)).then_some(())
@@ -513,8 +513,8 @@ fn a_volume_that_is_gone_full_read_only_or_another_one_is_said_so() {
         let backup = &ended[name];
         assert_eq!(phase(backup), ends, "{name}: {backup:#}");
         for expected in texts {
-            let said = text(backup, field);
-            assert!(said.contains(expected), "{name}: `{expected}` is not in: {said}");
+            let printed = text(backup, field);
+            assert!(printed.contains(expected), "{name}: `{expected}` is not in: {printed}");
         }
     }
     let left = crate::harness::files(&paths["full"]);
@@ -540,7 +540,7 @@ fn a_volume_that_is_gone_full_read_only_or_another_one_is_said_so() {
     );
     assert_eq!(plane.list("from-read-only", "configmaps").len(), 3);
 
-    // What comes back is used again; an empty volume in its place is not.
+    // A volume that returns is used again; an empty one in its place is not.
     let empty = Mounted::new(&paths["swapped"], "size=4m");
     std::fs::create_dir(paths["swapped"].join("b")).expect("a directory");
     let message = eventually("the empty volume to be recognised", || {

@@ -1,5 +1,5 @@
-//! A cluster that holds what is hard to read, and one that refuses what is restored: each is one line, and the rest is
-//! saved and restored.
+//! A cluster with objects that are hard to read, and one that refuses restored objects: each is one line in the log, and the rest
+//! is saved and restored.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn definition(plural: &str, kind: &str) -> Value {
     })
 }
 
-/// A type whose objects can be created but not listed in the version that is preferred.
+/// A type with objects that can be created but not listed in the preferred version.
 fn unlistable() -> Value {
     let mut definition = definition("ghosts", "Ghost");
     let mut newer = definition["spec"]["versions"][0].clone();
@@ -52,7 +52,7 @@ fn custom(kind: &str, name: &str, spec: &str) -> String {
     )
 }
 
-/// What is odd in the namespace `app`, and in the cluster around it.
+/// The odd objects in the namespace `app`, and in the cluster around it.
 fn oddities(plane: &Plane) {
     fill(plane, "app");
     create(
@@ -63,7 +63,7 @@ fn oddities(plane: &Plane) {
             json!({
                 "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.away.example.org"},
                 "spec": {"group": "away.example.org", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100,
-                    "service": {"namespace": "app", "name": "nobody"}},
+                    "service": {"namespace": "app", "name": "missing"}},
             })
             .to_string(),
             json!({
@@ -92,7 +92,7 @@ fn oddities(plane: &Plane) {
             custom("Ghost", "casper", "{}"),
         ],
     );
-    eventually("the group that nobody serves to be known", || {
+    eventually("the group without a server to be known", || {
         let service = plane.get("", "apiservice", "v1.away.example.org")?;
         service["status"]["conditions"]
             .to_string()
@@ -101,7 +101,7 @@ fn oddities(plane: &Plane) {
     });
 }
 
-/// A namespace in which some of what comes is refused, each for another reason.
+/// A namespace that refuses some of the restored objects, each for another reason.
 fn refusing(plane: &Plane, namespace: &str) {
     create(
         plane,
@@ -126,7 +126,7 @@ fn refusing(plane: &Plane, namespace: &str) {
                 .to_string(),
         ],
     );
-    // Without a controller manager nobody counts.
+    // Without a controller manager quotas are not counted.
     let status = r#"{"status": {"hard": {"secrets": "0"}, "used": {"secrets": "0"}}}"#;
     plane.kubectl(&[
         "patch",
@@ -150,7 +150,7 @@ fn refusing(plane: &Plane, namespace: &str) {
 }
 
 #[test]
-fn what_cannot_be_read_or_is_refused_is_one_line_and_the_rest_is_saved_and_restored() {
+fn unreadable_and_refused_objects_are_one_line_each() {
     let plane = Plane::start();
     let server = Server::start_with(&plane, "velero", &["--resource-timeout=4s"]);
     oddities(&plane);
@@ -196,7 +196,7 @@ fn what_cannot_be_read_or_is_refused_is_one_line_and_the_rest_is_saved_and_resto
     let described = server.unpacked("restores/back/restore-back-results.gz");
     assert_eq!(phase(restore), "PartiallyFailed", "{described}");
     assert_eq!(text(restore, "/status/errors"), "2", "{described}");
-    for said in [
+    for expected in [
         "error restoring configmaps/target/c1: ",
         "c1 is not wanted here",
         "error restoring secrets/target/s: ",
@@ -204,7 +204,7 @@ fn what_cannot_be_read_or_is_refused_is_one_line_and_the_rest_is_saved_and_resto
         "could not update configmaps/target/c0, which already exists: ",
         "field is immutable when `immutable` is set",
     ] {
-        assert!(described.contains(said), "`{said}` is not in: {described}");
+        assert!(described.contains(expected), "`{expected}` is not in: {described}");
     }
     let map = |name: &str| plane.get("target", "configmap", name);
     assert_eq!(map("c1"), None);

@@ -1,4 +1,4 @@
-//! Hooks that make no sense, or cannot run: each is told with its reason, and the rest of the backup is as it would be. One that
+//! Hooks that are invalid or cannot run: each is reported with its reason, and the rest of the backup is unaffected. A hook that
 //! never ends needs a kubelet: `tests/e2e/hooks.rs`.
 
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn hook(exec: &Value) -> Value {
 }
 
 #[test]
-fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_else() {
+fn an_invalid_hook_is_reported_and_affects_nothing_else() {
     let plane = Plane::start();
     let server = Server::start(&plane, "velero");
     let command = "pre.hook.backup.velero.io/command";
@@ -41,7 +41,7 @@ fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_e
         // No kubelet runs it, and what does not run has nothing to freeze.
         pod("waiting", &json!({command: "sync"})),
         backup("refused", &hook(&json!({"command": [""]}))),
-        backup("told", &json!({})),
+        backup("reported", &json!({})),
     ];
     for object in objects {
         plane.apply(&object.to_string());
@@ -62,23 +62,24 @@ fn a_hook_without_a_command_or_without_its_container_is_told_and_harms_nothing_e
         "{error}"
     );
 
-    let told = server.ended("backup", "told");
-    assert_eq!(phase(&told), "PartiallyFailed", "{told:#}");
-    let results: Value = serde_json::from_str(&server.unpacked("backups/told/told-results.gz")).expect("JSON");
+    let reported = server.ended("backup", "reported");
+    assert_eq!(phase(&reported), "PartiallyFailed", "{reported:#}");
+    let results: Value = serde_json::from_str(&server.unpacked("backups/reported/reported-results.gz")).expect("JSON");
     let errors = results["errors"]["namespaces"]["app"].to_string();
-    for said in [
+    for expected in [
         "name: /speechless message: /Error executing hook error: /the command is empty",
         "name: /speechless message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
         "name: /elsewhere message: /Error executing hook error: /container `web` is not in the pod; it has db",
         "name: /elsewhere message: /Error backing up item: a pre hook of the pod failed, so it is not saved",
     ] {
-        assert!(errors.contains(said), "`{said}` is not in {errors}");
+        assert!(errors.contains(expected), "`{expected}` is not in {errors}");
     }
-    assert_eq!(text(&told, "/status/errors"), "4", "{errors}");
-    assert_eq!(text(&told, "/status/hookStatus/hooksFailed"), "2", "{told:#}");
+    assert_eq!(text(&reported, "/status/errors"), "4", "{errors}");
+    assert_eq!(text(&reported, "/status/hookStatus/hooksFailed"), "2", "{reported:#}");
     let warnings = results["warnings"]["namespaces"]["app"].to_string();
-    let said = "name: /waiting message: /Container \\\"db\\\" of the pod does not run (the pod is on no node): there is nothing to freeze";
-    assert!(warnings.contains(said), "`{said}` is not in {warnings}");
-    let list: Value = serde_json::from_str(&server.unpacked("backups/told/told-resource-list.json.gz")).expect("JSON");
+    let printed = "name: /waiting message: /Container \\\"db\\\" of the pod does not run (the pod is on no node): there is nothing to freeze";
+    assert!(warnings.contains(printed), "`{printed}` is not in {warnings}");
+    let list: Value =
+        serde_json::from_str(&server.unpacked("backups/reported/reported-resource-list.json.gz")).expect("JSON");
     assert_eq!(list["v1/Pod"], json!(["app/plain", "app/waiting"]));
 }

@@ -1,4 +1,4 @@
-//! Restores that wait for what may never come: they say for what while they wait, and end without it and with everything
+//! Restores that wait for something that may never come: they report what they wait for, and end without it and with everything
 //! else.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn definition(plural: &str) -> String {
     .to_string()
 }
 
-/// A namespace that nobody puts to its end: no controller manager runs here.
+/// A namespace that stays Terminating: no controller manager runs here.
 fn leaving(plane: &Plane, name: &str) {
     plane.kubectl(&["create", "namespace", name]);
     plane.kubectl(&["delete", "namespace", name, "--wait=false"]);
@@ -48,13 +48,13 @@ fn blocked(server: &Server<'_>, name: &str) -> Option<Value> {
 }
 
 fn until_blocked(server: &Server<'_>, name: &str, reason: &str) -> Value {
-    eventually("a restore that says what it waits for", || {
+    eventually("a restore that reports what it waits for", || {
         blocked(server, name).filter(|found| found["status"] == "True" && found["reason"] == reason)
     })
 }
 
 #[test]
-fn a_restore_that_waits_says_for_what_and_ends_without_what_never_comes() {
+fn a_waiting_restore_names_its_reason_and_ends_without_it() {
     let plane = Plane::start();
     let flags = ["--resource-timeout=15s", "--terminating-resource-timeout=25s"];
     let server = Server::start_with(&plane, "velero", &flags);
@@ -116,9 +116,12 @@ fn a_namespace_that_goes(plane: &Plane, server: &Server<'_>) {
     assert_eq!(condition["status"], "False", "{condition}");
     assert!(plane.get("going", "configmap", "c0").is_some());
     let logs = server.unpacked("restores/freed/restore-freed-logs.gz");
-    let told = logs.matches("Will be tried again").count();
+    let lines = logs.matches("Will be tried again").count();
     let items = logs.matches("Not put aside any more").count();
-    assert!(items > 0 && told == items, "{told} lines about {items} items:\n{logs}");
+    assert!(
+        items > 0 && lines == items,
+        "{lines} lines about {items} items:\n{logs}"
+    );
 }
 
 fn what_never_comes(plane: &Plane, server: &Server<'_>) {
@@ -130,14 +133,14 @@ fn what_never_comes(plane: &Plane, server: &Server<'_>) {
     assert_eq!(phase(&ended["stuck"]), "PartiallyFailed", "{results}");
     let condition = blocked(server, "stuck").expect("it was so");
     assert_eq!(condition["status"], "False", "{condition}");
-    for said in [
+    for expected in [
         "namespace leaving is being deleted and was not gone in time",
         "check what its finalizers wait for",
         "customresourcedefinitions.apiextensions.k8s.io/widgets.example.com was created, but the API server has not accepted it; \
          check its conditions",
         "error restoring widgets.example.com/fine/blue: ",
     ] {
-        assert_eq!(results.matches(said).count(), 1, "`{said}` in {results}");
+        assert_eq!(results.matches(expected).count(), 1, "`{expected}` in {results}");
     }
     assert_eq!(text(&ended["stuck"], "/status/errors"), "3", "{results}");
     assert!(plane.get("fine", "configmap", "c0").is_some(), "the rest is restored");

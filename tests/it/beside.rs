@@ -1,5 +1,5 @@
 //! Restores into a cluster that has part of it already: volumes that outlived their claims, what a copy shares with its
-//! source, tokens that people made, jobs with their pods. The API server's own controllers have the last word.
+//! source, tokens that users made, jobs with their pods. The API server's own controllers run.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ spec:
 ";
 
 #[test]
-fn what_is_there_already_is_neither_taken_from_others_nor_run_twice() {
+fn existing_objects_are_neither_taken_over_nor_run_twice() {
     let plane = Plane::with_controller_manager();
     let server = Server::start(&plane, "velero");
     plane.apply(VOLUMES);

@@ -1,5 +1,5 @@
 //! The community Helm chart with our image: its CRD Job, its Deployment and its DaemonSet, by the arguments and variables
-//! that it sets and no others. `tests/data/chart/` says which.
+//! that it sets and no others, as listed in `tests/data/chart/`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn lines(name: &str, known: &[(&str, &str)]) -> Vec<String> {
         .collect()
 }
 
-/// A container of the chart: our program with nothing of the environment but what the chart sets.
+/// A container of the chart: our program with no environment but the chart's.
 fn container(plane: &Plane, directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_velero"));
     command
@@ -68,7 +68,7 @@ impl Replica {
         Self { child, metrics, log }
     }
 
-    /// What the chart's probes ask.
+    /// The requests of the chart's probes.
     fn probe(&self) -> Option<String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -103,7 +103,7 @@ fn leader(plane: &Plane) -> String {
 }
 
 #[test]
-fn the_community_chart_s_job_deployment_and_daemonset_start_our_image_as_they_are() {
+fn the_community_chart_starts_our_image_unchanged() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let plane = Plane::start();
     let s3 = S3::start(&[]);
@@ -111,15 +111,15 @@ fn the_community_chart_s_job_deployment_and_daemonset_start_our_image_as_they_ar
     let directory = directory.path();
     plane.kubectl(&["create", "namespace", NAMESPACE]);
 
-    // Installs what is missing, and upgrades what is there.
+    // Installs missing CRDs, and upgrades existing ones.
     plane.kubectl(&["delete", "crd", "schedules.velero.io"]);
     for _ in 0..2 {
         let job = container(&plane, directory)
             .args(lines("job-arguments", &[]))
             .output()
             .expect("it runs");
-        let said = String::from_utf8_lossy(&[job.stdout, job.stderr].concat()).into_owned();
-        assert!(job.status.success(), "{said}");
+        let printed = String::from_utf8_lossy(&[job.stdout, job.stderr].concat()).into_owned();
+        assert!(job.status.success(), "{printed}");
     }
     plane.kubectl(&["get", "crd", "schedules.velero.io"]);
 
@@ -173,10 +173,10 @@ fn the_community_chart_s_job_deployment_and_daemonset_start_our_image_as_they_ar
         assert!(replica.probe().is_some(), "standby or not");
         assert_eq!(replica.child.try_wait().expect("its status"), None);
         for flag in lines("flags-without-effect", &[]) {
-            let told = format!("flag={flag}");
+            let field = format!("flag={flag}");
             let log = replica.log();
-            let lines = log.lines().filter(|line| line.split(' ').any(|word| word == told));
-            assert_eq!(lines.count(), 1, "--{flag} is told once\n{log}");
+            let lines = log.lines().filter(|line| line.split(' ').any(|word| word == field));
+            assert_eq!(lines.count(), 1, "--{flag} is reported once\n{log}");
         }
         assert!(!replica.log().contains("panicked"));
     }
@@ -186,8 +186,8 @@ fn the_community_chart_s_job_deployment_and_daemonset_start_our_image_as_they_ar
         .args(lines("node-agent-arguments", &[]))
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&agent.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&agent.stderr).into_owned();
     assert!(!agent.status.success());
-    assert_eq!(said.trim().lines().count(), 1, "{said}");
-    assert!(said.contains("no node agent"), "{said}");
+    assert_eq!(printed.trim().lines().count(), 1, "{printed}");
+    assert!(printed.contains("no node agent"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! What a user is shown of a restore that has ended, and of one that waits.
+//! `describe` of a restore that has ended, and of one that waits.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::harness::{Plane, S3, Server, eventually, text};
 use crate::s3::fill;
 
 #[test]
-fn a_restore_is_described_as_json_when_it_has_ended_and_while_it_waits() {
+fn a_waiting_and_an_ended_restore_are_described_as_json() {
     let plane = Plane::start();
     let s3 = S3::start(&["--bucket", "bkt"]);
     let directory = tempfile::tempdir().expect("a directory");
@@ -101,7 +101,7 @@ fn one_that_has_ended(server: &Server<'_>) {
     assert_eq!(both.matches("\nPhase: ").count(), 2, "{both}");
 }
 
-/// Its namespace is on its way out, and nobody here puts it to its end.
+/// Its namespace stays Terminating: no controller manager runs here.
 fn one_that_waits(plane: &Plane, server: &Server<'_>) {
     plane.kubectl(&["create", "namespace", "going"]);
     plane.kubectl(&["delete", "namespace", "going", "--wait=false"]);

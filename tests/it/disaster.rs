@@ -27,7 +27,7 @@ fn location(server: &Server<'_>, s3: &S3, access: &str) {
     server.until_available("offsite");
 }
 
-/// What users made of the shop, without what a cluster adds by itself.
+/// The shop's objects that users made, without what a cluster adds.
 fn shop(plane: &Plane) -> Vec<(String, Value)> {
     let kinds = [
         "configmaps",
@@ -96,7 +96,7 @@ fn bare(mut object: Value) -> Value {
             *value = Value::Null;
         }
     }
-    // A port that nobody asked for is another one in each cluster.
+    // A node port that no user chose differs between clusters.
     for port in object
         .pointer_mut("/spec/ports")
         .and_then(Value::as_array_mut)
@@ -110,10 +110,10 @@ fn bare(mut object: Value) -> Value {
     object
 }
 
-/// The bucket also holds what is not to be brought in.
+/// The bucket also holds files that must not be synced.
 fn litter(s3: &S3) {
     for (key, content) in [
-        ("shop/backups/half/half.tar.gz", "somebody is still at it"),
+        ("shop/backups/half/half.tar.gz", "not finished yet"),
         ("shop/backups/broken/velero-backup.json", "{"),
         (
             "shop/backups/stranger/velero-backup.json",
@@ -127,7 +127,7 @@ fn litter(s3: &S3) {
 }
 
 #[test]
-fn a_second_empty_cluster_on_the_same_bucket_sees_the_backup_and_restores_the_shop() {
+fn an_empty_cluster_on_the_same_bucket_restores_the_shop() {
     let s3 = S3::start(&[]);
     let lost = Plane::with_controller_manager();
     let first = Server::start(&lost, "velero");
@@ -177,12 +177,12 @@ fn a_second_empty_cluster_on_the_same_bucket_sees_the_backup_and_restores_the_sh
     let names: Vec<_> = second.objects("backup").into_keys().collect();
     assert_eq!(names, ["nightly-1"]);
     for broken in ["broken", "stranger"] {
-        let said =
+        let names_it =
             |line: &&str| line.contains(&format!("backup={broken}")) || line.contains(&format!("backups/{broken}/"));
         let log = second.log();
         assert!(
-            log.lines().any(|line| said(&line) && line.contains("check what")),
-            "nobody was told of {broken}"
+            log.lines().any(|line| names_it(&line) && line.contains("check what")),
+            "{broken} was not reported"
         );
     }
 

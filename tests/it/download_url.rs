@@ -1,5 +1,5 @@
-//! What a client that knows nothing but `status.downloadURL` gets of a location that cannot sign: the Go command line, and
-//! every web UI. A plain HTTP client does here what they do; the Go command line itself is at the end.
+//! Downloads from a location that cannot sign URLs by clients that know only `status.downloadURL`: the Go command line, and every
+//! web UI. A plain HTTP client sends their requests here; the Go command line itself is at the end.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ use crate::harness::{Plane, Server, eventually, free_address, program, text};
 
 const NAMESPACE: &str = "velero";
 
-/// What came back for a URL.
+/// The response for a URL.
 struct Got {
     status: u16,
     headers: reqwest::header::HeaderMap,
@@ -114,12 +114,12 @@ fn backup(server: &Server, name: &str, spec: &Value) -> Value {
     server.ended("backup", name)
 }
 
-/// A server whose URLs lead to this machine.
+/// A server with URLs of this machine.
 fn flags(listen: &str) -> Vec<String> {
     vec![
         format!("--artifact-address={listen}"),
         format!("--artifact-url=https://{listen}"),
-        // Whatever is said of requests is said then.
+        // With this level the server logs requests.
         "--log-level=trace".to_owned(),
     ]
 }
@@ -130,7 +130,7 @@ fn start<'a>(plane: &'a Plane, listen: &str) -> Server<'a> {
 }
 
 #[test]
-fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
+fn a_client_with_a_url_reads_files_of_a_file_system_location() {
     let plane = Plane::start();
     let listen = free_address();
     let mut server = start(&plane, &listen);
@@ -166,7 +166,7 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
     let refused = ask(Method::GET, &log, untrusted.cert.pem().as_bytes());
     assert!(refused.is_err(), "only a client that trusts the authority talks to it");
 
-    // What a token does not open.
+    // Files that a token gives no access to.
     let key = Key::from_bytes(&secret_of(&plane, "velero-artifact-tokens", "key")).expect("a key");
     let expired = key.issue("BackupLog", "b", Timestamp::from_second(1_700_000_000).expect("a time"));
     let foreign = Key::random().issue("BackupLog", "b", "2100-01-01T00:00:00Z".parse().expect("a time"));
@@ -186,7 +186,7 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
         assert_eq!(ask(method, &log, &trusted).expect("an answer").status, 405);
     }
 
-    // What is not there is answered all the same, and its URL says why.
+    // A request for a missing file is answered as well, and its URL returns the reason.
     let invalid = backup(&server, "invalid", &json!({"storageLocation": "nowhere"}));
     assert_eq!(text(&invalid, "/status/phase"), "FailedValidation");
     for (kind, name, reason) in [
@@ -215,7 +215,7 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
     eventually("the standby to serve", || get(&there, &trusted));
     assert_eq!(server.leader(), server.identity(), "it only stands by");
 
-    // A certificate whose time is two thirds over is made anew, and all replicas serve the new one.
+    // A certificate is renewed after two thirds of its lifetime, and all replicas serve the new one.
     let before = der(&secret_of(&plane, NAME, "tls.crt"));
     assert_eq!(get(&log, &trusted).expect("an answer").certificate, before);
     let secret = plane.get(NAMESPACE, "secret", NAME).expect("the secret");
@@ -259,8 +259,8 @@ fn a_client_that_knows_only_the_url_reads_what_a_file_system_location_holds() {
 
     let events = plane.kubectl(&["get", "events", "-n", NAMESPACE, "-o", "json"]);
     for token in &tokens {
-        for said in [server.logs(), standby.logs(), events.clone()] {
-            assert!(!said.contains(token.as_str()), "a token is in a log or an event");
+        for expected in [server.logs(), standby.logs(), events.clone()] {
+            assert!(!expected.contains(token.as_str()), "a token is in a log or an event");
         }
     }
     server.was_well(&[]);
@@ -287,11 +287,11 @@ fn an_installation_gives_its_location_the_authority_that_the_server_serves_under
             .env("KUBECONFIG", plane.kubeconfig())
             .output()
             .expect("the command runs");
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{}", said(&output.stderr));
-        (said(&output.stdout), said(&output.stderr))
+        let printed = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{}", printed(&output.stderr));
+        (printed(&output.stdout), printed(&output.stderr))
     };
-    let (shown, told) = install(&["--dry-run", "-o", "json"]);
+    let (shown, warning) = install(&["--dry-run", "-o", "json"]);
     let shown: Value = serde_json::from_str(&shown).expect("a list");
     let items = shown["items"].as_array().expect("items");
     assert!(!items.iter().any(|item| item["kind"] == "Secret"), "no key is shown");
@@ -301,7 +301,10 @@ fn an_installation_gives_its_location_the_authority_that_the_server_serves_under
         storage["bucket"] == "velero" && storage["caCert"].is_null(),
         "{storage}"
     );
-    assert!(told.contains("velero backup-location set default --cacert"), "{told}");
+    assert!(
+        warning.contains("velero backup-location set default --cacert"),
+        "{warning}"
+    );
     assert!(plane.get("installed", "secret", NAME).is_none(), "it only shows");
 
     let trusted = || {
@@ -354,13 +357,13 @@ fn go(plane: &Plane, home: &Path, arguments: &[&str]) -> (bool, String) {
         .env("HOME", home)
         .output()
         .expect("the Go command line starts");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
 }
 
 #[test]
 #[ignore = "builds the Go release, which takes many minutes: `make test-long` runs it"]
-fn the_go_command_line_reads_logs_details_and_archive_of_a_file_system_location() {
+fn the_go_command_line_reads_from_a_file_system_location() {
     let plane = Plane::start();
     let listen = free_address();
     let mut server = start(&plane, &listen);
@@ -378,16 +381,16 @@ fn the_go_command_line_reads_logs_details_and_archive_of_a_file_system_location(
         "FailedValidation"
     );
 
-    // As the documentation says for a location that `velero install` has not made.
+    // As documented for a location that `velero install` has not made.
     let file = home.path().join("ca.crt");
     std::fs::write(&file, authority(&plane)).expect("a file");
     let file = file.display().to_string();
-    let (set, said) = go(
+    let (set, printed) = go(
         &plane,
         home.path(),
         &["backup-location", "set", "default", "--cacert", &file],
     );
-    assert!(set, "{said}");
+    assert!(set, "{printed}");
 
     for (arguments, wanted) in [
         (&["backup", "logs", "b"][..], "backup=velero/b"),
@@ -395,21 +398,21 @@ fn the_go_command_line_reads_logs_details_and_archive_of_a_file_system_location(
         (&["backup", "describe", "b", "--details"], "- default/settings"),
         (&["restore", "describe", "r", "--details"], "- copy/settings(created)"),
     ] {
-        let (ok, said) = go(&plane, home.path(), arguments);
-        assert!(ok && said.contains(wanted), "{arguments:?}: {said}");
+        let (ok, printed) = go(&plane, home.path(), arguments);
+        assert!(ok && printed.contains(wanted), "{arguments:?}: {printed}");
         assert!(
-            !said.contains("<error") && !said.contains("not found>"),
-            "{arguments:?}: {said}"
+            !printed.contains("<error") && !printed.contains("not found>"),
+            "{arguments:?}: {printed}"
         );
     }
-    let (ok, said) = go(&plane, home.path(), &["backup", "download", "b"]);
-    assert!(ok, "{said}");
+    let (ok, printed) = go(&plane, home.path(), &["backup", "download", "b"]);
+    assert!(ok, "{printed}");
     let stored = std::fs::read(server.bucket().join("backups/b/b.tar.gz")).expect("the archive");
     let fetched = std::fs::read(home.path().join("b-data.tar.gz")).expect("the file that it names");
     assert!(fetched == stored, "the archive is what is stored");
-    // The Go release says so for whatever is answered with 404.
-    let (ok, said) = go(&plane, home.path(), &["backup", "download", "invalid"]);
-    assert!(!ok && said.contains("file not found"), "{said}");
+    // The Go release prints this for every answer with 404.
+    let (ok, printed) = go(&plane, home.path(), &["backup", "download", "invalid"]);
+    assert!(!ok && printed.contains("file not found"), "{printed}");
     server.was_well(&[]);
     server.kill();
 }

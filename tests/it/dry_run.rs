@@ -1,4 +1,4 @@
-//! `velero restore create --dry-run`: it writes nothing, and what it says is what the restore then does.
+//! `velero restore create --dry-run`: it writes nothing, and the restore then does what it printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
@@ -17,7 +17,7 @@ const RESTLESS: [&str; 6] = [
     "componentstatuses",
 ];
 
-/// Short, so that what is waited for in vain ends soon.
+/// Short, so that waits without success end soon.
 const HASTY: [&str; 2] = ["--resource-timeout=4s", "--terminating-resource-timeout=4s"];
 
 /// Every object of the cluster with its version.
@@ -179,7 +179,7 @@ fn action(plan: &Value, kind: &str, namespace: &str, name: &str) -> (String, Str
     (text(item, "/action"), text(item, "/reason"))
 }
 
-/// The list of resources of a restore that does what the plan says.
+/// The resource list of a restore that follows the plan.
 fn list_of(plan: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut list: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for item in items(plan) {
@@ -215,7 +215,7 @@ fn ours(mut list: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeS
     list
 }
 
-/// Carries the same restore out, and holds that it does what was said.
+/// Carries the same restore out, and checks that it follows the plan.
 fn carry_out(server: &Server<'_>, name: &str, arguments: &[&str], plan: &Value) -> Value {
     let mut line = vec!["restore", "create", name, "--from-backup", "b", "--wait"];
     line.extend(arguments);
@@ -228,7 +228,7 @@ fn carry_out(server: &Server<'_>, name: &str, arguments: &[&str], plan: &Value) 
 }
 
 #[test]
-fn what_a_dry_run_says_is_what_the_restore_does_and_nothing_is_written_before() {
+fn a_restore_does_what_its_dry_run_printed() {
     let plane = Plane::with_controller_manager();
     let mut server = Server::start_with(&plane, "velero", &HASTY);
     server.stand_behind_the_proxy();
@@ -319,7 +319,7 @@ fn what_a_dry_run_says_is_what_the_restore_does_and_nothing_is_written_before() 
     let restore = carry_out(&server, "r", &mapped, &first);
     assert_eq!(text(&restore, "/status/phase"), "PartiallyFailed");
 
-    // Once more, over what is there now.
+    // Once more, over the objects that exist now.
     let update = ["--existing-resource-policy", "update", "--include-namespaces", "app"];
     let before = (everything(&plane), files(&server.bucket()));
     let (_, second) = plan(&server, &update);
@@ -332,7 +332,7 @@ fn what_a_dry_run_says_is_what_the_restore_does_and_nothing_is_written_before() 
 }
 
 #[test]
-fn a_restore_that_would_be_refused_is_refused_in_the_same_words_and_a_standby_plans_as_well() {
+fn a_dry_run_is_refused_as_its_restore_and_a_standby_plans_too() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     server.stand_behind_the_proxy();
@@ -410,10 +410,10 @@ fn a_server_that_cannot_says_so_and_creates_nothing(server: &mut Server<'_>) {
         answer,
     ]);
     let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("nothing was created"),
-        "{said}"
+        !output.status.success() && printed.contains("nothing was created"),
+        "{printed}"
     );
     assert_eq!(server.objects("restore").len(), 1);
 }

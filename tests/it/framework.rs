@@ -62,7 +62,7 @@ fn the_example_keeps_the_pages_of_its_sites() {
 
     plane.apply(&site("a", "Goodbye"));
     shows(&plane, "the page to follow its site", "Goodbye");
-    // What becomes of the page is a reason to look at its site.
+    // A change of the page leads to a pass for its site.
     let patch = r#"{"data": {"index.html": "defaced"}}"#;
     plane.kubectl(&[
         "patch",

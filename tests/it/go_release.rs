@@ -13,7 +13,7 @@ use crate::harness::{Plane, S3, Server, free_address, program, text, within};
 /// The Go server starts a plugin's process for whatever it does.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// What only tells of the moment or belongs to the cluster is not compared.
+/// Times and fields of the cluster are not compared.
 const KINDS: &str = "configmaps,secrets,serviceaccounts,services,deployments,statefulsets,cronjobs,roles,rolebindings,\
     ingresses,networkpolicies,poddisruptionbudgets,horizontalpodautoscalers,persistentvolumeclaims,widgets,pods";
 
@@ -59,7 +59,7 @@ impl<'a> GoServer<'a> {
         Self { plane, child }
     }
 
-    /// Waits until a run has come to an end, and gives the object.
+    /// Waits until a run has ended, and returns the object.
     #[track_caller]
     fn ended(&self, kind: &str, name: &str) -> Value {
         within(LIMIT, &format!("the end of the Go server's {kind} {name}"), || {
@@ -69,7 +69,7 @@ impl<'a> GoServer<'a> {
         })
     }
 
-    /// Tells it to stop: it ends its plugins first.
+    /// Stops it with SIGTERM: it ends its plugins first.
     fn stop(mut self) {
         self.tell_to_stop();
     }
@@ -128,7 +128,7 @@ fn run(kind: &str, name: &str, spec: &str) -> String {
 
 #[test]
 #[ignore = "builds the Go release, which takes many minutes: `make test-long` runs it"]
-fn what_one_of_the_two_releases_backs_up_the_other_restores() {
+fn each_release_restores_the_backups_of_the_other() {
     let plane = Plane::with_controller_manager();
     let s3 = S3::start(&[]);
     let directory = tempfile::Builder::new()

@@ -1,5 +1,5 @@
-//! Installing into a namespace that restricts its pods, and removing an installation whose server is at work. What a server does in
-//! its pod is in `tests/e2e`.
+//! Installing into a namespace that restricts its pods, and removing an installation while its server runs. `tests/e2e` tests the
+//! server in its pod.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -23,7 +23,7 @@ fn velero(plane: &Plane, arguments: &[&str]) -> Command {
     command
 }
 
-fn said(output: &Output) -> (String, String) {
+fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (text(&output.stdout), text(&output.stderr))
 }
@@ -32,7 +32,7 @@ fn said(output: &Output) -> (String, String) {
 fn pod(plane: &Plane, flags: &[&str]) -> Value {
     let dry = ["install", "--image", "i:1", "--dry-run", "-o", "json"];
     let output = velero(plane, &[&dry, flags].concat()).output().expect("it runs");
-    let (printed, error) = said(&output);
+    let (printed, error) = texts(&output);
     assert!(output.status.success(), "{flags:?}: {error}");
     let list: Value = serde_json::from_str(&printed).expect("a list");
     let objects = list["items"].as_array().expect("items");
@@ -48,12 +48,12 @@ fn pod(plane: &Plane, flags: &[&str]) -> Value {
     })
 }
 
-/// Whether the API server would admit a pod, or what it says.
+/// Whether the API server would admit a pod, or its error.
 fn admitted(plane: &Plane, pod: &Value) -> Result<String, String> {
     plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &pod.to_string())
 }
 
-/// A typo in `--namespace` must not cost the objects of an installation whose server has no Deployment here.
+/// A typo in `--namespace` must not delete the objects of an installation that has no Deployment here.
 fn definitions_stay_while_another_namespace_has_objects(plane: &Plane) {
     let run = |arguments: &[&str]| velero(plane, arguments).output().expect("it runs");
     assert!(run(&["install", "--crds-only"]).status.success());
@@ -62,7 +62,7 @@ fn definitions_stay_while_another_namespace_has_objects(plane: &Plane) {
          spec: {provider: velero.io/fs, objectStorage: {bucket: b}}\n",
     );
     let output = run(&["uninstall", "--force", "--namespace", "typo"]);
-    let (printed, error) = said(&output);
+    let (printed, error) = texts(&output);
     assert!(output.status.success(), "{error}");
     assert!(
         printed.contains("Velero is also installed in strict, or has objects there"),
@@ -77,7 +77,7 @@ fn definitions_stay_while_another_namespace_has_objects(plane: &Plane) {
         &["uninstall", "--namespace", "strict"],
     ] {
         let output = run(question);
-        let (_, error) = said(&output);
+        let (_, error) = texts(&output);
         assert!(!output.status.success(), "{question:?}");
         assert!(
             error.contains("error reading user input: EOF; nothing was deleted"),
@@ -98,7 +98,7 @@ impl Drop for Ending {
 }
 
 #[test]
-fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running_is_said_at_once() {
+fn an_installation_runs_restricted_and_reports_obstacles_at_once() {
     let plane = Plane::with_controller_manager();
     plane.apply(
         "apiVersion: v1\nkind: Namespace\nmetadata: {name: strict, labels: {pod-security.kubernetes.io/enforce: restricted}}\n---\n\
@@ -146,7 +146,7 @@ fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running
         let admitted = admitted(&plane, &pod);
         assert!(admitted.is_ok(), "{flags:?}: {admitted:?}");
     }
-    // What is committed as files is the same.
+    // The committed files are the same.
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/30-velero.yaml");
     let from_files = plane.kubectl(&["create", "--dry-run=client", "-o", "json", "-f", files]);
     let deployment = serde_json::Deserializer::from_str(&from_files)
@@ -173,7 +173,7 @@ fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running
     let output = velero(&plane, &[&["install", "--image", "i:1"], &on_host[..]].concat())
         .output()
         .expect("it runs");
-    let (_, error) = said(&output);
+    let (_, error) = texts(&output);
     assert!(
         !output.status.success()
             && error.contains(
@@ -194,7 +194,7 @@ fn an_installation_runs_in_a_restricted_namespace_and_what_keeps_it_from_running
         "--apply",
     ];
     let output = velero(&plane, &claimed).output().expect("it runs");
-    assert!(output.status.success(), "{:?}", said(&output));
+    assert!(output.status.success(), "{:?}", texts(&output));
     let namespace = plane.get("", "namespace", "strict").expect("it is there");
     assert_eq!(
         namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
@@ -235,7 +235,7 @@ fn a_deployment_that_cannot_make_its_pods_says_why(plane: &Plane) {
     );
 }
 
-/// A pod on a node whose kubelet takes connections and never answers, so that its hooks take as long as they may.
+/// A pod on a node with a kubelet that accepts connections and never answers, so that its hooks run into their timeout.
 fn silent_pod(plane: &Plane) -> TcpListener {
     let kubelet = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = kubelet.local_addr().expect("an address").port();
@@ -305,13 +305,13 @@ fn claim(server: &Server<'_>, name: &str) -> std::path::PathBuf {
 fn uninstall(plane: &Plane) -> (String, String, Duration) {
     let began = Instant::now();
     let output = velero(plane, &["uninstall", "--force"]).output().expect("it runs");
-    let (printed, complained) = said(&output);
+    let (printed, complained) = texts(&output);
     assert!(output.status.success(), "{printed}\n{complained}");
     (printed, complained, began.elapsed())
 }
 
 #[test]
-fn an_uninstallation_gives_up_what_is_under_way_and_does_not_wait_for_a_server_that_is_not_there() {
+fn uninstall_cancels_runs_and_does_not_wait_for_a_missing_server() {
     let plane = Plane::with_controller_manager();
     let directory = tempfile::tempdir().expect("a directory");
     let start = |directory: &Path| {

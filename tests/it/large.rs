@@ -1,7 +1,7 @@
 //! Runs of many objects: they are as fast in the end as in the beginning, and memory hardly grows with them (decision 11).
 //!
-//! `VELERO_TEST_OBJECTS` takes another number of objects than 100,000 (and of pods than a fifth of that), to try things on.
-//! A run that is over too soon to have a pace is only held to its memory.
+//! `VELERO_TEST_OBJECTS` takes another number of objects than 100,000 (and of pods than a fifth of that), to try things out.
+//! A run that is too short for a rate is only checked for its memory.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -104,13 +104,13 @@ impl Cloud {
     }
 
     /// Follows a run to its end.
-    fn follow<K>(&self, name: &str, done: impl Fn(&K) -> i64) -> Pace
+    fn follow<K>(&self, name: &str, done: impl Fn(&K) -> i64) -> Rate
     where
         K: Kind + Resource<Scope = NamespaceResourceScope>,
         K: serde::Serialize,
     {
         let start = Instant::now();
-        let pace = RefCell::new(Pace::default());
+        let rate = RefCell::new(Rate::default());
         let over = await_condition(
             Api::<K>::namespaced(self.client.clone(), "velero"),
             name,
@@ -118,9 +118,9 @@ impl Cloud {
                 let Some(seen) = seen else { return false };
                 let status = serde_json::to_value(seen).expect("JSON");
                 let is_over = !text(&status, "/status/completionTimestamp").is_empty();
-                // How long it takes to store what was made is no pace.
+                // The time for the upload does not count into the rate.
                 if !is_over {
-                    pace.borrow_mut().saw(start.elapsed(), done(seen));
+                    rate.borrow_mut().saw(start.elapsed(), done(seen));
                 }
                 is_over
             },
@@ -131,12 +131,12 @@ impl Cloud {
         over.unwrap_or_else(|_| panic!("{name} did not end within {PATIENCE:?}"))
             .expect("a watch");
         eprintln!("{name} took {:.1?}", start.elapsed());
-        pace.into_inner()
+        rate.into_inner()
     }
 
     fn back_up(&self, server: &Server<'_>, items: usize) {
         server.velero(&["backup", "create", "b", "--include-namespaces", "many-*"]);
-        let pace = self.follow("b", |backup: &Backup| {
+        let rate = self.follow("b", |backup: &Backup| {
             backup
                 .status
                 .progress
@@ -146,16 +146,16 @@ impl Cloud {
         let backup = server.object("backup", "b");
         assert_eq!(text(&backup, "/status/phase"), "Completed", "{backup:#}");
         assert_eq!(text(&backup, "/status/progress/itemsBackedUp"), items.to_string());
-        pace.must_be_steady("the backup");
+        rate.must_be_steady("the backup");
         must_be_small("the backup", server);
     }
 }
 
 /// How far a run was, and when.
 #[derive(Debug, Default)]
-struct Pace(Vec<(f64, f64)>);
+struct Rate(Vec<(f64, f64)>);
 
-impl Pace {
+impl Rate {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     fn saw(&mut self, at: Duration, done: i64) {
         let done = done as f64;
@@ -174,19 +174,19 @@ impl Pace {
         from + (until - from) * (done - less) / (more - less)
     }
 
-    /// The rate over the last tenth of what was seen, as a part of that over the first tenth; none if too little was seen.
+    /// The rate over the last tenth of the samples, divided by that over the first tenth; `None` with too few samples.
     fn ratio(&self) -> Option<f64> {
         let (Some((began, first)), Some((ended, last))) = (self.0.first(), self.0.last()) else {
             return None;
         };
         let tenth = (last - first) / 10.0;
-        // Progress is told once a second.
+        // Progress is reported once a second.
         (self.0.len() > 10).then(|| (self.reached(first + tenth) - began) / (ended - self.reached(last - tenth)))
     }
 
     fn must_be_steady(&self, what: &str) {
         match self.ratio() {
-            None => eprintln!("{what} was over too soon to have a pace: {:?}", self.0),
+            None => eprintln!("{what} was too short for a rate: {:?}", self.0),
             Some(ratio) => {
                 eprintln!("the last tenth of {what} had {ratio:.2} of the rate of the first");
                 assert!(ratio >= STEADY, "{what} became slower: {ratio:.2}, {:?}", self.0);
@@ -202,24 +202,24 @@ fn must_be_small(what: &str, server: &Server<'_>) {
 }
 
 #[test]
-fn the_pace_of_a_run_is_told_by_its_first_and_its_last_tenth() {
-    let pace = |seconds_a_step: &dyn Fn(u32) -> f64| {
-        let mut pace = Pace::default();
+fn the_rate_of_a_run_compares_its_first_and_last_tenth() {
+    let rate = |seconds_a_step: &dyn Fn(u32) -> f64| {
+        let mut rate = Rate::default();
         let mut at = 3.0;
         for step in 0..=20_u32 {
-            pace.saw(Duration::from_secs_f64(at), i64::from(step) * 100 + 50);
+            rate.saw(Duration::from_secs_f64(at), i64::from(step) * 100 + 50);
             at += seconds_a_step(step);
         }
-        pace.ratio().expect("a pace")
+        rate.ratio().expect("a rate")
     };
-    assert!((pace(&|_| 1.0) - 1.0).abs() < 1e-6);
-    assert!((pace(&|step| if step < 10 { 1.0 } else { 2.0 }) - 0.5).abs() < 1e-6);
-    assert_eq!(Pace::default().ratio(), None);
+    assert!((rate(&|_| 1.0) - 1.0).abs() < 1e-6);
+    assert!((rate(&|step| if step < 10 { 1.0 } else { 2.0 }) - 0.5).abs() < 1e-6);
+    assert_eq!(Rate::default().ratio(), None);
 }
 
 #[test]
 #[ignore = "minutes long: `make test-long` runs it"]
-fn a_backup_and_a_restore_of_100000_objects_do_not_slow_down_and_stay_small() {
+fn runs_of_100000_objects_do_not_slow_down_and_stay_small() {
     let (cloud, count) = (Cloud::start(), objects());
     cloud.fill(
         "configmaps",
@@ -246,7 +246,7 @@ fn a_backup_and_a_restore_of_100000_objects_do_not_slow_down_and_stay_small() {
         "--namespace-mappings",
         &mappings,
     ]);
-    let pace = cloud.follow("r", |restore: &Restore| {
+    let rate = cloud.follow("r", |restore: &Restore| {
         restore
             .status
             .progress
@@ -256,17 +256,17 @@ fn a_backup_and_a_restore_of_100000_objects_do_not_slow_down_and_stay_small() {
     let restore = server.object("restore", "r");
     assert_eq!(text(&restore, "/status/phase"), "Completed", "{restore:#}");
     assert_eq!(text(&restore, "/status/progress/itemsRestored"), items.to_string());
-    pace.must_be_steady("the restore");
+    rate.must_be_steady("the restore");
     must_be_small("the restore", &server);
 }
 
 /// Four pods share a claim, so there are a quarter as many blocks.
 #[test]
 #[ignore = "minutes long: `make test-long` runs it"]
-fn a_backup_of_20000_pods_in_blocks_does_not_slow_down_and_stays_small() {
+fn a_backup_of_20000_pods_does_not_slow_down_and_stays_small() {
     let (cloud, count) = (Cloud::start(), objects() / 5);
     let claims = count.div_ceil(4 * NAMESPACES) * NAMESPACES;
-    // Pods and claims are in the namespace of their number: four in a row must come to the same one.
+    // Pods and claims are in the namespace of their number: four in a row must be in the same one.
     let claim_of = |pod: usize| format!("c{}", pod / (4 * NAMESPACES) * NAMESPACES + pod % NAMESPACES);
     cloud.fill("persistentvolumeclaims", claims, |at| {
         json!({"kind": "PersistentVolumeClaim", "metadata": {"name": format!("c{at}")}, "spec": {

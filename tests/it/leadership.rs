@@ -1,4 +1,4 @@
-//! Two servers and one lease (decision 8): who leads, and what becomes of a run when that changes.
+//! Two servers and one lease (decision 8): which one leads, and what happens to a run when that changes.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ const SLOW: [&str; 2] = ["--client-qps=20", "--client-burst=1"];
 
 const OBJECTS: usize = 200;
 
-/// The lease's duration, two retries, and what a loaded machine takes.
+/// The lease's duration, two retries, and time for a loaded machine.
 const TAKEOVER: Duration = Duration::from_secs(25);
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -29,7 +29,7 @@ fn leads(server: &Server<'_>) {
 }
 
 #[test]
-fn a_standby_takes_over_from_a_leader_that_is_killed_and_goes_on_with_its_backup() {
+fn a_standby_takes_over_from_a_killed_leader_with_its_backup() {
     let plane = Plane::start();
     let mut first = Server::start_with(&plane, "velero", &SLOW);
     fill(&plane, "many", OBJECTS);
@@ -50,7 +50,7 @@ fn a_standby_takes_over_from_a_leader_that_is_killed_and_goes_on_with_its_backup
     second.ended("backup", "b");
     assert_whole(&first, OBJECTS);
 
-    // Every replica serves artifacts, whoever leads.
+    // Every replica serves artifacts, leader or standby.
     first.flags.clear();
     first.begin();
     let token = second.token("d", "BackupResults", "b");
@@ -68,7 +68,7 @@ fn a_standby_takes_over_from_a_leader_that_is_killed_and_goes_on_with_its_backup
 }
 
 #[test]
-fn a_leader_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_wakes_up() {
+fn a_leader_paused_beyond_its_lease_does_no_harm_afterwards() {
     let plane = Plane::start();
     let mut first = Server::start_with(&plane, "velero", &SLOW);
     fill(&plane, "many", OBJECTS);
@@ -98,7 +98,7 @@ fn a_leader_that_was_stopped_for_longer_than_its_lease_does_no_harm_when_it_wake
         plane.list("copy", "configmaps"),
     );
     first.signal("CONT");
-    // It ends itself, or steps down and stands by: what it was doing is over in either case.
+    // It ends itself, or becomes a standby: its work is over in either case.
     within(TAKEOVER, "the one that woke up to see that it does not lead", || {
         let log = first.log();
         (first.exited().is_some()

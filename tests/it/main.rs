@@ -4,7 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking and shows what the server said"
+    reason = "a test fails by panicking and shows the server's output"
 )]
 
 mod backup_disturbed;
@@ -22,6 +22,7 @@ mod describe;
 mod disaster;
 mod download_url;
 mod dry_run;
+mod events;
 mod framework;
 mod go_release;
 mod harness;
@@ -34,7 +35,6 @@ mod queue;
 mod rights;
 mod s3;
 mod selection;
-mod story;
 mod survival;
 mod user_docs;
 mod waiting;

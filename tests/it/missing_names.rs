@@ -1,10 +1,10 @@
-//! Names that nothing stands for: in a backup of this cluster, and in a restore of a backup. What was not done for them is told
-//! on the object, in its files and at the prompt.
+//! Names that match nothing, in a backup of this cluster and in a restore of a backup. They are reported on the object, in its
+//! files and at the prompt.
 
 use crate::harness::{Plane, Server, text};
 
 #[test]
-fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
+fn names_that_match_nothing_are_reported() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     // the texts of warnings come from files
@@ -24,25 +24,28 @@ fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
     };
 
     // A type that is not served is a warning, wherever it stands.
-    let said = of_shop(&[
+    let printed = of_shop(&[
         "typo",
         "--include-resources",
         "configmaps,secretss",
         "--exclude-resources",
         "podss",
     ]);
-    assert!(said.contains("Backup completed with status: Completed."), "{said}");
-    assert!(said.contains("\nWarnings: 2\n"), "{said}");
+    assert!(
+        printed.contains("Backup completed with status: Completed."),
+        "{printed}"
+    );
+    assert!(printed.contains("\nWarnings: 2\n"), "{printed}");
     for (field, name) in [("included", "secretss"), ("excluded", "podss")] {
         let want = format!("spec.{field}Resources names \"{name}\", and the API server serves no such type");
-        assert!(said.contains(&want), "{said}");
+        assert!(printed.contains(&want), "{printed}");
     }
     assert_eq!(text(&server.object("backup", "typo"), "/status/warnings"), "2");
     let page = server.velero(&["backup", "describe", "typo"]);
     assert!(page.contains("serves no such type"), "{page}");
-    let said = of_shop(&["order", "--ordered-resources", "configmap=shop/web"]);
-    assert!(said.contains("write \"configmaps\""), "{said}");
-    let said = server.velero(&[
+    let printed = of_shop(&["order", "--ordered-resources", "configmap=shop/web"]);
+    assert!(printed.contains("write \"configmaps\""), "{printed}");
+    let printed = server.velero(&[
         "backup",
         "create",
         "pattern",
@@ -51,8 +54,8 @@ fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
         "--wait",
     ]);
     assert!(
-        said.contains("the pattern \"x*\", and no namespace matches it"),
-        "{said}"
+        printed.contains("the pattern \"x*\", and no namespace matches it"),
+        "{printed}"
     );
 
     // Both terms hold, and no object has two values of a label.
@@ -74,7 +77,7 @@ fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
     let page = server.velero(&["backup", "describe", "both"]);
     assert!(page.contains("app=web,app in (nginx)"), "{page}");
 
-    // In a restore as well; a mapping of what is not there is refused, with what is.
+    // The same in a restore. A mapping of a missing namespace is refused, with the existing ones.
     of_shop(&["shop"]);
     let restored = |name: &str, arguments: &[&str]| {
         server.velero(
@@ -102,20 +105,26 @@ fn names_that_nothing_stands_for_are_told_and_selectors_lose_no_term() {
             "the filters of the restore select nothing of the backup",
         ),
     ] {
-        let said = restored(name, &arguments);
-        assert!(said.contains("Restore completed with status: Completed."), "{said}");
-        assert!(said.contains("\nWarnings: 1\n") && said.contains(want), "{said}");
+        let printed = restored(name, &arguments);
+        assert!(
+            printed.contains("Restore completed with status: Completed."),
+            "{printed}"
+        );
+        assert!(
+            printed.contains("\nWarnings: 1\n") && printed.contains(want),
+            "{printed}"
+        );
         assert_eq!(text(&server.object("restore", name), "/status/warnings"), "1");
     }
     let refused = "invalid namespace mapping 'typo:copy': the backup has no namespace 'typo'; it has shop";
-    let said = restored("mapping", &["--namespace-mappings", "typo:copy"]);
+    let printed = restored("mapping", &["--namespace-mappings", "typo:copy"]);
     assert!(
-        said.contains("Restore completed with status: FailedValidation."),
-        "{said}"
+        printed.contains("Restore completed with status: FailedValidation."),
+        "{printed}"
     );
     assert!(
-        said.ends_with(&format!("\nValidation errors:\n  {refused}\n")),
-        "{said}"
+        printed.ends_with(&format!("\nValidation errors:\n  {refused}\n")),
+        "{printed}"
     );
     assert!(plane.get("", "namespace", "copy").is_none());
     let dry = [

@@ -1,4 +1,4 @@
-//! Resource policies: what a backup does by them, and what it is told where they have no meaning.
+//! Resource policies: how a backup applies them, and the errors for invalid ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -72,7 +72,7 @@ spec:
     yaml
 }
 
-/// Without the controllers that would do it, the test says what is bound and what runs.
+/// The test sets which volumes are bound and which pods run: no controllers do it here.
 fn make(plane: &Plane) {
     let csi = "csi: {driver: disks.csi, volumeHandle: h, volumeAttributes: {tier: \"1\"}}";
     let nfs = "nfs: {server: 10.9.8.7, path: /share}";
@@ -157,7 +157,7 @@ includeExcludePolicy:
 ";
 
 #[test]
-fn volumes_and_types_are_dealt_with_as_policies_say() {
+fn volumes_and_types_are_handled_as_policies_say() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     make(&plane);
@@ -241,7 +241,7 @@ fn volumes_and_types_are_dealt_with_as_policies_say() {
 }
 
 #[test]
-fn policies_without_a_meaning_fail_the_backup_before_it_begins_and_say_where() {
+fn invalid_policies_fail_the_backup_with_their_line() {
     let plane = Plane::start();
     let server = Server::start(&plane, "velero");
     let rule = |conditions: &str, action: &str| {
@@ -249,7 +249,7 @@ fn policies_without_a_meaning_fail_the_backup_before_it_begins_and_say_where() {
     };
     config_map(&plane, "empty", &[]);
     config_map(&plane, "two", &[("a", "version: v1"), ("b", "version: v1")]);
-    // The ConfigMap, its text, and what the message says.
+    // The ConfigMap, its text, and a part of the message.
     let texts = [
         ("blank", String::new(), "in key `policies.yaml`"),
         (

@@ -1,4 +1,4 @@
-//! The queue of backups with `--concurrent-backups`: who runs, who waits and for what, and what frees a place (spec
+//! The queue of backups with `--concurrent-backups`: which backups run, which wait and for what, and what frees a place (spec
 //! backup 3). Decisions have their tables beside the code; here it is the real process on a real API server.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::s3::{backup, create, fill, proxied, s3_of};
 /// Less than the resync of a backup that waits: what happens within is no accident.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-/// A location whose store answers nothing that would write, so that backups to it are under way until it is healed.
+/// A location with a store that answers no write, so that its backups are in progress until it is healed.
 struct Stuck {
     s3: S3,
     proxy: Proxy,
@@ -47,7 +47,7 @@ fn waits_for(server: &Server<'_>, name: &str) -> (String, String) {
     (text(queued, "/reason"), text(queued, "/message"))
 }
 
-/// What the table of backups says of one: its status and its place in the queue.
+/// A backup's status and place in the queue, from the table of backups.
 fn row(server: &Server<'_>, name: &str) -> (String, String) {
     let table = server.velero(&["backup", "get"]);
     let mut lines = table.lines();
@@ -88,7 +88,7 @@ fn delete(server: &Server<'_>, name: &str) {
 }
 
 #[test]
-fn a_backup_that_stands_still_holds_up_only_those_of_its_namespaces() {
+fn a_stalled_backup_delays_only_those_of_its_namespaces() {
     let plane = Plane::start();
     let server = Server::start_with(&plane, "velero", &["--concurrent-backups=2"]);
     for name in ["a", "b", "c"] {
@@ -126,7 +126,7 @@ fn a_backup_that_stands_still_holds_up_only_those_of_its_namespaces() {
 }
 
 #[test]
-fn those_that_wait_know_their_place_and_move_up_and_a_deleted_backup_makes_room_at_once() {
+fn waiting_backups_know_their_place_and_a_deleted_one_makes_room() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "a");
@@ -144,7 +144,7 @@ fn those_that_wait_know_their_place_and_move_up_and_a_deleted_backup_makes_room_
 
     delete(&server, "c");
     until_queued(&server, &[("b", "1"), ("d", "2"), ("e", "3")]);
-    // Nothing is forgotten, and nobody loses the place.
+    // No backup is forgotten or loses its place.
     server.restart();
     let before = store.proxy.hits();
     eventually("the backup that runs to go on", || {
@@ -161,12 +161,12 @@ fn those_that_wait_know_their_place_and_move_up_and_a_deleted_backup_makes_room_
 }
 
 #[test]
-fn a_server_that_dies_forgets_none_whatever_its_phase() {
+fn no_queued_backup_is_lost_when_the_server_dies() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "a");
     server.kill();
-    // What a dead server leaves.
+    // As a server that died leaves it.
     let left = [
         ("promised", json!({"phase": "ReadyToStart"})),
         (
@@ -202,7 +202,7 @@ fn a_server_that_dies_forgets_none_whatever_its_phase() {
 }
 
 #[test]
-fn where_no_backups_are_carried_out_they_wait_and_say_why() {
+fn backups_wait_with_a_reason_where_none_are_carried_out() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "a");
@@ -215,11 +215,11 @@ fn where_no_backups_are_carried_out_they_wait_and_say_why() {
         let (reason, message) = waits_for(&server, name);
         assert_eq!(reason, "BackupsNotCarriedOut");
         assert!(message.contains(flag.split('=').next().expect("a flag")), "{message}");
-        eventually("an event that says it", || {
+        eventually("an event about it", || {
             let events = plane.list("velero", "events");
-            let says =
+            let matches =
                 |event: &&Value| event["reason"] == "BackupsNotCarriedOut" && event["involvedObject"]["name"] == name;
-            events.iter().find(says).map(|_| ())
+            events.iter().find(matches).map(|_| ())
         });
         server.kill();
         server.flags.clear();

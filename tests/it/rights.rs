@@ -115,7 +115,7 @@ impl<'a> Users<'a> {
             .apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string());
     }
 
-    /// Runs a command with this user's token: whether it succeeded, its output, and what it complained of.
+    /// Runs a command with this user's token: whether it succeeded, its output, and its errors.
     fn run(&self, user: &str, command: &str) -> (bool, String, String) {
         let kubeconfig = self.directory.join(user);
         if !kubeconfig.exists() {
@@ -187,12 +187,12 @@ fn fill(server: &Server<'_>) {
         "--wait",
     ]);
     server.velero(&["restore", "create", "r", "--from-backup", "b", "--wait"]);
-    // What a forwarded port looks for.
+    // Objects that port forwarding reads.
     plane.kubectl(&["label", "pod", "velero", "-n", "velero", "deploy=velero"]);
 }
 
 #[test]
-fn every_command_works_with_the_rights_that_the_page_names_and_names_the_one_that_it_lacks() {
+fn every_command_works_with_its_rights_and_names_a_missing_one() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     server.stand_behind_the_proxy();
@@ -256,21 +256,21 @@ fn least_rights(users: &mut Users<'_>) {
                 "velero {line}\n{out}{err}"
             ),
             Some((resource, verb)) => {
-                let said = format!("{out}{err}");
-                // This one shows what it can.
+                let printed = format!("{out}{err}");
+                // This command shows what it can read.
                 let failed = !ok || row.command == "version";
-                assert!(failed, "velero {line} needs no {verb} on {resource}\n{said}");
+                assert!(failed, "velero {line} needs no {verb} on {resource}\n{printed}");
                 assert!(
-                    said.contains(verb) && said.contains(resource.as_str()),
-                    "velero {line} without {verb} on {resource}\n{said}"
+                    printed.contains(verb) && printed.contains(resource.as_str()),
+                    "velero {line} without {verb} on {resource}\n{printed}"
                 );
-                assert!(!said.contains("Status {"), "{said}");
+                assert!(!printed.contains("Status {"), "{printed}");
             }
         }
     }
 }
 
-/// Each of the two ways to a file tells which right it lacks.
+/// Each of the two ways to a file names the missing right.
 fn ways(users: &mut Users<'_>) {
     const BASE: &str = "`get` `backups`; `create` `get` `downloadrequests`";
     let cases = [
@@ -307,7 +307,7 @@ fn ways(users: &mut Users<'_>) {
             );
         }
     }
-    // No kubelet is here to forward a port, but the rights are not what is missing.
+    // No kubelet here forwards a port, but no right is missing.
     let (_, _, err) = users.run(&both, "backup logs b");
     assert!(
         err.contains("through a forwarded port: ") && !err.contains("pods/portforward in namespace"),
@@ -316,7 +316,7 @@ fn ways(users: &mut Users<'_>) {
     assert!(!err.contains("Status {"), "{err}");
 }
 
-/// What may not be read is told at its place.
+/// A part that may not be read is reported at its place.
 fn descriptions(users: &mut Users<'_>) {
     // The user of the report.
     let viewer = users.add(&of(
@@ -373,7 +373,7 @@ fn descriptions(users: &mut Users<'_>) {
     }
 }
 
-/// A file that cannot be there is refused at once, with what the run and its location say.
+/// A file that cannot exist is refused at once, with the state of the run and its location.
 fn refusals(server: &Server<'_>) {
     server.plane.apply(
         "apiVersion: velero.io/v1\nkind: Backup\nmetadata: {name: refused, namespace: velero}\n\

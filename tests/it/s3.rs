@@ -1,4 +1,4 @@
-//! Backups in a real S3 server: every way to tell of it, archives of several parts, signed URLs, a death in the middle of
+//! Backups in a real S3 server: every way to configure it, archives of several parts, signed URLs, a death in the middle of
 //! an upload, and locations that cannot work (decision 25).
 
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ fn secret(server: &Server<'_>, name: &str, key: &str, content: &str) {
         .kubectl(&[&arguments[..], &[&format!("--from-literal={file}")]].concat());
 }
 
-/// An S3 server whose credentials are those of the installation.
+/// An S3 server with the installation's credentials.
 pub fn s3_of(server: &Server<'_>) -> S3 {
     let s3 = S3::start(&[]);
     secret(server, "cloud-credentials", "cloud", &s3.credentials("default"));
@@ -106,7 +106,7 @@ pub fn fill(plane: &Plane, namespace: &str) {
     create(plane, [yaml]);
 }
 
-/// An application whose archive has three parts: what cannot be compressed, and both copies of each object.
+/// An application with an archive of three parts: incompressible data, and two copies of each object.
 pub fn fill_big(plane: &Plane, namespace: &str) {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut noise = || {
@@ -138,7 +138,7 @@ fn data(plane: &Plane, namespace: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn backups_go_to_s3_and_come_back_and_a_death_in_an_upload_leaves_nothing() {
+fn s3_backups_are_restored_and_a_death_in_an_upload_leaves_nothing() {
     let plane = Plane::start();
     let mut server = Server::start_with(&plane, "velero", &["--concurrent-backups=8"]);
     let (plain, tls) = (S3::start(&[]), S3::start(&["--tls"]));
@@ -270,7 +270,7 @@ fn a_server_that_dies_in_the_middle_of_an_upload_leaves_nothing(server: &mut Ser
     assert!(!s3.has_parts(), "parts are left of the upload that died");
 }
 
-/// Name, endpoint, config, more of the spec, what the message says.
+/// Name, endpoint, config, more of the spec, a part of the message.
 type Case<'a> = (
     &'a str,
     &'a str,
@@ -280,7 +280,7 @@ type Case<'a> = (
 );
 
 #[test]
-fn a_location_that_cannot_work_says_why_and_shows_no_secret() {
+fn an_unusable_location_reports_the_reason_and_no_secret() {
     let plane = Plane::start();
     let server = Server::start(&plane, "velero");
     let (s3, tls) = (S3::start(&[]), S3::start(&["--tls"]));
@@ -370,7 +370,7 @@ fn a_location_that_cannot_work_says_why_and_shows_no_secret() {
             &["`config.s3Url` must be a URL"],
         ),
         (
-            "nobody",
+            "missing",
             nowhere,
             &[],
             none.clone(),

@@ -1,5 +1,5 @@
-//! A server that dies in the middle: the next one goes on and comes to the same end (decisions 14 to 16). Every single write
-//! is a moment to die in `controllers::tests`; here it is the real process, killed, against a real API server.
+//! A server that dies during a run: the next one resumes it and reaches the same end (decisions 14 to 16). In
+//! `controllers::tests` every write is a kill point; here the real process is killed, against a real API server.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// How many kubectls fill a namespace.
 const WRITERS: usize = 8;
 
-/// What a backup leaves in the bucket.
+/// A backup's files in the bucket.
 const FILES: [&str; 9] = [
     "b-itemoperations.json.gz",
     "b-logs.gz",
@@ -64,13 +64,13 @@ pub fn fill(plane: &Plane, namespace: &str, objects: usize) {
     });
 }
 
-/// Waits, looking as often as can be, until there is a file whose path begins like this.
+/// Waits, without pauses, until there is a file with this prefix.
 #[track_caller]
 pub fn meet(bucket: &Path, begins: &str) {
     let start = Instant::now();
     // Staging files come and go while they are looked at.
     while !walk(bucket).iter().any(|file| file.starts_with(begins)) {
-        assert!(start.elapsed() < LIMIT, "waited in vain for {begins}");
+        assert!(start.elapsed() < LIMIT, "waited without success for {begins}");
         std::thread::yield_now();
     }
 }
@@ -130,7 +130,7 @@ pub fn assert_whole(server: &Server<'_>, objects: usize) {
     assert_eq!(sealed["metadata"]["uid"], backup["metadata"]["uid"]);
 }
 
-/// A restore `r` of that backup into `copy` came to what an undisturbed one comes to.
+/// A restore `r` of that backup into `copy` has the result of an undisturbed one.
 pub fn assert_restored(server: &Server<'_>, objects: usize) {
     assert_restored_to(server, "r", "copy", objects);
 }
@@ -195,7 +195,7 @@ const RESTORE: [&str; 7] = [
 ];
 
 #[test]
-fn a_backup_and_a_restore_whose_server_is_killed_end_as_if_nothing_had_happened() {
+fn runs_of_a_killed_server_end_as_undisturbed_ones() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     let objects = if is_long() { MANY } else { FEW };
@@ -234,7 +234,7 @@ fn a_backup_and_a_restore_whose_server_is_killed_end_as_if_nothing_had_happened(
 /// The same, at many moments of many runs; each run is killed once.
 #[test]
 #[ignore = "minutes long: `make test-long` runs it"]
-fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_happened() {
+fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_equal() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     fill(&plane, "many", MANY);
@@ -248,7 +248,7 @@ fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_ha
         std::fs::remove_dir_all(server.bucket().join("backups")).expect("an empty bucket");
         server.begin();
         server.velero(&[&BACKUP[..], &["--include-namespaces", "many"]].concat());
-        // A moment that nothing else tells: the clock is what is tested here.
+        // No other condition marks this moment: the test is about the clock.
         std::thread::sleep(took * tenth / 10);
         server.restart();
         ended(&server, "backup", "b");
@@ -278,7 +278,7 @@ fn whenever_the_server_is_killed_a_run_of_5000_objects_ends_as_if_nothing_had_ha
 }
 
 #[test]
-fn a_server_that_is_told_to_stop_ends_in_time_and_leaves_its_runs_to_the_next() {
+fn a_stopped_server_ends_in_time_and_leaves_its_runs_to_the_next() {
     let plane = Plane::start();
     let mut server = Server::start_with(&plane, "velero", &SLOW);
     fill(&plane, "many", 300);
@@ -322,7 +322,7 @@ fn a_server_that_is_told_to_stop_ends_in_time_and_leaves_its_runs_to_the_next() 
 }
 
 #[test]
-fn a_backup_that_is_deleted_while_it_runs_makes_room_for_the_next_and_leaves_nothing() {
+fn a_backup_deleted_during_its_run_makes_room_and_leaves_nothing() {
     let plane = Plane::start();
     let mut server = Server::start_with(&plane, "velero", &SLOW);
     fill(&plane, "many", 100);
@@ -333,7 +333,7 @@ fn a_backup_that_is_deleted_while_it_runs_makes_room_for_the_next_and_leaves_not
     ended(&server, "backup", "b");
     assert_whole(&server, 100);
 
-    // And one that is deleted while nobody looks.
+    // And one that is deleted while no server runs.
     server.velero(&["backup", "create", "second", "--include-namespaces", "many"]);
     meet(&server.bucket(), ".velero-uploads/");
     server.kill();

@@ -1,5 +1,5 @@
-//! What a restore leaves out, puts first and waits for because the API server wants it so: on one control plane with its
-//! controllers, one backup of an application, restored over itself and beside it.
+//! What a restore leaves out, restores first and waits for, as the API server requires: one backup of an application, restored
+//! over itself and beside it, on one control plane with its controllers.
 
 use std::time::Duration;
 
@@ -191,7 +191,7 @@ fn results(server: &Server<'_>, restore: &str) -> Value {
 }
 
 #[test]
-fn what_the_api_server_refuses_or_writes_itself_is_left_out_and_what_may_come_is_waited_for() {
+fn refused_objects_are_left_out_and_expected_ones_awaited() {
     let plane = Plane::with_controller_manager();
     let server = Server::start_with(&plane, "velero", &["--resource-timeout=90s"]);
     fill(&plane);
@@ -349,7 +349,7 @@ fn a_conversion_webhook_that_comes_up_is_waited_for(server: &Server<'_>) {
     convert(
         r#"{"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:9/convert"}}}"#,
     );
-    eventually("the webhook to be called in vain", || {
+    eventually("the webhook to be called without success", || {
         plane
             .kubectl_with(
                 &["create", "--dry-run=server", "-f", "-"],

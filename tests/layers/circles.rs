@@ -1,4 +1,4 @@
-//! Files that need one another: no file of a circle can be understood, moved or tested without the others.
+//! Circles of imports: no file of a circle can be understood, moved or tested without the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

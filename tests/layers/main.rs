@@ -1,11 +1,11 @@
-//! The rooms of the design, held: imports go downwards only, no files need one another, and a third-party crate stops at its
-//! one module. Links and citations of documents and comments lead somewhere.
+//! Checks the rooms of the design: imports go downwards only, there is no circle of files, and a third-party crate is used in one
+//! module. Links and citations of documents and comments lead somewhere.
 
 #![allow(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking and shows what the server said"
+    reason = "a test fails by panicking and shows the server's output"
 )]
 
 mod circles;
@@ -156,7 +156,7 @@ fn imports_go_downwards_only() {
     );
 }
 
-/// The crates whose files are production code: the library, its programs, and the members of `crates/`.
+/// The crates of production code: the library, its programs, and the members of `crates/`.
 fn crates(files: &BTreeMap<String, String>) -> Vec<Crate> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut crates = vec![Crate {

@@ -90,7 +90,7 @@ impl<'a> Tree<'a> {
         self.read_tokens(module, &tokens(source), true);
     }
 
-    /// Reads what stands in a module. `at_top` is off within functions and the like, whose items no path from outside names.
+    /// Reads the items of a module. `at_top` is off within functions and the like: no path from outside names their items.
     fn read_tokens(&mut self, module: usize, tokens: &[Token], at_top: bool) {
         let mut at = 0;
         let mut is_public = false;

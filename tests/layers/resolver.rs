@@ -1,4 +1,4 @@
-//! The resolver of imports, held by small sources, so that it cannot read nothing and find nothing.
+//! Tests of the resolver of imports with small sources: a resolver that reads nothing would find no circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Leader election with a standby: start it twice with different names. Only the leader writes; the standby watches, reports itself ready, and takes
-//! over when the leader is stopped (at once) or killed (when its lease is over).
+//! Leader election with a standby: start it twice with different names. Only the leader writes. The standby watches, reports itself ready, and takes over
+//! when the leader is stopped (at once) or killed (when its lease is over).
 //!
 //! ```text
 //! cargo run -p kube-manager --example election -- first 8085 &
@@ -23,7 +23,7 @@ use serde_json::json;
 /// The label of the ConfigMaps that are marked.
 const LABEL: &str = "example.com/marked";
 
-/// Notes in each ConfigMap with the label which process led when it was last looked at.
+/// Writes into each ConfigMap with the label which process led at the last pass.
 struct Marker {
     api: Api<ConfigMap>,
     identity: String,
@@ -66,7 +66,7 @@ impl Reconciler for Marker {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().init();
     let mut arguments = std::env::args().skip(1);
-    // In a pod: its uid and the container's name. Two processes that live at the same time must never have the same.
+    // In a pod: its uid and the container's name. Two processes that run at the same time must have different identities.
     let identity = arguments
         .next()
         .unwrap_or_else(|| format!("process-{}", std::process::id()));

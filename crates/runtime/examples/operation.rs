@@ -1,5 +1,5 @@
-//! A supervised long operation with progress: each `Countdown` counts down beside the passes, which only show how far it is. A countdown whose object
-//! is deleted is cancelled; one whose process died begins again where the status says.
+//! A supervised long operation with progress: each `Countdown` counts down beside the passes, which only show its progress. A countdown is cancelled when its
+//! object is deleted. If the process dies, the next one resumes it from the status.
 //!
 //! ```text
 //! cargo run -p kube-manager --example operation -- --crd | kubectl apply -f -
@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// What is wanted of a countdown.
+/// The desired state of a countdown.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[kube(
     group = "example.com",
@@ -36,7 +36,7 @@ struct CountdownSpec {
     from: u32,
 }
 
-/// How far a countdown is.
+/// The progress of a countdown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct CountdownStatus {
@@ -46,7 +46,7 @@ struct CountdownStatus {
     result: Option<String>,
 }
 
-/// What an operation returns and says on the way: whether it came to its end, and the number it is at.
+/// The progress and the result of an operation: whether it reached its end, and the current number.
 type Countdowns = Operations<Countdown, bool, u32>;
 
 /// Counts down every countdown, three at once.
@@ -99,8 +99,8 @@ impl Reconciler for Counter {
             before.as_ref().map_or(object.spec.from, |status| status.left),
         );
         let (left, result) = match self.countdowns.get(&uid) {
-            // Not begun, or begun by a process that is gone: the status says where to go on. If there is no room, a pass comes when
-            // there is.
+            // Not begun, or begun by a process that is gone: the status has the number to resume from. If there is no room, a pass
+            // comes when there is.
             None => {
                 let key = ObjectRef::from_obj(&*object);
                 self.countdowns
@@ -122,7 +122,7 @@ impl Reconciler for Counter {
                 .await?;
         }
         if status.result.is_some() {
-            // Recorded: only now it may be forgotten.
+            // The result is recorded, so the operation may be forgotten.
             self.countdowns.acknowledge(&uid);
         }
         Ok(Next::Resync)

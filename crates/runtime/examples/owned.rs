@@ -1,5 +1,5 @@
-//! A controller with owned objects: each `Site` gets a ConfigMap with its page, which is put back when it is changed or deleted, and goes with
-//! its site.
+//! A controller with owned objects: each `Site` gets a ConfigMap with its page, which is restored when it is changed or deleted, and is deleted
+//! with its site.
 //!
 //! ```text
 //! cargo run -p kube-manager --example owned -- --crd | kubectl apply -f -
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 /// The label of the ConfigMaps that are pages.
 const LABEL: &str = "example.com/site";
 
-/// What is wanted of a site.
+/// The desired state of a site.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[kube(
     group = "example.com",
@@ -36,11 +36,11 @@ const LABEL: &str = "example.com/site";
     status = "SiteStatus"
 )]
 pub struct SiteSpec {
-    /// What its page says.
+    /// The title of its page.
     pub title: String,
 }
 
-/// What became of a site.
+/// The observed state of a site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub struct SiteStatus {
     /// The ConfigMap with its page.
@@ -55,13 +55,13 @@ pub struct Sites {
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The site cannot have a page.
+    /// The spec has no title.
     #[error("spec.title is empty; set one")]
     NoTitle,
-    /// The ConfigMap is not as it should be.
+    /// Writing the ConfigMap failed.
     #[error("write the page: {0}")]
     PageNotWritten(#[source] kube::Error),
-    /// The status is not as it should be.
+    /// Writing the status failed.
     #[error("write the status: {0}")]
     StatusNotWritten(#[source] kube::Error),
 }
@@ -117,7 +117,7 @@ fn page_of(site: &Site) -> ConfigMap {
             name: Some(format!("{}-page", site.name_any())),
             namespace: site.namespace(),
             labels: Some([(LABEL.to_owned(), site.name_any())].into()),
-            // Deleted with its site; and its changes lead to a pass for it.
+            // Deleted with its site, and its changes lead to a pass for the site.
             owner_references: owner_reference(site, &()).map(|owner| vec![owner]),
             ..ObjectMeta::default()
         },
@@ -131,7 +131,7 @@ type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 /// Runs the controller in this namespace until the token fires.
 ///
 /// # Errors
-/// What kept the manager from starting, or ended it.
+/// The error that kept the manager from starting, or ended it.
 pub async fn run(client: Client, namespace: &str, stop: CancellationToken) -> Ended {
     let mut manager = Manager::new("sites", &Registry::new())?.events(client.clone());
     let sites = manager.watch(Watch::of(Api::<Site>::namespaced(client.clone(), namespace)));

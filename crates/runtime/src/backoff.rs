@@ -46,7 +46,7 @@ impl Policy {
     }
 }
 
-/// The waits of one thing that fails again and again. Never gives up: a caller that does counts.
+/// The waits of one thing that fails repeatedly. Without an end: a caller that gives up counts itself.
 #[derive(Debug)]
 pub struct Backoff {
     state: ExponentialBackoff,
@@ -61,7 +61,7 @@ impl Backoff {
             .with_max_interval(policy.max)
             .with_multiplier(policy.factor)
             .with_randomization_factor(policy.jitter)
-            // The crate's default ends the waits after a quarter of an hour.
+            // By default the crate ends the waits after a quarter of an hour.
             .with_max_elapsed_time(None)
             .build();
         Self { state, max: policy.max }
@@ -78,7 +78,7 @@ impl Backoff {
     }
 }
 
-/// The waits of something that runs on and on and breaks now and then: a long time without a failure counts as a success.
+/// The waits of something that runs without end and fails now and then: a long time without a failure counts as a success.
 #[derive(Debug)]
 pub struct Calming {
     backoff: Backoff,
@@ -87,7 +87,7 @@ pub struct Calming {
 }
 
 impl Calming {
-    /// `calm` is how long nothing must fail for the waits to start over.
+    /// `calm` is the time without failures after which the waits start over.
     pub fn new(policy: Policy, calm: Duration) -> Self {
         Self {
             backoff: Backoff::new(policy),
@@ -107,7 +107,7 @@ impl Calming {
     }
 }
 
-/// The waits of many things, each by its own failures.
+/// The waits of many things, each with its own failures.
 #[derive(Debug)]
 pub struct Failures<Key> {
     policy: Policy,

@@ -1,4 +1,4 @@
-//! The wall clock. Spans of time are measured with tokio's monotonic clock; this one is for what is written down.
+//! The wall clock. Durations are measured with tokio's monotonic clock; this one is for times in objects and records.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Manual {
         Self(Arc::new(Mutex::new(now)))
     }
 
-    /// Puts the clock to this time, which may be earlier.
+    /// Sets the clock to this time, which may be earlier.
     pub fn set(&self, now: Timestamp) {
         *self.0.lock() = now;
     }
@@ -66,7 +66,7 @@ pub fn later(time: Timestamp, by: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// How long it is from one time to a later one; nothing if that has passed.
+/// The time from one moment to a later one; zero if that has passed.
 pub fn until(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or(Duration::ZERO)
 }

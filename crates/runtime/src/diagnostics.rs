@@ -1,4 +1,4 @@
-//! What watches and queues are doing right now, for debugging a controller.
+//! The current state of watches and queues, for debugging a controller.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct WatchSnapshot {
     pub unreadable: usize,
     /// Why the watch does not work, if it does not.
     pub last_error: Option<String>,
-    /// For how long nothing was sent to the API server and nothing came from it.
+    /// For how long nothing was sent to the API server or received from it.
     pub silent_seconds: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ pub struct ControllerSnapshot {
     pub waiting: usize,
     /// When the first of them is due.
     pub next_in_seconds: Option<u64>,
-    /// Objects whose last pass failed.
+    /// Objects with a failed last pass.
     pub failing: usize,
     /// Operations that run.
     pub operations: usize,

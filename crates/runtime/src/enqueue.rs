@@ -1,4 +1,4 @@
-//! Asking for passes: what a trigger, an operation or a user of the framework puts into a controller's queue.
+//! Requests for passes: a trigger, an operation or a user of the framework puts them into a controller's queue.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use tokio::sync::Notify;
 
 use crate::object::{AnyKind, ObjectRef};
 
-/// Objects that are to be looked at.
+/// Objects that need a pass.
 #[derive(Debug)]
 pub(crate) enum Enqueue<K: AnyKind> {
     /// These; the same one may come twice.
     Some(Vec<ObjectRef<K>>),
-    /// Every object: some reasons were missed.
+    /// Every object: some changes were missed.
     All,
 }
 
-/// Asks a controller for passes. Never blocks and never loses a request: what is asked for twice before it was looked at is
-/// one request. Clones are the same.
+/// Requests passes of a controller. Never blocks and never loses a request. Two requests for an object before its pass are
+/// one. Clones are the same.
 #[derive(Debug)]
 pub struct Enqueuer<K: AnyKind> {
     inner: Arc<Inner<K>>,

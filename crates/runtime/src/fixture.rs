@@ -1,4 +1,4 @@
-//! What the framework's own tests have beside the public kit: it for one kind, and objects of that.
+//! What the framework's own tests have beside the public kit: the kit for one kind, and objects of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is ready and what is not yet, for `/readyz`.
+//! Readiness of the components, for `/readyz`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -13,9 +13,9 @@ pub struct Health(Arc<Mutex<BTreeMap<String, State>>>);
 /// The state of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It works. The text, which may be empty, says more, such as which process leads.
+    /// It works. The text, which may be empty, has details, such as the current leader.
     Ready(String),
-    /// It does not work, or not yet, and this is why.
+    /// It does not work, or not yet, for this reason.
     NotReady(String),
 }
 
@@ -25,7 +25,7 @@ impl Health {
         Self::default()
     }
 
-    /// A component that is not ready until it says otherwise.
+    /// A component that is not ready until it reports so.
     pub fn component(&self, name: impl Into<String>) -> Component {
         let name = name.into();
         self.states().insert(name.clone(), State::NotReady("starting".into()));
@@ -55,7 +55,7 @@ impl Health {
     }
 }
 
-/// One line a component, in the way of the API server's own `/readyz?verbose`.
+/// One line for each component, as in the API server's own `/readyz?verbose`.
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -83,7 +83,7 @@ impl Component {
         self.set(State::Ready(String::new()));
     }
 
-    /// It works, and there is more to say.
+    /// It works, with details.
     pub fn ready_with(&self, more: impl Into<String>) {
         self.set(State::Ready(more.into()));
     }

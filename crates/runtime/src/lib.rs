@@ -6,10 +6,10 @@
 //! - [`watch`]: one watch a kind; the store and its changes.
 //! - [`controller`]: the queue, workers, retries, triggers. [`enqueue`]: asking for a pass.
 //! - [`operation`]: long work, its progress and its outcome.
-//! - [`manager`]: what starts and stops when. [`lease`]: which process leads, and the gate that writes go through.
-//! - [`report`], [`metrics`], [`health`], [`liveness`], [`diagnostics`]: what others see.
+//! - [`manager`]: the order of start and stop. [`lease`]: which process leads, and the gate that writes go through.
+//! - [`report`], [`metrics`], [`health`], [`liveness`], [`diagnostics`]: what is visible from outside.
 //! - [`predicate`], [`rate`]: which changes lead to a pass, and how many passes begin.
-//! - `testing`: what tests of reconcilers are made of.
+//! - `testing`: the kit for tests of reconcilers.
 //! - [`task`], [`clock`], [`backoff`]: spawning, wall time and waiting each have one home.
 
 pub mod backoff;

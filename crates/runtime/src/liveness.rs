@@ -1,4 +1,4 @@
-//! Whether the process can still work, for `/healthz`: what fails there is to be restarted.
+//! Liveness of the process, for `/healthz`: a process that fails it is restarted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,8 +8,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 /// Checks by name. Clones are the same.
 ///
-/// A check is for what only a restart mends, such as a deadlock. An API server that is away, or a kind that cannot be watched, is a matter
-/// of [readiness](crate::health).
+/// A check is for faults that only a restart cures, such as a deadlock. An API server that is unavailable, or a kind that cannot be watched,
+/// is a matter of [readiness](crate::health).
 #[derive(Clone, Default)]
 pub struct Liveness(Arc<Mutex<BTreeMap<String, Check>>>);
 
@@ -21,14 +21,14 @@ impl Liveness {
         Self::default()
     }
 
-    /// Adds a check, or replaces the one of this name. It is called at each request of `/healthz`, must be quick, and says what is wrong.
+    /// Adds a check, or replaces the one of this name. It is called at each request of `/healthz`, must be quick, and returns what is wrong.
     pub fn check(&self, name: impl Into<String>, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
         self.checks().insert(name.into(), Arc::new(check));
     }
 
-    /// The checks that fail, with what they say.
+    /// The failing checks, with their messages.
     pub fn failing(&self) -> Vec<(String, String)> {
-        // Called outside of the lock: a check may take its time, and may add others.
+        // Called outside of the lock: a check may be slow, and may add others.
         let checks = self.checks().clone();
         checks
             .into_iter()

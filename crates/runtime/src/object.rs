@@ -1,4 +1,4 @@
-//! What the framework needs to know of an object: that it is of a known kind, where it is, and which one it is.
+//! What the framework requires of an object: its kind, its name and namespace, and its uid.
 
 use std::fmt;
 use std::hash::Hash;
@@ -73,7 +73,7 @@ impl fmt::Debug for Uid {
     }
 }
 
-/// A reference as people write it: `namespace/name`, or the name alone.
+/// A reference in the usual notation: `namespace/name`, or the name alone.
 pub(crate) fn path_of<K: AnyKind>(key: &ObjectRef<K>) -> String {
     match &key.namespace {
         Some(namespace) => format!("{namespace}/{}", key.name),
@@ -82,7 +82,7 @@ pub(crate) fn path_of<K: AnyKind>(key: &ObjectRef<K>) -> String {
 }
 
 /// The reference that makes this object the controller of another, for the other's `ownerReferences`: it is deleted with its owner, and
-/// [`Controller::owns`](crate::Controller::owns) finds it. Nothing for an object that is not on an API server.
+/// [`Controller::owns`](crate::Controller::owns) finds it. `None` for an object that is not on an API server.
 pub fn owner_reference<K: AnyKind>(owner: &K, kind: &K::DynamicType) -> Option<OwnerReference> {
     owner.controller_owner_ref(kind)
 }

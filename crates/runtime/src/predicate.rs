@@ -11,8 +11,8 @@ use crate::watch::{Change, SharedWatch};
 
 /// Separates the changes that matter from those that do not. It runs for every change and must be quick and pure.
 ///
-/// It saves passes and is no guarantee: after a start, after the watch fell behind and at each resync there is a pass all the same. The
-/// given predicates decide about updates; an object that is new, gone or another one under the same name always passes.
+/// It saves passes and guarantees nothing: after a start, after the watch fell behind and at each resync there is a pass anyway. The
+/// given predicates decide about updates only; an object that is new, gone or another one under the same name always leads to a pass.
 ///
 /// ```
 /// # use k8s_openapi::api::apps::v1::Deployment;
@@ -27,13 +27,13 @@ pub struct Predicate<K: AnyKind>(Arc<Holds<K>>);
 type Holds<K> = dyn Fn(&Change<K>) -> bool + Send + Sync;
 
 impl<K: AnyKind> Predicate<K> {
-    /// Whatever this function says of a change.
+    /// The result of this function for a change.
     pub fn new(holds: impl Fn(&Change<K>) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(holds))
     }
 
-    /// The spec may have changed: `metadata.generation` did. A kind that has no generation, such as ConfigMap, passes with each new
-    /// resource version.
+    /// The spec may have changed: `metadata.generation` did. For a kind without generation, such as ConfigMap,
+    /// each new resource version counts.
     pub fn generation_changed() -> Self {
         Self::update(|before, after| match after.generation {
             Some(_) => before.generation != after.generation,
@@ -41,7 +41,7 @@ impl<K: AnyKind> Predicate<K> {
         })
     }
 
-    /// Anything changed: `metadata.resourceVersion` did. Leaves out what a list brings a second time.
+    /// Anything changed: `metadata.resourceVersion` did. Leaves out objects that a list repeats.
     pub fn resource_version_changed() -> Self {
         Self::update(|before, after| before.resource_version != after.resource_version)
     }
@@ -104,7 +104,7 @@ impl<K: AnyKind> fmt::Debug for Predicate<K> {
     }
 }
 
-/// The changes of a watch that are reasons for a pass: all of them, or [those that a predicate lets through](SharedWatch::when).
+/// The changes of a watch that are reasons for a pass: all of them, or [those that a predicate selects](SharedWatch::when).
 #[derive(Debug, Clone)]
 pub struct Changes<K: AnyKind> {
     pub(crate) watch: SharedWatch<K>,

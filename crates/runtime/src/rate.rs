@@ -1,4 +1,4 @@
-//! How many passes may begin in a time, over all objects.
+//! A limit on how many passes begin, over all objects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A bound on how many passes begin in a second, whatever their objects, beside the backoff of each object: a token bucket. Clones
-/// share the bucket, so that several controllers can have one bound together.
+/// A limit on how many passes begin in a second over all objects, beside the backoff of each object: a token bucket. Clones
+/// share the bucket, so that several controllers can have one limit together.
 #[derive(Debug, Clone)]
 pub struct RateLimit(Arc<Mutex<Bucket>>);
 
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
+    async fn a_burst_is_admitted_at_once_and_the_rest_at_the_rate() {
         let limit = RateLimit::per_second(10, 3);
         let start = Instant::now();
         let tenths = |tenths: u32| start + Duration::from_millis(100) * tenths;

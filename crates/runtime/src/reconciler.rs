@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::lease::is_not_leading;
 use super::object::{AnyKind, ObjectRef, Uid};
 
-/// Brings one kind of object, step by step, to where its spec wants it.
+/// Brings objects of one kind, step by step, to the state in their spec.
 ///
-/// A pass looks at the world, acts, and says when to look again. It is called again and again for the same object: after
-/// every change of it or of what it depends on, after a start, and at the latest after [`RESYNC`](Self::RESYNC). It must
+/// A pass observes the cluster, acts, and returns when the next pass is due. It is called repeatedly for the same object: after
+/// every change of the object or of its dependencies, after a start, and at the latest after [`RESYNC`](Self::RESYNC). It must
 /// never rely on having been called before.
 pub trait Reconciler: Send + Sync + 'static {
     /// The kind of object a pass is for.
@@ -21,26 +21,26 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Why a pass failed.
     type Error: Classify;
 
-    /// The controller's name: label of its metrics, recorder of its events, what it is called in logs.
+    /// The controller's name: label of its metrics, source of its events, and its name in logs.
     const NAME: &'static str;
 
-    /// How long an object may go unlooked at.
+    /// The longest time between two passes for an object.
     const RESYNC: Duration;
 
     /// One pass for one object, as it was in the store when the pass began.
     ///
     /// Never runs twice at once for the same object. Changes that arrive meanwhile lead to exactly one more pass with the newest
     /// version. It may be dropped at any await (leadership lost, deadline, grace period over), so each effect must be safe
-    /// to repeat. It should be short: what takes longer than seconds belongs into an [`Operation`](super::operation).
+    /// to repeat. It should be short: work of more than seconds belongs into an [`Operation`](super::operation).
     ///
     /// # Errors
-    /// [`Classify::class`] says what happens next. A panic counts as [`Class::Transient`].
+    /// [`Classify::class`] decides about the next step. A panic counts as [`Class::Transient`].
     fn reconcile(&self, object: Arc<Self::Kind>) -> impl Future<Output = Result<Next, Self::Error>> + Send;
 
     /// The object with this uid is gone, or another one has taken its name.
     ///
     /// Called once for each object for which there was a pass in this term, never beside a pass of the same name, and before
-    /// the first pass of a successor. It is the place to drop what is kept in memory by uid; it must not block, and nothing that matters may
+    /// the first pass of a successor. It is the place to drop what is kept in memory by uid; it must not block, and nothing important may
     /// depend on it: an object that vanished while no controller ran is not announced. Operations handed to
     /// [`Controller::operations`](super::Controller::operations) are cancelled without it.
     fn gone(&self, object: &ObjectRef<Self::Kind>, uid: &Uid) {
@@ -48,10 +48,10 @@ pub trait Reconciler: Send + Sync + 'static {
     }
 }
 
-/// When to look at an object again after a pass that succeeded. *Never* cannot be said.
+/// When the next pass of an object is due after a success. *Never* cannot be expressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// After [`Reconciler::RESYNC`], somewhat spread so that objects do not march in step.
+    /// After [`Reconciler::RESYNC`], with jitter, so that objects are spread over time.
     Resync,
     /// After this long, or after `RESYNC` if that is sooner.
     After(Duration),
@@ -62,17 +62,17 @@ pub enum Next {
 /// What kind of failure an error is; decides about retry, event and log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The user must act. Reported; looked at again when the object changes, else after [`Reconciler::RESYNC`].
+    /// The user must act. Reported; the next pass follows a change of the object, else comes after [`Reconciler::RESYNC`].
     Invalid,
-    /// May pass by itself. Reported; retried with a backoff that grows with each failure of this object.
+    /// A retry may succeed. Reported; retried with a backoff that grows with each failure of this object.
     Transient,
-    /// We are no longer the ones to act (leadership lost, stopping). Retried like a transient one, in silence.
+    /// This process may not act any more (leadership lost, stopping). Retried like a transient one, without a report.
     Lost,
 }
 
 impl Class {
     /// The class of a failed request: lost if this process does not lead and a [gated client](crate::lease::gated) refused it, else transient.
-    /// What only the user can mend, the reconciler has to recognize.
+    /// The reconciler itself has to recognize errors that only the user can correct.
     pub fn of(error: &kube::Error) -> Self {
         if is_not_leading(error) {
             Self::Lost
@@ -82,12 +82,12 @@ impl Class {
     }
 }
 
-/// What the framework must know of a reconciler's error. Its text goes to the log and into an event: no secrets.
+/// A reconciler's error, as the framework needs it. Its text goes to the log and into an event: no secrets.
 pub trait Classify: std::error::Error + Send + Sync + 'static {
     /// Every reason there is.
     const REASONS: &'static [&'static str];
 
-    /// What to do about it.
+    /// How the framework handles it.
     fn class(&self) -> Class;
 
     /// The reason of its event and the label of its metric: short, in PascalCase, one of [`REASONS`](Self::REASONS). Users filter and alert by
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_error_is_the_name_of_its_variant_or_what_was_given_for_it() {
+    fn a_reason_is_the_name_of_the_variant_or_the_given_text() {
         for (error, reason) in [
             (Error::BucketUnreadable, "BucketUnreadable"),
             (Error::NotThere("a b".into()), "NotThere"),

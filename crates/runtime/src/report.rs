@@ -1,7 +1,7 @@
-//! What went wrong and what users should know: log lines of failed passes and Kubernetes events. Nothing else writes either about a pass.
+//! Reports for users: log lines of failed passes, and Kubernetes events. No other code of the framework writes them.
 //!
-//! Events are written in the background. They are a courtesy: when the API server is slow they are dropped and counted,
-//! and no pass ever waits for one.
+//! Events are written in the background and are not guaranteed: when the API server is slow they are dropped and counted, and
+//! no pass waits for one.
 
 use std::fmt;
 use std::time::Duration;
@@ -29,7 +29,7 @@ const QUEUE: usize = 256;
 /// How long writing one event may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Something that a user of an object should know.
+/// A message for the users of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventNote {
     /// Normal or warning.
@@ -43,12 +43,12 @@ pub struct EventNote {
 }
 
 impl EventNote {
-    /// Something that went as it should.
+    /// Something that went well.
     pub fn normal(reason: &str, action: &str, note: impl Into<String>) -> Self {
         Self::of(EventType::Normal, reason, action, note)
     }
 
-    /// Something that a user may want to look at.
+    /// Something that may need attention.
     pub fn warning(reason: &str, action: &str, note: impl Into<String>) -> Self {
         Self::of(EventType::Warning, reason, action, note)
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for EventRecorder {
 }
 
 impl EventRecorder {
-    /// The recorder, and what it publishes, to be [driven](Publisher::run) somewhere. Without that nothing is published.
+    /// The recorder, and the publisher of its events, which must be [driven](Publisher::run).
     pub fn new(dropped: IntCounter) -> (Self, Publisher) {
         let (queue, events) = mpsc::channel(QUEUE);
         (
@@ -104,7 +104,7 @@ impl EventRecorder {
         )
     }
 
-    /// A recorder that publishes nothing; for tests of what reports.
+    /// A recorder that publishes nothing; for tests.
     pub fn silent() -> Self {
         Self {
             queue: mpsc::channel(1).0,
@@ -145,7 +145,7 @@ impl EventRecorder {
         }
     }
 
-    /// Logs a pass that failed and publishes an event about it; what was lost with leadership is only a debug line.
+    /// Logs a pass that failed and publishes an event about it; a pass that was lost with leadership is only a debug line.
     pub(crate) fn failed<K: AnyKind>(&self, key: &ObjectRef<K>, object: &K, failure: &Failure) {
         let Failure {
             class,
@@ -173,7 +173,7 @@ impl EventRecorder {
     }
 }
 
-/// A pass that failed, in words.
+/// A failed pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) class: Class,
@@ -199,7 +199,7 @@ impl Publisher {
                 next = self.events.recv() => next,
             };
             let Some((event, about)) = next else {
-                // Every recorder is gone; the task still has to last until it is stopped.
+                // Every recorder is dropped; the task still has to run until it is stopped.
                 return stop.cancelled().await;
             };
             match tokio::time::timeout(PATIENCE, recorder.publish(&event, &about)).await {

@@ -32,7 +32,7 @@ pub enum TaskError {
     Panicked {
         /// The task's name.
         name: String,
-        /// What it said.
+        /// The message.
         message: String,
     },
     /// It was aborted.
@@ -105,7 +105,7 @@ where
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub fn panic_text(cause: &(dyn Any + Send)) -> String {
     cause
         .downcast_ref::<&str>()
@@ -114,9 +114,9 @@ pub fn panic_text(cause: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "without a message".into())
 }
 
-/// Tasks that are stopped together, and of which it is known which are still there.
+/// Tasks that are stopped together. The group knows which of them still run.
 ///
-/// A member counts until its future was really dropped, so an aborted task that blocks its thread still shows. Clones
+/// A member counts until its future was dropped, so an aborted task that blocks its thread still counts. Clones
 /// are the same group.
 #[derive(Clone)]
 pub struct Group {
@@ -159,7 +159,7 @@ impl Group {
         Self::stopped_by(CancellationToken::new())
     }
 
-    /// A group that stops when this token says so.
+    /// A group that stops with this token.
     pub fn stopped_by(stop: CancellationToken) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -183,8 +183,8 @@ impl Group {
         self.add(name.into(), work.in_current_span())
     }
 
-    /// Starts a member that is not waited for: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
-    /// It may well outlast the current span and is outside of it.
+    /// Starts a detached member: it ends by itself, by [`stop`](Self::stop) or by [`abort`](Self::abort).
+    /// It may outlast the current span and is outside of it.
     pub fn spawn_detached<F>(&self, name: impl Into<String>, work: F)
     where
         F: Future<Output: Send + 'static> + Send + 'static,
@@ -217,7 +217,7 @@ impl Group {
         }
     }
 
-    /// The names of those still there.
+    /// The names of the remaining members.
     pub fn alive(&self) -> Vec<String> {
         let members = self.inner.members();
         members.present.values().map(|present| present.name.clone()).collect()
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_comes_out_with_the_name_of_its_task() {
+    async fn a_panic_is_returned_with_the_name_of_its_task() {
         let error = spawn("counting", async { panic!("lost count at {}", 7) })
             .await
             .unwrap_err();

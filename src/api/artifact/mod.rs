@@ -1,6 +1,6 @@
 //! The records in the bucket's small files (spec backup 16.3 and 16.4, restore 21). Names are exact, capitals included:
-//! upstream wrote some fields without a JSON name. Fields stand in Go's order, so that what [`super::go_json`] makes of
-//! them equals what the Go release writes.
+//! upstream wrote some fields without a JSON name. Fields are in Go's order, so that the output of [`super::go_json`]
+//! equals that of the Go release.
 //!
 //! The files themselves: `resource-list` is a [`ResourceList`], `results` is [`Results`], `itemoperations` a list of
 //! [`BackupItemOperation`] or [`RestoreItemOperation`], `volumeinfo` a list of [`VolumeInfo`] or [`RestoreVolumeInfo`],

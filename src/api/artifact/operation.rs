@@ -11,14 +11,14 @@ pub type BackupItemOperation = ItemOperation<BackupOperationSpec>;
 /// An operation a restore waits for.
 pub type RestoreItemOperation = ItemOperation<RestoreOperationSpec>;
 
-/// Work that an item action has started and that outlives the item's turn.
+/// Work that an item action has started and that continues after the item was stored or restored.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, bound(deserialize = "Spec: Default + Deserialize<'de>"))]
 pub struct ItemOperation<Spec> {
-    /// Who works on what.
+    /// The action and the item.
     pub spec: Spec,
-    /// How far it is.
+    /// The progress.
     pub status: OperationStatus,
 }
 
@@ -36,10 +36,10 @@ pub struct BackupOperationSpec {
     pub backup_item_action: String,
     /// The item it works on.
     pub resource_identifier: ResourceIdentifier,
-    /// Names the operation to the action; also a label value.
+    /// The action's id of the operation; also a label value.
     #[serde(rename = "operationID")]
     pub operation_id: String,
-    /// Items to collect again once it has ended; Go tells `null` from `[]`.
+    /// Items to collect again once it has ended; Go distinguishes `null` and `[]`.
     pub post_operation_items: Option<Vec<ResourceIdentifier>>,
     /// Fields of newer releases.
     #[serde(flatten)]
@@ -60,7 +60,7 @@ pub struct RestoreOperationSpec {
     pub restore_item_action: String,
     /// The item it works on: its target namespace, and its name in the backup.
     pub resource_identifier: ResourceIdentifier,
-    /// Names the operation to the action; also a label value.
+    /// The action's id of the operation; also a label value.
     #[serde(rename = "operationID")]
     pub operation_id: String,
     /// Fields of newer releases.
@@ -90,9 +90,9 @@ pub struct ResourceIdentifier {
 text_enum! {
     /// How far an operation is.
     pub enum OperationPhase {
-        /// Not seen to have started.
+        /// Not known to have started.
         New = "New",
-        /// Works.
+        /// Running.
         InProgress = "InProgress",
         /// Done.
         Completed = "Completed",
@@ -102,7 +102,7 @@ text_enum! {
 }
 
 impl OperationPhase {
-    /// True where nothing more will come.
+    /// True for a final phase.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed | Self::Failed)
     }
@@ -128,16 +128,16 @@ pub struct OperationStatus {
     /// What is counted, such as Bytes.
     #[serde(skip_serializing_if = "unset")]
     pub operation_units: String,
-    /// What it does just now.
+    /// The current step.
     #[serde(skip_serializing_if = "unset")]
     pub description: String,
-    /// When it was noted. The time limit counts from here.
+    /// When it was recorded. The time limit counts from here.
     #[serde(skip_serializing_if = "unset")]
     pub created: Option<Time>,
     /// When it began.
     #[serde(skip_serializing_if = "unset")]
     pub started: Option<Time>,
-    /// When there was last any news.
+    /// When it last reported.
     #[serde(skip_serializing_if = "unset")]
     pub updated: Option<Time>,
     /// Fields of newer releases.

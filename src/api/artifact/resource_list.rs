@@ -1,4 +1,4 @@
-//! What a run has touched.
+//! The items of a run.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::text_enum::text_enum;
 
-/// Items by `apiVersion/Kind` (`v1/Pod`, `apps/v1/Deployment`): `namespace/name` or `name`, in a restore followed by what
-/// became of them in parentheses. Lists are sorted before they are written.
+/// Items by `apiVersion/Kind` (`v1/Pod`, `apps/v1/Deployment`): `namespace/name` or `name`, in a restore followed by the
+/// result in parentheses. Lists are sorted before they are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ResourceList(pub BTreeMap<String, Vec<String>>);
 
 text_enum! {
-    /// What became of a restored item.
+    /// The result of a restored item.
     pub enum RestoredAction {
         /// It did not exist and was created.
         Created = "created",
@@ -21,7 +21,7 @@ text_enum! {
         Updated = "updated",
         /// It could not be restored.
         Failed = "failed",
-        /// It existed and was left alone.
+        /// It existed and was left unchanged.
         Skipped = "skipped",
     }
 }
@@ -32,7 +32,7 @@ impl ResourceList {
         self.push(api_version, kind, item(namespace, name));
     }
 
-    /// Adds an item of a restore: its target namespace, the name it got, and what became of it.
+    /// Adds an item of a restore: its target namespace, its new name, and the result.
     pub fn add_restored(
         &mut self,
         api_version: &str,
@@ -55,7 +55,7 @@ impl ResourceList {
 }
 
 impl RestoredAction {
-    /// Splits an entry of a restore's list into the item and what became of it; `None` without parentheses at its end.
+    /// Splits an entry of a restore's list into the item and its result; `None` without parentheses at its end.
     pub fn split(entry: &str) -> Option<(&str, Self)> {
         let (item, action) = entry.strip_suffix(')')?.rsplit_once('(')?;
         Some((item, Self::from(action)))

@@ -13,11 +13,11 @@ use crate::api::wire::{nil, unset};
 pub struct Results {
     /// What failed.
     pub errors: MessageSet,
-    /// What someone should look at.
+    /// What needs attention.
     pub warnings: MessageSet,
 }
 
-/// Messages by what they are about, in the order they came.
+/// Messages by subject, in order of appearance.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,12 +54,12 @@ impl MessageSet {
         }
     }
 
-    /// How many messages there are: what a status counts.
+    /// Number of messages, as in the status.
     pub fn count(&self) -> usize {
         self.velero.len() + self.cluster.len() + self.namespaces.values().map(Vec::len).sum::<usize>()
     }
 
-    /// True without any message.
+    /// True if there is no message.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }

@@ -10,13 +10,13 @@ use crate::api::wire::{Other, nil, unset};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NativeSnapshot {
-    /// Of which volume, and where.
+    /// The volume and its location.
     pub spec: NativeSnapshotSpec,
-    /// What became of it.
+    /// The result.
     pub status: NativeSnapshotStatus,
 }
 
-/// Of which volume a snapshot is, and where.
+/// The volume of a snapshot, and its location.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -46,7 +46,7 @@ pub struct NativeSnapshotSpec {
     pub other: Other,
 }
 
-/// What became of a snapshot.
+/// The result of a snapshot.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -54,7 +54,7 @@ pub struct NativeSnapshotStatus {
     /// The provider's name of the snapshot.
     #[serde(rename = "providerSnapshotID", skip_serializing_if = "unset")]
     pub provider_snapshot_id: String,
-    /// How far it is.
+    /// The progress.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<NativeSnapshotPhase>,
     /// Fields of newer releases.
@@ -63,7 +63,7 @@ pub struct NativeSnapshotStatus {
 }
 
 text_enum! {
-    /// How far a native snapshot is.
+    /// The phase of a native snapshot.
     pub enum NativeSnapshotPhase {
         /// Not yet taken.
         New = "New",

@@ -1,4 +1,4 @@
-//! What was done about each volume. Since 1.13; of restores since 1.14.
+//! The method and result of each volume's backup or restore. Since 1.13; of restores since 1.14.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// How a volume's data was brought back.
+    /// How a volume's data was restored.
     pub enum RestoreMethod {
         /// By a volume snapshotter.
         NativeSnapshot = "NativeSnapshot",
@@ -42,7 +42,7 @@ text_enum! {
     }
 }
 
-/// What a backup did about a volume.
+/// A volume in a backup.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -61,7 +61,7 @@ pub struct VolumeInfo {
     pub backup_method: Option<BackupMethod>,
     /// Whether the snapshot's data was moved to the object store.
     pub snapshot_data_moved: bool,
-    /// Whether the snapshot stays in the storage system: a CSI snapshot whose data was not moved.
+    /// Whether the snapshot stays in the storage system: true for a CSI snapshot if its data was not moved.
     pub preserve_local_snapshot: bool,
     /// Whether its data was not saved on purpose.
     pub skipped: bool,
@@ -97,7 +97,7 @@ pub struct VolumeInfo {
     pub other: Other,
 }
 
-/// What a restore did about a volume; names are those in the cluster restored into.
+/// A volume in a restore; names are those in the target cluster.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -111,7 +111,7 @@ pub struct RestoreVolumeInfo {
     /// Name of the volume, if the claim was bound when this was written.
     #[serde(skip_serializing_if = "unset")]
     pub pv_name: String,
-    /// How its data was brought back.
+    /// How its data was restored.
     #[serde(skip_serializing_if = "unset")]
     pub restore_method: Option<RestoreMethod>,
     /// Whether the data came from the object store.
@@ -158,12 +158,12 @@ pub struct CsiSnapshotInfo {
     pub volume_group_snapshot_handle: String,
 }
 
-/// A snapshot whose data was moved.
+/// A snapshot with moved data.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataMovementInfo {
-    /// Who moved it; `velero` for the built-in one.
+    /// The data mover; `velero` for the built-in one.
     pub data_mover: String,
     /// How it was moved.
     pub uploader_type: String,
@@ -237,12 +237,12 @@ pub struct PodVolumeInfo {
     pub phase: String,
 }
 
-/// What a restore needs to know of the volume object, to give a new one the same.
+/// Settings of the volume object that a restore gives to the new one.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PersistentVolumeInfo {
-    /// What becomes of the volume when its claim goes.
+    /// The volume's reclaim policy.
     pub reclaim_policy: String,
     /// Labels of the volume; Go writes `null` where it has none.
     pub labels: Option<BTreeMap<String, String>>,

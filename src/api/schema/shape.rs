@@ -42,8 +42,8 @@ pub(super) fn root(description: &str, spec: Schema, status: Schema) -> Value {
     })
 }
 
-/// What controller-gen writes: an `Option` is just a field that may be missing, and `nullable` stands only where a field asks
-/// for it; no titles; no defaults, which the API server would write into objects.
+/// What controller-gen writes: an `Option` is an optional field, and `nullable` is only where a field sets it. No titles.
+/// No defaults: the API server would write them into objects.
 #[derive(Clone)]
 struct AsGo;
 

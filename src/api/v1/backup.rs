@@ -12,7 +12,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{BackupHooks, Condition, GoDuration, HookStatus, LabelSelector, Time, TypedLocalObjectReference};
 
 custom_resource! {
-    /// A saved state of a cluster, or of a part of it, as its files in the object store and this object.
+    /// A backup of a cluster, or of a part of it: this object and files in the object store.
     Backup {
         version: "v1",
         plural: "backups",
@@ -24,7 +24,7 @@ custom_resource! {
 }
 
 text_enum! {
-    /// How far a backup is. Absent counts as New.
+    /// The phase of a backup. Absent counts as New.
     pub enum BackupPhase {
         /// Not seen yet.
         New = "New",
@@ -32,7 +32,7 @@ text_enum! {
         Queued = "Queued",
         /// Released by the queue, about to run. Since 1.18.
         ReadyToStart = "ReadyToStart",
-        /// Refused; `validationErrors` says why and nothing was stored.
+        /// Refused; `validationErrors` has the reasons, and nothing was stored.
         FailedValidation = "FailedValidation",
         /// Items are being collected.
         InProgress = "InProgress",
@@ -50,13 +50,13 @@ text_enum! {
         PartiallyFailed = "PartiallyFailed",
         /// Could not be run or stored.
         Failed = "Failed",
-        /// A DeleteBackupRequest works on it. Left only by deletion of the object.
+        /// A DeleteBackupRequest deletes it. The phase is final.
         Deleting = "Deleting",
     }
 }
 
 impl BackupPhase {
-    /// True where the run is over. Deleting is none of these: it follows a terminal phase and ends with the object.
+    /// True when the run is over. Deleting does not count: it follows a terminal phase.
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
@@ -64,7 +64,7 @@ impl BackupPhase {
         )
     }
 
-    /// True where the backup exists in the store and was not refused: it can be restored from.
+    /// True when the backup exists in the store and was not refused, so that it can be restored.
     pub fn is_restorable(&self) -> bool {
         matches!(self, Self::Completed | Self::PartiallyFailed)
     }
@@ -130,20 +130,20 @@ pub struct BackupSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
-    /// Whether to snapshot volumes; unset means where something can.
+    /// Whether to snapshot volumes; unset means where a snapshotter exists.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub snapshot_volumes: Option<bool>,
     /// How long to keep the backup; the server's default when zero.
     pub ttl: GoDuration,
-    /// Label of claims whose volumes are snapshotted as one group. Since 1.17.
+    /// Key of the label by which claims are grouped for snapshots of whole groups. Since 1.17.
     #[serde(skip_serializing_if = "unset")]
     pub volume_group_snapshot_label_key: String,
     /// Whether to back up cluster-scoped resources; unset means those that included items refer to.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub include_cluster_resources: Option<bool>,
-    /// Commands to run in pods around the backup of them.
+    /// Commands to run in pods before and after their backup.
     pub hooks: BackupHooks,
     /// The BackupStorageLocation to store to; the default one when unset.
     #[serde(skip_serializing_if = "unset")]
@@ -174,7 +174,7 @@ pub struct BackupSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub snapshot_move_data: Option<bool>,
-    /// Who moves the data; unset or velero means the built-in one. Since 1.12.
+    /// The data mover; unset or velero means the built-in one. Since 1.12.
     #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// Settings for the upload of volume data. Since 1.13.
@@ -216,7 +216,7 @@ pub struct BackupUploaderConfig {
     pub other: Other,
 }
 
-/// What became of a backup.
+/// The state of a backup.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -228,11 +228,11 @@ pub struct BackupStatus {
     /// Version of the archive's format.
     #[serde(skip_serializing_if = "unset")]
     pub format_version: String,
-    /// When the backup may be deleted. This, not spec.ttl, decides.
+    /// When the backup expires. This, not spec.ttl, decides.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub expiration: Option<Time>,
-    /// How far the backup is.
+    /// The phase of the backup.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<BackupPhase>,
     /// Place in the queue, from 1; zero when not queued. Since 1.18.
@@ -247,7 +247,7 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When the backup came to its end.
+    /// When the backup ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
@@ -298,7 +298,7 @@ pub struct BackupStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,
-    /// The state in aspects.
+    /// Conditions of the object.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
@@ -315,7 +315,7 @@ impl BackupStatus {
     }
 }
 
-/// How many items a backup has found and stored.
+/// Counts of the items of a backup.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

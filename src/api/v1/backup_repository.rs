@@ -31,9 +31,9 @@ text_enum! {
     pub enum BackupRepositoryPhase {
         /// Not seen yet.
         New = "New",
-        /// It can.
+        /// It can be used.
         Ready = "Ready",
-        /// It cannot; `message` says why. Tried again.
+        /// It cannot be used; `message` has the reason. It is checked again.
         NotReady = "NotReady",
     }
 }
@@ -41,14 +41,14 @@ text_enum! {
 text_enum! {
     /// How a maintenance ended.
     pub enum MaintenanceResult {
-        /// Well.
+        /// Successfully.
         Succeeded = "Succeeded",
         /// With an error.
         Failed = "Failed",
     }
 }
 
-/// Which repository, and how it is kept.
+/// The repository and its maintenance.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

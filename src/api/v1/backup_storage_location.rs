@@ -30,17 +30,17 @@ custom_resource! {
 }
 
 text_enum! {
-    /// Whether a location can be used. Absent means that it was never looked at, and counts as unavailable.
+    /// Whether a location can be used. Absent means never validated, and counts as unavailable.
     pub enum LocationPhase {
         /// It can be used.
         Available = "Available",
-        /// It cannot; `message` says why.
+        /// It cannot be used; `message` has the reason.
         Unavailable = "Unavailable",
     }
 }
 
 text_enum! {
-    /// What may be done to a location. Absent means ReadWrite.
+    /// The permitted access to a location. Absent means ReadWrite.
     pub enum AccessMode {
         /// Restores only.
         ReadOnly = "ReadOnly",
@@ -55,7 +55,7 @@ text_enum! {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["objectStorage", "provider"]))]
 pub struct BackupStorageLocationSpec {
-    /// Who stores, such as aws or velero.io/fs; a name without a slash means one of velero.io.
+    /// The object store's provider, such as aws or velero.io/fs; a name without a slash means one of velero.io.
     pub provider: String,
     /// Settings for the provider.
     #[serde(skip_serializing_if = "unset")]
@@ -66,10 +66,10 @@ pub struct BackupStorageLocationSpec {
     // Go writes the unset pointer as `null`.
     /// The bucket.
     pub object_storage: Option<ObjectStorage>,
-    /// Whether backups go here that name no location; at most one does.
+    /// Whether this is the location of backups that set none; at most one location is the default.
     #[serde(skip_serializing_if = "unset")]
     pub default: bool,
-    /// What may be done; ReadWrite when unset.
+    /// The permitted access; ReadWrite when unset.
     #[serde(skip_serializing_if = "unset")]
     pub access_mode: Option<AccessMode>,
     /// How often to look for backups of other clusters; the server's default when unset, never when zero.
@@ -94,7 +94,7 @@ pub struct BackupStorageLocationSpec {
 pub struct ObjectStorage {
     /// Name of the bucket.
     pub bucket: String,
-    /// What all keys begin with, without outer slashes.
+    /// Prefix of all keys, without outer slashes.
     #[serde(skip_serializing_if = "unset")]
     pub prefix: String,
     /// Certificates to trust, PEM in base64. Superseded by caCertRef.
@@ -110,7 +110,7 @@ pub struct ObjectStorage {
     pub other: Other,
 }
 
-/// What was found at the location.
+/// The state of the location.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -135,7 +135,7 @@ pub struct BackupStorageLocationStatus {
     /// No longer written.
     #[serde(skip_serializing_if = "unset")]
     pub access_mode: Option<AccessMode>,
-    /// The state in aspects.
+    /// Conditions of the object.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
@@ -146,12 +146,12 @@ pub struct BackupStorageLocationStatus {
 }
 
 impl BackupStorageLocation {
-    /// True where the location was found to be usable. One that was never looked at is not.
+    /// True if the last validation succeeded. False for a location that was never validated.
     pub fn is_available(&self) -> bool {
         self.status.phase == Some(LocationPhase::Available)
     }
 
-    /// True where nothing may be written.
+    /// True if nothing may be written.
     pub fn is_read_only(&self) -> bool {
         self.spec.access_mode == Some(AccessMode::ReadOnly)
     }

@@ -10,7 +10,7 @@ use crate::api::text_enum::text_enum;
 use crate::api::wire::{Other, nil, unset};
 
 custom_resource! {
-    /// Asks for a backup to be deleted with all that belongs to it.
+    /// Requests the deletion of a backup with its restores, files and snapshots.
     DeleteBackupRequest {
         version: "v1",
         plural: "deletebackuprequests",
@@ -25,13 +25,13 @@ custom_resource! {
 }
 
 text_enum! {
-    /// How far a deletion is. Absent counts as New.
+    /// The phase of a deletion. Absent counts as New.
     pub enum DeleteBackupRequestPhase {
         /// Not seen yet.
         New = "New",
-        /// Things are being deleted.
+        /// The deletion is running.
         InProgress = "InProgress",
-        /// Done; `errors` says what could not be deleted.
+        /// Done; `errors` lists what could not be deleted.
         Processed = "Processed",
     }
 }
@@ -50,19 +50,19 @@ pub struct DeleteBackupRequestSpec {
     pub other: Other,
 }
 
-/// What became of it.
+/// The result.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeleteBackupRequestStatus {
-    /// How far the deletion is.
+    /// The phase of the deletion.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DeleteBackupRequestPhase>,
     /// What could not be deleted; empty means success.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub errors: Vec<String>,
-    /// The state in aspects.
+    /// Conditions of the object.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,

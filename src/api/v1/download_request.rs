@@ -9,7 +9,7 @@ use crate::api::text_enum::text_enum;
 use crate::api::wire::{Other, nil, unset};
 
 custom_resource! {
-    /// Asks for a URL of one of a backup's or a restore's files.
+    /// Requests a URL of a backup's or a restore's file.
     DownloadRequest {
         version: "v1",
         plural: "downloadrequests",
@@ -31,7 +31,7 @@ text_enum! {
         BackupVolumeSnapshots = "BackupVolumeSnapshots",
         /// Its asynchronous operations. Since 1.11.
         BackupItemOperations = "BackupItemOperations",
-        /// What is in it.
+        /// The list of its items.
         BackupResourceList = "BackupResourceList",
         /// Its warnings and errors. Since 1.11.
         BackupResults = "BackupResults",
@@ -86,7 +86,7 @@ text_enum! {
     }
 }
 
-/// What is asked for.
+/// The requested file.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -124,10 +124,10 @@ pub struct DownloadRequestStatus {
     /// Whether the request was answered.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DownloadRequestPhase>,
-    /// Where the file can be had until the request expires.
+    /// The file's URL until the request expires.
     #[serde(rename = "downloadURL", skip_serializing_if = "unset")]
     pub download_url: String,
-    /// When the URL stops to work and the request is deleted.
+    /// When the URL becomes invalid and the request is deleted.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub expiration: Option<Time>,

@@ -11,7 +11,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{ByteProgress, DataPathPhase, ObjectReference, RepositoryType, Time};
 
 custom_resource! {
-    /// Saves the files of a pod's volume.
+    /// The backup of the files of a pod's volume.
     PodVolumeBackup {
         version: "v1",
         plural: "podvolumebackups",
@@ -24,7 +24,7 @@ custom_resource! {
             Column::bytes("Incremental Bytes", ".status.incrementalBytes").described("Bytes that were new to the repository").wide(),
             Column::string("Storage Location", ".spec.backupStorageLocation").described("Where the data is stored"),
             Column::AGE,
-            // Upstream's path, where no field is: the column is always blank (spec api 15, row 29).
+            // Upstream's path, which has no field: the column is always blank (spec api 15, row 29).
             Column::string("Node", ".status.node").described("The node that moves the data"),
             Column::string("Uploader", ".spec.uploaderType").described("How the data is moved"),
         ],
@@ -33,7 +33,7 @@ custom_resource! {
     }
 }
 
-/// Which volume, and where to.
+/// The volume and its destination.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,7 +58,7 @@ pub struct PodVolumeBackupSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub uploader_settings: BTreeMap<String, String>,
-    /// Asks for it to be stopped. Since 1.17.
+    /// Whether to cancel it. Since 1.17.
     #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// Fields of newer releases.
@@ -67,12 +67,12 @@ pub struct PodVolumeBackupSpec {
     pub other: Other,
 }
 
-/// How far it is.
+/// The progress.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodVolumeBackupStatus {
-    /// How far it is.
+    /// The progress.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// The path that is read.
@@ -88,7 +88,7 @@ pub struct PodVolumeBackupStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When it came to its end.
+    /// When it ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,

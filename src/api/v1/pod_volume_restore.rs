@@ -11,7 +11,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{ByteProgress, DataPathPhase, ObjectReference, RepositoryType, Time};
 
 custom_resource! {
-    /// Brings the files of a pod's volume back.
+    /// The restore of the files of a pod's volume.
     PodVolumeRestore {
         version: "v1",
         plural: "podvolumerestores",
@@ -31,7 +31,7 @@ custom_resource! {
     }
 }
 
-/// Which volume, and where from.
+/// The volume and its source.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -56,7 +56,7 @@ pub struct PodVolumeRestoreSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub uploader_settings: BTreeMap<String, String>,
-    /// Asks for it to be stopped. Since 1.17.
+    /// Whether to cancel it. Since 1.17.
     #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// Bytes in the snapshot. Since 1.18.
@@ -68,12 +68,12 @@ pub struct PodVolumeRestoreSpec {
     pub other: Other,
 }
 
-/// How far it is.
+/// The progress.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodVolumeRestoreStatus {
-    /// How far it is.
+    /// The progress.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// What went wrong.
@@ -83,7 +83,7 @@ pub struct PodVolumeRestoreStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When it came to its end.
+    /// When it ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,

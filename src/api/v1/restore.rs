@@ -12,7 +12,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{Condition, GoDuration, HookStatus, LabelSelector, RestoreHooks, Time, TypedLocalObjectReference};
 
 custom_resource! {
-    /// The restoring of a backup, or of a part of it, into this cluster.
+    /// The restore of a backup, or of a part of it, into this cluster.
     Restore {
         version: "v1",
         plural: "restores",
@@ -24,11 +24,11 @@ custom_resource! {
 }
 
 text_enum! {
-    /// How far a restore is. Absent counts as New.
+    /// The phase of a restore. Absent counts as New.
     pub enum RestorePhase {
         /// Not seen yet.
         New = "New",
-        /// Refused; `validationErrors` says why and nothing was touched.
+        /// Refused; `validationErrors` has the reasons, and nothing was changed.
         FailedValidation = "FailedValidation",
         /// Items are being restored.
         InProgress = "InProgress",
@@ -50,7 +50,7 @@ text_enum! {
 }
 
 impl RestorePhase {
-    /// True where the restore is over.
+    /// True when the restore is over.
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
@@ -110,11 +110,11 @@ pub struct RestoreSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub or_label_selectors: Vec<LabelSelector>,
-    /// Whether to restore persistent volumes from snapshots; unset means where there are any.
+    /// Whether to restore persistent volumes from snapshots; unset means where snapshots exist.
     #[serde(rename = "restorePVs", skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub restore_pvs: Option<bool>,
-    /// Resources whose status is restored too; unset means none. Since 1.9.
+    /// Resources to restore with their status; unset means none. Since 1.9.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub restore_status: Option<RestoreStatusSpec>,
@@ -138,7 +138,7 @@ pub struct RestoreSpec {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub resource_modifier: Option<TypedLocalObjectReference>,
-    /// Settings for the restoring of volume data. Since 1.13.
+    /// Settings for the restore of volume data. Since 1.13.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub uploader_config: Option<RestoreUploaderConfig>,
@@ -148,16 +148,16 @@ pub struct RestoreSpec {
     pub other: Other,
 }
 
-/// Resources whose status is restored too.
+/// Resources to restore with their status.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreStatusSpec {
-    /// Resources whose status is restored; `*` means all.
+    /// Resources to restore with their status; `*` means all.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub included_resources: Vec<String>,
-    /// Resources whose status is not restored.
+    /// Resources to restore without their status.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub excluded_resources: Vec<String>,
@@ -167,12 +167,12 @@ pub struct RestoreStatusSpec {
     pub other: Other,
 }
 
-/// Settings for the restoring of volume data.
+/// Settings for the restore of volume data.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreUploaderConfig {
-    /// Whether files with holes are written with holes.
+    /// Whether sparse files are written sparse.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub write_sparse_files: Option<bool>,
@@ -186,12 +186,12 @@ pub struct RestoreUploaderConfig {
     pub other: Other,
 }
 
-/// What became of a restore.
+/// The state of a restore.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RestoreStatus {
-    /// How far the restore is.
+    /// The phase of the restore.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<RestorePhase>,
     /// Why the restore was refused.
@@ -213,11 +213,11 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When the restore came to its end.
+    /// When the restore ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
-    /// How many items are to be restored and were.
+    /// Counts of the items.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub progress: Option<RestoreProgress>,
@@ -237,7 +237,7 @@ pub struct RestoreStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub hook_status: Option<HookStatus>,
-    /// The state in aspects.
+    /// Conditions of the object.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,
@@ -254,7 +254,7 @@ impl RestoreStatus {
     }
 }
 
-/// How many items a restore has found and restored.
+/// Counts of the items of a restore.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

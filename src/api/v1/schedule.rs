@@ -11,7 +11,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{Condition, Time};
 
 custom_resource! {
-    /// Makes backups at set times.
+    /// Makes backups at scheduled times.
     Schedule {
         version: "v1",
         plural: "schedules",
@@ -35,7 +35,7 @@ text_enum! {
         New = "New",
         /// Backups are made.
         Enabled = "Enabled",
-        /// Refused; `validationErrors` says why. Left when the spec is mended.
+        /// Refused; `validationErrors` has the reasons. Left when the spec is corrected.
         FailedValidation = "FailedValidation",
     }
 }
@@ -66,7 +66,7 @@ pub struct ScheduleSpec {
     pub other: Other,
 }
 
-/// What a schedule has done.
+/// The state of a schedule.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -85,7 +85,7 @@ pub struct ScheduleStatus {
     /// Why the schedule was refused.
     #[serde(skip_serializing_if = "unset")]
     pub validation_errors: Vec<String>,
-    /// The state in aspects.
+    /// Conditions of the object.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(schema_with = "crate::api::condition::list")]
     pub conditions: Vec<Condition>,

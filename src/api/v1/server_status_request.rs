@@ -9,7 +9,7 @@ use crate::api::text_enum::text_enum;
 use crate::api::wire::{Other, nil, unset};
 
 custom_resource! {
-    /// Asks the server for its version and plugins.
+    /// Requests the server's version and plugins.
     ServerStatusRequest {
         version: "v1",
         plural: "serverstatusrequests",
@@ -30,7 +30,7 @@ text_enum! {
     }
 }
 
-/// Nothing: the request asks for everything.
+/// Empty: the request always gets everything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServerStatusRequestSpec {
@@ -72,7 +72,7 @@ impl ServerStatusRequestStatus {
     }
 }
 
-/// One thing a plugin offers.
+/// An implementation that a plugin provides.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

@@ -11,7 +11,7 @@ use crate::api::v1::LocationPhase;
 use crate::api::wire::{Other, nil, unset};
 
 custom_resource! {
-    /// Where a provider keeps native snapshots of volumes.
+    /// A provider's location of native volume snapshots.
     VolumeSnapshotLocation {
         version: "v1",
         plural: "volumesnapshotlocations",
@@ -22,13 +22,13 @@ custom_resource! {
     }
 }
 
-/// Who takes the snapshots, and with which settings.
+/// The provider of the snapshots, and its settings.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["provider"]))]
 pub struct VolumeSnapshotLocationSpec {
-    /// Who takes snapshots; a name without a slash means one of velero.io.
+    /// The snapshots' provider; a name without a slash means one of velero.io.
     pub provider: String,
     /// Settings for the provider.
     #[serde(skip_serializing_if = "unset")]
@@ -42,7 +42,7 @@ pub struct VolumeSnapshotLocationSpec {
     pub other: Other,
 }
 
-/// What was found at the location.
+/// The state of the location.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeSnapshotLocationStatus {

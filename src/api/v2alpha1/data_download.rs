@@ -11,7 +11,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{ByteProgress, DataPathPhase, GoDuration, NodeOs, Time};
 
 custom_resource! {
-    /// Brings a volume's data back from the object store.
+    /// The restore of a volume's data from the object store.
     DataDownload {
         version: "v2alpha1",
         plural: "datadownloads",
@@ -30,7 +30,7 @@ custom_resource! {
     }
 }
 
-/// Which data, and into which volume.
+/// The data and the target volume.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -40,7 +40,7 @@ pub struct DataDownloadSpec {
     pub target_volume: TargetVolume,
     /// The BackupStorageLocation the repository is in.
     pub backup_storage_location: String,
-    /// Who moves the data; empty or velero means the built-in one.
+    /// The data mover; empty or velero means the built-in one.
     #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The repository's name of the snapshot.
@@ -48,10 +48,10 @@ pub struct DataDownloadSpec {
     pub snapshot_id: String,
     /// The namespace the volume was backed up in, which is that of the repository.
     pub source_namespace: String,
-    /// Settings for whoever moves the data.
+    /// Settings for the data mover.
     #[serde(skip_serializing_if = "unset")]
     pub data_mover_config: BTreeMap<String, String>,
-    /// Asks for it to be stopped.
+    /// Whether to cancel it.
     #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// How long a step of the preparation may take.
@@ -86,12 +86,12 @@ pub struct TargetVolume {
     pub other: Other,
 }
 
-/// How far it is.
+/// The progress.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataDownloadStatus {
-    /// How far it is.
+    /// The progress.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// What went wrong.
@@ -101,7 +101,7 @@ pub struct DataDownloadStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When it came to its end.
+    /// When it ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,

@@ -11,7 +11,7 @@ use crate::api::wire::{Other, nil, unset};
 use crate::api::{ByteProgress, DataPathPhase, GoDuration, NodeOs, Time};
 
 custom_resource! {
-    /// Moves a volume snapshot's data to the object store.
+    /// The upload of a volume snapshot's data to the object store.
     DataUpload {
         version: "v2alpha1",
         plural: "datauploads",
@@ -31,32 +31,32 @@ custom_resource! {
     }
 }
 
-/// Which snapshot, and where to.
+/// The snapshot and its destination.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("required" = ["backupStorageLocation", "operationTimeout", "snapshotType", "sourceNamespace", "sourcePVC"]))]
 pub struct DataUploadSpec {
-    /// What takes the snapshot; only CSI.
+    /// The type of the snapshot; only CSI.
     pub snapshot_type: String,
-    /// The snapshot, if it is one of CSI.
+    /// The CSI snapshot.
     #[schemars(extend("nullable" = true))]
     pub csi_snapshot: Option<CsiSnapshotSpec>,
     /// The claim of the volume.
     #[serde(rename = "sourcePVC")]
     pub source_pvc: String,
-    /// Who moves the data; empty or velero means the built-in one.
+    /// The data mover; empty or velero means the built-in one.
     #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The BackupStorageLocation the repository is in.
     pub backup_storage_location: String,
     /// The namespace of the claim.
     pub source_namespace: String,
-    /// Settings for whoever moves the data.
+    /// Settings for the data mover.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub data_mover_config: BTreeMap<String, String>,
-    /// Asks for it to be stopped.
+    /// Whether to cancel it.
     #[serde(skip_serializing_if = "unset")]
     pub cancel: bool,
     /// How long a step of the preparation may take.
@@ -67,7 +67,7 @@ pub struct DataUploadSpec {
     pub other: Other,
 }
 
-/// A snapshot of CSI.
+/// A CSI snapshot.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -88,12 +88,12 @@ pub struct CsiSnapshotSpec {
     pub other: Other,
 }
 
-/// How far it is.
+/// The progress.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataUploadStatus {
-    /// How far it is.
+    /// The progress.
     #[serde(skip_serializing_if = "unset")]
     pub phase: Option<DataPathPhase>,
     /// The path that is read.
@@ -102,7 +102,7 @@ pub struct DataUploadStatus {
     /// The repository's name of the snapshot; unset for an empty volume.
     #[serde(rename = "snapshotID", skip_serializing_if = "unset")]
     pub snapshot_id: String,
-    /// What an external data mover wants to know at a restore.
+    /// Data of an external data mover for the restore.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub data_mover_result: BTreeMap<String, String>,
@@ -113,7 +113,7 @@ pub struct DataUploadStatus {
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub start_timestamp: Option<Time>,
-    /// When it came to its end.
+    /// When it ended.
     #[serde(skip_serializing_if = "unset")]
     #[schemars(extend("nullable" = true))]
     pub completion_timestamp: Option<Time>,
@@ -148,15 +148,15 @@ impl DataUploadStatus {
     }
 }
 
-/// What a restore needs to know of a DataUpload: the value, as JSON, in the ConfigMap that the restore of a DataUpload makes
-/// (spec api 12.8). Its key is the restore's UID.
+/// The facts of a DataUpload for a restore: the JSON value in the ConfigMap that the restore of a DataUpload makes (spec api
+/// 12.8). Its key is the restore's UID.
 #[serde_with::apply(_ => #[serde(deserialize_with = "nil")])]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataUploadResult {
     /// The BackupStorageLocation the repository is in.
     pub backup_storage_location: String,
-    /// Who moved the data; empty or velero means the built-in one.
+    /// The data mover that moved the data; empty or velero means the built-in one.
     #[serde(rename = "datamover", skip_serializing_if = "unset")]
     pub data_mover: String,
     /// The repository's name of the snapshot.
@@ -164,7 +164,7 @@ pub struct DataUploadResult {
     pub snapshot_id: String,
     /// The namespace the volume was backed up in.
     pub source_namespace: String,
-    /// What an external data mover wants to know.
+    /// Data of an external data mover.
     #[serde(skip_serializing_if = "unset")]
     pub data_mover_result: BTreeMap<String, String>,
     /// The operating system the volume was read under. Since 1.16.

@@ -1,4 +1,4 @@
-//! Work that blocks, where it may.
+//! Blocking work on threads for it.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use futures::future::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::store::error::{Class, Failure};
-use crate::store::provider::{Call, Outcome};
+use crate::store::provider::{Call, ProviderResult};
 
 /// Runs `work` on a thread that may block, once there is a permit for it.
 pub(super) fn blocking<T: Send + 'static>(
     permits: Arc<Semaphore>,
-    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+    work: impl FnOnce() -> ProviderResult<T> + Send + 'static,
 ) -> Call<'static, T> {
     let run = async move {
         let stopped = |why: &dyn std::fmt::Display| Failure::new(Class::Other, format!("the work stopped: {why}"));
         let permit = permits.acquire_owned().await.map_err(|closed| stopped(&closed))?;
-        // The thread keeps the permit: a caller that gave up does not make a hanging thread any less of one.
+        // The thread keeps the permit: it goes on hanging after its caller has given up.
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()

@@ -1,5 +1,5 @@
-//! Directories as open handles: every step of a path is opened below the one before, and none may be a symbolic link. So no key and nobody who
-//! plants links can lead outside of the bucket, at whatever moment.
+//! Directories as open handles: each step of a path is opened relative to the one before, and none may be a symbolic link. So neither a key nor a
+//! link that is planted meanwhile leads out of the bucket.
 
 use std::fs::File;
 use std::io;
@@ -18,10 +18,10 @@ const DIR_MODE: u32 = 0o750;
 #[derive(Debug)]
 pub(super) struct Dir(OwnedFd);
 
-/// Keeps the directories below one from being removed, or from being made, until it is dropped.
+/// A lock on a directory: until it is dropped, directories below are not removed, or not made.
 #[must_use]
 #[derive(Debug)]
-pub(super) struct Guard(#[expect(dead_code, reason = "closing it lets go")] Option<OwnedFd>);
+pub(super) struct Guard(#[expect(dead_code, reason = "closing it releases the lock")] Option<OwnedFd>);
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct Named {
     pub(super) is_dir: bool,
 }
 
-/// What is known of a file.
+/// Metadata of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FileInfo {
     pub(super) size: u64,
@@ -43,7 +43,7 @@ fn dir_flags() -> OFlags {
 }
 
 impl Dir {
-    /// Opens the root, the only path that may lead over links: it is the administrator's.
+    /// Opens the root, the only path in which links are allowed: the administrator sets it.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(rustix::fs::open(path, dir_flags(), Mode::empty())?))
     }
@@ -84,18 +84,18 @@ impl Dir {
             .try_fold(self.again()?, |dir, name| dir.child_or_new(name))
     }
 
-    /// While directories are made and filled below this one: nobody removes any, empty as they still are.
+    /// Held while directories are made and filled below this one: until then they are empty, and a deletion would remove them.
     pub(super) fn while_making(&self) -> io::Result<Guard> {
         self.lock(FlockOperation::LockShared)
     }
 
-    /// While empty directories are removed below this one: nobody is about to fill them.
+    /// Held while empty directories are removed below this one, so that no write is about to use one.
     pub(super) fn while_removing(&self) -> io::Result<Guard> {
         self.lock(FlockOperation::LockExclusive)
     }
 
-    /// Waits for others on this machine, other processes too. A file system without such locks, or with locks that a directory
-    /// cannot have (NFS), has none: then whoever loses a race tries again.
+    /// Waits for other threads and processes of this machine. Some file systems have no such locks, or none on directories (NFS):
+    /// there the call that loses a race is retried.
     fn lock(&self, operation: FlockOperation) -> io::Result<Guard> {
         // Opened anew, since a lock belongs to an open directory and not to its handles.
         let Self(dir) = self.child(".")?;
@@ -116,7 +116,7 @@ impl Dir {
         Ok(Self(self.0.try_clone()?))
     }
 
-    /// Opens a file for reading. Without waiting: a pipe with that name would keep us until somebody writes.
+    /// Opens a file for reading. Non-blocking: opening a pipe of that name would wait for a writer.
     pub(super) fn file(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::empty())?.into())
@@ -134,19 +134,19 @@ impl Dir {
         Ok(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(FILE_MODE))?.into())
     }
 
-    /// What is known of a file in this directory; what is no regular file counts as missing, as it does in listings.
+    /// Size and date of a file in this directory. What is no regular file counts as missing, as in listings.
     pub(super) fn stat(&self, name: &str) -> io::Result<FileInfo> {
         regular(&rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// What is in this directory: files and directories, and nothing that is neither.
+    /// The files and directories in this directory.
     pub(super) fn entries(&self) -> io::Result<Vec<Named>> {
         let mut named = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.0)? {
             let entry = entry?;
             let name = entry.file_name();
             let kind = match entry.file_type() {
-                // Some file systems do not say.
+                // Some file systems do not report the type.
                 FileType::Unknown => match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => FileType::from_raw_mode(stat.st_mode),
                     Err(Errno::NOENT) => continue,
@@ -154,7 +154,7 @@ impl Dir {
                 },
                 kind => kind,
             };
-            // What is not UTF-8 cannot have come from here.
+            // Keys are UTF-8, so this file is not ours.
             let Ok(name) = name.to_str() else { continue };
             match kind {
                 FileType::Directory if name != "." && name != ".." => named.push(Named {
@@ -180,11 +180,11 @@ impl Dir {
     pub(super) fn rename_new(&self, from: &str, to_dir: &Self, to: &str) -> io::Result<()> {
         match rustix::fs::linkat(&self.0, from, &to_dir.0, to, AtFlags::empty()) {
             Ok(()) => {
-                // The object is there; the staging file is removed by whoever made it, and else swept.
+                // The object is in place; its writer removes the staging file, or a sweep does.
                 let _ = self.remove_file(from);
                 Ok(())
             }
-            // Some file systems have no links, but all of those can do this.
+            // Some file systems have no hard links; all of those support this.
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => Ok(rustix::fs::renameat_with(
                 &self.0,
                 from,
@@ -204,22 +204,22 @@ impl Dir {
         }
     }
 
-    /// Removes a directory if it is empty; says whether it did.
+    /// Removes a directory if it is empty; returns whether it did.
     pub(super) fn remove_dir(&self, name: &str) -> bool {
         rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR).is_ok()
     }
 
-    /// Makes what was last renamed, linked or made in this directory survive a power cut.
+    /// Makes the last renames, links and creations in this directory survive a power cut.
     pub(super) fn sync(&self) -> io::Result<()> {
         match rustix::fs::fsync(&self.0) {
-            // Some network file systems cannot sync a directory; they do it with each operation.
+            // Some network file systems cannot sync a directory; they sync each operation.
             Ok(()) | Err(Errno::INVAL) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// What is known of an open file.
+/// Metadata of an open file.
 pub(super) fn info(file: &File) -> io::Result<FileInfo> {
     regular(&rustix::fs::fstat(file)?)
 }

@@ -4,12 +4,12 @@ use std::io;
 
 use crate::store::error::{Class, Failure};
 
-/// What an error of the operating system calls for.
+/// The class of an error of the operating system.
 pub(super) fn failure(error: &io::Error) -> Failure {
     use rustix::io::Errno;
     let class = match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NOENT) => return Failure::not_found(),
-        // A step of the path is a file, a link or something stranger.
+        // A part of the path is a file, a link or a special file.
         Some(Errno::NOTDIR | Errno::LOOP) => {
             return Failure::new(Class::NotFound, "a part of its path is a file or a symbolic link");
         }

@@ -15,19 +15,19 @@ use super::failure::failure;
 use super::staging;
 use crate::store::ObjectInfo;
 use crate::store::error::Class;
-use crate::store::provider::{Depth, Entry, Outcome, Pieces};
+use crate::store::provider::{Depth, Entry, Pieces, ProviderResult};
 
-/// What file systems keep for themselves at the top of a volume.
+/// The file system's own directory at the top of a volume.
 pub(super) const LOST_AND_FOUND: &str = "lost+found";
 
-/// Begins the names that NFS gives to files that were removed while they were open.
+/// Prefix of the names that NFS gives to files that were removed while open.
 const NFS: &str = ".nfs";
 
-/// Entries found by one visit to the pool of threads.
+/// Entries read by one call to the thread pool.
 const BATCH: usize = 1000;
 
 pub(super) fn list(
-    bucket: impl Fn() -> Outcome<Dir> + Send + Sync + 'static,
+    bucket: impl Fn() -> ProviderResult<Dir> + Send + Sync + 'static,
     permits: Arc<Semaphore>,
     prefix: &str,
     depth: Depth,
@@ -50,7 +50,7 @@ pub(super) fn list(
             Ok((!batch.is_empty()).then(|| (stream::iter(batch.into_iter().map(Ok)), walk)))
         }
     })
-    .flat_map(|batch: Outcome<_>| match batch {
+    .flat_map(|batch: ProviderResult<_>| match batch {
         Ok(batch) => batch.left_stream(),
         Err(failure) => stream::iter([Err(failure)]).right_stream(),
     })
@@ -75,7 +75,7 @@ struct Level {
 
 impl Walk {
     /// The next entries; none at the end.
-    fn next_batch(&mut self, bucket: &(impl Fn() -> Outcome<Dir> + ?Sized)) -> Outcome<Vec<Entry>> {
+    fn next_batch(&mut self, bucket: &(impl Fn() -> ProviderResult<Dir> + ?Sized)) -> ProviderResult<Vec<Entry>> {
         if !self.begun {
             self.begun = true;
             let top = bucket()?;
@@ -116,12 +116,12 @@ impl Walk {
 }
 
 impl Level {
-    /// Reads a directory; none if it has gone.
-    fn read(prefix: String, dir: io::Result<Dir>) -> Outcome<Option<Self>> {
+    /// Reads a directory; `None` if it no longer exists.
+    fn read(prefix: String, dir: io::Result<Dir>) -> ProviderResult<Option<Self>> {
         let read = dir.and_then(|dir| {
             let mut entries = dir.entries()?;
             entries.retain(|named| !is_hidden(prefix.is_empty(), &named.name));
-            // The order of keys: a directory counts with the slash that follows it.
+            // The order of keys: a directory sorts with its slash.
             entries.sort_by(|a, b| order(a).cmp(order(b)));
             Ok((entries, dir))
         });
@@ -146,7 +146,7 @@ fn is_hidden(at_top: bool, name: &str) -> bool {
 }
 
 /// Whether there is any object in a directory, however deep.
-fn holds_a_file(dir: io::Result<Dir>) -> Outcome<bool> {
+fn holds_a_file(dir: io::Result<Dir>) -> ProviderResult<bool> {
     let Some(level) = Level::read("/".to_owned(), dir)? else {
         return Ok(false);
     };
@@ -166,7 +166,7 @@ fn is_gone(error: &io::Error) -> bool {
     failure(error).class == Class::NotFound
 }
 
-/// The object of a key, by what its file shows.
+/// The object's metadata, from its file's.
 pub(super) fn object(key: &str, info: FileInfo) -> ObjectInfo {
     ObjectInfo {
         key: key.to_owned(),

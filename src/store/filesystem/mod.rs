@@ -1,7 +1,7 @@
 //! Objects as files at `<fspath>/<bucket>/<key>` (decision 23, spec plugins 12.5).
 //!
-//! Not object_store's local store: that follows symbolic links, names its staging files after the objects, and leaves them where nobody can list them.
-//! What is written here is on the disk when a call returns; what is half written lies in `.velero-uploads` and is no object.
+//! object_store's local store is not used: it follows symbolic links, names its staging files after the objects, and leaves them where no listing finds
+//! them. Here a write is on disk when the call returns; an unfinished one lies in `.velero-uploads` and is no object.
 
 mod blocking;
 mod dir;
@@ -29,19 +29,19 @@ use self::dir::Dir;
 use self::failure::failure;
 use self::listing::object;
 use super::error::{Class, Failure};
-use super::provider::{Call, Depth, Entry, Outcome, Part, PartTag, Pieces, Provider, Unfinished};
+use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult, Unfinished};
 use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
 
 /// `spec.config` key: the directory that buckets are in.
 const FSPATH: &str = "fspath";
 
-/// Calls at work in a location at once. A file system that hangs holds no more threads than this; other calls end by their deadlines.
+/// Calls at once in a location. A hanging file system holds no more threads than this; other calls end by their deadlines.
 const PARALLEL: usize = 16;
 
-/// Bytes of a piece of a stream.
+/// Size of a piece of a stream.
 const PIECE: usize = 256 << 10;
 
-/// Times that a path is made anew where nothing keeps others from removing an empty directory of it.
+/// How often a path is created where, without locks, another process may remove its empty directories meanwhile.
 const TRIES: usize = 8;
 
 /// The file store of one bucket.
@@ -51,7 +51,7 @@ pub(super) struct Filesystem {
     permits: Arc<Semaphore>,
 }
 
-/// Where the bucket is; what follows below blocks.
+/// Path of the bucket. Everything below it blocks.
 #[derive(Debug)]
 struct Bucket {
     root: PathBuf,
@@ -59,7 +59,7 @@ struct Bucket {
 }
 
 impl Filesystem {
-    /// A store at what the configuration says. Touches no disk.
+    /// The store of a configuration. Does not access the disk.
     pub(super) fn open(config: &StoreConfig, bucket: &str, prefix: &str) -> Result<Self> {
         config.check_keys(&[FSPATH])?;
         let root = config.get(FSPATH).ok_or_else(|| {
@@ -93,8 +93,11 @@ impl Filesystem {
         })
     }
 
-    /// Runs what blocks where it may.
-    fn run<T: Send + 'static>(&self, work: impl FnOnce(&Bucket) -> Outcome<T> + Send + 'static) -> Call<'static, T> {
+    /// Runs blocking work on a thread for it.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Bucket) -> ProviderResult<T> + Send + 'static,
+    ) -> Call<'static, T> {
         let bucket = Arc::clone(&self.bucket);
         blocking(Arc::clone(&self.permits), move || work(&bucket))
     }
@@ -204,12 +207,12 @@ impl Provider for Filesystem {
 }
 
 impl Bucket {
-    fn root(&self) -> Outcome<Dir> {
+    fn root(&self) -> ProviderResult<Dir> {
         Dir::open(&self.root).map_err(|error| self.unavailable(&self.root, &error))
     }
 
-    /// The bucket's directory. That it is not there never means that the store is empty: the volume may not be mounted.
-    fn dir(&self) -> Outcome<Dir> {
+    /// The bucket's directory. A missing one never means an empty store: the volume may not be mounted.
+    fn dir(&self) -> ProviderResult<Dir> {
         self.root()?
             .child(&self.name)
             .map_err(|error| self.unavailable(&self.root.join(&self.name), &error))
@@ -233,21 +236,21 @@ impl Bucket {
     }
 
     /// The directory that a key's file is in, and the file's name.
-    fn parent<'k>(&self, key: &'k str) -> Outcome<(Dir, &'k str)> {
+    fn parent<'k>(&self, key: &'k str) -> ProviderResult<(Dir, &'k str)> {
         not_reserved(key)?;
         let (dirs, name) = split(key);
         let dir = self.dir()?.descend(dirs).map_err(|error| failure(&error))?;
         Ok((dir, name))
     }
 
-    fn open(&self, key: &str) -> Outcome<(ObjectInfo, File)> {
+    fn open(&self, key: &str) -> ProviderResult<(ObjectInfo, File)> {
         let (dir, name) = self.parent(key)?;
         let file = dir.file(name).map_err(|error| failure(&error))?;
         let info = dir::info(&file).map_err(|error| failure(&error))?;
         Ok((object(key, info), file))
     }
 
-    fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> Outcome<PutOutcome> {
+    fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> ProviderResult<PutOutcome> {
         not_reserved(key)?;
         let top = self.dir()?;
         staging::with_file(&top, key, bytes, |staged, file| {
@@ -255,9 +258,9 @@ impl Bucket {
         })
     }
 
-    /// Gives a staged file its name. It was synced before.
+    /// Renames a staged file, which was synced before, to its key.
     #[expect(clippy::unused_self, reason = "what a bucket does")]
-    fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, only_new: bool) -> Outcome<PutOutcome> {
+    fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, only_new: bool) -> ProviderResult<PutOutcome> {
         let (dirs, name) = split(key);
         let dirs: Vec<_> = dirs.collect();
         let _guard = top.while_making().map_err(|error| failure(&error))?;
@@ -276,7 +279,7 @@ impl Bucket {
                 Err(error) if only_new && error.kind() == io::ErrorKind::AlreadyExists => {
                     return Ok(PutOutcome::Exists);
                 }
-                // Without locks a deletion may have removed the directory, empty as it was, before we used it.
+                // Without locks a deletion may have removed the directory while it was still empty.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,
                 Err(error) => {
                     let failure = failure(&error);
@@ -291,8 +294,8 @@ impl Bucket {
         }
     }
 
-    /// Removes a file and the directories that it leaves empty: one that stayed would be listed as a backup.
-    fn delete(&self, key: &str) -> Outcome<()> {
+    /// Removes a file and the directories that become empty: one that stayed would be listed as a backup.
+    fn delete(&self, key: &str) -> ProviderResult<()> {
         not_reserved(key)?;
         let (dirs, name) = split(key);
         let mut path = vec![self.dir()?];
@@ -324,7 +327,7 @@ fn split(key: &str) -> (impl Iterator<Item = &str>, &str) {
 }
 
 /// Staging files are no objects.
-fn not_reserved(key: &str) -> Outcome<()> {
+fn not_reserved(key: &str) -> ProviderResult<()> {
     if key.split('/').next() == Some(staging::DIR) {
         return Err(Failure::new(
             Class::Invalid,
@@ -334,7 +337,7 @@ fn not_reserved(key: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Reads a file piece by piece, each where blocking is allowed.
+/// Reads a file piece by piece on blocking threads.
 fn pieces(file: File, range: Range<u64>, permits: Arc<Semaphore>) -> Pieces<Bytes> {
     let file = Arc::new(file);
     stream::try_unfold(range, move |range| {

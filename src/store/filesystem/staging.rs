@@ -1,7 +1,7 @@
-//! Where files are until they are objects: `<bucket>/.velero-uploads/<id>`.
+//! Staging of files until they are objects: `<bucket>/.velero-uploads/<id>`.
 //!
-//! Each has a second file, `<id>.key`, that says what it was to become; it is made first, so that no file is ever without. One directory for all:
-//! what a crash leaves behind is found without walking the bucket, and makes no directory look like a backup.
+//! A second file, `<id>.key`, holds the key. It is made first, so that no staged file is without one. There is one directory for all, so that
+//! leftovers of a crash are found without walking the bucket, and no directory of theirs looks like a backup.
 
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -11,25 +11,25 @@ use uuid::Uuid;
 use super::dir::Dir;
 use super::failure::failure;
 use crate::store::error::{Class, Failure};
-use crate::store::provider::{Outcome, Part, Unfinished};
+use crate::store::provider::{Part, ProviderResult, Unfinished};
 
-/// The directory's name in the bucket. Removed while it is empty, so that other programs find nothing foreign in an idle bucket.
+/// The directory's name in the bucket. It is removed when it becomes empty, so that other programs find nothing foreign in an idle bucket.
 pub(super) const DIR: &str = ".velero-uploads";
 
 const KEY: &str = ".key";
 
-/// Times that the directory is made anew where nothing keeps others from removing it, empty as it was.
+/// How often the directory is created where, without locks, another process may remove it meanwhile.
 const TRIES: usize = 8;
 
 /// Begins an upload.
-pub(super) fn begin(top: &Dir, key: &str) -> Outcome<String> {
+pub(super) fn begin(top: &Dir, key: &str) -> ProviderResult<String> {
     let id = new_id();
     let made = in_dir(top, |dir| stage(dir, &id, key));
     made.map_err(|error| failure(&error))?;
     Ok(id)
 }
 
-/// Makes the two files. A second attempt, after others have removed the directory, finds neither.
+/// Makes the two files. A second attempt, after another process removed the directory, finds neither.
 fn stage(dir: &Dir, id: &str, key: &str) -> io::Result<std::fs::File> {
     let made = dir
         .new_file(&key_file(id))
@@ -42,7 +42,7 @@ fn stage(dir: &Dir, id: &str, key: &str) -> io::Result<std::fs::File> {
 }
 
 /// Writes a part at its place.
-pub(super) fn write(top: &Dir, part: &Part) -> Outcome<()> {
+pub(super) fn write(top: &Dir, part: &Part) -> ProviderResult<()> {
     let id = checked(&part.id)?;
     let written = top
         .child(DIR)
@@ -51,14 +51,18 @@ pub(super) fn write(top: &Dir, part: &Part) -> Outcome<()> {
 }
 
 /// Syncs an upload's file and has it renamed by `publish`, which gets the directory and the file's name.
-pub(super) fn publish_upload(top: &Dir, id: &str, publish: impl FnOnce(&Dir, &str) -> Outcome<()>) -> Outcome<()> {
+pub(super) fn publish_upload(
+    top: &Dir,
+    id: &str,
+    publish: impl FnOnce(&Dir, &str) -> ProviderResult<()>,
+) -> ProviderResult<()> {
     let id = checked(id)?;
     let dir = top.child(DIR).map_err(|error| failure(&error))?;
     dir.file_to_write(&id)
         .and_then(|file| file.sync_all())
         .map_err(|error| failure(&error))?;
     publish(&dir, &id)?;
-    // The object is there; what is left of the upload is swept at the latest.
+    // The object is in place; a sweep removes the rest of the upload at the latest.
     let _ = dir.remove_file(&key_file(&id));
     remove_dir(top);
     Ok(())
@@ -69,8 +73,8 @@ pub(super) fn with_file<T>(
     top: &Dir,
     key: &str,
     bytes: &[u8],
-    publish: impl FnOnce(&Dir, &str) -> Outcome<T>,
-) -> Outcome<T> {
+    publish: impl FnOnce(&Dir, &str) -> ProviderResult<T>,
+) -> ProviderResult<T> {
     let id = new_id();
     let mut staged = None;
     let made = in_dir(top, |dir| {
@@ -98,26 +102,26 @@ pub(super) fn with_file<T>(
     outcome
 }
 
-/// Removes what there is of an upload.
-pub(super) fn discard(top: &Dir, id: &str) -> Outcome<()> {
+/// Removes the files of an upload.
+pub(super) fn discard(top: &Dir, id: &str) -> ProviderResult<()> {
     let id = checked(id)?;
     let dir = match top.child(DIR) {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failure(&error)),
     };
-    // The key goes last: until then a second attempt knows whose file it is.
+    // The key file goes last, so that a second attempt still finds it.
     let removed = dir.remove_file(&id).and_then(|()| dir.remove_file(&key_file(&id)));
     removed.map_err(|error| failure(&error))?;
     remove_dir(top);
     Ok(())
 }
 
-/// Uploads and halves of puts whose keys begin with `prefix`, and files without a key file.
+/// Unfinished uploads and puts of keys that begin with `prefix`, and files without a key file.
 ///
-/// An empty key file is a beginning that a death cut off: a beginning holds the lock until its key is written. It belongs to no
-/// run, so any prefix gets it. Without locks it could be one that is just being made, which is then only no longer listed.
-pub(super) fn unfinished(top: &Dir, prefix: &str) -> Outcome<Vec<Unfinished>> {
+/// An empty key file is left when the process dies before it writes the key; until then it holds the lock. It belongs to no run,
+/// so every prefix returns it. Without locks it may be one that is being made, which is then only no longer listed.
+pub(super) fn unfinished(top: &Dir, prefix: &str) -> ProviderResult<Vec<Unfinished>> {
     let dir = match top.child(DIR) {
         Ok(dir) => dir,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -162,7 +166,7 @@ fn in_dir<T>(top: &Dir, mut work: impl FnMut(&Dir) -> io::Result<T>) -> io::Resu
     }
 }
 
-/// Removes the staging directory if it is empty. One that stays is in nobody's way.
+/// Removes the staging directory if it is empty. One that stays does no harm.
 fn remove_dir(top: &Dir) {
     if let Ok(_guard) = top.while_removing() {
         top.remove_dir(DIR);
@@ -177,8 +181,8 @@ fn key_file(id: &str) -> String {
     format!("{id}{KEY}")
 }
 
-/// An id comes back from a record that somebody may have edited, and becomes a file's name.
-fn checked(id: &str) -> Outcome<String> {
+/// An id comes from a record, which may have been edited, and becomes a file's name.
+fn checked(id: &str) -> ProviderResult<String> {
     match Uuid::try_parse(id) {
         Ok(uuid) => Ok(uuid.to_string()),
         Err(_) => Err(Failure::new(Class::Invalid, "that is not the id of an upload")),

@@ -1,4 +1,4 @@
-//! What is particular to files; what all stores do is in `testing::store_suite`.
+//! What is special to files; `testing::store_suite` tests what all stores do.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -70,7 +70,7 @@ async fn keys(store: &Store) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn configuration_that_leads_nowhere_or_elsewhere_is_refused() {
+async fn a_path_that_is_missing_or_leads_elsewhere_is_refused() {
     for (fspath, bucket, prefix) in [
         ("", "velero", ""),
         ("relative/path", "velero", ""),
@@ -152,7 +152,7 @@ async fn a_bucket_that_is_a_symbolic_link_is_not_used() {
 }
 
 #[tokio::test]
-async fn what_is_no_file_is_no_object_and_holds_nobody_up() {
+async fn a_special_file_is_no_object_and_blocks_no_call() {
     let volume = Volume::new();
     let store = volume.store().await;
     store.put("backups/b/f", text()).await.unwrap();
@@ -172,7 +172,7 @@ async fn what_is_no_file_is_no_object_and_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn what_file_systems_keep_for_themselves_is_not_listed() {
+async fn files_of_the_file_system_itself_are_not_listed() {
     let volume = Volume::new();
     let store = volume.store().await;
     store.put("backups/b/f", text()).await.unwrap();
@@ -232,7 +232,7 @@ async fn a_volume_that_is_not_mounted_is_unavailable_and_never_empty() {
         "nothing was made in its place"
     );
 
-    // Another volume, empty, and then one that is somebody else's.
+    // Another volume, first empty, then one with another identity.
     fs::create_dir(volume.path("")).unwrap();
     let error = store.validate(known.as_deref(), true).await.unwrap_err();
     assert!(
@@ -254,7 +254,7 @@ async fn a_volume_that_is_not_mounted_is_unavailable_and_never_empty() {
 }
 
 #[tokio::test]
-async fn the_first_validation_makes_the_bucket_but_never_the_volume() {
+async fn the_first_validation_creates_the_bucket_but_no_volume() {
     let dir = TempDir::new().unwrap();
     let fspath = dir.path().join("volume");
     let store = open(&config(fspath.to_str().unwrap(), "velero", "")).await.unwrap();
@@ -277,7 +277,7 @@ async fn of_several_first_validations_all_return_the_same_identity() {
 }
 
 #[tokio::test]
-async fn a_location_that_is_only_read_gets_no_identity_of_ours() {
+async fn a_read_only_location_gets_no_identity() {
     let volume = Volume::new();
     let store = volume.store().await;
     assert_eq!(store.validate(None, false).await.unwrap().store_id, None);
@@ -285,7 +285,7 @@ async fn a_location_that_is_only_read_gets_no_identity_of_ours() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_behind_is_found_and_removed() {
+async fn leftovers_of_a_crash_are_found_and_removed() {
     let volume = Volume::new();
     let store = volume.store().await;
     let mut upload = store.upload("backups/b/b.tar.gz").await.unwrap();
@@ -299,15 +299,15 @@ async fn what_a_crash_leaves_behind_is_found_and_removed() {
         "backups/c/c.tar.gz",
     )
     .unwrap();
-    fs::write(staging.join("somebody's"), "file").unwrap();
+    fs::write(staging.join("unknown"), "file").unwrap();
     assert_eq!(
         store.sweep("restores/", Timestamp::MAX).await.unwrap(),
         0,
-        "what nobody knows may be what another run is just writing"
+        "a file without a key may be an upload of another run"
     );
     assert_eq!(store.sweep("backups/c/", Timestamp::MAX).await.unwrap(), 1);
     assert_eq!(store.sweep("", Timestamp::MAX).await.unwrap(), 2);
-    assert_eq!(volume.files(), [".velero-uploads", ".velero-uploads/somebody's"]);
+    assert_eq!(volume.files(), [".velero-uploads", ".velero-uploads/unknown"]);
 }
 
 #[tokio::test]
@@ -326,7 +326,7 @@ async fn an_id_from_an_edited_record_leads_to_no_other_file() {
 }
 
 #[tokio::test]
-async fn half_a_put_is_known_by_the_key_it_was_for() {
+async fn an_unfinished_put_is_listed_under_its_key() {
     let volume = Volume::new();
     let store = volume.store().await;
     let staging = volume.path(staging::DIR);
@@ -340,7 +340,7 @@ async fn half_a_put_is_known_by_the_key_it_was_for() {
 }
 
 #[tokio::test]
-async fn a_beginning_that_a_death_cut_off_before_its_key_was_written_is_swept_by_any_run() {
+async fn an_upload_that_died_before_its_key_was_written_is_swept() {
     let volume = Volume::new();
     let store = volume.store().await;
     let staging = volume.path(staging::DIR);
@@ -366,7 +366,7 @@ async fn staging_files_are_no_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn directories_that_are_removed_while_others_are_made_in_them_lose_nothing() {
+async fn writes_survive_the_removal_of_their_empty_directories() {
     let volume = Volume::new();
     let store = volume.store().await;
     let work = |n: u32| {
@@ -393,7 +393,7 @@ async fn directories_that_are_removed_while_others_are_made_in_them_lose_nothing
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_a_directory_is_said_so() {
+async fn a_file_in_the_place_of_a_directory_is_reported() {
     let volume = Volume::new();
     let store = volume.store().await;
     store.put("backups/a", text()).await.unwrap();
@@ -407,7 +407,7 @@ async fn a_file_in_the_place_of_a_directory_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_upstream_wrote_is_read_as_it_is() {
+async fn a_bucket_that_upstream_wrote_is_read_unchanged() {
     use crate::store::layout::{BACKUPS, BackupFile, RESTORES};
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go-1.18.1");
     let store = open(&config(data, "bucket", "")).await.unwrap();
@@ -420,7 +420,7 @@ async fn a_bucket_that_upstream_wrote_is_read_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_replaced_has_another_etag_even_with_the_same_bytes() {
+async fn a_replaced_object_has_another_etag_even_with_equal_bytes() {
     let volume = Volume::new();
     let store = volume.store().await;
     store.put("backups/a", text()).await.unwrap();
@@ -436,7 +436,7 @@ async fn an_upload_that_is_replaced_has_another_etag_even_with_the_same_bytes() 
 }
 
 #[test]
-fn errors_of_the_system_are_classed_by_what_they_call_for() {
+fn errors_of_the_system_have_their_class() {
     use rustix::io::Errno;
     for (errno, class) in [
         (Errno::NOENT, Class::NotFound),

@@ -1,4 +1,4 @@
-//! What [`Store`] adds to a provider, with one that does as it is told: real ones do not hang or cut connections on demand.
+//! What [`Store`] adds to a provider, with a scripted one: real ones do not hang or cut connections on demand.
 
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -26,7 +26,7 @@ enum Behaviour {
 }
 
 impl Scripted {
-    fn call<T: Send + 'static>(&self, answer: Outcome<T>) -> Call<'_, T> {
+    fn call<T: Send + 'static>(&self, answer: ProviderResult<T>) -> Call<'_, T> {
         match self.behaviour {
             Behaviour::Answer => std::future::ready(answer).boxed(),
             Behaviour::Hang => std::future::pending().boxed(),
@@ -34,7 +34,7 @@ impl Scripted {
         }
     }
 
-    fn pieces<T: Send + 'static>(&self, pieces: Vec<Outcome<T>>) -> Pieces<T> {
+    fn pieces<T: Send + 'static>(&self, pieces: Vec<ProviderResult<T>>) -> Pieces<T> {
         match self.behaviour {
             Behaviour::Answer => stream::iter(pieces).boxed(),
             Behaviour::Hang => stream::iter(pieces).chain(stream::pending()).boxed(),
@@ -42,7 +42,7 @@ impl Scripted {
         }
     }
 
-    fn found(&self) -> Outcome<ObjectInfo> {
+    fn found(&self) -> ProviderResult<ObjectInfo> {
         self.head.clone().ok_or_else(Failure::not_found)
     }
 }
@@ -128,7 +128,7 @@ fn object(size: u64) -> ObjectInfo {
     }
 }
 
-/// Every call of a store, as the errors they end with.
+/// The error of every call of a store.
 async fn errors(store: &Store) -> Vec<StoreError> {
     let mut errors = vec![
         store.put("k", Bytes::new()).await.unwrap_err(),
@@ -150,7 +150,7 @@ async fn errors(store: &Store) -> Vec<StoreError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_call_to_a_store_that_hangs_ends_by_its_deadline_as_unavailable() {
+async fn every_call_to_a_hanging_store_ends_by_its_deadline() {
     let store = store(Scripted {
         behaviour: Behaviour::Hang,
         ..Scripted::default()
@@ -190,7 +190,7 @@ async fn a_stream_that_stalls_ends_by_a_deadline() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_missing_at_the_end_of_a_stream_are_an_error_and_not_an_end() {
+async fn a_stream_that_ends_early_is_an_error() {
     for (pieces, good) in [(vec!["ab", "cd"], true), (vec!["ab", "c"], false), (vec![], false)] {
         let store = store(Scripted {
             head: Some(object(4)),
@@ -204,7 +204,7 @@ async fn bytes_that_are_missing_at_the_end_of_a_stream_are_an_error_and_not_an_e
 }
 
 #[tokio::test]
-async fn an_object_that_turns_out_larger_than_it_said_is_not_read_to_its_end() {
+async fn an_object_larger_than_its_header_is_not_read_to_its_end() {
     let store = store(Scripted {
         head: Some(object(2)),
         pieces: vec!["ab", "cd", "ef"],
@@ -214,7 +214,7 @@ async fn an_object_that_turns_out_larger_than_it_said_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_upload_sends_parts_of_five_mebibytes_one_behind_the_other() {
+async fn an_upload_sends_parts_of_5_mib_in_sequence() {
     let parts = Arc::default();
     let whole = (12 << 20) + 3;
     let store = store(Scripted {
@@ -240,7 +240,7 @@ async fn an_upload_sends_parts_of_five_mebibytes_one_behind_the_other() {
 async fn a_finished_upload_is_compared_with_what_was_written() {
     let gone = Failure::not_found();
     let full = Failure::new(Class::Full, "no room");
-    // How finishing ended, what is there afterwards, whether that is the object that was uploaded.
+    // The result of finishing, the object found afterwards, whether the upload counts as successful.
     let cases = [
         (None, Some(object(3)), true),
         (None, Some(object(2)), false),

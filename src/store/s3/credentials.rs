@@ -14,7 +14,7 @@ pub(super) struct Profile {
     pub(super) region: Option<String>,
 }
 
-/// Ways to credentials that a profile may describe and that need another request or program first.
+/// Keys of profiles with credentials that need another request or program first.
 const NOT_YET: [&str; 6] = [
     "role_arn",
     "source_profile",
@@ -24,7 +24,7 @@ const NOT_YET: [&str; 6] = [
     "web_identity_token_file",
 ];
 
-/// Keys of which a profile has one. Others are nested settings of Amazon's tools, which may well repeat.
+/// Keys that a profile has once. Others are nested settings of Amazon's tools, which may repeat.
 const MEANT_ONCE: [&str; 4] = [
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -69,11 +69,11 @@ pub(super) fn profile(text: &Secret, name: &str) -> Result<Profile> {
     })
 }
 
-/// The keys of all sections of that name. Lines that are neither section nor `key = value` are passed over: the file may be a whole configuration of
+/// The keys of all sections of that name. Lines that are neither section nor `key = value` are skipped: the file may be a whole configuration of
 /// Amazon's command line.
 ///
 /// # Errors
-/// The key that has several values: which one was meant cannot be known, and the wrong one would only show as a refused signature.
+/// The key that has several values: the wrong one would only show as a refused signature.
 fn section(text: &str, name: &str) -> std::result::Result<Option<BTreeMap<String, String>>, String> {
     let mut found = None;
     let mut inside = false;
@@ -91,7 +91,7 @@ fn section(text: &str, name: &str) -> std::result::Result<Option<BTreeMap<String
             && let Some((key, value)) = line.split_once('=')
             && let Some(keys) = &mut found
         {
-            // Nothing is cut off a value but spaces: a secret of another maker than Amazon may have any character.
+            // Only spaces are trimmed: secrets of other stores than Amazon's may have any character.
             let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
             match keys.get(&key) {
                 Some(first) if first != value && MEANT_ONCE.contains(&key.as_str()) => return Err(key),
@@ -102,7 +102,7 @@ fn section(text: &str, name: &str) -> std::result::Result<Option<BTreeMap<String
     Ok(found)
 }
 
-/// What the environment says about credentials; no other variable may change where a location is.
+/// The environment's variables about credentials; no other variable may change where a location is.
 pub(super) fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Vec<(AmazonS3ConfigKey, String)> {
     let keys = [
         ("AWS_ACCESS_KEY_ID", AmazonS3ConfigKey::AccessKeyId),
@@ -172,7 +172,7 @@ aws_secret_access_key =
 ";
 
     #[test]
-    fn profiles_are_read_as_amazons_tools_write_them_and_people_edit_them() {
+    fn profiles_are_read_as_amazons_tools_and_users_write_them() {
         let read = |name: &str| {
             let Profile {
                 key_id,
@@ -200,7 +200,7 @@ aws_secret_access_key =
     }
 
     #[test]
-    fn a_profile_that_gives_no_credentials_is_refused_without_showing_any() {
+    fn a_profile_without_credentials_is_refused_without_secrets() {
         for (name, named) in [
             ("missing", "no profile `missing`"),
             ("role", "`role_arn`"),
@@ -220,7 +220,7 @@ aws_secret_access_key =
     }
 
     #[test]
-    fn only_variables_about_credentials_are_taken_from_the_environment() {
+    fn only_variables_about_credentials_have_an_effect() {
         let environment = |name: &str| match name {
             "AWS_ROLE_ARN" => Some("arn".to_owned()),
             "AWS_SESSION_TOKEN" => Some(String::new()),

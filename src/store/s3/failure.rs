@@ -1,7 +1,7 @@
 //! From object_store's errors to classes and causes.
 //!
-//! Its errors keep the status and body of an answer in a type that is not public, and some calls (listing) do not even look at the status. So both are
-//! taken from the one text that has them all. Of a body only code and message are shown: the rest repeats the request.
+//! Its errors keep the status and body of an answer in a type that is not public, and some calls (listing) ignore the status. So both are parsed from
+//! the error's text. Of a body only code and message are shown: the rest repeats the request.
 
 use std::error::Error as StdError;
 
@@ -11,23 +11,23 @@ use object_store::client::{HttpError, HttpErrorKind};
 use crate::store::error::{Class, Failure};
 use crate::telemetry::causes;
 
-/// Where the instances of a cloud ask for the credentials of their role.
+/// Address at which the instances of a cloud get the credentials of their role.
 const METADATA_SERVICE: &str = "169.254.169.254";
 
-/// What an error calls for.
+/// Class and cause of an error.
 pub(super) fn failure(error: &Error) -> Failure {
     let mut failure = classed(error);
-    // A bucket is never there. Whoever forgot the credentials sees an address that nobody has ever configured.
+    // A bucket is never at this address: the user configured no credentials, and did not configure this address either.
     if causes::in_line(error).contains(METADATA_SERVICE) {
         failure.detail = format!(
-            "there are no credentials, so the cloud's metadata service ({METADATA_SERVICE}) was asked for those of the node's role, in vain: {}; check `spec.credential`, the secret `cloud-credentials`, or the role",
+            "no credentials are configured, and the cloud's metadata service ({METADATA_SERVICE}) has none for the node's role: {}; check `spec.credential`, the secret `cloud-credentials`, or the role",
             failure.detail
         );
     }
     failure
 }
 
-/// The same for a listing, in which nothing is asked for by name but the bucket. Stores say "not found" of an access key, too.
+/// The same for a listing, which names nothing but the bucket. Stores answer "not found" for an unknown access key, too.
 pub(super) fn of_listing(error: &Error) -> Failure {
     match Cause::of(error) {
         Cause::Answer(answer) if answer.class() == Class::NotFound => match answer.code.as_deref() {
@@ -56,7 +56,7 @@ fn classed(error: &Error) -> Failure {
     }
 }
 
-/// Status of the answer that an error tells of, if it was an answer.
+/// Status of the answer behind an error, if there was an answer.
 pub(super) fn status(error: &Error) -> Option<u16> {
     match Cause::of(error) {
         Cause::Answer(answer) => Some(answer.status),
@@ -88,7 +88,7 @@ impl Cause {
 
 fn transport(error: &HttpError) -> Failure {
     let cause = root(error);
-    // A certificate does not become good by waiting.
+    // A retry does not help: the certificate stays as it is.
     if cause.contains("certificate") {
         let detail =
             format!("the connection was not trusted: {cause}; check `objectStorage.caCert`, or what stands between");
@@ -111,7 +111,7 @@ fn root(error: &(dyn StdError + 'static)) -> String {
     deepest.to_string()
 }
 
-/// An answer with a status that is no success, or a body that says so.
+/// An answer with a status other than success, or with an error in its body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     status: u16,
@@ -151,9 +151,9 @@ impl Answer {
         Failure::new(class, self.detail())
     }
 
-    /// What the store said, and what to check.
+    /// The store's message, and what to check.
     fn detail(&self) -> String {
-        let said = match (&self.code, &self.message) {
+        let message = match (&self.code, &self.message) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(text), None) | (None, Some(text)) => text.clone(),
             (None, None) => format!("status {}", self.status),
@@ -168,7 +168,7 @@ impl Answer {
             _ if matches!(self.status, 300..400) => "; check `config.region` and `config.s3Url`",
             _ => "",
         };
-        format!("the store answered {said}{advice}")
+        format!("the store answered {message}{advice}")
     }
 
     fn class(&self) -> Class {
@@ -207,7 +207,7 @@ fn element(body: &str, name: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// XML text as it was meant: the five named entities and characters by number. What is neither stays as it is.
+/// Decodes the five named entities of XML and characters by number. Other text is unchanged.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -238,7 +238,7 @@ fn entity(name: &str) -> Option<char> {
     }
 }
 
-/// Cuts off the queries of URLs: that of a signed one is as good as a key.
+/// Cuts off the queries of URLs: the query of a signed URL grants access.
 pub(super) fn without_queries(text: &str) -> String {
     let cut = |word: &str| match word.split_once('?') {
         Some((url, _)) if url.contains("://") => format!("{url}?…"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_finds_nothing_is_about_the_bucket_unless_the_store_says_more() {
+    fn a_listing_that_is_not_found_means_a_missing_bucket() {
         let listing = |code: &str, message: &str| {
             let text = format!(
                 "Server returned non-2xx status code: 404 Not Found: <Error><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -310,17 +310,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_forgot_the_credentials_is_told_so_and_not_only_of_an_address() {
-        let said = |url: &str| {
+    fn missing_credentials_are_reported_as_such() {
+        let detail = |url: &str| {
             let text = format!("error sending request for url (http://{url}/latest/api/token)");
             let http = HttpError::new(HttpErrorKind::Connect, std::io::Error::other(text.clone()));
             let source = Box::new(std::io::Error::other(text + ": " + &http.to_string()));
             failure(&Error::Generic { store: "S3", source }).detail
         };
-        let forgotten = said("169.254.169.254");
-        assert!(forgotten.starts_with("there are no credentials, so"), "{forgotten}");
-        assert!(forgotten.ends_with("check `spec.credential`, the secret `cloud-credentials`, or the role"));
-        assert!(!said("127.0.0.1:9000").contains("credentials"));
+        let missing = detail("169.254.169.254");
+        assert!(missing.starts_with("no credentials are configured, and"), "{missing}");
+        assert!(missing.ends_with("check `spec.credential`, the secret `cloud-credentials`, or the role"));
+        assert!(!detail("127.0.0.1:9000").contains("credentials"));
     }
 
     #[test]
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn entities_of_xml_are_shown_as_the_characters_they_stand_for() {
+    fn xml_entities_are_decoded() {
         for (escaped, want) in [
             ("&quot;a&quot; &amp; &apos;b&apos; &lt;c&gt;", "\"a\" & 'b' <c>"),
             ("&#34;a&#34; &#39;b&#39; &#x22;c&#X27; d&#xA;e", "\"a\" 'b' \"c' d e"),

@@ -1,4 +1,4 @@
-//! Amazon S3 and what speaks its language (provider `velero.io/aws`; spec plugins 12.2, decision 25).
+//! Amazon S3 and compatible stores (provider `velero.io/aws`; spec plugins 12.2, decision 25).
 
 mod credentials;
 mod failure;
@@ -28,12 +28,12 @@ use self::credentials::Profile;
 use self::failure::{failure, status};
 use self::settings::{Address, Settings};
 use super::error::{Class, Failure};
-use super::provider::{Call, Depth, Entry, Outcome, Part, PartTag, Pieces, Provider, Unfinished};
+use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult, Unfinished};
 use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time to find out a bucket's region.
+/// Time limit for the lookup of a bucket's region.
 const REGION_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A bucket of an S3 store. Cheap to clone.
@@ -41,13 +41,13 @@ const REGION_DEADLINE: Duration = Duration::from_secs(30);
 pub(super) struct S3 {
     bucket: String,
     client: AmazonS3,
-    /// The same bucket under its public address; only ever signs.
+    /// The same bucket under its public address; only signs URLs.
     signer: AmazonS3,
     http: reqwest::Client,
 }
 
 impl fmt::Debug for S3 {
-    /// Short, and without the client: that would show the keys.
+    /// Without the client, which would show the keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3")
             .field("bucket", &self.bucket)
@@ -61,7 +61,7 @@ pub(super) fn check(config: &StoreConfig) -> Result<()> {
 }
 
 impl S3 {
-    /// A store at what the configuration says.
+    /// The store of a configuration.
     pub(super) async fn open(config: &StoreConfig, bucket: &str) -> Result<Self> {
         let settings = Settings::read(config)?;
         let profile = config
@@ -92,7 +92,7 @@ impl S3 {
                 .with_client_options(trust.options(address))
                 .with_retry(retries())
                 .with_conditional_put(S3ConditionalPut::ETagMatch)
-                // One request an object is what every imitation understands.
+                // Every compatible store supports one request an object; not all support a bulk delete.
                 .with_disable_bulk_delete(true);
             let builder = match settings.checksum {
                 Some(checksum) => builder.with_checksum_algorithm(checksum.into()),
@@ -170,7 +170,7 @@ async fn find_region(bucket: &str, trust: &Trust) -> Result<String> {
     })
 }
 
-/// Whom to trust.
+/// The certificates to trust.
 struct Trust {
     roots: Vec<Vec<u8>>,
     skip_verify: bool,
@@ -196,7 +196,7 @@ fn roots(pem: Option<&[u8]>) -> Result<Vec<Vec<u8>>> {
 impl Trust {
     fn https_options(&self) -> ClientOptions {
         let options = ClientOptions::new()
-            // Each call has a deadline of its own.
+            // Each call has its own deadline.
             .with_timeout_disabled()
             .with_connect_timeout(CONNECT_TIMEOUT)
             .with_allow_invalid_certificates(self.skip_verify);
@@ -205,14 +205,14 @@ impl Trust {
     }
 
     fn options(&self, address: &Address) -> ClientOptions {
-        // An image without certificates of authorities can still talk plain HTTP, if nobody looks for them.
+        // An image without root certificates can still use plain HTTP, unless they are loaded.
         let without_roots = address.is_plain_http && self.roots.is_empty();
         self.https_options()
             .with_allow_http(address.is_plain_http)
             .with_no_system_certificates(without_roots)
     }
 
-    /// The same for requests of our own.
+    /// The same for requests outside of object_store.
     fn http(&self, address: &Address) -> Result<reqwest::Client> {
         let roots = self
             .roots
@@ -231,8 +231,8 @@ impl Trust {
     }
 }
 
-/// Keys were checked before; what object_store minds besides is an error all the same.
-fn path(key: &str) -> Outcome<Path> {
+/// Keys were checked before; object_store has further rules.
+fn path(key: &str) -> ProviderResult<Path> {
     Path::parse(key).map_err(|error| Failure::new(Class::Invalid, format!("the key cannot be used: {error}")))
 }
 
@@ -251,7 +251,7 @@ fn object(meta: ObjectMeta) -> ObjectInfo {
 }
 
 impl S3 {
-    async fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Outcome<PutOutcome> {
+    async fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> ProviderResult<PutOutcome> {
         let path = path(key)?;
         if !only_new {
             self.client
@@ -266,11 +266,11 @@ impl S3 {
             .await
         {
             Ok(_) => Ok(PutOutcome::Created),
-            // A conflict (409) is not yet an object of somebody else's: two writers met, and either may try again.
+            // A conflict (409) does not mean that the object exists: two writers met, and either may retry.
             Err(error @ object_store::Error::AlreadyExists { .. }) if status(&error) != Some(409) => {
                 Ok(PutOutcome::Exists)
             }
-            // Some imitations have no conditional writes. What is left is to look, and to hope for those milliseconds.
+            // Some compatible stores have no conditional writes. The look before the write leaves a race of milliseconds.
             Err(error) if status(&error) == Some(501) => match self.head(key).await {
                 Ok(_) => Ok(PutOutcome::Exists),
                 Err(absent) if absent.class == Class::NotFound => {
@@ -286,13 +286,13 @@ impl S3 {
         }
     }
 
-    async fn head(&self, key: &str) -> Outcome<ObjectInfo> {
+    async fn head(&self, key: &str) -> ProviderResult<ObjectInfo> {
         match self.client.head(&path(key)?).await {
             Ok(meta) => Ok(object(meta)),
             Err(error) => {
                 let failure = failure(&error);
                 if failure.class == Class::NotFound {
-                    // The answer to HEAD has no body, so it may as well be the bucket that is not there.
+                    // The answer to HEAD has no body, so the bucket may be the one that is missing.
                     self.page(key, None, None, Some(1)).await?;
                 }
                 Err(failure)
@@ -300,7 +300,7 @@ impl S3 {
         }
     }
 
-    async fn read(&self, key: &str, range: Option<Range<u64>>) -> Outcome<(ObjectInfo, Pieces<Bytes>)> {
+    async fn read(&self, key: &str, range: Option<Range<u64>>) -> ProviderResult<(ObjectInfo, Pieces<Bytes>)> {
         let options = GetOptions {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
@@ -314,7 +314,7 @@ impl S3 {
         Ok((info, found.into_stream().map_err(|error| failure(&error)).boxed()))
     }
 
-    async fn delete(&self, key: &str) -> Outcome<()> {
+    async fn delete(&self, key: &str) -> ProviderResult<()> {
         done_or_gone(self.client.delete(&path(key)?).await)
     }
 
@@ -324,7 +324,7 @@ impl S3 {
         delimiter: Option<&'static str>,
         page_token: Option<String>,
         max_keys: Option<usize>,
-    ) -> Outcome<object_store::list::PaginatedListResult> {
+    ) -> ProviderResult<object_store::list::PaginatedListResult> {
         let prefix = (!prefix.is_empty()).then_some(prefix);
         let delimiter = delimiter.map(Into::into);
         let options = PaginatedListOptions {
@@ -340,7 +340,7 @@ impl S3 {
     }
 }
 
-fn done_or_gone(result: object_store::Result<()>) -> Outcome<()> {
+fn done_or_gone(result: object_store::Result<()>) -> ProviderResult<()> {
     match result.map_err(|error| failure(&error)) {
         Err(failure) if failure.class == Class::NotFound => Ok(()),
         done => done,
@@ -442,7 +442,7 @@ impl Provider for S3 {
                 Ok(Some((stream::iter(objects.chain(prefixes)), Some(page.page_token))))
             }
         })
-        .flat_map(|page: Outcome<_>| match page {
+        .flat_map(|page: ProviderResult<_>| match page {
             Ok(page) => page.left_stream(),
             Err(failure) => stream::iter([Err(failure)]).right_stream(),
         })
@@ -469,7 +469,7 @@ impl Provider for S3 {
         false
     }
 
-    /// A bucket's region, encryption and rights are somebody's decision.
+    /// Not created: the user has to decide about a bucket's region, encryption and rights.
     fn create_bucket(&self) -> Call<'_, ()> {
         futures::future::ready(Err(Failure::new(
             Class::Invalid,

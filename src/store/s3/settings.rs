@@ -1,11 +1,11 @@
-//! What a location of provider `velero.io/aws` says (spec plugins 12.2, decision 25), checked.
+//! The validated settings of a location of provider `velero.io/aws` (spec plugins 12.2, decision 25).
 
 use object_store::aws::Checksum;
 use reqwest::Url;
 
 use crate::store::{Result, StoreConfig, StoreError};
 
-/// `spec.config` keys that do something here.
+/// `spec.config` keys that have an effect.
 const KEYS: [&str; 8] = [
     "region",
     "s3Url",
@@ -17,10 +17,10 @@ const KEYS: [&str; 8] = [
     "signatureVersion",
 ];
 
-/// Accepted by upstream and without any effect there: signatures are always version 4, and the credentials file is always read as a configuration too.
+/// Keys that upstream accepts without effect: signatures are always version 4, and the credentials file is always read as a configuration too.
 const WITHOUT_EFFECT: &str = "enableSharedConfig";
 
-/// Known to upstream and not here yet. Ignoring one would store data unencrypted or untagged in silence.
+/// Keys of upstream that are not supported yet. Ignoring one would store data unencrypted or untagged in silence.
 const NOT_YET: [&str; 5] = [
     "serverSideEncryption",
     "kmsKeyId",
@@ -29,7 +29,7 @@ const NOT_YET: [&str; 5] = [
     "tagging",
 ];
 
-/// Where there is no region and none to be found, as with most that are not Amazon.
+/// The region where none is set and none can be looked up, as with most stores that are not Amazon's.
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// A location's settings.
@@ -45,7 +45,7 @@ pub(super) struct Settings {
     pub(super) checksum: Option<ChecksumKind>,
 }
 
-/// `checksumAlgorithm`, as far as there is one.
+/// The supported values of `checksumAlgorithm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChecksumKind {
     Sha256,
@@ -81,14 +81,14 @@ impl Settings {
         })
     }
 
-    /// The region, unless it must be asked for: that works with Amazon only.
+    /// The region; `None` if it must be looked up, which works with Amazon only.
     pub(super) fn region(&self, of_profile: Option<&str>) -> Option<String> {
         let region = self.region.as_deref().or(of_profile);
         let default = self.endpoint.as_ref().map(|_| DEFAULT_REGION);
         region.or(default).map(str::to_owned)
     }
 
-    /// Where requests go.
+    /// The address for requests.
     pub(super) fn address(&self, bucket: &str, region: &str) -> Result<Address> {
         match &self.endpoint {
             Some(url) => Address::new(url, bucket, self.path_style),
@@ -96,7 +96,7 @@ impl Settings {
         }
     }
 
-    /// Where those go who have a signed URL.
+    /// The address in signed URLs.
     pub(super) fn public_address(&self, bucket: &str, region: &str) -> Result<Address> {
         match &self.public {
             Some(url) => Address::new(url, bucket, self.path_style),
@@ -107,7 +107,7 @@ impl Settings {
 
 fn url(config: &StoreConfig, key: &str) -> Result<Option<Url>> {
     let Some(text) = config.get(key) else { return Ok(None) };
-    // Not repeated in the error: there may be a password in it.
+    // The URL is not repeated in the error: it may contain a password.
     let wrong = || {
         StoreError::Config(format!(
             "`config.{key}` must be a URL that begins with `http://` or `https://` and has neither user, query nor fragment"
@@ -157,8 +157,8 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// As Amazon's own clients choose: the bucket goes into the host's name unless that is forbidden, is no name, or would not be covered by the
-    /// host's certificate.
+    /// As Amazon's own clients choose: the bucket goes into the host's name unless that is forbidden, is not a valid name, or is not covered by
+    /// the host's certificate.
     fn new(url: &Url, bucket: &str, path_style: bool) -> Result<Self> {
         let is_plain_http = url.scheme() == "http";
         let mut url = url.clone();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_mean_nothing_are_accepted_where_upstream_accepts_them() {
+    fn settings_without_effect_are_accepted_as_upstream_does() {
         let entries = [
             ("signatureVersion", "4"),
             ("enableSharedConfig", "true"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_comes_from_the_location_the_profile_or_the_fact_that_it_is_not_amazon() {
+    fn the_region_comes_from_the_location_the_profile_or_a_default() {
         let region = |entries: &[(&str, &str)], profile| Settings::read(&config(entries)).unwrap().region(profile);
         let minio = ("s3Url", "http://minio:9000");
         assert_eq!(region(&[("region", "a"), minio], Some("b")).as_deref(), Some("a"));
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_urls_have_an_address_of_their_own_if_there_is_one() {
+    fn signed_urls_use_the_public_address_if_there_is_one() {
         let entries = [
             ("s3Url", "http://minio:9000"),
             ("publicUrl", "https://s3.example.com"),

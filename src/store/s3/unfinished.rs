@@ -1,4 +1,4 @@
-//! Listing unfinished multipart uploads, which object_store cannot: the request is signed as a URL by it, and sent and read here.
+//! Lists unfinished multipart uploads, which object_store does not support: it signs the URL, and the request is sent and read here.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use serde::Deserialize;
 
 use super::failure::{Answer, failure, without_queries};
 use crate::store::error::{Class, Failure};
-use crate::store::provider::{Outcome, Pieces, Unfinished};
+use crate::store::provider::{Pieces, ProviderResult, Unfinished};
 
-/// How long a request's signature is good; it is used at once.
+/// How long a request's signature is valid; it is used at once.
 const TTL: Duration = Duration::from_mins(1);
 
 /// Longest answer: a page has a thousand uploads at most.
@@ -34,7 +34,7 @@ pub(super) fn list(client: AmazonS3, http: reqwest::Client, prefix: &str) -> Pie
         let uploads = page.uploads.into_iter().filter_map(Upload::into_unfinished).map(Ok);
         Ok(Some((stream::iter(uploads), (query, next))))
     })
-    .flat_map(|page: Outcome<_>| match page {
+    .flat_map(|page: ProviderResult<_>| match page {
         Ok(page) => page.left_stream(),
         Err(failure) => stream::iter([Err(failure)]).right_stream(),
     })
@@ -55,7 +55,7 @@ struct Marker {
 }
 
 impl Query {
-    async fn page(&self, marker: &Marker) -> Outcome<Page> {
+    async fn page(&self, marker: &Marker) -> ProviderResult<Page> {
         let mut query = vec![("uploads", ""), ("prefix", &self.prefix)];
         if !marker.key.is_empty() {
             query.extend([("key-marker", marker.key.as_str()), ("upload-id-marker", &marker.id)]);
@@ -114,7 +114,7 @@ struct Upload {
 }
 
 impl Page {
-    fn parse(xml: &str) -> Outcome<Self> {
+    fn parse(xml: &str) -> ProviderResult<Self> {
         quick_xml::de::from_str(xml).map_err(|error| {
             Failure::new(
                 Class::Other,
@@ -123,7 +123,7 @@ impl Page {
         })
     }
 
-    /// Where the next page begins. A store that repeats itself would keep us for ever.
+    /// Where the next page begins. A store that returns the same marker again would cause an endless loop.
     fn next(&self, this: &Marker) -> Option<Marker> {
         let next = Marker {
             key: self.next_key_marker.clone(),
@@ -134,7 +134,7 @@ impl Page {
 }
 
 impl Upload {
-    /// Without a time that can be read, an upload is left alone: it may be somebody's who is at work.
+    /// An upload without a readable time is left alone: it may be in progress.
     fn into_unfinished(self) -> Option<Unfinished> {
         let began = self.initiated.parse().ok()?;
         Some(Unfinished {

@@ -116,7 +116,7 @@ pub(super) fn group_version(group: &str, version: &str) -> String {
     }
 }
 
-/// What a cluster of today serves, in its API server's order, without the kinds nobody stores.
+/// What a current cluster serves, in its API server's order, without the kinds that are not stored.
 pub(super) fn kubernetes() -> Vec<FakeKind> {
     let namespaced = |api_version: &str, plural: &str, kind: &str| FakeKind::new(api_version, plural, kind, true);
     let cluster = |api_version: &str, plural: &str, kind: &str| FakeKind::new(api_version, plural, kind, false);

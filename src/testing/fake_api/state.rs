@@ -23,7 +23,7 @@ pub(super) struct State {
     revision: u64,
 }
 
-/// What a write wants to change.
+/// The kind of a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Main,
@@ -155,7 +155,7 @@ impl State {
         }
         if kind.namespaced {
             match object["metadata"]["namespace"].as_str() {
-                Some(said) if said != namespace => {
+                Some(given) if given != namespace => {
                     let message =
                         "the namespace of the provided object does not match the namespace sent on the request";
                     return Answer::error(400, "BadRequest", message);
@@ -310,7 +310,7 @@ impl State {
             .and_then(|kind| self.read(kind, "", name))
     }
 
-    /// Fills in what a server fills in; `keep` leaves what the object already says.
+    /// Fills in what a server fills in; with `keep`, fields of the object stay.
     fn stamp(&mut self, kind: &FakeKind, object: &mut Value, keep: bool) {
         self.revision += 1;
         let serial = self.revision;

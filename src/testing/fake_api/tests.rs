@@ -52,7 +52,7 @@ async fn an_object_lives_from_create_to_delete() {
 }
 
 #[tokio::test]
-async fn a_fault_answers_as_often_as_it_says() {
+async fn a_fault_answers_as_often_as_scripted() {
     let api = FakeApi::new();
     api.fault(Fault::new(1, 429, "TooManyRequests", |seen| seen.path.ends_with("/configmaps")).retry_after(1));
     let maps = config_maps(&api);

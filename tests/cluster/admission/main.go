@@ -1,6 +1,6 @@
-// Admission is the backend of a validating webhook: it admits everything that does not ask to be refused, and says so.
+// Admission is the backend of a validating webhook: it admits everything that does not ask to be refused, and logs it.
 //
-// A test needs an application whose objects cannot be written while its backend is not ready.
+// A test needs an application with objects that cannot be written while its backend is not ready.
 package main
 
 import (

@@ -85,7 +85,7 @@ func removeCgroup(path string) error {
 }
 
 func ignoreGone(err error) error {
-	// ENODEV is how a cgroup's file says that the cgroup is gone.
+	// ENODEV means that the cgroup is gone.
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) {
 		return nil
 	}

@@ -152,7 +152,7 @@ func (p *controlPlane) apiserverFlags() []string {
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
 		"--proxy-client-cert-file=" + p.pki("front-proxy-client.crt"),
 		"--proxy-client-key-file=" + p.pki("front-proxy-client.key"),
-		// By address: the name of the node is in nobody's DNS.
+		// By address: no DNS has the name of the node.
 		"--kubelet-preferred-address-types=InternalIP",
 		"--kubelet-certificate-authority=" + p.pki("ca.crt"),
 		"--kubelet-client-certificate=" + p.pki("admin.crt"),
@@ -167,7 +167,7 @@ func (p *controlPlane) apiserverFlags() []string {
 		flags = append(flags, "--endpoint-reconciler-type=none")
 	}
 	if !p.options.controllerManager {
-		// Nobody makes the ServiceAccount `default` of a namespace, without which every pod would be refused.
+		// Without the ServiceAccount `default` of a namespace every pod would be refused, and no controller makes it here.
 		flags = append(flags, "--disable-admission-plugins=ServiceAccount")
 	}
 	return append(flags, p.options.apiserverFlags...)
@@ -202,9 +202,9 @@ func (p *controlPlane) writeKeys() error {
 	}
 	service := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
 	certificates := []struct {
-		by   *authority
-		file string
-		who  identity
+		by      *authority
+		file    string
+		subject identity
 	}{
 		{clusterCA, "apiserver", identity{name: "kube-apiserver", hosts: append(service, "localhost", "127.0.0.1", p.address, apiServiceAddress)}},
 		{clusterCA, "admin", identity{name: "admin", groups: []string{"system:masters"}}},
@@ -215,7 +215,7 @@ func (p *controlPlane) writeKeys() error {
 		{frontProxyCA, "front-proxy-client", identity{name: "front-proxy-client"}},
 	}
 	for _, c := range certificates {
-		if err := c.by.issue(c.file, c.who); err != nil {
+		if err := c.by.issue(c.file, c.subject); err != nil {
 			return err
 		}
 	}

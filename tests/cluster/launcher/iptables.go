@@ -52,7 +52,7 @@ func jumpsToCluster(rule []string) bool {
 	return jump >= 0 && jump+1 < len(rule) && clusterChain(rule[jump+1])
 }
 
-// hasClusterChains tells whether some node, ours or another, has rules on this machine.
+// hasClusterChains returns whether any node has rules on this machine.
 func hasClusterChains(ctx context.Context) (bool, error) {
 	saved, err := exec.CommandContext(ctx, "iptables-save").Output()
 	if err != nil {

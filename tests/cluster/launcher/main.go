@@ -58,7 +58,7 @@ func dispatch(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(args) < 2 {
-		return usageError("say what to start or stop")
+		return usageError("name what to start or stop")
 	}
 	command := args[0] + " " + args[1]
 	flags := flag.NewFlagSet(command, flag.ContinueOnError)
@@ -139,7 +139,7 @@ func (l *list) Set(value string) error {
 	return nil
 }
 
-// replacing is a list whose default goes away with the first value given.
+// replacing is a list that drops its default with the first value given.
 type replacing struct {
 	*list
 	given bool

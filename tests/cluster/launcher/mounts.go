@@ -69,7 +69,7 @@ func unmountUnder(path string) error {
 
 const umountNoFollow = 0x8
 
-// shareMounts makes path a mount point whose later mounts pods see and hand back, as mount propagation of volumes needs.
+// shareMounts makes path a mount point with shared propagation: pods see later mounts and propagate theirs back.
 func shareMounts(path string) error {
 	if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind %q to itself: %w", path, err)

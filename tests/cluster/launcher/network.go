@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The pod network is one bridge, whose own address is the node's. There is one such network on a machine, so there is one
-// node on a machine; the alias of the bridge says which run directory it belongs to.
+// The pod network is one bridge; its own address is the node's. There is one such network on a machine, so there is one
+// node on a machine; the alias of the bridge names its run directory.
 const (
 	networkName = "velero-test"
 	bridge      = networkName + "0"
@@ -120,7 +120,7 @@ var kernelSettings = []string{
 // routeBetweenPods turns on what the pod network needs, after having kept all settings for restoreKernelSettings.
 func routeBetweenPods(ctx context.Context, dir runDir) error {
 	for _, module := range []string{"br_netfilter", "overlay"} {
-		_ = run(ctx, "modprobe", module) // built in, or missed below by whoever needs it
+		_ = run(ctx, "modprobe", module) // built in, or the commands below fail
 	}
 	before := map[string]string{}
 	for _, name := range kernelSettings {

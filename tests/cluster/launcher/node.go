@@ -78,7 +78,7 @@ func nodeUp(ctx context.Context, path string) error {
 	return json.NewEncoder(os.Stdout).Encode(info)
 }
 
-// nodeIsUp says so when a healthy node runs, and fails when some of its components are gone. When all are (after a crash
+// nodeIsUp reports a healthy node, and fails when some of its components are gone. When all are (after a crash
 // of the machine), or when it never became ready, a new start is in order.
 func nodeIsUp(ctx context.Context, dir runDir) (bool, error) {
 	running, stopped := recordedPids(dir)
@@ -256,7 +256,7 @@ func nodeDown(path string) error {
 // teardown removes everything of a node from the machine, in whatever state a crash has left it, and may be repeated. A
 // step that fails does not keep the others from being tried.
 func teardown(ctx context.Context, dir runDir) error {
-	// Whoever would start something again goes first.
+	// Components that would restart others stop first.
 	order := []string{"kubelet", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kube-apiserver", "containerd"}
 	if err := killOwned(dir, order...); err != nil {
 		return err
@@ -264,7 +264,7 @@ func teardown(ctx context.Context, dir runDir) error {
 	if bridgeOwner() != dir && !dir.heldNode() {
 		return dir.clear()
 	}
-	// With the shims gone nobody looks after the containers' own processes.
+	// Without the shims the containers' own processes stay behind.
 	if err := killUntilNone(podPids); err != nil {
 		return err
 	}

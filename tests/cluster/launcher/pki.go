@@ -24,7 +24,7 @@ type authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// identity is whom a certificate speaks for. Kubernetes reads the common name as the user and organizations as groups.
+// identity is the subject of a certificate. Kubernetes reads the common name as the user and organizations as groups.
 type identity struct {
 	name   string
 	groups []string
@@ -51,20 +51,20 @@ func newAuthority(directory, name string) (*authority, error) {
 }
 
 // issue writes FILE.crt and FILE.key.
-func (a *authority) issue(file string, who identity) error {
+func (a *authority) issue(file string, subject identity) error {
 	template := &x509.Certificate{
-		Subject:     pkix.Name{CommonName: who.name, Organization: who.groups},
+		Subject:     pkix.Name{CommonName: subject.name, Organization: subject.groups},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
-	for _, host := range who.hosts {
+	for _, host := range subject.hosts {
 		if address := net.ParseIP(host); address != nil {
 			template.IPAddresses = append(template.IPAddresses, address)
 		} else {
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	if len(who.hosts) > 0 {
+	if len(subject.hosts) > 0 {
 		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
 	_, _, err := a.write(file, template)

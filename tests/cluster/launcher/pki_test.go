@@ -16,11 +16,11 @@ func TestTheAdministratorAndTheAPIServerTrustEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, who := range map[string]identity{
+	for name, subject := range map[string]identity{
 		"server": {name: "server", hosts: []string{"localhost", "127.0.0.1"}},
 		"admin":  {name: "admin", groups: []string{"system:masters"}},
 	} {
-		if err := ca.issue(name, who); err != nil {
+		if err := ca.issue(name, subject); err != nil {
 			t.Fatal(err)
 		}
 	}

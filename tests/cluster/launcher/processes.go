@@ -14,7 +14,7 @@ import (
 
 // ownerVariable is in the environment of every process the launcher starts (and of containerd's shims, which inherit it)
 // and names the run directory. A pid is only ever killed when its process carries it, so that a pid file left by a crash
-// never hits a stranger, and a process whose pid file was never written is found all the same.
+// never hits another process, and finds a process even if its pid file was never written.
 const ownerVariable = "VELERO_TEST_CLUSTER_DIR"
 
 // recordedPids reads the pid files: component name to pid, for those that still run.
@@ -101,7 +101,7 @@ func killAndWait(pids []int) error {
 	return nil
 }
 
-// gone is true of a zombie as well, whose parent may be slow to collect it.
+// gone is true of a zombie as well: its parent may be slow to collect it.
 func gone(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // runDir is the absolute path of the directory that holds everything of one service: state, keys, pid files, logs.
 type runDir string
 
-// marker tells a run directory from a directory of somebody else's, which is never touched.
+// marker distinguishes a run directory from a foreign directory, which is never touched.
 const marker = "launcher.json"
 
 // stateEntries is all a service ever writes into its run directory, save the logs, which outlive it.
@@ -60,7 +60,7 @@ func (d runDir) claimed() bool {
 	return err == nil
 }
 
-// heldNode tells a run directory in which a node was begun: the kernel's settings are kept before anything is changed.
+// heldNode marks a run directory in which a node was begun: the kernel's settings are kept before anything is changed.
 func (d runDir) heldNode() bool {
 	_, err := os.Stat(d.path("sysctls.json"))
 	return err == nil

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestADirectoryOfSomebodyElsesIsNeitherClaimedNorCleared(t *testing.T) {
+func TestAForeignDirectoryIsNeitherClaimedNorCleared(t *testing.T) {
 	dir := runDir(t.TempDir())
 	precious := dir.path("etcd")
 	if err := os.WriteFile(precious, nil, 0o644); err != nil {

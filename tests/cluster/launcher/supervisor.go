@@ -30,7 +30,7 @@ type component struct {
 	state  *os.ProcessState // valid once exited is closed
 }
 
-// componentDied is the failure of a component, with what it said last.
+// componentDied is the failure of a component, with the end of its log.
 type componentDied struct {
 	name, log, state, lastLines string
 }
@@ -110,7 +110,7 @@ func (s *supervisor) obituary(dead *component) error {
 	return &componentDied{name: dead.name, log: dead.log, state: dead.state.String(), lastLines: lastLines(dead.log, 15)}
 }
 
-// pids tells which process each component is.
+// pids returns the process of each component.
 func (s *supervisor) pids() map[string]int {
 	pids := map[string]int{}
 	for _, c := range s.components {
@@ -124,7 +124,7 @@ func (s *supervisor) stop() {
 	for i := len(s.components) - 1; i >= 0; i-- {
 		c := s.components[i]
 		select {
-		case <-c.exited: // reaped: the pid may be somebody else's by now
+		case <-c.exited: // reaped: another process may have the pid by now
 		default:
 			_ = syscall.Kill(c.pid, syscall.SIGKILL)
 			<-c.exited

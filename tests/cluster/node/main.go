@@ -1,5 +1,5 @@
 // Node is every component of a Kubernetes node in one binary: the first argument (or the name the binary is called by)
-// says which one to be. Tests start it through the launcher.
+// selects one. Tests start it through the launcher.
 package main
 
 import (

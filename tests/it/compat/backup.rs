@@ -73,7 +73,7 @@ fn masked(resource: &str, name: &str) -> Option<String> {
     match resource {
         "pods" if name != "db-0" => generated(name),
         "endpointslices.discovery.k8s.io" => generated(name),
-        // What happened differs: that there are some is all that can be said.
+        // Events differ: the test only checks that there are some.
         "events" => Some("*".to_owned()),
         // Of the deployment before it was changed.
         "replicasets.apps" if name == "web-66bc49c965" => None,
@@ -81,7 +81,7 @@ fn masked(resource: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The paths of an archive, masked, without the names of what was read from the API as events.
+/// The paths of an archive, masked, without the names of events.
 fn masked_path(path: &str) -> Option<String> {
     let Some(inner) = path
         .strip_prefix("resources/")
@@ -192,7 +192,7 @@ fn archives(ours: &Archive, theirs: &Archive) {
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    // All but the older ReplicaSet, three pods, two EndpointSlices and the events, whose names are drawn.
+    // All but the older ReplicaSet, three pods, two EndpointSlices and the events, which have generated names.
     assert_eq!(compared, 83 - 48 - 6);
 }
 
@@ -282,7 +282,7 @@ fn masked_line(line: &str) -> String {
     let Some((key, value)) = line.split_once(": ") else {
         return line.to_owned();
     };
-    let drawn = [
+    let generated = [
         "\"name\"",
         "\"uid\"",
         "\"resourceVersion\"",
@@ -297,7 +297,7 @@ fn masked_line(line: &str) -> String {
         "\"velero.io/source-cluster-k8s-major-version\"",
         "\"velero.io/source-cluster-k8s-minor-version\"",
     ];
-    if !drawn.contains(&key.trim_start()) {
+    if !generated.contains(&key.trim_start()) {
         return line.to_owned();
     }
     let kind = if value.starts_with('"') { "text" } else { "number" };

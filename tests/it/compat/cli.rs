@@ -228,7 +228,7 @@ fn tables(server: &Server<'_>) {
     );
 }
 
-/// A page of YAML without what the API server alone decides: who made which field, when, and the object's number.
+/// A page of YAML without the API server's own fields: managed fields, times, and the resource version.
 fn own_identity(page: &str) -> String {
     let mut skipping = false;
     let mut kept = Vec::new();
@@ -237,9 +237,9 @@ fn own_identity(page: &str) -> String {
             skipping = false;
         }
         skipping |= line == "  managedFields:";
-        let drawn = ["creationTimestamp", "generation", "resourceVersion", "uid"];
+        let generated = ["creationTimestamp", "generation", "resourceVersion", "uid"];
         match line.split_once(": ") {
-            Some((key, _)) if drawn.contains(&key.trim_start()) => kept.push(format!("{key}: <drawn>")),
+            Some((key, _)) if generated.contains(&key.trim_start()) => kept.push(format!("{key}: <generated>")),
             _ if skipping => {}
             _ => kept.push(line.to_owned()),
         }
@@ -431,9 +431,9 @@ fn formats(server: &Server<'_>) {
 fn files(server: &Server<'_>, directory: &std::path::Path) {
     let path = directory.join("archive.tar.gz");
     let file = path.to_str().expect("a path");
-    let said = server.velero(&["backup", "download", BACKUP, "-o", file]);
+    let printed = server.velero(&["backup", "download", BACKUP, "-o", file]);
     assert_eq!(
-        said,
+        printed,
         format!("Backup {BACKUP} has been successfully downloaded to {file}\n")
     );
     let archive = fs::read(data("go-1.18.1/bucket/backups/golden1/golden1.tar.gz")).expect("the recorded archive");

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use crate::harness::{Plane, Server, data, eventually, phase};
 
-/// What the recorded page has and ours has not, by the feature that will bring it.
+/// Metrics of the recorded page that ours lacks, by the feature that will add them.
 fn missing(line: &str) -> Option<&'static str> {
     line.contains("schedule=\"daily\"").then_some("schedules")
 }
@@ -38,7 +38,7 @@ pub fn are_as_recorded(server: &Server<'_>) {
     }
 }
 
-/// Values of restores without a schedule, in the order of [`RESTORES`]; what is not there is nothing.
+/// Values of restores without a schedule, in the order of [`RESTORES`]; missing ones count as zero.
 fn restores(server: &Server<'_>) -> Vec<Option<u32>> {
     let page = page(server);
     let value = |name: &&str| {
@@ -58,7 +58,7 @@ const RESTORES: [&str; 6] = [
 ];
 
 #[test]
-fn a_restore_counts_once_when_it_ends_and_not_again_after_a_restart() {
+fn a_restore_is_counted_once_even_across_a_restart() {
     let plane = Plane::start();
     let mut server = Server::start(&plane, "velero");
     plane.apply(
@@ -90,7 +90,7 @@ fn a_restore_counts_once_when_it_ends_and_not_again_after_a_restart() {
         &["--include-resources", "nodes"],
         "FailedValidation",
     );
-    // The counter moves right after the status is written, which is what the command has waited for.
+    // The counter changes right after the status is written, which ended the command's wait.
     eventually("two restores to be counted", || {
         (restores(&server) == [Some(2), Some(1), Some(0), Some(0), Some(1), Some(1)]).then_some(())
     });

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// What decision 31 takes off both sides: who an object is in its cluster, who owns it there, and what its controllers
-/// think of it. Managed fields come back only where somebody applied server-side (decision 17).
+/// Fields that decision 31 removes on both sides: an object's identity in its cluster, its owners there, and its status. Managed
+/// fields are restored only where a client applied server-side (decision 17).
 const OF_ITS_CLUSTER: [&str; 7] = [
     "/metadata/uid",
     "/metadata/resourceVersion",
@@ -21,7 +21,7 @@ pub fn strip(object: &mut Value) {
     }
 }
 
-/// Removes what a JSON pointer names; gives it.
+/// Removes and returns the value of a JSON pointer.
 pub fn remove(object: &mut Value, pointer: &str) -> Option<Value> {
     let (parent, key) = pointer.rsplit_once('/')?;
     let key = key.replace("~1", "/").replace("~0", "~");

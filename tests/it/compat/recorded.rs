@@ -18,7 +18,7 @@ pub const RESTORE: &str = "golden1-r";
 /// Its `status.expiration`.
 pub const EXPIRATION: &str = "2026-12-23T19:22:17Z";
 
-/// What the Go command line printed.
+/// Output of the Go command line.
 pub fn printed(name: &str) -> String {
     fs::read_to_string(data(&format!("go-1.18.1/cli/{name}.txt"))).expect("a recorded page")
 }

@@ -19,7 +19,7 @@ enum Fate {
 use Fate::{AssignedAnew, Gone};
 
 /// Every effect of a restore on an object besides what decision 31 takes off both sides: type, name (or all of the type),
-/// field, what happens to it, and by whose work.
+/// field, what happens to it, and which component does it.
 const EFFECTS: &[(&str, &str, &str, Fate, &str)] = &[
     ("Pod", "", "/metadata/generateName", Gone, "it keeps its literal name"),
     (
@@ -49,7 +49,7 @@ const EFFECTS: &[(&str, &str, &str, Fate, &str)] = &[
         "web",
         "/spec/ports/0/nodePort",
         AssignedAnew,
-        "velero.io/service: nobody asked for it; 30081 stays",
+        "velero.io/service: no user chose it; 30081 stays",
     ),
     (
         "PersistentVolume",
@@ -84,7 +84,7 @@ fn left_out(key: &str) -> Option<&'static str> {
     }
 }
 
-/// What a controller of each cluster makes; the restore lists it as skipped.
+/// Objects that a controller of each cluster makes; the restore lists them as skipped.
 fn is_the_clusters(key: &str) -> bool {
     key == "v1 ConfigMap shop/kube-root-ca.crt"
         || key.starts_with("v1 Endpoints ")
@@ -127,7 +127,7 @@ fn listed(plane: &Plane, arguments: &[&str]) -> BTreeMap<String, Value> {
     by_key(list["items"].as_array().expect("items").iter().cloned())
 }
 
-/// What the cluster should have of an archived object.
+/// The expected state of an archived object in the cluster.
 fn expected(mut object: Value) -> Value {
     strip(&mut object);
     let (kind, name) = (text(&object, "/kind"), text(&object, "/metadata/name"));
@@ -141,7 +141,7 @@ fn expected(mut object: Value) -> Value {
     object
 }
 
-/// A restored object without its two labels, which it must have, and without what the cluster had to assign.
+/// A restored object without its two labels, which it must have, and without values that the cluster assigned.
 fn restored(mut object: Value, restore: &str) -> Value {
     let (kind, name) = (text(&object, "/kind"), text(&object, "/metadata/name"));
     if kind != "Namespace" {
@@ -162,7 +162,7 @@ fn restored(mut object: Value, restore: &str) -> Value {
 }
 
 #[test]
-fn every_object_of_the_recorded_archive_comes_back_as_it_was() {
+fn every_object_of_the_recorded_archive_is_restored_unchanged() {
     let plane = Plane::start();
     let directory = tempfile::tempdir().expect("a directory");
     recorded::fill_bucket(&directory.path().join("store/velero"), &recorded::expiration());

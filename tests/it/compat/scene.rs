@@ -58,7 +58,7 @@ fn instead(item: &str, label: bool) -> Option<&'static [&'static str]> {
             Some(&["skipped"])
         }
         // The controllers make it in every namespace. The Go server let them go first by waiting for its caches; here the
-        // first to need it makes it, and the object's label says which that was.
+        // first to need it makes it, and the object's label names that restore.
         "v1 ServiceAccount shop-copy/default" => Some(if label { &["created"] } else { &["skipped"] }),
         _ => None,
     }
@@ -223,7 +223,7 @@ fn count(set: &Value) -> usize {
     sorted(&json!({"any": set})).values().map(Vec::len).sum()
 }
 
-/// The log ends with every message and what it is about, and with its last words.
+/// The log ends with every message, its object, and the closing lines.
 fn ends_with_its_messages(log: &str, results: &Value) {
     let messages: Vec<String> = sorted(results).into_values().flatten().collect();
     let lines: Vec<&str> = log.lines().collect();

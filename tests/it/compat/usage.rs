@@ -1,4 +1,4 @@
-//! Command lines that are wrong, as users meet them: what is said where, and with which exit code. No cluster is asked.
+//! Wrong command lines: the message, where it is printed, and the exit code. No cluster is needed.
 
 use std::process::{Command, Stdio};
 
@@ -49,7 +49,7 @@ fn a_group_without_a_command_shows_its_help() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_twice_as_the_go_release_does_it() {
+fn a_wrong_command_line_is_reported_twice_as_by_the_go_release() {
     for (line, want) in [
         ("nope", "unknown command \"nope\" for \"velero\""),
         (
@@ -118,12 +118,12 @@ fn a_wrong_command_line_is_told_twice_as_the_go_release_does_it() {
             "{line}: {err}"
         );
         let rest: String = lines.collect();
-        assert!(!rest.contains(want), "{line}: told twice: {err}");
+        assert!(!rest.contains(want), "{line}: reported twice: {err}");
     }
 }
 
 #[test]
-fn what_a_command_cannot_accept_is_told_once_before_a_cluster_is_asked() {
+fn invalid_arguments_are_reported_once_without_a_request() {
     for (line, want) in [
         (
             "backup create",
@@ -178,7 +178,7 @@ fn what_a_command_cannot_accept_is_told_once_before_a_cluster_is_asked() {
 }
 
 #[test]
-fn an_api_server_that_is_not_there_is_told_in_seconds() {
+fn a_missing_api_server_is_reported_within_seconds() {
     let directory = tempfile::tempdir().expect("a directory");
     let kubeconfig = directory.path().join("kubeconfig");
     // Port 9 discards, where it is open at all.
@@ -186,18 +186,19 @@ fn an_api_server_that_is_not_there_is_told_in_seconds() {
                 clusters: [{name: c, cluster: {server: \"http://127.0.0.1:9\"}}]\nusers: [{name: u, user: {}}]\n";
     std::fs::write(&kubeconfig, text).expect("a file");
     let start = std::time::Instant::now();
-    let said = velero(&format!("backup get --kubeconfig {}", kubeconfig.display()));
+    let printed = velero(&format!("backup get --kubeconfig {}", kubeconfig.display()));
     assert!(
         start.elapsed() < std::time::Duration::from_secs(30),
         "{:?}",
         start.elapsed()
     );
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""));
+    assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""));
     assert!(
-        said.err
+        printed
+            .err
             .starts_with("An error occurred: talk to the Kubernetes API server: "),
         "{}",
-        said.err
+        printed.err
     );
 }
 

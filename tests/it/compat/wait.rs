@@ -1,4 +1,4 @@
-//! `--wait`: what is said meanwhile, and how it ends.
+//! `--wait`: its output meanwhile, and how it ends.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,31 +8,31 @@ use crate::harness::{Server, eventually};
 /// Longer than any command may need to end once there is nothing to wait for.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-/// Waits for backups of a running server, then for one that nobody works on.
+/// Waits for backups of a running server, then for one without a server.
 pub fn runs_are_waited_for(mut server: Server<'_>) {
     server
         .plane
         .apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: small}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: small}\n");
-    let said = server.velero(&["backup", "create", "w", "--include-namespaces", "small", "--wait"]);
+    let printed = server.velero(&["backup", "create", "w", "--include-namespaces", "small", "--wait"]);
     assert_eq!(
-        undotted(&said),
+        undotted(&printed),
         "Backup request \"w\" submitted successfully.\n\
          Waiting for backup to complete. You may safely press ctrl-c to stop waiting - your backup will continue in the background.\n\
          \n\
          Backup completed with status: Completed. You may check for more information using the commands `velero backup describe w` and `velero backup logs w`.\n"
     );
-    let said = server.velero(&["restore", "create", "w", "--from-backup", "w", "-w"]);
+    let printed = server.velero(&["restore", "create", "w", "--from-backup", "w", "-w"]);
     assert!(
-        said.ends_with("\nRestore completed with status: Completed. You may check for more information using the commands `velero restore describe w` and `velero restore logs w`.\n"),
-        "{said}"
+        printed.ends_with("\nRestore completed with status: Completed. You may check for more information using the commands `velero restore describe w` and `velero restore logs w`.\n"),
+        "{printed}"
     );
     on_a_terminal(&server);
-    let said = server.velero(&["backup", "create", "v", "--include-namespaces", "small"]);
+    let printed = server.velero(&["backup", "create", "v", "--include-namespaces", "small"]);
     assert_eq!(
-        said,
+        printed,
         "Backup request \"v\" submitted successfully.\nRun `velero backup describe v` or `velero backup logs v` for more details.\n"
     );
-    // Only `--fail-on-error` makes the exit code tell of a failure: scripts rely on the other.
+    // Only with `--fail-on-error` the exit code shows a failure: scripts rely on that.
     let failing = [
         "backup",
         "create",
@@ -55,17 +55,17 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
         "nodes",
         "--wait",
     ];
-    let said = server.velero(&failing);
+    let printed = server.velero(&failing);
     assert!(
-        said.contains("Restore completed with status: FailedValidation."),
-        "{said}"
+        printed.contains("Restore completed with status: FailedValidation."),
+        "{printed}"
     );
     assert!(
-        said.ends_with(
+        printed.ends_with(
             "\nValidation errors:\n  nodes are non-restorable resources\n  Invalid included/excluded resource lists: \
              excludes list cannot contain an item in the includes list: nodes\n"
         ),
-        "{said}"
+        "{printed}"
     );
     let failing = [
         "restore",
@@ -87,23 +87,23 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
     server
         .plane
         .kubectl(&["delete", "backup.velero.io", "gone", "-n", "velero"]);
-    let (code, said) = waiting.ends();
-    assert_eq!(code, Some(1), "{said}");
+    let (code, printed) = waiting.ends();
+    assert_eq!(code, Some(1), "{printed}");
     assert!(
-        said.ends_with("An error occurred: backup \"gone\" was deleted before it was over\n"),
-        "{said}"
+        printed.ends_with("An error occurred: backup \"gone\" was deleted before it was over\n"),
+        "{printed}"
     );
 
     let mut waiting = Waiting::start_interruptible(&server, "kept");
     let interrupt = format!("kill -INT {}", waiting.child.id());
     let sent = Command::new("sh").args(["-c", &interrupt]).status().expect("a shell");
     assert!(sent.success());
-    let (code, said) = waiting.ends();
-    assert!(code != Some(0), "{said}");
+    let (code, printed) = waiting.ends();
+    assert!(code != Some(0), "{printed}");
     server.object("backup", "kept");
 }
 
-/// Somebody who watches is shown one line that is written anew, which ends as the run does.
+/// On a terminal one line is rewritten, and ends with the result of the run.
 fn on_a_terminal(server: &Server<'_>) {
     let wait = server.command(&["restore", "create", "t", "--from-backup", "w", "-w"]);
     let words: Vec<&str> = std::iter::once(wait.get_program())
@@ -116,30 +116,35 @@ fn on_a_terminal(server: &Server<'_>) {
         .stdin(Stdio::null())
         .output()
         .expect("a terminal");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
     let restore = server.object("restore", "t");
     let items = restore["status"]["progress"]["itemsRestored"]
         .as_i64()
         .expect("a number");
-    let last = said.lines().find_map(|line| {
+    let last = printed.lines().find_map(|line| {
         line.trim_end()
             .rsplit('\r')
             .next()
             .filter(|line| line.starts_with("Completed  "))
     });
-    assert_eq!(last, Some(&*format!("Completed  {items} of {items} items")), "{said:?}");
-    assert!(!said.contains("\n.") && !said.contains("\r."), "{said:?}");
+    assert_eq!(
+        last,
+        Some(&*format!("Completed  {items} of {items} items")),
+        "{printed:?}"
+    );
+    assert!(!printed.contains("\n.") && !printed.contains("\r."), "{printed:?}");
 }
 
-/// What was said, without the dots of the seconds.
-fn undotted(said: &str) -> String {
-    said.lines()
+/// The output without the dots, one for each second.
+fn undotted(printed: &str) -> String {
+    printed
+        .lines()
         .flat_map(|line| [if line.chars().all(|c| c == '.') { "" } else { line }, "\n"])
         .collect()
 }
 
-/// A command that waits for a backup that nobody works on.
+/// A command that waits for a backup without a server.
 struct Waiting {
     child: Child,
 }
@@ -175,7 +180,7 @@ impl Waiting {
         Self { child }
     }
 
-    /// Its exit code and all it said.
+    /// Its exit code and its output.
     fn ends(&mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         let status = eventually("the command that waits to end", || {
@@ -186,7 +191,7 @@ impl Waiting {
             "it went on waiting for {:?}",
             start.elapsed()
         );
-        let mut said = String::new();
+        let mut printed = String::new();
         for pipe in [
             self.child
                 .stdout
@@ -197,9 +202,9 @@ impl Waiting {
                 .take()
                 .map(|pipe| Box::new(pipe) as Box<dyn std::io::Read>),
         ] {
-            pipe.expect("a pipe").read_to_string(&mut said).expect("text");
+            pipe.expect("a pipe").read_to_string(&mut printed).expect("text");
         }
-        (status.code(), said)
+        (status.code(), printed)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::Server;
 
-/// What a member's header says besides its name and size.
+/// The fields of a member's header besides its name and size.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Header {
     mode: u32,

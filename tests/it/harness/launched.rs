@@ -1,4 +1,4 @@
-//! What the launcher of the test cluster starts for a test: it ends with the test process, however that ends.
+//! Processes that the launcher of the test cluster starts for a test: they end with the test process, however that ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ pub fn program(name: &str) -> PathBuf {
 /// Something that runs, in a directory of its own; both go when it is dropped.
 pub struct Launched {
     child: Child,
-    /// What the launcher says of it.
+    /// The launcher's report about it.
     pub ready: Value,
     _directory: tempfile::TempDir,
 }
 
 impl Launched {
-    /// Runs `launcher WHAT run` with these arguments, until it says that it is ready.
+    /// Runs `launcher WHAT run` with these arguments, until it reports that it is ready.
     pub fn start(what: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix(what).tempdir().expect("a directory");
         let mut child = Command::new(program("launcher"))
@@ -47,15 +47,15 @@ impl Launched {
         }
     }
 
-    /// A word of what the launcher says, if it says it.
-    pub fn said(&self, key: &str) -> Option<String> {
+    /// A value of the launcher's report, if it is there.
+    pub fn reported(&self, key: &str) -> Option<String> {
         self.ready[key].as_str().map(str::to_owned)
     }
 }
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        // Its end of input tells the launcher to stop what it started.
+        // At the end of its input the launcher stops what it started.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }

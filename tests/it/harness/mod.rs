@@ -1,4 +1,4 @@
-//! What the tests stand on: control planes, servers, and waiting for conditions.
+//! The base of the tests: control planes, servers, and waiting for conditions.
 
 pub mod archive;
 mod launched;
@@ -27,7 +27,7 @@ pub fn data(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }
 
-/// Waits until `look` gives something, or fails with what was waited for.
+/// Waits until `look` returns something, or fails with the awaited condition.
 #[track_caller]
 pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     within(SOON, what, look)
@@ -41,7 +41,7 @@ pub fn within<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for: {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} without success for: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

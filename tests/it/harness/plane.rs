@@ -28,7 +28,7 @@ impl Plane {
     fn with(arguments: &[&str]) -> Self {
         let launched = Launched::start("control-plane", arguments);
         let plane = Self {
-            kubeconfig: launched.said("kubeconfig").expect("a kubeconfig").into(),
+            kubeconfig: launched.reported("kubeconfig").expect("a kubeconfig").into(),
             _launched: launched,
         };
         plane.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/crds")]);
@@ -41,14 +41,14 @@ impl Plane {
         &self.kubeconfig
     }
 
-    /// Runs kubectl; its output, or the test fails with what it said.
+    /// Runs kubectl and returns its output; the test fails with its errors.
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         self.kubectl_with(arguments, "")
             .unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
     }
 
-    /// Runs kubectl with an input; its output, or what it said.
+    /// Runs kubectl with an input; its output, or its errors.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(program("node"))
             .arg("kubectl")
@@ -73,7 +73,7 @@ impl Plane {
         }
     }
 
-    /// Creates or changes what this YAML says.
+    /// Applies this YAML.
     #[track_caller]
     pub fn apply(&self, yaml: &str) {
         self.kubectl_with(&["apply", "-f", "-"], yaml)

@@ -1,4 +1,4 @@
-//! An HTTP proxy before an object store that can be told to misbehave.
+//! An HTTP proxy before an object store, with scripted faults.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 
-/// What is done to a request instead of handing it on.
+/// The reaction to a request instead of forwarding it.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// The connection is closed without a word.
@@ -21,7 +21,7 @@ pub enum Fault {
     Half,
     /// The first half of the true answer's body, and no more, ever.
     HalfThenSilence,
-    /// A success that says something else.
+    /// A success with another body.
     Garbage,
 }
 
@@ -70,7 +70,7 @@ impl Proxy {
                 let (Ok(connection), store, state) = (connection, store.clone(), Arc::clone(&shared)) else {
                     continue;
                 };
-                // A connection that breaks is what it is for.
+                // Broken connections are expected.
                 thread::spawn(move || {
                     let _ = serve(&connection, &store, &state);
                 });
@@ -162,7 +162,7 @@ fn serve(client: &TcpStream, store: &str, state: &State) -> std::io::Result<()> 
                     state.held.lock().push(client.try_clone()?);
                     return Ok(());
                 }
-                // The store was told to close, and says so in its answer.
+                // The request had `Connection: close`, and the store's answer has it, too.
                 return client.shutdown(Shutdown::Both);
             }
         }

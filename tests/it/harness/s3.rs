@@ -11,7 +11,7 @@ use super::launched::Launched;
 pub struct S3 {
     /// Where it is reached.
     pub endpoint: String,
-    /// The one who may do everything.
+    /// The user with all rights.
     pub access_key: String,
     /// Must be in no log, event or status.
     pub secret_key: String,
@@ -25,15 +25,15 @@ impl S3 {
     /// Starts one with the bucket `velero`; the arguments are the launcher's.
     pub fn start(arguments: &[&str]) -> Self {
         let launched = Launched::start("s3", arguments);
-        let said = |key: &str| launched.said(key).expect("the S3 server says where it is");
+        let value = |key: &str| launched.reported(key).expect("the S3 server reports its address");
         Self {
-            endpoint: said("endpoint"),
-            access_key: said("access_key"),
-            secret_key: said("secret_key"),
+            endpoint: value("endpoint"),
+            access_key: value("access_key"),
+            secret_key: value("secret_key"),
             ca: launched
-                .said("ca_file")
+                .reported("ca_file")
                 .map(|file| std::fs::read_to_string(file).expect("its authority")),
-            data: said("data").into(),
+            data: value("data").into(),
             _launched: launched,
         }
     }
@@ -73,7 +73,7 @@ impl S3 {
         } else {
             Vec::new()
         };
-        // The server's own directory for what is not yet an object.
+        // The server's own directory for unfinished uploads.
         found.into_iter().filter(|file| !file.starts_with(".sgwtmp")).collect()
     }
 

@@ -27,7 +27,7 @@ pub struct Server<'a> {
     directory: PathBuf,
     /// Further flags of the next start.
     pub flags: Vec<String>,
-    /// Who it is in the leader election.
+    /// Its identity in the leader election.
     identity: String,
     /// Where it serves artifacts.
     artifacts: String,
@@ -136,18 +136,18 @@ impl<'a> Server<'a> {
         self.directory.join(format!("server-{}.log", self.starts))
     }
 
-    /// What the server has said since its last start.
+    /// The server's log since its last start.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Everything the server has said, over all of its starts.
+    /// The server's log over all of its starts.
     pub fn logs(&self) -> String {
         let logs = (1..=self.starts).map(|start| self.directory.join(format!("server-{start}.log")));
         logs.filter_map(|log| std::fs::read_to_string(log).ok()).collect()
     }
 
-    /// Fails if the server has ever panicked, and if it has said any of these secrets anywhere.
+    /// Fails if the server has ever panicked, or if any of these secrets is in its log.
     #[track_caller]
     pub fn was_well(&self, secrets: &[&str]) {
         let logs = self.logs();
@@ -199,7 +199,7 @@ impl<'a> Server<'a> {
         std::io::read_to_string(flate2::read::MultiGzDecoder::new(file)).expect("it is gzipped text")
     }
 
-    /// Runs the command line as a user would; what it printed, or the test fails with what it said.
+    /// Runs the command line as a user would and returns its output; the test fails with its errors.
     #[track_caller]
     pub fn velero(&self, arguments: &[&str]) -> String {
         let (ok, out, err) = self.try_velero(arguments);
@@ -211,14 +211,14 @@ impl<'a> Server<'a> {
         out
     }
 
-    /// Runs the command line; whether it succeeded, its output and what it complained of.
+    /// Runs the command line; whether it succeeded, its output and its errors.
     pub fn try_velero(&self, arguments: &[&str]) -> (bool, String, String) {
         let output = self.command(arguments).output().expect("the command runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.success(), text(&output.stdout), text(&output.stderr))
     }
 
-    /// The command line as a user would call it, on a machine whose clock shows UTC.
+    /// The command line as a user would call it, in the time zone UTC.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_velero"));
         command

@@ -8,8 +8,8 @@ pub struct Case {
     /// Names as the scene has them, separated by spaces.
     pub saves: &'static [&'static str],
     pub ends: &'static str,
-    /// What the log says besides.
-    pub says: &'static str,
+    /// A further text in the log.
+    pub logged: &'static str,
 }
 
 const fn case(about: &'static str, spec: &'static str, saves: &'static [&'static str]) -> Case {
@@ -18,13 +18,13 @@ const fn case(about: &'static str, spec: &'static str, saves: &'static [&'static
         spec,
         saves,
         ends: "Completed",
-        says: "",
+        logged: "",
     }
 }
 
 impl Case {
-    const fn saying(mut self, says: &'static str) -> Self {
-        self.says = says;
+    const fn logging(mut self, logged: &'static str) -> Self {
+        self.logged = logged;
         self
     }
 
@@ -304,19 +304,19 @@ pub const NEW_FILTERS: &[Case] = &[
         "{includedNamespaces: [shop], includedClusterScopedResources: [configmaps]}",
         &[SHOP, ALONG, "ns:shop"],
     )
-    .saying("configmaps has no effect"),
+    .logging("configmaps has no effect"),
     case(
         "a type of cluster scope among the namespaced",
         "{includedNamespaces: [shop], includedNamespaceScopedResources: [persistentvolumes]}",
         &["ns:shop"],
     )
-    .saying("persistentvolumes has no effect"),
+    .logging("persistentvolumes has no effect"),
     case(
         "an exclude of the wrong scope leaves the whole whole",
         "{excludedNamespaceScopedResources: [persistentvolumes]}",
         EVERYTHING,
     )
-    .saying("persistentvolumes has no effect"),
+    .logging("persistentvolumes has no effect"),
     case(
         "only a namespaced type that is never collected (C7)",
         "{includedNamespaceScopedResources: [volumesnapshots.snapshot.storage.k8s.io]}",
@@ -377,13 +377,13 @@ pub const IN_NAMESPACES: &[Case] = &[
         "{includedNamespaces: [hidden]}",
         NOTHING,
     )
-    .saying("its label velero.io/exclude-from-backup=true keeps it out"),
+    .logging("its label velero.io/exclude-from-backup=true keeps it out"),
     case(
         "one that is labelled out among others (C5)",
         "{includedNamespaces: [hidden, shop]}",
         &[SHOP, ALONG, "ns:shop"],
     )
-    .saying("its label velero.io/exclude-from-backup=true keeps it out"),
+    .logging("its label velero.io/exclude-from-backup=true keeps it out"),
     case(
         "a pattern that matches one that is labelled out",
         "{includedNamespaces: ['h*']}",
@@ -395,14 +395,14 @@ pub const IN_NAMESPACES: &[Case] = &[
         &[SHOP, ALONG, "ns:shop"],
     )
     .ending("PartiallyFailed")
-    .saying("name=absent"),
+    .logging("name=absent"),
     case(
         "the same where no Namespace objects are saved (C4)",
         "{includedNamespaces: [absent], includedResources: [configmaps]}",
         NOTHING,
     )
     .ending("PartiallyFailed")
-    .saying("name=absent"),
+    .logging("name=absent"),
     case(
         "the Namespace object of one that ends is left out",
         "{includedNamespaces: [dying]}",
@@ -434,17 +434,17 @@ pub const BY_LABELS: &[Case] = &[
     ),
     case(
         "a selector that matches nothing",
-        "{labelSelector: {matchLabels: {app: nobody}}}",
+        "{labelSelector: {matchLabels: {app: none}}}",
         NOTHING,
     ),
     case(
         "the same in a namespace that was named",
-        "{includedNamespaces: [bank], labelSelector: {matchLabels: {app: nobody}}}",
+        "{includedNamespaces: [bank], labelSelector: {matchLabels: {app: none}}}",
         &["ns:bank"],
     ),
     case(
         "the same without a namespace",
-        "{excludedNamespaces: [bank], labelSelector: {matchLabels: {app: nobody}}}",
+        "{excludedNamespaces: [bank], labelSelector: {matchLabels: {app: none}}}",
         &["ns:shop ns:shop-test ~ns"],
     ),
     case(

@@ -1,5 +1,5 @@
-//! What a backup contains: the truth tables of its filters, each case a backup of one scene on a real API server, and what
-//! a spec becomes before it is carried out.
+//! What a backup contains: the truth tables of its filters, each case a backup of one scene on a real API server, and the
+//! preparation of specs.
 
 mod cases;
 mod long_names;

@@ -1,4 +1,4 @@
-//! What a spec becomes before it is carried out: completed and written back, or refused with every reason there is.
+//! The preparation of a spec: it is completed and written back, or refused with every reason.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn new_style() -> Value {
 }
 
 #[test]
-fn a_spec_that_breaks_every_rule_is_told_each_of_them_in_order() {
+fn a_spec_that_breaks_every_rule_gets_each_error_in_order() {
     let plane = Plane::start();
     let server = Server::start(&plane, "velero");
     plane.apply(
@@ -126,7 +126,7 @@ fn begin_with(errors: &[String], starts: &[&str]) {
 }
 
 #[test]
-fn a_spec_is_completed_and_written_back_and_its_time_runs_from_the_preparation() {
+fn a_spec_is_completed_and_its_ttl_runs_from_the_preparation() {
     let plane = Plane::start();
     let mut server = Server::start_with(
         &plane,
@@ -180,15 +180,15 @@ fn a_spec_is_completed_and_written_back_and_its_time_runs_from_the_preparation()
                 .starts_with("v1.")
         );
 
-        // Its copy in the bucket says the same.
+        // Its copy in the bucket is the same.
         let file = std::fs::read(server.bucket().join(format!("backups/{name}/velero-backup.json"))).expect("a file");
         let copy: Value = serde_json::from_slice(&file).expect("plain JSON");
-        let mut said = copy["spec"].clone();
+        let mut stored = copy["spec"].clone();
         for written_always in ["hooks", "metadata"] {
-            assert_eq!(said[written_always].take(), json!({}));
-            said.as_object_mut().expect("a spec").remove(written_always);
+            assert_eq!(stored[written_always].take(), json!({}));
+            stored.as_object_mut().expect("a spec").remove(written_always);
         }
-        assert_eq!(said, backup["spec"]);
+        assert_eq!(stored, backup["spec"]);
         assert_eq!(copy["status"]["expiration"], backup["status"]["expiration"]);
     }
 }

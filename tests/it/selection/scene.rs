@@ -1,4 +1,4 @@
-//! The scene of the truth tables: a few namespaces, and at least one object of everything that filters tell apart.
+//! The scene of the truth tables: a few namespaces, and at least one object of everything that filters distinguish.
 
 use crate::harness::{Plane, eventually, text};
 
@@ -60,7 +60,7 @@ const OBJECTS: [(&str, &str); 28] = [
 /// The namespaces of the scene; their objects are called `ns:shop` and so on.
 const NAMESPACES: [&str; 5] = ["shop", "bank", "shop-test", "hidden", "dying"];
 
-/// What a member is called in a case. Of what is not of the scene only the sort is told: `~namespaced`, `~cluster`, or
+/// What a member is called in a case. Of objects outside of the scene only the sort is given: `~namespaced`, `~cluster`, or
 /// `~ns` for Namespace objects.
 pub fn called(path: &str) -> String {
     if let Some((name, _)) = OBJECTS.iter().find(|(_, of)| *of == path) {
@@ -203,7 +203,7 @@ const CUSTOM: &str = "
 {apiVersion: snapshot.storage.k8s.io/v1, kind: VolumeSnapshotContent, metadata: {name: content}}
 ";
 
-/// Sets the scene. Without the controllers that would do it, it says itself what is bound, and what ends stays.
+/// Sets the scene. No controllers run here, so it binds volumes itself, and terminating objects stay.
 pub fn set(plane: &Plane) {
     let definitions = [
         definition("example.com", "widgets", "Widget", "Namespaced", "v1 v1beta1"),

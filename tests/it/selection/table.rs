@@ -82,8 +82,8 @@ fn differences(server: &Server<'_>, backup: &str, case: &Case, phase: &str) -> V
         wrong.push("its copies are not of the same objects".to_owned());
     }
     let log = server.unpacked(&format!("backups/{backup}/{backup}-logs.gz"));
-    if !log.contains(case.says) {
-        wrong.push(format!("the log does not say {:?}:\n{log}", case.says));
+    if !log.contains(case.logged) {
+        wrong.push(format!("the log does not contain {:?}:\n{log}", case.logged));
     }
     wrong
 }

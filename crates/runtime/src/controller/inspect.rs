@@ -1,4 +1,4 @@
-//! What others see of a controller: for diagnostics and the check of its health.
+//! A controller's state for diagnostics and for its liveness check.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::diagnostics::{ControllerSnapshot, InspectController, PassSnapshot};
 use crate::object::path_of;
 use crate::reconciler::Reconciler;
 
-/// For how long the loop may not turn. It waits only where it can be woken, so that more means a callback that blocks.
+/// How long the loop may not turn. It waits only where it can be woken, so a longer time means a callback that blocks.
 const STUCK_LOOP: Duration = Duration::from_mins(10);
 
-/// By how much a pass may outlast its deadline. It ends at its next await, so that more means a pass that blocks its thread.
+/// By how much a pass may outlast its deadline. It ends at its next await, so a longer time means a pass that blocks its thread.
 const STUCK_PASS: Duration = Duration::from_mins(5);
 
 impl<R: Reconciler> InspectController for Controller<R> {

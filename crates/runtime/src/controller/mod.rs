@@ -1,10 +1,10 @@
-//! Runs a reconciler: which objects are looked at, when, by how many workers, and what happens when a pass fails.
+//! Runs a reconciler: the order and time of passes, the workers, and the reaction to a failed pass.
 //!
-//! [`Controller`] says what belongs together; the loop is in `run`, the order of turns in `queue`, the pure question of
-//! when to look again in `requeue`, and the events that ask for a pass in `trigger`.
+//! [`Controller`] configures one; the loop is in `run`, the order of passes in `queue`, the pure decision about the next pass in
+//! `requeue`, and the events that request a pass in `trigger`.
 //!
-//! kube-runtime's `applier` is not used: it has no pass for an object that is gone, panics with the reconciler, and takes
-//! an event for a reason to forget the backoff.
+//! kube-runtime's `applier` is not used: it has no call for an object that is gone, panics with the reconciler, and
+//! resets the backoff at each event.
 
 mod inspect;
 mod queue;
@@ -36,7 +36,7 @@ use super::rate::RateLimit;
 use super::reconciler::Reconciler;
 use super::watch::SharedWatch;
 
-/// A reconciler with what triggers it. Hand it to [`Manager::control`](super::Manager::control), or [`run`](Self::run) it yourself.
+/// A reconciler with its triggers. Pass it to [`Manager::control`](super::Manager::control), or [`run`](Self::run) it yourself.
 pub struct Controller<R: Reconciler> {
     reconciler: Arc<R>,
     watch: SharedWatch<R::Kind>,
@@ -55,7 +55,7 @@ pub struct Controller<R: Reconciler> {
     known: Mutex<HashMap<ObjectRef<R::Kind>, Known>>,
 }
 
-/// The object that passes of a name were for. Outlives a term, so that what vanished meanwhile is gone in the next one.
+/// The object that passes of a name were for. Outlives a term, so that the next term announces objects that vanished meanwhile.
 #[derive(Debug, Clone)]
 struct Known {
     uid: Uid,
@@ -64,7 +64,7 @@ struct Known {
 }
 
 impl<R: Reconciler> Controller<R> {
-    /// One worker; a pass for every object of the kind at start, after each of its changes, and when it said so.
+    /// One worker; a pass for every object of the kind at start, after each of its changes, and when the last pass requested it.
     pub fn new(reconciler: impl Into<Arc<R>>, watch: &SharedWatch<R::Kind>) -> Self {
         Self {
             reconciler: reconciler.into(),
@@ -149,8 +149,8 @@ impl<R: Reconciler> Controller<R> {
         }
     }
 
-    /// A change of that other kind is a reason to look at these objects of ours. `map` is called with the other object as it
-    /// was and as it is; it must be quick and pure. The controller starts when that store is ready, too. With
+    /// A change of that other kind leads to passes for these objects. `map` is called with the other object before and after the
+    /// change; it must be quick and pure. The controller also waits for that store to be ready. With
     /// [`SharedWatch::when`] only some changes are reasons.
     #[must_use]
     pub fn on<S, Refs>(mut self, other: impl Into<Changes<S>>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Self
@@ -164,16 +164,15 @@ impl<R: Reconciler> Controller<R> {
         self
     }
 
-    /// A change of an object of that other kind is a reason to look at the object of ours that owns it: the one that its owner
-    /// references name as its controller. See [`owner_reference`](crate::object::owner_reference) for how to make one.
+    /// A change of an object of that other kind leads to a pass for the object that owns it: the one that its owner references
+    /// name as its controller. See [`owner_reference`](crate::object::owner_reference) for how to make one.
     #[must_use]
     pub fn owns<S: AnyKind>(self, other: impl Into<Changes<S>>) -> Self {
         let owners = self.watch.clone();
         self.on(other, move |object: &S| trigger::owner_of(object, &owners))
     }
 
-    /// Progress and outcome of these operations are reasons to look at their object; an object that is gone cancels its
-    /// operation; all are cancelled when this controller stops. Operations belong to one controller.
+    /// Progress and outcome of these operations lead to a pass for their object; an object that is gone cancels its operation; all are cancelled when this controller stops. Operations belong to one controller.
     #[must_use]
     pub fn operations<O, P>(mut self, operations: &Operations<R::Kind, O, P>) -> Self
     where
@@ -184,7 +183,7 @@ impl<R: Reconciler> Controller<R> {
         self
     }
 
-    /// Lets others ask for passes.
+    /// Requests passes from outside.
     pub fn enqueuer(&self) -> Enqueuer<R::Kind> {
         self.enqueuer.clone()
     }

@@ -1,11 +1,11 @@
-//! Which object comes next: a work queue without threads, timers or locks, so that all of it can be tested by calling it.
+//! The work queue, without threads, timers or locks, so that tests can call all of it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hash;
 
 use tokio::time::Instant;
 
-/// What is to be looked at, and when. Each key is in at most one place: ready, waiting for a time, or being worked on.
+/// The keys that need a pass, and when. Each key is in at most one place: ready, waiting for a time, or handed out.
 #[derive(Debug)]
 pub(super) struct Queue<Key> {
     places: HashMap<Key, Place>,
@@ -25,7 +25,7 @@ enum Place {
     Ready { since: Instant },
     /// In `timers`. An addition brings it forward, but not before `hold`.
     Waiting { timer: Timer, hold: Instant },
-    /// Handed out. An addition meanwhile means once more, whatever the outcome.
+    /// Handed out. An addition meanwhile means one more pass, whatever the result.
     Working { dirty: bool },
 }
 
@@ -49,7 +49,7 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         }
     }
 
-    /// Something about it has changed. Returns whether that was news to the queue.
+    /// The object has changed. Returns whether the key was added.
     pub(super) fn add(&mut self, key: Key, now: Instant) -> bool {
         match self.places.get_mut(&key) {
             Some(Place::Ready { .. }) => false,
@@ -73,7 +73,7 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         }
     }
 
-    /// The next one to work on, and since when it was ready. Must be given back to [`finished`](Self::finished).
+    /// The next one to work on, and since when it was ready. Must be returned to [`finished`](Self::finished).
     pub(super) fn take(&mut self, now: Instant) -> Option<(Key, Instant)> {
         while let Some(due) = self.timers.first_entry().filter(|first| first.key().0 <= now) {
             let key = due.remove();
@@ -111,7 +111,7 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         }
     }
 
-    /// When [`take`](Self::take) has something that it has not now.
+    /// When [`take`](Self::take) next has a key that it does not have now.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.timers.first_key_value().map(|(timer, _)| timer.0)
     }
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_twice_before_its_turn_is_handed_out_once_in_order() {
+    fn a_key_added_twice_is_handed_out_once_in_order() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         let news: Vec<_> = ["a", "b", "a"].map(|key| queue.add(key, now)).into();
         assert_eq!(news, [true, true, false]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_while_worked_on_is_handed_out_once_more_and_only_then() {
+    fn a_key_added_while_worked_on_is_handed_out_once_more() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add("a", now);
         queue.take(now).unwrap();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_was_asked_for_comes_although_it_was_added_in_between() {
+    fn an_addition_does_not_cancel_a_later_time() {
         let (mut queue, start) = (Queue::new(), Instant::now());
         queue.add("a", start);
         queue.take(start).unwrap();
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_addition_does_not_bring_forward_what_is_held_back() {
+    fn an_addition_does_not_shorten_a_hold() {
         let (mut queue, start) = (Queue::new(), Instant::now());
         let failed = Requeue {
             at: seconds(start, 60),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_finished_for_good_is_forgotten_unless_added() {
+    fn a_finished_key_is_forgotten_unless_added() {
         let (mut queue, now) = (Queue::new(), Instant::now());
         queue.add("a", now);
         queue.take(now).unwrap();
@@ -288,7 +288,7 @@ mod tests {
                 prop_assert_eq!(queue.working.len(), working.len());
                 prop_assert_eq!(queue.has_ready(now), queue.ready.len() + queue.timers.range(..=(now, u64::MAX)).count() > 0);
             }
-            // What was added is handed out once nothing is worked on and all holds are over.
+            // Added keys are handed out once nothing is being worked on and all holds are over.
             for key in working.drain(..) {
                 queue.finished(&key, None, now);
             }

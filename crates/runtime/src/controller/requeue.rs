@@ -1,4 +1,4 @@
-//! When to look at an object again: pure.
+//! When the next pass of an object is due: pure.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::queue::Requeue;
 use crate::clock;
 use crate::reconciler::Next;
 
-/// The shortest wait. Keeps a reconciler that always says *at once*, or that fails and by that changes its own object, from
-/// taking all there is.
+/// The shortest wait. Slows down a reconciler that always requests *at once*, or that fails and changes its own object by
+/// that.
 pub(super) const SHORTEST: Duration = Duration::from_millis(100);
 
 /// How the resyncs of objects are spread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
-    /// Whether this is the object's first resync. After a start all objects were looked at together; they must not stay so.
+    /// Whether this is the object's first resync. After a start all objects had a pass at the same time, and their resyncs must spread.
     pub(super) first: bool,
     /// From 0 up to 1.
     pub(super) random: f64,
@@ -31,7 +31,7 @@ pub(super) fn after_success(next: Next, resync: Duration, now: Timestamp, spread
     resync.max(SHORTEST)
 }
 
-/// The resync period, somewhat shorter or longer: the first one anything from half of it, later ones a tenth either way.
+/// The resync period with jitter: the first one from half of it, later ones a tenth shorter or longer.
 pub(super) fn spread_over(resync: Duration, Spread { first, random }: Spread) -> Duration {
     resync.mul_f64(if first { 0.5 + random / 2.0 } else { 0.9 + random / 5.0 })
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_resyncs_are_spread_and_the_first_one_most() {
+    fn only_resyncs_have_jitter_and_the_first_one_most() {
         for (first, random, seconds) in [(true, 0.0, 300), (true, 1.0, 600), (false, 0.0, 540), (false, 1.0, 660)] {
             let wait = after_success(Next::Resync, RESYNC, Timestamp::UNIX_EPOCH, Spread { first, random });
             assert_eq!(wait.as_millis().div_ceil(100), seconds * 10, "{first} {random}");

@@ -52,7 +52,7 @@ async fn run<R: Reconciler>(controller: &Controller<R>, group: &Group, metrics: 
     for operations in &controller.operations {
         operations.open(group, &controller.enqueuer);
     }
-    // First listen, then look at everything: what changes in between comes twice rather than never.
+    // First listen, then request every object: a change in between is seen twice rather than never.
     let mut triggers = select_all(
         [&trigger::own(controller.watch.clone(), controller.predicate.clone())]
             .into_iter()
@@ -115,7 +115,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
     fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, recorder: &'a EventRecorder) -> Self {
         let metrics = metrics.controller(R::NAME);
         metrics.max_concurrent.set(count(controller.workers));
-        // A term whose future was dropped left its queue behind.
+        // If the future of an earlier term was dropped, its queue is still filled.
         controller.state.reset();
         Self {
             controller,
@@ -135,7 +135,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             Enqueue::All => {
                 let there = self.controller.watch.list();
                 let there = there.iter().map(|object| self.controller.watch.key_of(object));
-                // What is known and not there any more is gone, which also wants a look.
+                // A known object that no longer exists is gone, which must be announced.
                 there.chain(self.controller.known().keys().cloned()).collect()
             }
         };
@@ -150,7 +150,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         self.controller.state.queue()
     }
 
-    /// Gives work to the workers that have none.
+    /// Starts passes while workers are free.
     fn start_passes(&mut self) {
         self.limited_until = None;
         while self.passes.len() < self.controller.workers {
@@ -171,7 +171,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                     self.knows(&key, &uid_of(&*object));
                     self.passes.push(self.pass(key, object));
                 }
-                // It is there, and nothing can be said about it: whatever it was doing goes on.
+                // It exists and cannot be read: its operation goes on.
                 Found::Unreadable(unreadable) => {
                     self.gone_unless(&key, Some(&unreadable.uid));
                     self.recorder.unreadable(&key, &unreadable.uid, &unreadable.error);
@@ -201,7 +201,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 None => Ok(pass.await),
             }
         };
-        // A task of its own, so that a pass that computes does not hold up the others, and a panic stays within.
+        // A task of its own, so that a pass that computes does not delay the others, and a panic is contained.
         let task = self
             .group
             .spawn(format!("{} {}", R::NAME, path_of(&key)), work.instrument(span.clone()));
@@ -266,7 +266,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 )
             }
             End::Aborted => {
-                // By force and from outside: the group is ending.
+                // Aborted from outside: the group is ending.
                 let failure = self.failed(&key, Class::Lost, "Aborted", "the pass was broken off".into());
                 (
                     PassResult::Lost,
@@ -365,10 +365,10 @@ impl<'a, R: Reconciler> Run<'a, R> {
     fn next_look(&self) -> Instant {
         let now = Instant::now();
         let gauges = (!self.passes.is_empty()).then(|| now + GAUGES);
-        // A worker that gets free looks at the timers as well: without a free one there is no use in waking for them.
+        // A worker that becomes free checks the timers as well, so without a free one no wake-up is needed.
         let free = self.passes.len() < self.controller.workers;
         let due = match self.limited_until {
-            // What is due may be what is held back.
+            // The due key may be the one that the rate limit holds back.
             Some(until) => Some(until),
             None => self.queue().next_due(),
         };

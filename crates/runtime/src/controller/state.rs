@@ -1,4 +1,4 @@
-//! The moving parts of a controller.
+//! The state of a running controller.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::queue::Queue;
 use crate::object::{AnyKind, ObjectRef};
 
-/// How often the loop turns although nothing happens.
+/// How often the loop turns without events.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 
-/// The moving parts of a controller. Locked for moments only, and never while code of a user runs.
+/// The state of a running controller. Locked for moments only, and never while user code runs.
 #[derive(Debug)]
 pub(super) struct State<K: AnyKind> {
     queue: Mutex<Queue<ObjectRef<K>>>,
@@ -40,7 +40,7 @@ impl<K: AnyKind> State<K> {
         self.failing.store(failing, Ordering::Relaxed);
     }
 
-    /// The loop turns no more: what runs is waited for.
+    /// The loop has ended, and waits for running passes.
     pub(super) fn stopping(&self) {
         *self.beat() = None;
     }
@@ -56,7 +56,7 @@ impl<K: AnyKind> State<K> {
         self.beat.lock()
     }
 
-    /// Objects whose last pass failed.
+    /// Objects with a failed last pass.
     pub(super) fn failing(&self) -> usize {
         self.failing.load(Ordering::Relaxed)
     }

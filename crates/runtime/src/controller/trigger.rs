@@ -1,4 +1,4 @@
-//! Reasons to look at an object.
+//! Reasons for a pass.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::object::{AnyKind, ObjectRef};
 use crate::predicate::{Changes, Predicate};
 use crate::watch::{Change, SharedWatch};
 
-/// Starts to listen. What happens from the call on is not missed, even if the stream is not read for a while.
+/// Starts to listen. Changes after the call are not missed, even if the stream is not read for a while.
 pub(super) type Trigger<K> = Box<dyn Fn() -> BoxStream<'static, Enqueue<K>> + Send + Sync>;
 
 /// Changes of the objects themselves.
 pub(super) fn own<K: AnyKind>(watch: SharedWatch<K>, predicate: Option<Predicate<K>>) -> Trigger<K> {
-    // An object that is gone is announced to the reconciler whatever the predicate says.
+    // An object that is gone is announced to the reconciler, whatever the predicate returns.
     let predicate = predicate.map(|predicate| Predicate::new(move |change| is_gone(change) || predicate.holds(change)));
     let changes = Changes { watch, predicate };
     Box::new(move || follow(&changes, |change| vec![change.key.clone()]))
@@ -31,7 +31,7 @@ fn is_gone<K: AnyKind>(change: &Change<K>) -> bool {
     }
 }
 
-/// Changes of another kind, by what they mean for ours.
+/// Changes of another kind, mapped to our objects.
 pub(super) fn mapped<S, K, Refs>(changes: Changes<S>, map: impl Fn(&S) -> Refs + Send + Sync + 'static) -> Trigger<K>
 where
     S: AnyKind,

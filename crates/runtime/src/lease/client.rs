@@ -7,11 +7,11 @@ use tower::BoxError;
 
 use super::{NotLeading, WriteGate};
 
-/// The same connection, through which a request that changes something is not sent late, and not waited for beyond the lease.
-/// One that is refused fails with [`NotLeading`] inside, see [`is_not_leading`].
+/// The same connection. A request that changes something is sent only while the lease lasts, and is not awaited beyond its end.
+/// A refused request fails with a [`NotLeading`] inside, see [`is_not_leading`].
 ///
-/// A request changes something unless its method is `GET`, `HEAD` or `OPTIONS`; commands in pods (`exec`, `attach`), which are asked
-/// for with `GET`, count as changes. So does a dry run.
+/// A request changes something unless its method is `GET`, `HEAD` or `OPTIONS`. Commands in pods (`exec`, `attach`) use `GET` and
+/// count as changes. So does a dry run.
 pub fn gated(client: &Client, gate: WriteGate) -> Client {
     let client = client.clone();
     let namespace = client.default_namespace().to_owned();
@@ -27,7 +27,7 @@ pub fn gated(client: &Client, gate: WriteGate) -> Client {
     Client::new(service, namespace)
 }
 
-/// Whether a request of a [gated](gated) client was not sent, or broken off, because this process does not lead.
+/// Whether a request of a [gated](gated) client was not sent, or interrupted, because this process does not lead.
 pub fn is_not_leading(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Service(error) if error.is::<NotLeading>())
 }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn writes_are_sent_only_while_the_process_leads_and_reads_always() {
+    async fn a_gated_client_writes_only_while_the_process_leads() {
         let (client, requests) = server(true);
         let gate = leading();
         let api: Api<ConfigMap> = Api::default_namespaced(gated(&client, gate.clone()));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_without_an_answer_is_broken_off_when_the_lease_ends() {
+    async fn a_write_without_an_answer_is_dropped_when_the_lease_ends() {
         let (client, _) = server(false);
         let api: Api<ConfigMap> = Api::default_namespaced(gated(&client, leading()));
         let start = Instant::now();

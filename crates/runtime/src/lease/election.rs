@@ -1,4 +1,4 @@
-//! Which process leads: decided from what was seen of the lease and when; pure.
+//! Decides which process leads, from the observed lease and the time of the observation; pure.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tokio::time::Instant;
 
-/// The fields of a Lease that the election is about, as client-go reads and writes them.
+/// The fields of a Lease that the election uses, as client-go reads and writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    /// Empty if the lease was given back.
+    /// Empty if the lease was released.
     pub(super) holder: String,
     pub(super) duration: Duration,
     pub(super) transitions: i32,
@@ -18,7 +18,7 @@ pub(super) struct Record {
     pub(super) renewed: Option<Timestamp>,
 }
 
-/// What was seen, and when it was first seen like that. The holder's wall clock is not compared with ours.
+/// The observed lease, and when it was first observed in this state. Wall clocks of different processes are not compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observed {
     pub(super) record: Record,
@@ -30,15 +30,15 @@ pub(super) struct Observed {
 pub(super) enum Decision {
     /// There is no lease yet.
     Create,
-    /// It was given back, or its holder was not heard of for its whole duration.
+    /// It was released, or its holder did not renew it for its whole duration.
     Take,
-    /// It is ours, from this process or from the container's last life.
+    /// This process holds it, or the container held it before a restart.
     Renew,
     /// Another process has it, for this long at least.
     Wait(Duration),
 }
 
-/// Takes note of what the lease says. A record that did not change is as old as when it was first seen.
+/// Records an observation of the lease. A record that did not change keeps its first time.
 pub(super) fn observe(before: Option<Observed>, record: Record, now: Instant) -> Observed {
     match before {
         Some(before) if before.record == record => before,
@@ -78,7 +78,7 @@ impl Record {
         }
     }
 
-    /// The lease given back, as client-go does it: empty holder and a duration of one second, so that clients that ignore the holder take it
+    /// The released lease, as client-go writes it: empty holder and a duration of one second, so that clients that ignore the holder take it
     /// soon.
     pub(super) fn released(&self, now: Timestamp) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Record {
         }
     }
 
-    /// Reads a Lease; one without a duration lasts as long as ours would.
+    /// Reads a Lease; one without a duration gets the configured one.
     pub(super) fn of(lease: &Lease, duration: Duration) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         let seconds = spec
@@ -107,7 +107,7 @@ impl Record {
         }
     }
 
-    /// Writes it into a Lease. What the election is not about stays.
+    /// Writes it into a Lease. Other fields stay.
     pub(super) fn write_to(&self, lease: &mut Lease) {
         let spec = lease.spec.take().unwrap_or_default();
         lease.spec = Some(LeaseSpec {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_is_as_old_as_its_last_renewal_by_our_clock() {
+    fn the_age_of_a_holder_is_measured_by_the_own_clock() {
         let start = Instant::now();
         let first = observe(None, held_by("you"), start);
         let same = observe(Some(first.clone()), held_by("you"), start + TEN);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_survives_the_wire_and_leaves_the_rest_of_the_lease_alone() {
+    fn a_record_survives_a_round_trip_and_keeps_the_rest() {
         let mut lease = Lease {
             spec: Some(LeaseSpec {
                 strategy: Some("OldestEmulationVersion".into()),

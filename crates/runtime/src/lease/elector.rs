@@ -1,4 +1,4 @@
-//! Gets the lease, keeps it, and gives it back.
+//! Acquires, renews and releases the lease.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::clock::{Clock, System};
 use crate::health::Component;
 use crate::metrics::registry::Gauge;
 
-/// Our side of one election.
+/// This process's part in one election.
 pub(crate) struct Elector {
     config: LeaseConfig,
     api: Api<Lease>,
     gate: WriteGate,
     health: Component,
     leading: Gauge,
-    /// What was last seen of the lease, with its resource version.
+    /// The lease as last seen, with its resource version.
     seen: Option<(Observed, Lease)>,
     /// When the last renewal that succeeded was sent.
     renewed: Option<Instant>,
 }
 
-/// What came of one try.
+/// The result of one try.
 #[derive(Debug)]
 enum Try {
     Held,
-    /// Another has it; may be looked at again after this long.
+    /// Another process has it; the next try may follow after this long.
     Taken(Duration),
 }
 
-/// Why a try came to nothing.
+/// Why a try failed.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("{0}")]
@@ -63,7 +63,7 @@ impl Elector {
         &self.config
     }
 
-    /// Returns when we lead. May be cancelled.
+    /// Returns when this process leads. May be cancelled.
     pub(crate) async fn campaign(&mut self) {
         let LeaseConfig {
             name, duration, retry, ..
@@ -94,7 +94,7 @@ impl Elector {
         }
     }
 
-    /// Renews the lease and returns why when it is lost: another has it, or the margin has begun. May be cancelled and called again.
+    /// Renews the lease until it is lost, and returns the reason: another process has it, or the margin has begun. May be cancelled and called again.
     pub(crate) async fn hold(&mut self) -> String {
         let LeaseConfig {
             duration,
@@ -110,7 +110,7 @@ impl Elector {
             let end = renewed + duration.saturating_sub(margin);
             let renewal = async {
                 sleep_until(renewed + next).await;
-                // A request that hangs leaves half of the time to those after it.
+                // A hanging request leaves half of the time to the next ones.
                 self.attempt(end.saturating_duration_since(Instant::now()) / 2).await
             };
             let tried = tokio::select! {
@@ -132,25 +132,25 @@ impl Elector {
         }
     }
 
-    /// Whether we lead, or have to behave as if we did.
+    /// Whether this process leads, or has to behave as if it did.
     pub(crate) fn leads(&self) -> bool {
         self.renewed.is_some()
     }
 
-    /// When others may take the lease, if they hear nothing more of us.
+    /// When other processes may take the lease, without a further renewal.
     pub(crate) fn end(&self) -> Instant {
         self.renewed
             .map_or_else(Instant::now, |renewed| renewed + self.config.duration)
     }
 
-    /// What was led has stopped: from here on others may.
+    /// The leader's tasks have stopped: from here on another process may lead.
     pub(crate) fn stand_down(&mut self) {
         self.gate.close();
         self.renewed = None;
         self.leading.set(0.0);
     }
 
-    /// Gives the lease back, so that a standby need not wait for its end. Only for when nothing of ours writes any more.
+    /// Releases the lease, so that a standby need not wait for its end. Only when no task of this process writes any more.
     pub(crate) async fn release(&mut self) {
         self.stand_down();
         let Some((observed, mut lease)) = self.seen.take() else {
@@ -196,7 +196,7 @@ impl Elector {
         Ok(())
     }
 
-    /// Writes the lease if it may be ours.
+    /// Writes the lease if this process may take it.
     async fn write(&mut self, patience: Duration) -> Result<Try, Error> {
         let LeaseConfig {
             name,

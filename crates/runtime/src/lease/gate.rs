@@ -9,20 +9,20 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Lets writes through while we lead. Clones are the same gate.
+/// Lets writes through while this process leads. Clones are the same gate.
 ///
-/// No write starts in the last part of a lease, its margin, and none goes on after its end. The next leader therefore never meets a write
-/// of ours that was still under way, as far as clocks run at the same speed; and what a process that was stopped in between still sends
-/// must be harmless by its resource version.
+/// No write starts in the last part of a lease, its margin, and none goes on after its end. So the next leader meets no write
+/// that is still under way, if the clocks run at the same speed. A process that was stopped in between may still send a late request,
+/// which must be harmless by its resource version.
 #[derive(Debug, Clone)]
 pub struct WriteGate {
     state: Arc<watch::Sender<State>>,
     layer: Option<Arc<dyn WriteLayer>>,
 }
 
-/// Stands around every write of a [`WriteGate`]: counts, traces or delays it. Tests end a process there.
+/// Wraps every write of a [`WriteGate`]: counts, traces or delays it. Tests use it as kill point.
 pub trait WriteLayer: fmt::Debug + Send + Sync + 'static {
-    /// Runs the write. One that is not run counts as broken off.
+    /// Runs the write. A write that is not run counts as interrupted.
     fn around<'a>(&'a self, write: BoxFuture<'a, ()>) -> BoxFuture<'a, ()>;
 }
 
@@ -31,7 +31,7 @@ enum State {
     /// There is no election.
     Open,
     Closed,
-    /// We lead.
+    /// This process leads.
     Leading {
         /// Writes may start before this.
         start_before: Instant,
@@ -40,7 +40,7 @@ enum State {
     },
 }
 
-/// We do not lead, or not for long enough to start a write.
+/// This process does not lead, or not for long enough to start a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this process does not lead: the write was not started or was broken off")]
 pub struct NotLeading;
@@ -54,7 +54,7 @@ impl WriteGate {
         }
     }
 
-    /// The same gate with this layer around each write, in place of the one that it had.
+    /// The same gate with this layer around each write, instead of its current one.
     #[must_use]
     pub fn layered(self, layer: Arc<dyn WriteLayer>) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl WriteGate {
     /// Whether a write may start now.
     ///
     /// # Errors
-    /// We do not lead, or the lease ends too soon.
+    /// This process does not lead, or the lease ends too soon.
     pub fn check(&self) -> Result<(), NotLeading> {
         match *self.state.borrow() {
             State::Open => Ok(()),
@@ -78,7 +78,7 @@ impl WriteGate {
     /// Runs a write if it may start now, and drops it when the lease ends meanwhile.
     ///
     /// # Errors
-    /// It was not started or was broken off; one that was broken off may have happened all the same.
+    /// The write was not started or was interrupted; an interrupted write may have taken effect.
     pub async fn write<F: Future<Output: Send> + Send>(&self, write: F) -> Result<F::Output, NotLeading> {
         self.check()?;
         let mut output = None;
@@ -97,7 +97,7 @@ impl WriteGate {
         output.ok_or(NotLeading)
     }
 
-    /// Returns when nothing may be under way any more. Follows renewals.
+    /// Returns when no write may be under way any more. Follows renewals.
     async fn ended(&self) {
         let mut state = self.state.subscribe();
         loop {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_write_goes_on_while_the_lease_is_renewed() {
+    async fn a_slow_write_continues_while_the_lease_is_renewed() {
         let gate = leading();
         let renewals = async {
             for _ in 0..10 {

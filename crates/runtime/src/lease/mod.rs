@@ -9,8 +9,8 @@
 //!   |    each success moves everything to the right                | writes end    | take the lease
 //! ```
 //!
-//! The end counts from when a renewal was *sent*; others count from when they *see* it, which is later. A process that does not see the lease
-//! change for its whole duration may take it, whatever the times in it say.
+//! The end counts from when a renewal was *sent*; other processes count from when they *see* it, which is later. A process that does not see the
+//! lease change for its whole duration may take it, whatever times are in it.
 //!
 //! `election` decides, `elector` talks to the API server, [`WriteGate`] holds writes to the rule, and the
 //! [manager](super::manager) stops the leader's group.
@@ -36,26 +36,26 @@ pub(crate) use self::elector::Elector;
 /// Which lease to hold, under which identity and for how long.
 #[derive(Clone)]
 pub struct LeaseConfig {
-    /// Talks to the API server.
+    /// The client of the API server.
     pub client: Client,
-    /// Where the Lease is.
+    /// The namespace of the Lease.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The holder it is taken under: the pod's uid and the container's name, so that a restarted container takes its own lease back at once.
-    /// Two processes that live at the same time must never have the same.
+    /// The identity of the holder: the pod's uid and the container's name, so that a restarted container takes its own lease back at once.
+    /// Two processes that run at the same time must have different ones.
     pub identity: String,
-    /// How long others must see no renewal before they may take the lease. Whole seconds.
+    /// How long other processes must see no renewal before they may take the lease. Whole seconds.
     pub duration: Duration,
-    /// How often to renew, or to look whether the lease is free.
+    /// How often to renew the lease, or to check whether it is free.
     pub retry: Duration,
-    /// How long before its end we behave as if the lease were lost. At least two retries must fit before that.
+    /// How long before its end this process behaves as if the lease were lost. At least two retries must fit before that.
     pub margin: Duration,
-    /// Called with the names of the tasks that are still there when the lease is over. Unless replaced, it ends the process.
+    /// Called with the names of the tasks that still run when the lease is over. By default it ends the process.
     pub on_overrun: OnOverrun,
 }
 
-/// What is done about tasks that do not stop in time.
+/// The action on tasks that do not stop in time.
 pub type OnOverrun = Arc<dyn Fn(&[String]) + Send + Sync>;
 
 impl LeaseConfig {
@@ -74,7 +74,7 @@ impl LeaseConfig {
     }
 }
 
-/// The lease is another's from now on: nothing of ours may run any more, and this is the only way left to be sure of it.
+/// Another process may lead from now on, and no task of this one may run any more. Ending the process is the only way left.
 fn abort(names: &[String]) {
     tracing::error!(
         tasks = names.join(", "),

@@ -93,7 +93,7 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
     assert_eq!(a_lost, 7 * SECOND);
     assert!((10 * SECOND..=12 * SECOND).contains(&b_leads), "{b_leads:?}");
     assert_eq!(server.spec()["leaseTransitions"], 1);
-    // The first one comes back and sees that it is a standby now.
+    // The first process resumes and finds that it is a standby now.
     server.mend();
     a.elector.stand_down();
     tokio::join!(
@@ -134,7 +134,7 @@ async fn a_lease_that_another_took_is_lost_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_edit_of_our_lease_from_outside_is_no_loss() {
+async fn an_edit_of_the_lease_from_outside_is_no_loss() {
     let server = LeaseServer::default();
     let mut a = candidate(&server, "a");
     a.elector.campaign().await;
@@ -155,7 +155,7 @@ async fn a_restarted_container_takes_its_own_lease_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_was_given_back_is_taken_without_waiting_for_its_end() {
+async fn a_released_lease_is_taken_without_waiting_for_its_end() {
     let server = LeaseServer::default();
     let (mut a, mut b) = (candidate(&server, "a"), candidate(&server, "b"));
     a.elector.campaign().await;
@@ -171,7 +171,7 @@ async fn a_lease_that_was_given_back_is_taken_without_waiting_for_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_does_not_give_back_what_is_not_its_own() {
+async fn a_standby_does_not_release_the_lease_of_another() {
     let server = LeaseServer::default();
     let (mut a, mut b) = (candidate(&server, "a"), candidate(&server, "b"));
     a.elector.campaign().await;
@@ -181,7 +181,7 @@ async fn a_standby_does_not_give_back_what_is_not_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_that_come_at_the_same_time_one_leads() {
+async fn one_of_two_simultaneous_processes_leads() {
     let server = LeaseServer::default();
     let (mut a, mut b) = (candidate(&server, "a"), candidate(&server, "b"));
     let leads = async {

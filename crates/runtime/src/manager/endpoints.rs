@@ -15,7 +15,7 @@ use crate::health::Health;
 use crate::liveness::Liveness;
 use crate::metrics::registry::{CONTENT_TYPE, Registry};
 
-/// What the endpoints read from.
+/// The sources of the endpoints.
 #[derive(Clone, Default)]
 pub(super) struct Sources {
     pub(super) health: Health,
@@ -53,7 +53,7 @@ async fn alive(State(Sources { liveness, .. }): State<Sources>) -> (StatusCode, 
     (StatusCode::INTERNAL_SERVER_ERROR, describe(&failing))
 }
 
-/// Failing checks in the way of the API server's own `/livez?verbose`, one a line.
+/// Failing checks as in the API server's own `/livez?verbose`, one a line.
 fn describe(failing: &[(String, String)]) -> String {
     failing.iter().fold(String::new(), |mut text, (name, reason)| {
         let _ = writeln!(text, "[-]{name} failed: {reason}");
@@ -69,7 +69,7 @@ async fn diagnostics(State(Sources { diagnostics, .. }): State<Sources>) -> Resp
     }
 }
 
-/// What is ready and what is not, one a line.
+/// The readiness of each component, one a line.
 async fn ready(State(Sources { health, .. }): State<Sources>) -> (StatusCode, String) {
     let status = if health.is_ready() {
         StatusCode::OK
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn diagnostics_are_served_only_if_they_are_wanted() {
+    async fn diagnostics_are_served_only_if_enabled() {
         let off = router(Sources::default());
         assert_eq!(get(&off, "/debug/manager").await.0, StatusCode::NOT_FOUND);
         let on = router(Sources {

@@ -20,9 +20,9 @@ pub enum ManagerError {
         kinds.join(", ")
     )]
     StoresNotReady {
-        /// The kinds that were missing, with what the watch last said.
+        /// The missing kinds, with their watch's last error.
         kinds: Vec<String>,
-        /// How long was waited.
+        /// How long the wait was.
         after: Duration,
     },
     /// A task ended before it was stopped.
@@ -30,7 +30,7 @@ pub enum ManagerError {
     EndedEarly {
         /// The task.
         name: String,
-        /// Its error, its panic, or that it just returned.
+        /// Its error, its panic, or that it returned.
         reason: String,
     },
     /// Tasks did not stop within the grace period and were abandoned.
@@ -42,12 +42,12 @@ pub enum ManagerError {
         names: Vec<String>,
     },
     /// A second signal came while stopping.
-    #[error("told a second time to stop; abandoned: {}", names.join(", "))]
+    #[error("stopped by a second signal; abandoned: {}", names.join(", "))]
     Forced {
         /// The tasks.
         names: Vec<String>,
     },
-    /// Tasks of a leader were still there when the lease was over, and what should have ended the process did not.
+    /// Tasks of a leader still ran when the lease was over, and [`LeaseConfig::on_overrun`](crate::LeaseConfig) did not end the process.
     #[error("still there although the lease is over: {}", names.join(", "))]
     Overrun {
         /// The tasks.

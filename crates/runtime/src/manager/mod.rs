@@ -1,12 +1,12 @@
-//! Owns lifetimes: what starts when, what stops when, and what happens if something ends that should not.
+//! Owns lifetimes: the order of start and stop, and the reaction to a task that ends early.
 //!
 //! ```text
 //!   endpoints -> watches -> first lists complete -> always -> leadership -> leading      start
 //!   endpoints <- watches <---------------------- always <- lease back <- leading         stop, within one grace period
 //! ```
 //!
-//! Every task has a name. One that ends before it is stopped ends the manager: a controller that quietly is not there any more is
-//! the worst outcome.
+//! Every task has a name. A task that ends before it is stopped ends the manager: a controller that stops without notice is the
+//! worst outcome.
 
 #[cfg(feature = "endpoints")]
 mod endpoints;
@@ -45,13 +45,13 @@ use super::task::Group;
 use super::watch::{SharedWatch, Watch};
 use crate::metrics::registry::{MetricError, Registry};
 
-/// How long stopping may take, unless [`Manager::grace`] says otherwise. A pod's own grace period is to be longer.
+/// Default time for stopping, see [`Manager::grace`]. The pod's own grace period must be longer.
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// How long the first lists may take.
 const SYNC_LIMIT: Duration = Duration::from_mins(2);
 
-/// For how long a watch may send nothing and receive nothing. One that works asks again every five minutes, one whose API server is away
+/// How long a watch may send and receive nothing. A working watch sends a request every five minutes, one without a reachable API server
 /// twice a minute, one of an optional kind that is not served every five minutes.
 const SILENCE: Duration = Duration::from_mins(15);
 
@@ -111,7 +111,7 @@ trait WatchStatus: Send + Sync {
     fn last_error(&self) -> String;
 }
 
-/// A watch with the name that people know it by.
+/// A watch with its name for users.
 struct NamedWatch<K: AnyKind> {
     name: String,
     watch: SharedWatch<K>,
@@ -145,7 +145,7 @@ impl<K: AnyKind> WatchStatus for SharedWatch<K> {
 }
 
 impl Manager {
-    /// A manager of nothing. `program` names it in events and logs.
+    /// An empty manager. `program` names it in events and logs.
     ///
     /// # Errors
     /// The framework's metrics are already registered there.
@@ -175,7 +175,7 @@ impl Manager {
 
     /// Serves `/healthz`, `/readyz` and `/metrics` on this address. May be called more than once.
     ///
-    /// `/healthz` fails when only a restart helps: a check of [`liveness`](Self::liveness) fails, a watch has neither sent nor received anything
+    /// `/healthz` fails if only a restart helps: a check of [`liveness`](Self::liveness) fails, a watch has neither sent nor received anything
     /// for a quarter of an hour, the loop of a controller does not turn, or a pass has outlasted its
     /// [limit](Controller::stuck_after).
     #[cfg(feature = "endpoints")]
@@ -195,7 +195,7 @@ impl Manager {
         }
     }
 
-    /// Controllers and tasks that say so run only while this process holds the lease. Without it, always.
+    /// Controllers and tasks with [`When::Leading`] run only while this process holds the lease. Without it, always.
     #[must_use]
     pub fn lease(self, lease: LeaseConfig) -> Self {
         // A gate that was handed out before is the same one.
@@ -294,8 +294,8 @@ impl Manager {
         });
     }
 
-    /// Runs a task. It must go on until the group's [`stop`](Group::stop) fires; one that ends earlier ends the manager with an error. What it
-    /// spawns in turn belongs into the group it is given.
+    /// Runs a task. It must run until the group's [`stop`](Group::stop) fires; a task that ends earlier ends the manager with an error. Tasks that
+    /// it spawns belong into the group that it gets.
     pub fn task<F, E>(&mut self, when: When, name: &str, work: impl Fn(Group) -> F + Send + Sync + 'static)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -321,7 +321,7 @@ impl Manager {
         lease::gated(client, self.gate())
     }
 
-    /// What must be asked before a write that does not go through the [`client`](Self::client).
+    /// The gate for writes that do not go through the [`client`](Self::client).
     pub fn gate(&self) -> WriteGate {
         self.gate.clone()
     }
@@ -341,7 +341,7 @@ impl Manager {
         self.liveness.clone()
     }
 
-    /// What watches and queues are doing right now.
+    /// The current state of watches and queues.
     pub fn diagnostics(&self) -> Diagnostics {
         self.diagnostics.clone()
     }

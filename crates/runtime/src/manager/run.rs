@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ManagerError;
 use super::signals::Signals;
-use super::stage::{Deadline, Ended, Stage};
+use super::stage::{Deadline, EndedTask, Stage};
 use super::{Always, Leading, Manager, WatchTask};
 use crate::lease::Elector;
 use crate::task;
@@ -19,7 +19,7 @@ use crate::task;
 /// Why it ends.
 enum Cause {
     Stopped,
-    Ended(Ended),
+    TaskEnded(EndedTask),
     Failed(ManagerError),
 }
 
@@ -41,10 +41,10 @@ impl Manager {
             let (stop, force) = (stop.clone(), force.clone());
             async move {
                 let signal = signals.next().await;
-                tracing::info!(signal, "told to stop");
+                tracing::info!(signal, "received a signal, stopping");
                 stop.cancel();
                 let signal = signals.next().await;
-                tracing::warn!(signal, "told to stop at once");
+                tracing::warn!(signal, "received a second signal, stopping at once");
                 force.cancel();
             }
         });
@@ -72,7 +72,7 @@ pub(super) async fn run(
     let abandoned = running.down(&cause).await;
     match cause {
         Cause::Failed(error) => Err(error),
-        Cause::Ended(ended) => Err(ManagerError::EndedEarly {
+        Cause::TaskEnded(ended) => Err(ManagerError::EndedEarly {
             name: ended.name.clone(),
             reason: ended.reason(),
         }),
@@ -122,7 +122,7 @@ fn serve_endpoints(_: &Manager, _: Vec<TcpListener>) -> Stage {
     Stage::new("endpoints")
 }
 
-/// A manager on its way up, and down again.
+/// A running manager.
 struct Running {
     endpoints: Stage,
     watches: Stage,
@@ -207,8 +207,8 @@ impl Running {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Cause::Stopped),
-            ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
-            ended = self.watches.ended() => Err(Cause::Ended(ended)),
+            ended = self.endpoints.ended() => Err(Cause::TaskEnded(ended)),
+            ended = self.watches.ended() => Err(Cause::TaskEnded(ended)),
             ready = timeout_at(deadline, all_ready) => ready.map_err(|_| {
                 let late = waiting.iter().filter(|(_, status)| !status.is_ready());
                 let kinds = late.map(|(name, status)| format!("{name} ({})", status.last_error())).collect();
@@ -225,14 +225,14 @@ impl Running {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Cause::Stopped),
-            ended = self.endpoints.ended() => Err(Cause::Ended(ended)),
-            ended = self.watches.ended() => Err(Cause::Ended(ended)),
-            ended = self.always.ended() => Err(Cause::Ended(ended)),
+            ended = self.endpoints.ended() => Err(Cause::TaskEnded(ended)),
+            ended = self.watches.ended() => Err(Cause::TaskEnded(ended)),
+            ended = self.always.ended() => Err(Cause::TaskEnded(ended)),
             () = elector.campaign() => Ok(()),
         }
     }
 
-    /// Runs what a leader runs.
+    /// Runs the leader's tasks.
     async fn lead(&mut self) -> Term {
         self.leading = Stage::new("leading");
         for Leading { name, work } in &self.leaders {
@@ -242,21 +242,21 @@ impl Running {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Term::Over(Cause::Stopped),
-            ended = self.endpoints.ended() => Term::Over(Cause::Ended(ended)),
-            ended = self.watches.ended() => Term::Over(Cause::Ended(ended)),
-            ended = self.always.ended() => Term::Over(Cause::Ended(ended)),
-            ended = self.leading.ended() => Term::Over(Cause::Ended(ended)),
+            ended = self.endpoints.ended() => Term::Over(Cause::TaskEnded(ended)),
+            ended = self.watches.ended() => Term::Over(Cause::TaskEnded(ended)),
+            ended = self.always.ended() => Term::Over(Cause::TaskEnded(ended)),
+            ended = self.leading.ended() => Term::Over(Cause::TaskEnded(ended)),
             reason = held(self.elector.as_mut()) => Term::Lost(reason),
         }
     }
 
-    /// Leadership is lost: whatever runs because of it must be gone before another may lead. Returns the names of what is not.
+    /// Leadership is lost: the leader's tasks must have ended before another process may lead. Returns the names of those that still run.
     async fn step_down(&mut self) -> Result<(), Vec<String>> {
         let Some(elector) = &mut self.elector else {
             return Ok(());
         };
         let (now, end) = (Instant::now(), elector.end());
-        // A third of what is left is for those that do not listen, but end at an await.
+        // A third of the remaining time is for tasks that ignore the stop, but end at an await when aborted.
         let abort_at = now + end.saturating_duration_since(now) * 2 / 3;
         let names = self.leading.vacate(abort_at, end).await;
         elector.stand_down();
@@ -267,11 +267,11 @@ impl Running {
         Err(names)
     }
 
-    /// Stops everything in the mirror of the order in which it was started. Returns what had to be abandoned.
+    /// Stops everything in reverse order of the start. Returns the names of abandoned tasks.
     async fn down(&mut self, cause: &Cause) -> Vec<String> {
         match cause {
-            Cause::Stopped => tracing::info!(grace = ?self.grace, "stopping: told to"),
-            Cause::Ended(Ended { name, reason }) => {
+            Cause::Stopped => tracing::info!(grace = ?self.grace, "stopping as requested"),
+            Cause::TaskEnded(EndedTask { name, reason }) => {
                 let reason = reason.as_deref().unwrap_or("it returned");
                 tracing::error!(task = name, reason, "stopping: a task ended early");
             }
@@ -291,7 +291,7 @@ impl Running {
         abandoned
     }
 
-    /// Stops what a leader runs, holding the lease meanwhile, and gives it back when nothing is left.
+    /// Stops the leader's tasks while it holds the lease, and releases the lease when none is left.
     async fn stop_leading(&mut self, deadline: &Deadline) -> Vec<String> {
         let Some(elector) = &mut self.elector else {
             return self.leading.stop(deadline).await;
@@ -309,7 +309,7 @@ impl Running {
         };
         match stopped {
             Some(abandoned) => {
-                // What blocks its thread even now may still write: then others must wait for the lease to end.
+                // A task that still blocks its thread may write. Then other processes must wait for the lease to end.
                 if self.leading.group().alive().is_empty() {
                     elector.release().await;
                 }

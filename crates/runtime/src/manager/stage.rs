@@ -12,30 +12,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::task::{Group, TaskError};
 
-/// How long tasks get that were aborted, or whose stage has its turn when the deadline is over: enough to come to their next
-/// await. Only one that blocks its thread needs longer.
+/// Time for tasks that were aborted, or that are stopped after the deadline: enough to reach their next await. Only a task that
+/// blocks its thread needs longer.
 const VANISH: Duration = Duration::from_millis(200);
 
 /// One step of the start, and in the mirror of the order one of the stop.
 pub(super) struct Stage {
     name: &'static str,
     group: Group,
-    tasks: FuturesUnordered<BoxFuture<'static, Ended>>,
+    tasks: FuturesUnordered<BoxFuture<'static, EndedTask>>,
 }
 
 /// A task that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct EndedTask {
     pub(super) name: String,
-    /// Why, if not for no reason at all.
+    /// The reason, if there is one.
     pub(super) reason: Option<String>,
 }
 
-impl Ended {
-    /// Why it should not have.
+impl EndedTask {
+    /// The reason for the log and the error.
     pub(super) fn reason(self) -> String {
         self.reason
-            .unwrap_or_else(|| "it returned without being told to stop".into())
+            .unwrap_or_else(|| "it returned before it was stopped".into())
     }
 }
 
@@ -85,13 +85,13 @@ impl Stage {
                 Err(TaskError::Panicked { message, .. }) => Some(format!("it panicked: {message}")),
                 Err(TaskError::Aborted { .. }) => Some("it was aborted".into()),
             };
-            Ended { name, reason }
+            EndedTask { name, reason }
         };
         self.tasks.push(ended.boxed());
     }
 
     /// Returns the first task that ends. Never, if there are none.
-    pub(super) async fn ended(&mut self) -> Ended {
+    pub(super) async fn ended(&mut self) -> EndedTask {
         match self.tasks.next().await {
             Some(ended) => ended,
             None => std::future::pending().await,
@@ -112,7 +112,7 @@ impl Stage {
         };
         let abandoned = if stopped { Vec::new() } else { self.abandon().await };
         while let Some(Some(ended)) = self.tasks.next().now_or_never() {
-            if let Ended {
+            if let EndedTask {
                 name,
                 reason: Some(reason),
             } = ended
@@ -142,8 +142,8 @@ impl Stage {
         names
     }
 
-    /// For a stage that must be gone at some time: stops all tasks, aborts those that are still there after a while, and returns the names of those
-    /// that even then are there at the end.
+    /// For a stage that must have ended at some time: stops all tasks, aborts those that still run at `abort_at`, and returns the names of those that
+    /// still run at the end.
     pub(super) async fn vacate(&mut self, abort_at: Instant, end: Instant) -> Vec<String> {
         self.group.stop().cancel();
         tokio::select! {

@@ -89,7 +89,7 @@ async fn what_starts_first_stops_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stores_that_are_not_filled_in_time_end_the_start_with_their_names() {
+async fn stores_that_are_not_filled_in_time_are_named() {
     let mut manager = manager();
     let (_fine, _) = {
         let (script, watch) = script(&mut manager, "Order in shop");
@@ -130,7 +130,7 @@ async fn a_task_that_ends_early_ends_the_manager_with_its_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_panics_or_just_returns_ends_the_manager_as_well() {
+async fn a_task_that_panics_or_returns_ends_the_manager() {
     let mut panics = manager();
     panics.task(When::Always, "shaky", |_| async {
         sleep(SECOND).await;
@@ -143,7 +143,7 @@ async fn a_task_that_panics_or_just_returns_ends_the_manager_as_well() {
     returns.task(When::Always, "quiet", |_| async { Ok::<_, Infallible>(()) });
     assert_eq!(
         ends(start(returns).1).await,
-        "task `quiet` ended early: it returned without being told to stop"
+        "task `quiet` ended early: it returned before it was stopped"
     );
 }
 
@@ -160,12 +160,12 @@ async fn a_watch_that_ends_ends_the_manager() {
     let error = ends(start(manager).1).await;
     assert_eq!(
         error,
-        "task `watch ConfigMap` ended early: it returned without being told to stop"
+        "task `watch ConfigMap` ended early: it returned before it was stopped"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hangs_at_shutdown_is_abandoned_after_the_grace_period_and_named() {
+async fn a_task_that_hangs_at_shutdown_is_abandoned_and_named() {
     let diary = Diary::default();
     let mut manager = manager().grace(20 * SECOND);
     let (events, watch) = script(&mut manager, "ConfigMap");
@@ -201,7 +201,7 @@ async fn a_second_signal_ends_the_waiting() {
     stop.cancel();
     sleep(SECOND).await;
     force.cancel();
-    assert_eq!(ends(running).await, "told a second time to stop; abandoned: deaf");
+    assert_eq!(ends(running).await, "stopped by a second signal; abandoned: deaf");
     assert_eq!(start_time.elapsed(), SECOND);
 }
 
@@ -235,7 +235,7 @@ fn replica(server: &LeaseServer, process: &'static str, diary: &Diary) -> (Manag
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_managers_one_leads_and_the_other_takes_over_when_it_is_cut_off() {
+async fn the_second_manager_takes_over_when_the_first_is_cut_off() {
     let (server, diary) = (LeaseServer::default(), Diary::default());
     let (a, _events_a) = replica(&server, "a", &diary);
     let (b, _events_b) = replica(&server, "b", &diary);
@@ -247,7 +247,7 @@ async fn of_two_managers_one_leads_and_the_other_takes_over_when_it_is_cut_off()
     server.cut_off("a");
     sleep(Duration::from_mins(1)).await;
     assert_eq!(diary.read()[2..], ["a stops", "b starts", "b writes: true"]);
-    // The first stands by again, and gets the lease as soon as the second gives it back.
+    // The first is a standby again, and gets the lease as soon as the second releases it.
     server.mend();
     sleep(SECOND * 5).await;
     stop_b.cancel();
@@ -258,7 +258,7 @@ async fn of_two_managers_one_leads_and_the_other_takes_over_when_it_is_cut_off()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_s_work_is_broken_off_before_the_lease_is_over() {
+async fn a_leaders_work_is_dropped_before_the_lease_is_over() {
     let server = LeaseServer::default();
     let stood = Arc::new(AtomicUsize::new(0));
     let mut manager = manager().lease(LeaseConfig::new(server.client("a"), "ns", "lease", "a"));
@@ -282,7 +282,7 @@ async fn a_leader_s_work_is_broken_off_before_the_lease_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_stop_in_time_after_a_loss_ends_the_process() {
+async fn a_task_that_outlasts_the_lease_ends_the_process() {
     let server = LeaseServer::default();
     let overrun = Arc::new(Mutex::new(Vec::new()));
     let names_of = overrun.clone();
@@ -360,7 +360,7 @@ async fn errors_of_passes_become_events() {
     assert_eq!(event["regarding"]["name"], "a");
 }
 
-/// A connection to an API server with one ConfigMap, whose watches end after this long, or are never answered.
+/// A connection to an API server with one ConfigMap. Its watches end after this long, or are never answered.
 fn watched(ends_after: Option<Duration>) -> Client {
     let service = tower::service_fn(move |request: http::Request<kube::client::Body>| async move {
         let watches = request.uri().query().unwrap_or_default().contains("watch=true");
@@ -383,7 +383,7 @@ fn watched(ends_after: Option<Duration>) -> Client {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_without_an_answer_fails_the_health_and_one_without_changes_does_not() {
+async fn a_watch_fails_health_without_answers_but_not_without_changes() {
     for (case, ends_after, healthy) in [("quiet", Some(Duration::from_secs(290)), true), ("stuck", None, false)] {
         let mut manager = manager();
         let watch: SharedWatch<ConfigMap> =
@@ -414,7 +414,7 @@ async fn a_watch_without_an_answer_fails_the_health_and_one_without_changes_does
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_controller_of_every_replica_runs_on_a_standby_too() {
+async fn a_controller_of_every_replica_also_runs_on_a_standby() {
     let server = LeaseServer::default();
     let mut manager = manager().lease(LeaseConfig::new(server.client("b"), "ns", "lease", "b"));
     server.put(&serde_json::json!({"holderIdentity": "a", "leaseDurationSeconds": 10}));
@@ -446,7 +446,7 @@ async fn a_controller_of_every_replica_runs_on_a_standby_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_manager_s_client_writes_only_while_the_process_leads() {
+async fn the_managers_client_writes_only_while_the_process_leads() {
     let server = LeaseServer::default();
     server.put(&serde_json::json!({"holderIdentity": "a", "leaseDurationSeconds": 10}));
     let mut manager = manager().lease(LeaseConfig::new(server.client("b"), "ns", "lease", "b"));

@@ -1,4 +1,4 @@
-//! What the framework counts, under the names that Go's controller-runtime gives it, so that dashboards fit.
+//! The framework's metrics, under the names of Go's controller-runtime, so that its dashboards work.
 
 #[cfg(feature = "metrics")]
 pub mod registry;
@@ -203,7 +203,7 @@ impl Metrics {
     }
 }
 
-/// How a pass ended, as the label `result` has it.
+/// The result of a pass, for the label `result`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PassResult {
     Success,
@@ -211,7 +211,7 @@ pub(crate) enum PassResult {
     Invalid,
     Error,
     Panic,
-    /// Not a failure: the process that leads does it again.
+    /// Not a failure: the leader repeats it.
     Lost,
 }
 

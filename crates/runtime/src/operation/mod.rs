@@ -1,4 +1,4 @@
-//! Long work, supervised: what takes minutes or hours runs beside the passes and is one more fact that a pass looks at.
+//! Long work, supervised: an operation of minutes or hours runs beside the passes, and is one more fact that a pass observes.
 //!
 //! ```text
 //!            start_if_absent              returns or panics              acknowledge
@@ -9,8 +9,8 @@
 //!
 //! [`Driver`] has this sequence of passes, with waits between attempts, for a reconciler that implements [`Run`].
 //!
-//! An outcome is kept until a pass has recorded it in the object and says so. If the process dies before, the next one finds the object in progress
-//! without an operation and goes on from what is in the world. The same happens when leadership is lost: nothing here survives the controller's stop.
+//! An outcome is kept until a pass has recorded it in the object and acknowledges it. If the process dies before, the next one finds the object in
+//! progress without an operation and resumes from the state of the cluster. The same happens when leadership is lost: nothing here survives the controller's stop.
 //!
 //! ```
 //! use kube_manager::{ObjectRef, Operations, Uid, operation::{Outcome, Seen, Start}};
@@ -68,13 +68,13 @@ use super::task::Group;
 
 /// The long operations of one kind of object, at most one for each uid. Clones are the same.
 ///
-/// `O` is what an operation returns, `P` what it says on the way. They run while the [`Controller`](super::Controller) they were handed to
-/// does, and ask for its passes.
+/// `O` is the result of an operation, `P` its progress. Operations run while their [`Controller`](super::Controller) does, and request its
+/// passes.
 pub struct Operations<K: AnyKind, O, P = ()> {
     inner: Arc<Inner<K, O, P>>,
 }
 
-/// What an operation sees of the framework.
+/// An operation's access to the framework.
 #[derive(Debug, Clone)]
 pub struct Handle<P> {
     cancelled: CancellationToken,
@@ -82,13 +82,13 @@ pub struct Handle<P> {
 }
 
 impl<P> Handle<P> {
-    /// Fires when the operation should end: it was cancelled, its object is gone, or we are stopping. It may take what the grace
-    /// period leaves to put things in order; after that it is dropped at its next await.
+    /// Fires when the operation should end: it was cancelled, its object is gone, or the process stops. It has the rest of the
+    /// grace period to clean up; after that it is dropped at its next await.
     pub fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
     }
 
-    /// How far it is. Cheap: only the latest counts, and the object is looked at no more than once a second.
+    /// Reports progress. Cheap: only the latest counts, and leads to at most one pass a second.
     pub fn progress(&self, progress: P) {
         self.progress.send_replace(Some(progress));
     }
@@ -101,7 +101,7 @@ pub enum Start {
     Started,
     /// One with this uid runs, or has ended and its outcome was not acknowledged.
     Present,
-    /// As many as may run do. The object is looked at again when one of them ended.
+    /// The limit is reached. A pass follows when one of the others ends.
     Full,
     /// The controller is not running, or stopping.
     Closed,
@@ -112,7 +112,7 @@ pub enum Start {
 pub enum Seen<O, P> {
     /// It runs.
     Running {
-        /// What it last said.
+        /// The last reported progress.
         progress: Option<P>,
         /// Whether it was cancelled.
         cancelling: bool,
@@ -203,7 +203,7 @@ where
         Start::Started
     }
 
-    /// What is known of the operation with this uid. Nothing, if none was started in this term or its outcome was acknowledged.
+    /// The operation with this uid. `None` if none was started in this term, or its outcome was acknowledged.
     pub fn get(&self, uid: &Uid) -> Option<Seen<O, P>> {
         Some(match self.inner.table().entries.get(uid)? {
             Entry::Running {
@@ -250,13 +250,13 @@ where
         let _ = self.inner.running.subscribe().wait_for(|running| *running == 0).await;
     }
 
-    /// How many run, those that were cancelled included.
+    /// How many run, with those that were cancelled.
     pub fn running(&self) -> usize {
         *self.inner.running.borrow()
     }
 }
 
-/// What a controller does with operations, whatever they return.
+/// A controller's view of operations, whatever they return.
 pub(super) trait Supervised<K: AnyKind>: Send + Sync + 'static {
     /// The controller runs: operations may start, in this group.
     fn open(&self, group: &Group, enqueuer: &Enqueuer<K>);
@@ -267,7 +267,7 @@ pub(super) trait Supervised<K: AnyKind>: Send + Sync + 'static {
     /// How many run.
     fn count(&self) -> usize;
 
-    /// The controller stops: nothing starts any more. Returns when all have ended, and forgets them.
+    /// The controller stops: no operation starts any more. Returns when all have ended, and forgets them.
     fn close(&self) -> BoxFuture<'static, ()>;
 }
 
@@ -278,7 +278,7 @@ where
 {
     fn open(&self, group: &Group, enqueuer: &Enqueuer<K>) {
         let mut table = self.inner.table();
-        // A term that was ended by force left its outcomes behind.
+        // If an earlier term was aborted, its outcomes are still there.
         table.entries.retain(|_, entry| matches!(entry, Entry::Running { .. }));
         table.home = Some(Home {
             group: group.clone(),

@@ -18,7 +18,7 @@ use crate::task::panic_text;
 /// How often progress leads to a pass.
 const PROGRESS: Duration = Duration::from_secs(1);
 
-/// The place in the table of an operation that runs. Dropped without an outcome, as when the group is ended by force, it leaves none.
+/// The entry of a running operation. If it is dropped without an outcome, as when the group is aborted, the entry is removed.
 pub(super) struct Running<K: AnyKind, O, P> {
     pub(super) inner: Arc<Inner<K, O, P>>,
     pub(super) uid: Uid,
@@ -72,7 +72,7 @@ pub(super) async fn supervise<K: AnyKind, O, P>(
     let started = Instant::now();
     let end = match select(work, report).await {
         Either::Left((end, _)) => end,
-        // It dropped its handle and says nothing more.
+        // It dropped its handle and reports no further progress.
         Either::Right(((), work)) => work.await,
     };
     let took = started.elapsed();

@@ -1,4 +1,4 @@
-//! Which operations there are.
+//! The table of operations.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -92,7 +92,7 @@ async fn a_cancelled_operation_runs_until_it_returns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_without_room_gets_a_pass_when_there_is_some() {
+async fn an_object_without_room_gets_a_pass_when_there_is_room() {
     let copies = Copies::at_most(1);
     let (group, enqueuer) = (Group::new(), Enqueuer::new());
     copies.open(&group, &enqueuer);
@@ -112,7 +112,7 @@ async fn an_object_without_room_gets_a_pass_when_there_is_some() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_of_a_gone_object_takes_up_room_until_it_ended() {
+async fn an_operation_of_a_gone_object_takes_room_until_it_ends() {
     let scene = open(Copies::at_most(1));
     scene.start("a", |handle| async move {
         sleep(5 * SECOND).await;
@@ -145,7 +145,7 @@ async fn closing_cancels_all_and_waits_for_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_ended_by_force_leaves_nothing_behind() {
+async fn an_aborted_operation_leaves_nothing_behind() {
     let scene = open(Copies::new());
     scene.start("a", |_| pending());
     assert_eq!(scene.group.alive(), ["copy of ns/a"]);

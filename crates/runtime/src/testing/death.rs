@@ -1,7 +1,7 @@
-//! Dying on purpose: each write of a process is a moment at which it can be made to die.
+//! Kill points: a test lets a process die at any of its writes.
 //!
-//! A [`Death`] counts writes wherever it stands around them: as a [`WriteLayer`] of the gate that everything goes through, or
-//! as a [tower layer](KillPoints) of a client. What is not written through either is one with [`Death::write`].
+//! A [`Death`] counts the writes that it wraps: as a [`WriteLayer`] of the gate that everything goes through, or as a [tower
+//! layer](KillPoints) of a client. Other writes are wrapped with [`Death::write`].
 //!
 //! ```
 //! use kube_manager::lease::WriteGate;
@@ -9,7 +9,7 @@
 //!
 //! # async fn process(_: WriteGate) {}
 //! # async fn test() {
-//! // How many writes does it make? Then it is made to die at each of them, and the next process is to come to the same end.
+//! // How many writes does it make? Then it dies at each of them, and the next process must reach the same end.
 //! let undisturbed = Death::new(Dies::Never);
 //! process(WriteGate::open().layered(undisturbed.clone())).await;
 //! for nth in 1..=undisturbed.writes() {
@@ -43,17 +43,17 @@ use crate::lease::client::changes;
 /// When a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dies {
-    /// Not at all.
+    /// It does not.
     Never,
     /// Before its nth write.
     Before(usize),
-    /// When its nth write was begun: it happens, or not, without the process.
+    /// When its nth write was begun: the write takes effect or not, without the process.
     Within(usize),
-    /// After its nth write, whose answer does not arrive any more.
+    /// After its nth write, before the answer arrives.
     After(usize),
 }
 
-/// The end of one process. Nothing is written afterwards; the test drops what is left of the process.
+/// The end of one process. Nothing is written afterwards; the test drops the process's futures.
 #[derive(Debug)]
 pub struct Death {
     at: Dies,
@@ -78,12 +78,12 @@ impl Death {
         self.writes.load(Ordering::SeqCst)
     }
 
-    /// Returns when it has come.
+    /// Returns when the process has died.
     pub async fn come(&self) {
         self.dead.cancelled().await;
     }
 
-    /// It was none: the process was only stopped, and goes on where it was.
+    /// Revokes it: the process was only paused, and continues.
     pub fn thaw(&self) {
         self.thawed.cancel();
     }
@@ -180,7 +180,7 @@ where
     type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        // The clone that takes the request is waited for behind the kill point.
+        // Only the clone behind the kill point must be ready: it takes the request.
         Poll::Ready(Ok(()))
     }
 

@@ -1,11 +1,11 @@
-//! What tests of reconcilers and of their surroundings are made of (feature `testing`).
+//! The kit for tests of reconcilers (feature `testing`).
 //!
-//! - [`scripted`]: a watch whose events the test writes; [`SharedWatch::fixed`](crate::SharedWatch::fixed) is one that never changes.
+//! - [`scripted`]: a watch with events of the test; [`SharedWatch::fixed`](crate::SharedWatch::fixed) is one that never changes.
 //! - [`Probe`]: a reconciler that records its calls, and answers, panics or hangs.
 //! - [`Stage`]: a controller that runs alone.
 //! - [`LeaseServer`]: an election without an API server, with processes that are cut off from it.
 //! - [`death`]: kill points at every write.
-//! - [`clock::Manual`](crate::clock::Manual): a wall clock that stands still. Spans of time are tokio's: with
+//! - [`clock::Manual`](crate::clock::Manual): a wall clock that stands still. Durations are tokio's: with
 //!   `#[tokio::test(start_paused = true)]` they pass at once, in order.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! A reconciler that records each call and answers as the test says.
+//! A reconciler that records each call, with scripted answers.
 
 use std::fmt;
 use std::future::{Future, pending};
@@ -83,7 +83,7 @@ pub fn gone(name: &str, uid: &str) -> Call {
 
 type Behaviour<K> = Box<dyn Fn(Arc<K>) -> BoxFuture<'static, Answer> + Send + Sync>;
 
-/// A reconciler for tests of what surrounds one. Its name is `probe`, its resync period 1,000 seconds.
+/// A reconciler for tests of the framework and of triggers. Its name is `probe`, its resync period 1,000 seconds.
 pub struct Probe<K> {
     calls: mpsc::UnboundedSender<(Instant, Call)>,
     behaviour: Behaviour<K>,

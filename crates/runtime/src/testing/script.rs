@@ -1,4 +1,4 @@
-//! A watch whose events a test writes.
+//! A watch with events of a test.
 
 use futures::channel::mpsc;
 use kube_runtime::watcher::{self, Event};
@@ -15,13 +15,13 @@ pub struct Script<K: AnyKind>(mpsc::UnboundedSender<watcher::Result<Event<Guarde
 pub type Events<K> = mpsc::UnboundedReceiver<watcher::Result<Event<Guarded<K>>>>;
 
 impl<K: AnyKind> Script<K> {
-    /// A script and its events, for what wants to drive a watch itself. Others use [`scripted`].
+    /// A script and its events, for code that drives a watch itself. Others use [`scripted`].
     pub fn new() -> (Self, Events<K>) {
         let (send, events) = mpsc::unbounded();
         (Self(send), events)
     }
 
-    /// Whatever a watcher can say.
+    /// Any event of a watcher.
     pub fn event(&self, event: Event<Guarded<K>>) {
         let _ = self.0.unbounded_send(Ok(event));
     }
@@ -31,7 +31,7 @@ impl<K: AnyKind> Script<K> {
         let _ = self.0.unbounded_send(Err(error));
     }
 
-    /// A complete list: what is not in it is gone.
+    /// A complete list: objects that are not in it are gone.
     pub fn list(&self, objects: impl IntoIterator<Item = K>) {
         self.event(Event::Init);
         for object in objects {
@@ -50,7 +50,7 @@ impl<K: AnyKind> Script<K> {
         self.event(Event::Delete(Guarded::Good(object)));
     }
 
-    /// An object was created or changed and cannot be read; the metadata of `object` are what is left of it.
+    /// An object was created or changed and cannot be read; only the metadata of `object` remain.
     pub fn spoil(&self, object: &K, error: &str) {
         self.event(Event::Apply(Guarded::Broken {
             metadata: Box::new(object.meta().clone()),

@@ -1,4 +1,4 @@
-//! Reads events until the end of time: connecting, backing off, and waiting for kinds that are not served yet.
+//! Reads events without end: connects, backs off, and waits for kinds that are not served yet.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::rediscovery::Rediscovery;
 use crate::backoff::{Calming, Policy};
 use crate::object::AnyKind;
 
-/// How long a watch must work for its next failure to be a first one.
+/// How long a watch must work without failure for its backoff to start over.
 const CALM: Duration = Duration::from_mins(2);
 
-/// How often an optional kind that is not served is tried without a hint.
+/// How often an optional kind that is not served is retried without a change of discovery.
 const SLOWLY: Duration = Duration::from_mins(5);
 
-/// How long the next object or page of a list may take. Nothing below gives up on a server that has stopped answering.
+/// How long the next object or page of a list may take. No layer below ends a request to a server that has stopped answering.
 const LISTING: Duration = Duration::from_mins(1);
 
-/// The events of one connection, which goes on by itself after most failures.
+/// The events of one connection, which continues after most failures.
 pub(super) type Events<K> = BoxStream<'static, watcher::Result<Event<Guarded<K>>>>;
 
 /// Why a connection's events are not read any further.
@@ -32,15 +32,15 @@ pub(super) enum End {
     Closed,
     /// The list was answered with 404: the kind is not served.
     NotServed,
-    /// The watch does not come out of this by itself.
+    /// The watch does not recover from this without a new connection.
     Stuck,
 }
 
-/// What a failure means for its connection; nothing if the connection goes on after a wait.
+/// How a failure ends its connection; `None` if the connection continues after a wait.
 fn end_of(error: &Error) -> Option<End> {
     match error {
         Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => Some(End::NotServed),
-        // kube's watcher would ask for the same resource version for ever. Whether the kind is really gone only a list can show.
+        // kube's watcher would request the same resource version for ever. Only a list shows whether the kind is gone.
         Error::WatchStartFailed(kube::Error::Api(status)) if matches!(status.code, 404 | 410) => Some(End::Stuck),
         _ => None,
     }
@@ -88,7 +88,7 @@ async fn follow_with<K: AnyKind>(feed: &mut Feed<K>, mut events: Events<K>, back
     }
 }
 
-/// Feeds the store from one connection after the other, for ever.
+/// Feeds the store from one connection after the other, without end.
 pub(super) async fn reconnecting<K: AnyKind>(
     mut feed: Feed<K>,
     mut connect: impl FnMut() -> Events<K> + Send,
@@ -99,7 +99,7 @@ pub(super) async fn reconnecting<K: AnyKind>(
     let mut hints = optional.map(|optional| optional.follow());
     let mut missing = false;
     loop {
-        // What was announced until now, the list below will see.
+        // The list below sees everything that was announced until now.
         if let Some(hints) = &mut hints {
             hints.mark_unchanged();
         }
@@ -113,7 +113,7 @@ pub(super) async fn reconnecting<K: AnyKind>(
                 }
                 feed.clear();
                 tokio::select! {
-                    // An error means that nothing will be announced any more.
+                    // An error means that there will be no further announcement.
                     Ok(()) = hints.changed() => {}
                     () = sleep(SLOWLY) => {}
                 }

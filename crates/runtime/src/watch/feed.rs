@@ -1,4 +1,4 @@
-//! What an event does to the store: the synchronous half of a watch.
+//! Applies events to the store: the synchronous half of a watch.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct Feed<K: AnyKind> {
     health: Option<Component>,
 }
 
-/// How an object is from now on.
+/// The new state of an object.
 enum Now<K> {
     Readable(K),
     Unreadable(Unreadable),
@@ -109,7 +109,7 @@ impl<K: AnyKind> Feed<K> {
             .status
             .send_modify(|status| status.last_error = Some(text.to_owned()));
         if self.watch.is_ready() {
-            // A store that was filled serves on; an API server that is away for a while must not make every replica unready.
+            // A filled store stays ready: an API server that is unavailable for a while must not make every replica unready.
             self.say(text);
         } else if let Some(health) = &self.health {
             health.not_ready(text);
@@ -151,7 +151,7 @@ impl<K: AnyKind> Feed<K> {
         }
     }
 
-    /// A list is complete: it replaces everything, and what was not in it is gone.
+    /// A list is complete: it replaces everything, and objects that are not in it are gone.
     fn listed_all(&mut self) {
         let shared = self.watch.shared.clone();
         let mut table = shared.unreadable.write();

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::object::AnyKind;
 
-/// How much of a parser's complaint is kept: it may quote the object.
+/// Limit on a parser's message: it may quote the object.
 const COMPLAINT: usize = 256;
 
 /// An object as it came, read if it could be.
 ///
-/// Unlike kube's `DeserializeGuard` it copies nothing, gets along with broken metadata, and drops `managedFields`, which
-/// nothing here reads and which are often the larger half.
+/// Unlike kube's `DeserializeGuard` it copies nothing, accepts broken metadata, and drops `managedFields`, which nothing
+/// here reads and which are often the larger half.
 #[derive(Debug, Clone)]
 pub enum Guarded<K> {
     /// It was read.

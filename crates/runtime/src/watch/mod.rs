@@ -1,7 +1,7 @@
-//! One watch a kind, shared by all that read or follow that kind.
+//! One watch for each kind, shared by all readers and followers.
 //!
-//! [`Watch`] says what to watch, [`SharedWatch`] is what readers hold: the objects as last seen, and every change of them.
-//! The task in between is in `drive`, what it does to the store in `feed`.
+//! [`Watch`] configures a watch, [`SharedWatch`] is its reading side: the objects as last seen, and every change of them.
+//! The task in between is in `drive`, its effect on the store in `feed`.
 //!
 //! kube-runtime's own shared streams are not used: a subscriber that learns of an object after it was deleted stalls for good, and
 //! deletions are never delivered.
@@ -32,7 +32,7 @@ use super::health::Component;
 use super::metrics::Metrics;
 use super::object::AnyKind;
 
-/// What to watch and how. Hand it to [`Manager::watch`](super::Manager::watch).
+/// The configuration of a watch. Pass it to [`Manager::watch`](super::Manager::watch).
 #[derive(Debug)]
 pub struct Watch<K: AnyKind> {
     kind: K::DynamicType,
@@ -83,7 +83,7 @@ impl<K: AnyKind> Watch<K> {
         self
     }
 
-    /// What is watched, for people: the kind, and where if it is not everywhere.
+    /// A description for users: the kind, and the namespace if there is one.
     pub(crate) fn describe(&self) -> String {
         let kind = K::kind(&self.kind);
         match self.api.namespace() {
@@ -118,7 +118,7 @@ impl<K: AnyKind> SharedWatch<K> {
         (watch, drive::reconnecting(feed, connect, optional))
     }
 
-    /// A store that is fed by these events and knows no server, and the future that feeds it until they end; for tests.
+    /// A store that is fed by these events, without a server, and the future that feeds it until they end; for tests.
     pub fn from_events<S>(events: S) -> (Self, impl Future<Output = ()> + Send + use<K, S>)
     where
         S: Stream<Item = watcher::Result<Event<Guarded<K>>>> + Send + 'static,
@@ -139,7 +139,7 @@ impl<K: AnyKind> SharedWatch<K> {
         (watch, drive)
     }
 
-    /// A ready store of these objects that never changes; for tests of what reads stores.
+    /// A ready store of these objects that never changes; for tests of readers.
     pub fn fixed(objects: impl IntoIterator<Item = K>) -> Self
     where
         K::DynamicType: Default,

@@ -1,4 +1,4 @@
-//! News about which kinds are served.
+//! Announces changes of discovery.
 
 use tokio::sync::watch;
 

@@ -1,4 +1,4 @@
-//! What readers hold of a watch: the store and its changes.
+//! The reading side of a watch: the store and its changes.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use crate::object::{AnyKind, ObjectRef, Uid};
 
-/// How many changes a follower may be behind before it has to look at everything.
+/// How many changes a follower may be behind before it has to read the whole store.
 const BEHIND: usize = 1024;
 
 /// A change of one object as the store saw it.
 #[derive(Debug, Clone)]
 pub struct Change<K: AnyKind> {
-    /// Which name it happened to.
+    /// The name of the object.
     pub key: ObjectRef<K>,
     /// The object as it was, if it was known.
     pub before: Option<Arc<K>>,
@@ -45,9 +45,9 @@ pub struct Unreadable {
 pub struct NotReady {
     /// The kind.
     pub kind: String,
-    /// How long was waited.
+    /// How long the wait was.
     pub after: Duration,
-    /// What the watch said last.
+    /// The watch's last error.
     pub last_error: String,
 }
 
@@ -60,11 +60,11 @@ pub struct SharedWatch<K: AnyKind> {
 }
 
 pub(super) struct Shared<K: AnyKind> {
-    /// What exists and cannot be parsed. Locked around every change of the store, so that a reader that holds it sees both as one.
+    /// Objects that exist and cannot be parsed. Locked around every change of the store, so that a reader with the lock sees both as one state.
     pub(super) unreadable: RwLock<HashMap<ObjectRef<K>, Unreadable>>,
     pub(super) changes: broadcast::Sender<Change<K>>,
     pub(super) status: watch::Sender<Status>,
-    /// When something was last sent to the API server or came from it; nothing if the events are a test's.
+    /// When something was last sent to the API server or received from it; `None` if the events are a test's.
     contact: Mutex<Option<Instant>>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Status {
     pub(super) last_error: Option<String>,
 }
 
-/// What the store knows of a name, at one moment.
+/// The state of a name in the store, at one moment.
 #[derive(Debug, Clone)]
 pub(crate) enum Found<K> {
     Object(Arc<K>),
@@ -83,7 +83,7 @@ pub(crate) enum Found<K> {
 }
 
 impl<K: AnyKind> SharedWatch<K> {
-    /// What makes the kind known: nothing for one that is known at compile time, else its [`ApiResource`](kube::core::ApiResource).
+    /// The dynamic part of the kind: `()` for a kind known at compile time, else its [`ApiResource`](kube::core::ApiResource).
     pub fn kind(&self) -> &K::DynamicType {
         &self.kind
     }
@@ -153,7 +153,7 @@ impl<K: AnyKind> SharedWatch<K> {
         self.shared.status.borrow().last_error.clone()
     }
 
-    /// For how long nothing was sent to the API server and nothing came from it. A watch that works begins a new request every few minutes
+    /// For how long nothing was sent to the API server or received from it. A watch that works begins a new request every few minutes
     /// even if nothing changes. Nothing for a watch that is fed by a test.
     pub fn silent_for(&self) -> Option<Duration> {
         let contact = *self.shared.contact.lock();
@@ -170,7 +170,7 @@ impl<K: AnyKind> SharedWatch<K> {
         self.shared.table().get(key).cloned()
     }
 
-    /// What is known of this name; readable and unreadable are seen as of one moment.
+    /// The state of this name, readable or unreadable, at one moment.
     pub(crate) fn find(&self, key: &ObjectRef<K>) -> Found<K> {
         let table = self.shared.table();
         match (self.store.get(key), table.get(key)) {

@@ -31,7 +31,7 @@ fn seen(name: &str, before: Option<&str>, after: Option<&str>) -> (String, Optio
     (name.into(), before.map(Into::into), after.map(Into::into))
 }
 
-/// A watch whose connections are these scripts, one after the other.
+/// A watch with these scripts as its connections, one after the other.
 fn connections(optional: Option<Rediscovery>, count: usize) -> (Vec<Script>, SharedWatch<ConfigMap>, Health, Task<()>) {
     let health = Health::new();
     let metrics = Metrics::new(&Registry::new()).unwrap();
@@ -73,7 +73,7 @@ async fn the_store_holds_what_was_listed_and_changed_since() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_vanished_while_the_watch_was_away_is_a_change() {
+async fn a_deletion_while_the_watch_was_away_is_a_change() {
     let (script, watch, _drive) = scripted();
     script.list([
         object("gone", "1", 1),
@@ -93,7 +93,7 @@ async fn what_vanished_while_the_watch_was_away_is_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_cannot_be_read_does_not_hurt_the_others() {
+async fn an_unreadable_object_does_not_affect_the_others() {
     let (script, watch, _drive) = scripted();
     script.event(Event::Init);
     script.event(Event::InitApply(unreadable("bad", "1")));
@@ -151,7 +151,7 @@ async fn a_refused_watch_comes_back_and_keeps_its_store_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_asks_for_an_expired_version_lists_again() {
+async fn a_watch_of_an_expired_version_lists_again() {
     let (scripts, watch, _health, _drive) = connections(None, 2);
     scripts[0].list([object("a", "1", 1)]);
     watch.ready().await;
@@ -164,7 +164,7 @@ async fn a_watch_that_asks_for_an_expired_version_lists_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_hangs_is_given_up_and_begun_anew() {
+async fn a_hanging_list_is_dropped_and_started_again() {
     let (scripts, watch, _health, _drive) = connections(None, 2);
     scripts[0].event(Event::Init);
     scripts[0].event(Event::InitApply(Guarded::Good(object("half", "1", 1))));
@@ -175,7 +175,7 @@ async fn a_list_that_hangs_is_given_up_and_begun_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_not_served_is_an_empty_store_until_discovery_changes() {
+async fn an_unserved_kind_is_empty_until_discovery_changes() {
     let rediscovery = Rediscovery::new();
     let (scripts, watch, health, _drive) = connections(Some(rediscovery.clone()), 4);
     scripts[0].fails(Error::InitialListFailed(refused(404)));
@@ -183,14 +183,14 @@ async fn a_kind_that_is_not_served_is_an_empty_store_until_discovery_changes() {
     assert!(watch.list().is_empty());
     assert_eq!(health.to_string(), "[+]watch ok: the kind is not served\n");
 
-    // Without a hint it is tried slowly.
+    // Without a change of discovery it is retried slowly.
     let start = Instant::now();
     let mut changes = watch.changes();
     scripts[1].list([object("a", "1", 1)]);
     assert_eq!(next(&mut changes).await, seen("a", None, Some("1")));
     assert_eq!(start.elapsed(), Duration::from_mins(5));
 
-    // The kind is taken away: only a list that says so empties the store.
+    // The kind is removed: only a list that finds it missing empties the store.
     scripts[1].fails(Error::WatchStartFailed(refused(404)));
     scripts[2].fails(Error::InitialListFailed(refused(404)));
     assert_eq!(next(&mut changes).await, seen("a", Some("1"), None));
@@ -203,7 +203,7 @@ async fn a_kind_that_is_not_served_is_an_empty_store_until_discovery_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_must_be_there_is_not_ready_while_it_is_not_served() {
+async fn a_required_kind_is_not_ready_while_it_is_not_served() {
     let (scripts, watch, health, _drive) = connections(None, 2);
     scripts[0].fails(Error::InitialListFailed(refused(404)));
     let error = watch.wait_ready(SECOND / 2).await.unwrap_err();
@@ -215,7 +215,7 @@ async fn a_kind_that_must_be_there_is_not_ready_while_it_is_not_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_known_from_discovery_is_watched_where_it_is_served() {
+async fn a_dynamic_kind_is_watched() {
     let widgets = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Widget"));
     let service = tower::service_fn(|request: http::Request<Body>| async move {
         assert_eq!(request.uri().path(), "/apis/example.com/v1/namespaces/ns/widgets");
@@ -257,7 +257,7 @@ async fn a_fixed_store_is_ready_at_once() {
     );
 }
 
-/// The real thing, against an API server in this process.
+/// The real watch, against an API server in this process.
 #[tokio::test(start_paused = true)]
 async fn a_watch_lists_then_follows_within_its_namespace() {
     let item = |name: &str, version: &str, data: serde_json::Value| {

@@ -31,7 +31,7 @@ impl<'a> Server<'a> {
         standby
     }
 
-    /// Who it is in the leader election.
+    /// Its identity in the leader election.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -57,7 +57,7 @@ impl<'a> Server<'a> {
         self.child.as_mut()?.try_wait().expect("its status")
     }
 
-    /// Tells it to stop, as Kubernetes does, and waits for its end.
+    /// Stops it with SIGTERM, as Kubernetes does, and waits for its end.
     #[track_caller]
     pub fn stop(&mut self, grace: Duration) -> ExitStatus {
         self.signal("TERM");
@@ -88,7 +88,7 @@ impl<'a> Server<'a> {
         eventually("run records to go", || self.records().is_empty().then_some(()));
     }
 
-    /// Who leads, as the lease says; empty if nobody does.
+    /// The lease's holder; empty without one.
     pub fn leader(&self) -> String {
         let lease = self.plane.get(&self.namespace, "lease", "velero-server");
         lease.map_or_else(String::new, |lease| text(&lease, "/spec/holderIdentity"))

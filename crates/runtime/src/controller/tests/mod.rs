@@ -28,7 +28,7 @@ fn controller(probe: Probe, watch: &SharedWatch<ConfigMap>) -> Controller<Probe>
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panicking_pass_is_retried_with_backoff_while_others_go_on() {
+async fn a_panicking_pass_is_retried_while_others_continue() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|object| async move {
         assert_ne!(object.name_any(), "bad", "this one is bad");
@@ -62,7 +62,7 @@ async fn a_panicking_pass_is_retried_with_backoff_while_others_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn touches_during_a_pass_lead_to_one_more_with_the_newest_version() {
+async fn changes_during_a_pass_lead_to_one_more_pass() {
     let (script, watch, _drive) = scripted();
     let gate = Arc::new(Semaphore::new(0));
     let (probe, mut calls) = Probe::new({
@@ -90,7 +90,7 @@ async fn touches_during_a_pass_lead_to_one_more_with_the_newest_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_that_was_asked_for_comes_though_events_came_in_between() {
+async fn a_requested_time_is_kept_despite_events_in_between() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::After(10 * SECOND)) });
     script.list([object("a", "1", 1)]);
@@ -104,7 +104,7 @@ async fn a_time_that_was_asked_for_comes_though_events_came_in_between() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_of_day_is_waited_for_by_the_clock_that_was_given() {
+async fn a_time_of_day_follows_the_given_clock() {
     let (script, watch, _drive) = scripted();
     let clock = Manual::new(jiff::Timestamp::from_second(100).unwrap());
     let due = jiff::Timestamp::from_second(130).unwrap();
@@ -116,7 +116,7 @@ async fn a_time_of_day_is_waited_for_by_the_clock_that_was_given() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn backoff_grows_with_each_failure_and_a_success_forgets_it() {
+async fn backoff_grows_with_each_failure_and_a_success_resets_it() {
     let (script, watch, _drive) = scripted();
     let count = AtomicUsize::new(0);
     let (probe, mut calls) = Probe::new(move |_| {
@@ -160,7 +160,7 @@ async fn an_invalid_object_is_left_alone_until_it_changes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_lost_with_leadership_is_no_error() {
+async fn a_pass_lost_with_leadership_is_no_error() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Err(Oops::NotLeading) });
     script.list([object("a", "1", 1)]);
@@ -179,7 +179,7 @@ async fn what_was_lost_with_leadership_is_no_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_beyond_its_deadline_is_broken_off_and_retried() {
+async fn a_pass_beyond_its_deadline_is_dropped_and_retried() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| pending::<Answer>());
     script.list([object("a", "1", 1)]);
@@ -190,7 +190,7 @@ async fn a_pass_beyond_its_deadline_is_broken_off_and_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_deleted_while_its_operation_runs_is_gone_and_cancels_it() {
+async fn deleting_an_object_cancels_its_operation() {
     let (script, watch, _drive) = scripted();
     let operations = Operations::<ConfigMap, ()>::new();
     let cancelled = Arc::new(AtomicBool::new(false));
@@ -234,13 +234,13 @@ async fn a_recreated_object_is_another_one() {
     script.apply(object("a", "2", 3));
     assert_eq!(calls.next().await, gone("a", "1"));
     assert_eq!(calls.next_at().await, (40, pass("a", "2", 3)));
-    // Its backoff starts over: the second event brings a pass at once, and after its second failure it waits two seconds.
+    // Its backoff starts over: the second event leads to a pass at once, and after its second failure it waits two seconds.
     assert_eq!(calls.next_at().await, (41, pass("a", "2", 3)));
     assert_eq!(calls.next_at().await, (61, pass("a", "2", 3)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_deleted_during_its_pass_is_gone_after_it() {
+async fn an_object_deleted_during_its_pass_is_gone_after_it() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async {
         sleep(5 * SECOND).await;
@@ -255,7 +255,7 @@ async fn an_object_that_is_deleted_during_its_pass_is_gone_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_vanished_while_the_watch_was_away_is_gone() {
+async fn an_object_that_vanished_while_the_watch_was_away_is_gone() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("a", "1", 1)]);
@@ -268,7 +268,7 @@ async fn what_vanished_while_the_watch_was_away_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_vanished_between_two_terms_is_gone_in_the_second() {
+async fn an_object_that_vanished_between_two_terms_is_gone() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     let metrics = Metrics::new(&crate::metrics::registry::Registry::new()).unwrap();
@@ -291,13 +291,13 @@ async fn what_vanished_between_two_terms_is_gone_in_the_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_controller_that_falls_behind_looks_at_everything() {
+async fn a_controller_that_falls_behind_enqueues_every_object() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
     script.list([object("first", "0", 1)]);
     let _stage = Stage::run(controller(probe, &watch));
     calls.next().await;
-    // More changes than are kept, with no chance to read them in between.
+    // More changes than are kept, without a chance to read them in between.
     for number in 0..3000 {
         script.apply(object(&format!("o{number}"), &number.to_string(), number));
     }
@@ -325,7 +325,7 @@ async fn a_controller_that_falls_behind_misses_no_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_another_kind_is_a_reason_to_look_at_those_it_is_about() {
+async fn a_change_of_another_kind_enqueues_the_mapped_objects() {
     let (script, watch, _drive) = scripted();
     let (others, other, _other_drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::Resync) });
@@ -350,7 +350,7 @@ async fn a_change_of_another_kind_is_a_reason_to_look_at_those_it_is_about() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_cannot_be_read_is_not_gone() {
+async fn an_unreadable_object_is_not_gone() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::new(|_| async { Ok(Next::After(SECOND)) });
     script.list([object("a", "1", 1), object("b", "2", 1)]);
@@ -363,7 +363,7 @@ async fn an_object_that_cannot_be_read_is_not_gone() {
     }
     script.apply(object("a", "1", 7));
     assert_eq!(calls.next().await, pass("a", "1", 7));
-    // It comes back unreadable as another one.
+    // Another object of the same name appears, and is unreadable.
     script.event(Event::Apply(unreadable("a", "9")));
     assert_eq!(calls.next().await, gone("a", "1"));
 }
@@ -456,7 +456,7 @@ async fn a_pass_that_hangs_ends_with_its_group() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_wake_their_object_with_progress_and_outcome() {
+async fn operations_enqueue_their_object_with_progress_and_outcome() {
     let (script, watch, _drive) = scripted();
     let operations = Operations::<ConfigMap, &'static str, u32>::new();
     let (probe, mut calls) = Probe::new({

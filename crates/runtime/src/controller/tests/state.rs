@@ -1,4 +1,4 @@
-//! What others see of a controller that runs, and when it counts as stuck.
+//! The visible state of a running controller, and when it counts as stuck.
 
 use super::*;
 use crate::diagnostics::{ControllerSnapshot, InspectController, PassSnapshot};
@@ -93,7 +93,7 @@ async fn a_pass_beyond_its_limit_is_stuck() {
     for (case, limit, deadline, stuck_after) in [
         ("no limit", None, None, None),
         ("a limit", Some(Duration::from_mins(1)), None, Some(60)),
-        // The second pass begins when the first is broken off, and is broken off in turn.
+        // The second pass begins when the first is interrupted, and is interrupted in turn.
         ("a deadline that is kept", None, Some(Duration::from_mins(1)), None),
     ] {
         let (script, watch, _drive) = scripted();
@@ -134,7 +134,7 @@ async fn a_pass_that_blocks_its_thread_beyond_its_deadline_is_stuck() {
     calls.next().await;
     let now = Instant::now();
     assert_eq!(controller.stuck(now + Duration::from_mins(5)), None);
-    // As if the loop turned on: it does, every half a minute.
+    // As if the loop went on turning, which it does every half a minute.
     controller.state.turned(now + Duration::from_mins(6), 0);
     let stuck = controller.stuck(now + Duration::from_mins(6));
     assert!(stuck.is_some_and(|stuck| stuck.starts_with("the pass for ns/a has run for")));

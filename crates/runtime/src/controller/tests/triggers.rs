@@ -9,7 +9,7 @@ use crate::fixture::object;
 use crate::object::owner_reference;
 use crate::testing;
 
-/// An object that is owned by what the reference says.
+/// An object with this owner reference.
 fn owned(name: &str, version: u64, owner: OwnerReference) -> ConfigMap {
     let mut object = object(name, name, version);
     object.metadata.owner_references = Some(vec![owner]);
@@ -17,7 +17,7 @@ fn owned(name: &str, version: u64, owner: OwnerReference) -> ConfigMap {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_an_owned_object_is_a_reason_to_look_at_its_owner() {
+async fn a_change_of_an_owned_object_enqueues_its_owner() {
     let (script, watch, _drive) = scripted();
     let (children, child, _child_drive) = scripted();
     let (probe, mut calls) = Probe::answering(Ok(Next::Resync));
@@ -104,7 +104,7 @@ async fn an_owner_may_be_in_no_namespace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_changes_for_which_the_predicate_holds_lead_to_a_pass() {
+async fn only_changes_that_match_the_predicate_lead_to_a_pass() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::answering(Ok(Next::Resync));
     script.list([object("a", "1", 1)]);
@@ -119,7 +119,7 @@ async fn only_changes_for_which_the_predicate_holds_lead_to_a_pass() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_gone_is_announced_whatever_the_predicate_says() {
+async fn a_gone_object_is_announced_whatever_the_predicate() {
     let (script, watch, _drive) = scripted();
     let (probe, mut calls) = Probe::answering(Ok(Next::Resync));
     script.list([object("a", "1", 1), object("b", "2", 1)]);
@@ -182,7 +182,7 @@ async fn a_rate_limit_does_not_delay_the_backoff_of_an_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_is_known_from_discovery_is_reconciled_like_any_other() {
+async fn a_dynamic_kind_is_reconciled_like_any_other() {
     let widgets = ApiResource::from_gvk(&GroupVersionKind::gvk("example.com", "v1", "Widget"));
     let widget = |name: &str, uid: &str, version: u64| {
         let mut object = DynamicObject::new(name, &widgets).within("ns");
