@@ -1,25 +1,25 @@
-//! Velero's own metrics under upstream's names (spec server-cli 7.1), and the moments at which they move. Whoever observes a
-//! transition says so here; nobody else touches a series.
+//! Velero's own metrics under upstream's names (spec server-cli 7.1). Controllers report transitions with the methods here; no other
+//! code changes a series.
 
 use super::metrics::{Gauge, GaugeVec, HistogramVec, IntCounterVec, MetricError, Registry};
 
 /// Upper bounds of the duration histograms, in seconds.
 const DURATIONS: [f64; 9] = [60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10800.0, 14400.0];
 
-/// How a run ended, as the counters tell it.
+/// The result of a run, as the counters distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All of it.
+pub enum RunResult {
+    /// Everything was done.
     Completed,
     /// With errors.
     PartiallyFailed,
-    /// Not at all.
+    /// It failed.
     Failed,
-    /// It never began.
+    /// It was refused before it began.
     FailedValidation,
 }
 
-/// Every series of the server. Clones are the same series.
+/// All series of the server. Clones are the same series.
 #[derive(Clone)]
 pub struct VeleroMetrics {
     backup_total: Gauge,
@@ -49,11 +49,11 @@ pub struct VeleroMetrics {
 }
 
 impl VeleroMetrics {
-    /// Registers every metric and makes the series of backups without a schedule, so that a dashboard shows zeros and
-    /// not gaps.
+    /// Registers every metric and makes the series of backups without a schedule, so that a dashboard shows zeros
+    /// instead of gaps.
     ///
     /// # Errors
-    /// They are registered already.
+    /// The metrics are registered already.
     pub fn new(registry: &Registry) -> Result<Self, MetricError> {
         let schedule: &[&str] = &["schedule"];
         let csi: &[&str] = &["schedule", "backupName"];
@@ -71,7 +71,7 @@ impl VeleroMetrics {
             backup_failure: counter("velero_backup_failure_total", "Total number of failed backups")?,
             backup_validation_failure: counter(
                 "velero_backup_validation_failure_total",
-                "Total number of backups whose spec was refused",
+                "Total number of backups with an invalid spec",
             )?,
             backup_deletion: [
                 counter(
@@ -119,7 +119,7 @@ impl VeleroMetrics {
             restore_failed: counter("velero_restore_failed_total", "Total number of failed restores")?,
             restore_validation_failed: counter(
                 "velero_restore_validation_failed_total",
-                "Total number of restores whose spec was refused",
+                "Total number of restores with an invalid spec",
             )?,
             restore_duration: registry.histogram_vec(
                 "velero_restore_duration_seconds",
@@ -163,7 +163,7 @@ impl VeleroMetrics {
         Ok(metrics)
     }
 
-    /// Makes a schedule's series: zeros, and a last status of 1. To be called once a schedule, when it is first seen.
+    /// Makes a schedule's series: zeros, and a last status of 1. Called once for each schedule, when it is first seen.
     pub fn init_schedule(&self, schedule: &str) {
         for counter in [
             &self.backup_attempt,
@@ -189,7 +189,7 @@ impl VeleroMetrics {
         }
         self.backup_items.with_label_values(&[schedule]);
         self.backup_items_errors.with_label_values(&[schedule]);
-        // Upstream says 1 before the first backup, and alerts are written for that.
+        // Upstream reports 1 before the first backup, and alerts depend on that.
         self.backup_last_status.with_label_values(&[schedule]).set(1.0);
     }
 
@@ -227,15 +227,15 @@ impl VeleroMetrics {
 
     /// A backup reached a final phase at `at` (Unix seconds) after `seconds`.
     #[expect(clippy::cast_precision_loss, reason = "seconds far below 2^53")]
-    pub fn backup_ended(&self, schedule: &str, ended: Ended, at: i64, seconds: Option<i64>) {
+    pub fn backup_ended(&self, schedule: &str, ended: RunResult, at: i64, seconds: Option<i64>) {
         let counter = match ended {
-            Ended::Completed => &self.backup_success,
-            Ended::PartiallyFailed => &self.backup_partial_failure,
-            Ended::Failed => &self.backup_failure,
-            Ended::FailedValidation => &self.backup_validation_failure,
+            RunResult::Completed => &self.backup_success,
+            RunResult::PartiallyFailed => &self.backup_partial_failure,
+            RunResult::Failed => &self.backup_failure,
+            RunResult::FailedValidation => &self.backup_validation_failure,
         };
         counter.with_label_values(&[schedule]).inc();
-        let good = ended == Ended::Completed;
+        let good = ended == RunResult::Completed;
         self.backup_last_status
             .with_label_values(&[schedule])
             .set(if good { 1.0 } else { 0.0 });
@@ -263,19 +263,19 @@ impl VeleroMetrics {
         let _ = self.backup_location_status.remove_label_values(&[name]);
     }
 
-    /// A restore left New, whether its spec was good or not.
+    /// A restore left New, valid or not.
     pub fn restore_started(&self, schedule: &str) {
         self.restore_attempt.with_label_values(&[schedule]).inc();
     }
 
-    /// A restore reached a final phase after `seconds`, if it ever began. Upstream does not tell how long they take.
+    /// A restore reached a final phase after `seconds`, if it ever began. Upstream has no metric for that duration.
     #[expect(clippy::cast_precision_loss, reason = "seconds far below 2^53")]
-    pub fn restore_ended(&self, schedule: &str, ended: Ended, seconds: Option<i64>) {
+    pub fn restore_ended(&self, schedule: &str, ended: RunResult, seconds: Option<i64>) {
         let counter = match ended {
-            Ended::Completed => &self.restore_success,
-            Ended::PartiallyFailed => &self.restore_partial_failure,
-            Ended::Failed => &self.restore_failed,
-            Ended::FailedValidation => &self.restore_validation_failed,
+            RunResult::Completed => &self.restore_success,
+            RunResult::PartiallyFailed => &self.restore_partial_failure,
+            RunResult::Failed => &self.restore_failed,
+            RunResult::FailedValidation => &self.restore_validation_failed,
         };
         counter.with_label_values(&[schedule]).inc();
         if let Some(seconds) = seconds {
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn series_of_runs_without_a_schedule_are_there_before_the_first_run() {
+    fn series_without_a_schedule_exist_before_the_first_run() {
         let registry = Registry::new();
         VeleroMetrics::new(&registry).unwrap();
         let text = registry.text().unwrap();
@@ -307,13 +307,13 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_backup_counts_as_success_and_is_the_last_successful_one() {
+    fn a_completed_backup_is_the_last_successful_one() {
         let registry = Registry::new();
         let metrics = VeleroMetrics::new(&registry).unwrap();
         metrics.init_schedule("daily");
         metrics.backup_started("daily");
-        metrics.backup_ended("daily", Ended::Failed, 90, None);
-        metrics.backup_ended("daily", Ended::Completed, 100, Some(61));
+        metrics.backup_ended("daily", RunResult::Failed, 90, None);
+        metrics.backup_ended("daily", RunResult::Completed, 100, Some(61));
         let text = registry.text().unwrap();
         for line in [
             "velero_backup_success_total{schedule=\"daily\"} 1",
@@ -326,14 +326,14 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_counts_by_its_end_and_takes_time_only_if_it_began() {
+    fn a_restore_counts_by_its_result_and_takes_time_if_it_began() {
         let registry = Registry::new();
         let metrics = VeleroMetrics::new(&registry).unwrap();
         for (ended, seconds) in [
-            (Ended::Completed, Some(61)),
-            (Ended::PartiallyFailed, Some(30)),
-            (Ended::Failed, Some(7201)),
-            (Ended::FailedValidation, None),
+            (RunResult::Completed, Some(61)),
+            (RunResult::PartiallyFailed, Some(30)),
+            (RunResult::Failed, Some(7201)),
+            (RunResult::FailedValidation, None),
         ] {
             metrics.restore_started("daily");
             metrics.restore_ended("daily", ended, seconds);

@@ -18,7 +18,7 @@ use crate::controllers::watches::{BUCKET_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
-use crate::telemetry::velero::Ended as Counted;
+use crate::telemetry::velero::RunResult;
 
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
@@ -178,7 +178,7 @@ impl Backups {
             if invalid {
                 self.ctx
                     .metrics
-                    .backup_ended(schedule, Counted::FailedValidation, 0, None);
+                    .backup_ended(schedule, RunResult::FailedValidation, 0, None);
             } else {
                 self.ctx.metrics.backup_started(schedule);
             }
@@ -223,9 +223,9 @@ impl Backups {
         if written == Written::Done {
             let schedule = schedule_of(seen);
             let counted = match wanted.status.phase() {
-                BackupPhase::Completed => Counted::Completed,
-                BackupPhase::PartiallyFailed => Counted::PartiallyFailed,
-                _ => Counted::Failed,
+                BackupPhase::Completed => RunResult::Completed,
+                BackupPhase::PartiallyFailed => RunResult::PartiallyFailed,
+                _ => RunResult::Failed,
             };
             let second = |t: &Option<crate::api::Time>| t.as_ref().map(|t| t.0.as_second());
             let end = second(&wanted.status.completion_timestamp);

@@ -22,7 +22,7 @@ use crate::restore::progress::Standstill;
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{StoreError, layout};
-use crate::telemetry::velero::Ended as Counted;
+use crate::telemetry::velero::RunResult;
 
 use super::run::{Job, RestoreAttempt, Underway};
 use super::source;
@@ -168,7 +168,7 @@ impl Restores {
             if *wanted.status.phase() == RestorePhase::FailedValidation {
                 self.ctx
                     .metrics
-                    .restore_ended(schedule, Counted::FailedValidation, None);
+                    .restore_ended(schedule, RunResult::FailedValidation, None);
             }
         }
         Ok(Next::Resync)
@@ -192,10 +192,10 @@ impl Restores {
         let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done {
             let counted = match wanted.status.phase() {
-                RestorePhase::Completed => Counted::Completed,
-                RestorePhase::PartiallyFailed => Counted::PartiallyFailed,
-                RestorePhase::FailedValidation => Counted::FailedValidation,
-                _ => Counted::Failed,
+                RestorePhase::Completed => RunResult::Completed,
+                RestorePhase::PartiallyFailed => RunResult::PartiallyFailed,
+                RestorePhase::FailedValidation => RunResult::FailedValidation,
+                _ => RunResult::Failed,
             };
             let status = &wanted.status;
             let ends = status
