@@ -13,7 +13,7 @@ use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, Unfin
 use super::{ObjectInfo, PutOutcome};
 use crate::runtime::lease::WriteGate;
 
-/// A provider whose writes go through a gate: none starts without the lease, and none is awaited beyond its end.
+/// A provider with all writes behind a gate: none starts without the lease, and none is awaited beyond its end.
 pub(super) struct Gated {
     inner: Arc<dyn Provider>,
     gate: WriteGate,

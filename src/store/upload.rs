@@ -153,7 +153,7 @@ impl Upload {
         let tags = std::mem::take(&mut self.tags).into_iter().flatten().collect();
         match self.store.finish_upload(&self.key, &self.id, tags).await {
             Ok(()) => {}
-            // A repeated request, whose first answer was lost, no longer finds the upload. The size below tells whether the first one succeeded.
+            // A repeated request after a lost answer no longer finds the upload. The size below shows whether the first one succeeded.
             Err(failure) if failure.class == Class::NotFound => {}
             Err(failure) => return Err(self.failed(failure)),
         }

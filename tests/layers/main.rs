@@ -245,7 +245,7 @@ fn a_third_party_crate_stops_at_its_module() {
                     })
             });
             if used && !homes.iter().any(|home| name.starts_with(home)) {
-                wrong.push(format!("{name}: uses `{krate}`, whose home is {homes:?}"));
+                wrong.push(format!("{name}: uses `{krate}`, which belongs in {homes:?}"));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A controller with owned objects: each `Site` gets a ConfigMap with its page, which is restored when it is changed or deleted, and is deleted
+//! A controller with owned objects: each `Site` gets a ConfigMap with its page, which is written again when it is changed or deleted, and is deleted
 //! with its site.
 //!
 //! ```text
