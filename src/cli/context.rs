@@ -97,7 +97,7 @@ impl Context {
     /// shows the help of a group of commands, which is made of the whole command line.
     pub fn new(globals: &Globals, help: fn(&[&str]) -> anyhow::Result<()>) -> Self {
         let config = Config::load(&config::path()).unwrap_or_else(|error| {
-            terminal::complain(&format!("WARNING: Error reading config file: {error}"));
+            terminal::eprintln(&format!("WARNING: Error reading config file: {error}"));
             Config::default()
         });
         Self {
@@ -107,7 +107,7 @@ impl Context {
             kubecontext: globals.kubecontext.clone().filter(|name| !name.is_empty()),
             cacert: config.cacert().map(str::to_owned),
             colour: colour(globals, &config, || {
-                terminal::is_watched() && env::var_os("NO_COLOR").is_none()
+                terminal::is_tty() && env::var_os("NO_COLOR").is_none()
             }),
             help,
         }

@@ -19,10 +19,10 @@ pub enum Ending {
 /// Says what went wrong and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     match error.downcast_ref::<Ending>() {
-        Some(Ending::Message(message)) => terminal::complain(message),
+        Some(Ending::Message(message)) => terminal::eprintln(message),
         Some(Ending::Silent) => {}
         None if is_broken_pipe(error) => {}
-        None => terminal::complain(&format!("An error occurred: {}", chain(error))),
+        None => terminal::eprintln(&format!("An error occurred: {}", chain(error))),
     }
     ExitCode::FAILURE
 }

@@ -21,8 +21,8 @@ pub mod context;
 pub mod describe;
 pub mod failure;
 pub mod flag;
+pub mod get;
 mod group;
-mod heartbeat;
 pub mod install;
 pub mod node_agent;
 pub mod objects;
@@ -30,6 +30,7 @@ pub mod output;
 pub mod restore;
 pub mod schedule;
 pub mod server;
+mod server_lease;
 pub mod server_status;
 pub mod terminal;
 pub mod uninstall;
@@ -131,7 +132,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            terminal::complain(&format!("An error occurred: start the program's threads: {error}"));
+            terminal::eprintln(&format!("An error occurred: start the program's threads: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -157,9 +158,9 @@ fn refuse(error: &clap::Error) -> anyhow::Result<()> {
     match usage::judge(error) {
         Outcome::Help(text) => Ok(terminal::print(&text)?),
         Outcome::Refused { message, usage } => {
-            terminal::complain(&format!("An error occurred: {message}"));
+            terminal::eprintln(&format!("An error occurred: {message}"));
             if !usage.is_empty() {
-                terminal::complain(&usage);
+                terminal::eprintln(&usage);
             }
             Err(Ending::Silent.into())
         }

@@ -1,9 +1,9 @@
-//! Writing to the terminal, asking the user.
+//! Standard output and error, and the question for confirmation.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Writes to standard output at once. A reader that went away is an error of kind `BrokenPipe`, which ends the command
-/// quietly.
+/// Writes to standard output and flushes it. A closed pipe is an error of kind `BrokenPipe`, which ends the command without a
+/// message.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -11,24 +11,24 @@ pub fn print(text: &str) -> io::Result<()> {
 }
 
 /// Writes one line to standard output.
-pub fn say(line: &str) -> io::Result<()> {
+pub fn println(line: &str) -> io::Result<()> {
     print(&format!("{line}\n"))
 }
 
-/// Writes one line to standard error; that this fails interests nobody.
-pub fn complain(line: &str) {
+/// Writes one line to standard error. Errors are ignored: there is no other place to report them.
+pub fn eprintln(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Whether somebody watches standard output.
-pub fn is_watched() -> bool {
+/// Whether standard output is a terminal.
+pub fn is_tty() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Asks until the answer is `y` or `n`. `flag` is the command's flag that makes the question needless.
+/// Asks until the answer is `y` or `n`. `flag` is the flag of the command that skips the question.
 ///
 /// # Errors
-/// No answer can be read: nothing is done then, and a script must not take that for success.
+/// Standard input has no answer. Then nothing is deleted, and the command must not end with success.
 pub fn confirm(flag: &str) -> io::Result<bool> {
     loop {
         print("Are you sure you want to continue (Y/N)? ")?;
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_one_letter_is_an_answer() {
+    fn only_a_single_letter_is_an_answer() {
         for (line, want) in [
             ("y\n", Some(true)),
             (" N \r\n", Some(false)),

@@ -22,9 +22,9 @@ use tokio::time::{Instant, interval};
 
 use super::context::Context;
 use super::flag::go_bool;
-use super::heartbeat::Heartbeat;
 use super::install::{COMPONENT, binding_name};
 use super::objects::{Kind, Objects, RequestError};
+use super::server_lease::ServerLease;
 use super::terminal;
 use crate::api::crds::CRDS;
 use crate::api::schema::Crd;
@@ -53,12 +53,12 @@ impl Uninstall {
     /// Removes everything, after asking.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.wait {
-            terminal::say(
+            terminal::println(
                 "Warning: the \"--wait\" option is deprecated and will be removed in a future release. The uninstall command always waits for the uninstall to complete.",
             )?;
         }
         if !self.force {
-            terminal::say("You are about to uninstall Velero.")?;
+            terminal::println("You are about to uninstall Velero.")?;
             if !terminal::confirm("--force")? {
                 return Ok(());
             }
@@ -78,7 +78,7 @@ impl Uninstall {
             let texts: Vec<String> = errors.iter().map(|error| format!("{error:#}")).collect();
             bail!("Errors while attempting to uninstall Velero: {}", texts.join("; "));
         }
-        Ok(terminal::say("Velero uninstalled ⛵")?)
+        Ok(terminal::println("Velero uninstalled ⛵")?)
     }
 }
 
@@ -99,7 +99,7 @@ impl Installed<'_> {
             .map_err(|error| RequestError::of(error, "namespaces"))?
             .is_none()
         {
-            return Ok(terminal::say(&missing)?);
+            return Ok(terminal::println(&missing)?);
         }
         self.keep_backups().await.context("keep the volume with the backups")?;
         self.give_up_runs().await?;
@@ -108,19 +108,19 @@ impl Installed<'_> {
             .context("Fail to remove finalizer from restores")?;
         match namespaces.delete(name, &DeleteParams::default()).await {
             Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(terminal::say(&missing)?),
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(terminal::println(&missing)?),
             Err(error) => return Err(RequestError::of(error, "namespaces").into()),
         }
-        terminal::say(&format!("\nWaiting for velero namespace {name:?} to be deleted"))?;
+        terminal::println(&format!("\nWaiting for velero namespace {name:?} to be deleted"))?;
         let gone = until_gone(namespaces, name, DISAPPEARANCE).await?;
-        terminal::say("")?;
+        terminal::println("")?;
         if !gone {
             bail!(
                 "namespace {name:?} is still there after {} s: `kubectl get namespace {name} -o yaml` says what holds it; then run this command again",
                 DISAPPEARANCE.as_secs()
             );
         }
-        Ok(terminal::say(&format!("Velero namespace {name:?} deleted"))?)
+        Ok(terminal::println(&format!("Velero namespace {name:?} deleted"))?)
     }
 
     /// The claims that backups are stored on go with the namespace. Their volumes, and what is on them, must not: not even
@@ -144,7 +144,7 @@ impl Installed<'_> {
                 .patch(&volume, &PatchParams::default(), &Patch::Merge(&retain))
                 .await;
             kept.map_err(|error| RequestError::of(error, "persistentvolumes"))?;
-            terminal::say(&format!(
+            terminal::println(&format!(
                 "Volume {volume:?} of claim {name:?} stays with the backups on it: its reclaim policy is Retain now."
             ))?;
         }
@@ -156,13 +156,13 @@ impl Installed<'_> {
         match runs::give_up(&self.client, self.namespace).await {
             Ok(left) => {
                 for left in left {
-                    terminal::complain(&format!("Warning: {left}"));
+                    terminal::eprintln(&format!("Warning: {left}"));
                 }
                 Ok(())
             }
             Err(error) => {
                 let error = error.downcast::<RequestError>()?;
-                terminal::complain(&format!(
+                terminal::eprintln(&format!(
                     "Warning: whether backups and restores are under way is not known, so what they hold may be left behind: {error}"
                 ));
                 Ok(())
@@ -173,7 +173,7 @@ impl Installed<'_> {
     /// Deletes what the server has to finalize. If it does not in time, or there is none, it is stopped, or it would put the finalizers back,
     /// and they are taken off.
     async fn remove_finalized(&self) -> anyhow::Result<()> {
-        terminal::say("Waiting for resource with attached finalizer to be deleted")?;
+        terminal::println("Waiting for resource with attached finalizer to be deleted")?;
         let (restores, uploads, downloads) = (
             self.objects::<Restore>(),
             self.objects::<DataUpload>(),
@@ -184,7 +184,7 @@ impl Installed<'_> {
         delete_all(&downloads).await?;
         let deadline = Instant::now() + GRACE;
         let mut seconds = interval(Duration::from_secs(1));
-        let mut heartbeat = Heartbeat::new(&self.client, self.namespace);
+        let mut lease = ServerLease::new(&self.client, self.namespace);
         loop {
             if names(&restores).await?.is_empty()
                 && names(&uploads).await?.is_empty()
@@ -192,7 +192,7 @@ impl Installed<'_> {
             {
                 return Ok(());
             }
-            if Instant::now() >= deadline || !heartbeat.may_answer().await? {
+            if Instant::now() >= deadline || !lease.may_answer().await? {
                 break;
             }
             terminal::print(".")?;
@@ -230,7 +230,7 @@ impl Installed<'_> {
         let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
         match bindings.delete(&name, &DeleteParams::default()).await {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(terminal::say(&format!(
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(terminal::println(&format!(
                 "Velero ClusterRoleBinding {name:?} does not exist, skipping."
             ))?),
             Err(error) => Err(RequestError::of(error, "clusterrolebindings").into()),
@@ -241,7 +241,7 @@ impl Installed<'_> {
         let others = self.other_namespaces().await?;
         if !others.is_empty() {
             let names = others.join(", ");
-            return Ok(terminal::say(&format!(
+            return Ok(terminal::println(&format!(
                 "Velero is also installed in {names}, or has objects there: its custom resource definitions stay."
             ))?);
         }
@@ -259,7 +259,7 @@ impl Installed<'_> {
             }
         }
         // Until they are gone an installation would take them for its own, and lose them.
-        terminal::say("Waiting for the custom resource definitions to be deleted")?;
+        terminal::println("Waiting for the custom resource definitions to be deleted")?;
         for name in &names {
             let gone = until_gone(definitions.clone(), name, DISAPPEARANCE).await?;
             anyhow::ensure!(

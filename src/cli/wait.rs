@@ -1,4 +1,4 @@
-//! `--wait`: watching a run until it is over (spec server-cli 8.4).
+//! `--wait`: watches a run until it has finished (spec server-cli 8.4).
 
 use std::time::Duration;
 
@@ -7,42 +7,42 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::artifact::outlook::{self, Known, Place};
+use super::artifact::availability::{FilesLocation, RunFiles, RunRef};
 use super::artifact::{Artifacts, DownloadArgs};
 use super::context::Context;
 use super::failure::Ending;
 use super::objects::{Kind, Objects};
 use super::output::describe::Fetched;
-use super::output::pace::{Pace, Paced};
+use super::output::rate::{Rate, RunProgress};
 use super::terminal;
 use crate::api::artifact::{MessageSet, Results};
 use crate::api::v1::{Backup, BackupPhase, DownloadTargetKind, Restore, RestorePhase};
 use crate::runtime::clock::{Clock, System};
 
 /// A backup or a restore.
-pub trait Run: Kind + Paced {
+pub trait Awaited: Kind + RunProgress {
     /// `Backup` or `Restore`, as in messages.
     const NOUN: &'static str;
 
-    /// How far it is.
+    /// The phase of its status.
     fn phase(&self) -> &str;
 
-    /// Whether it is over.
-    fn is_over(&self) -> bool;
+    /// Whether its phase is final.
+    fn is_finished(&self) -> bool;
 
-    /// Whether it is over and nothing went wrong.
+    /// Whether it finished without errors.
     fn succeeded(&self) -> bool;
 
-    /// What its status says about how it went.
-    fn account(&self) -> Account<'_>;
+    /// The messages and counts of its status.
+    fn result(&self) -> RunResult<'_>;
 
-    /// The run as one that has files.
-    fn with_files(&self) -> outlook::Run<'_>;
+    /// The run as the owner of files in the object store.
+    fn as_run_ref(&self) -> RunRef<'_>;
 }
 
-/// What a status says about how a run went.
+/// The result of a run, from its status.
 #[derive(Clone, Debug)]
-pub struct Account<'a> {
+pub struct RunResult<'a> {
     validation_errors: &'a [String],
     failure_reason: &'a str,
     warnings: i64,
@@ -51,14 +51,14 @@ pub struct Account<'a> {
     results: DownloadTargetKind,
 }
 
-impl Run for Backup {
+impl Awaited for Backup {
     const NOUN: &'static str = "Backup";
 
     fn phase(&self) -> &str {
         self.status.phase().as_str()
     }
 
-    fn is_over(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.status.phase().is_terminal()
     }
 
@@ -66,8 +66,8 @@ impl Run for Backup {
         *self.status.phase() == BackupPhase::Completed
     }
 
-    fn account(&self) -> Account<'_> {
-        Account {
+    fn result(&self) -> RunResult<'_> {
+        RunResult {
             validation_errors: &self.status.validation_errors,
             failure_reason: &self.status.failure_reason,
             warnings: self.status.warnings,
@@ -76,19 +76,19 @@ impl Run for Backup {
         }
     }
 
-    fn with_files(&self) -> outlook::Run<'_> {
-        outlook::Run::Backup(self)
+    fn as_run_ref(&self) -> RunRef<'_> {
+        RunRef::Backup(self)
     }
 }
 
-impl Run for Restore {
+impl Awaited for Restore {
     const NOUN: &'static str = "Restore";
 
     fn phase(&self) -> &str {
         self.status.phase().as_str()
     }
 
-    fn is_over(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.status.phase().is_terminal()
     }
 
@@ -96,8 +96,8 @@ impl Run for Restore {
         *self.status.phase() == RestorePhase::Completed
     }
 
-    fn account(&self) -> Account<'_> {
-        Account {
+    fn result(&self) -> RunResult<'_> {
+        RunResult {
             validation_errors: &self.status.validation_errors,
             failure_reason: &self.status.failure_reason,
             warnings: self.status.warnings,
@@ -106,50 +106,52 @@ impl Run for Restore {
         }
     }
 
-    fn with_files(&self) -> outlook::Run<'_> {
-        outlook::Run::Restore(self)
+    fn as_run_ref(&self) -> RunRef<'_> {
+        RunRef::Restore(self)
     }
 }
 
-/// How long the texts of warnings and errors are waited for.
+/// How long to wait for the file with the warnings and errors.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So many warnings, and so many errors, are said; the others are counted.
-const SAID: usize = 5;
+/// At most so many warnings, and so many errors, are printed. The others are counted.
+const PRINTED: usize = 5;
 
-/// Access to the files of runs, for what is said in the end.
+/// Access to the files of runs, for the warnings and errors that are printed at the end.
 pub fn artifacts(client: &Client, context: &Context) -> Artifacts {
     let options = DownloadArgs::default().options(FETCH_TIMEOUT, context);
     Artifacts::new(client.clone(), &context.namespace, options)
 }
 
-/// Waits until the run is over and says how it ended, and why where it did not go well. An error if it is deleted
-/// meanwhile, or with `fail_on_error` if it did not complete without errors.
-pub async fn wait<R: Run>(
+/// Waits until the run has finished, then prints its phase, errors and warnings.
+///
+/// # Errors
+/// The run was deleted, or with `fail_on_error` it did not complete without errors.
+pub async fn wait<R: Awaited>(
     objects: &Objects<R>,
     artifacts: &Artifacts,
     name: &str,
     fail_on_error: bool,
 ) -> anyhow::Result<()> {
     let (noun, verb) = (R::NOUN, R::NOUN.to_lowercase());
-    terminal::say(&format!(
+    terminal::println(&format!(
         "Waiting for {verb} to complete. You may safely press ctrl-c to stop waiting - your {verb} will continue in the background."
     ))?;
-    let run = watch_to_the_end(objects, name).await?;
-    terminal::say(&format!(
+    let run = watch_until_finished(objects, name).await?;
+    terminal::println(&format!(
         "\n{noun} completed with status: {}. You may check for more information using the commands `velero {verb} describe {name}` and `velero {verb} logs {name}`.",
         run.phase()
     ))?;
-    let account = run.account();
-    let results = if account.warnings > 0 || account.errors > 0 {
-        let known = Known::new(run.with_files(), Place::Usable);
-        // boxed: the ways to a file make a large future
-        Box::pin(artifacts.json(&known, &account.results)).await
+    let result = run.result();
+    let results = if result.warnings > 0 || result.errors > 0 {
+        let files = RunFiles::new(run.as_run_ref(), FilesLocation::Usable);
+        // Boxed because the future is large.
+        Box::pin(artifacts.json(&files, &result.results)).await
     } else {
         Fetched::Missing
     };
     let more = format!("velero {verb} describe {name}");
-    terminal::print(&reasons(&account, &results, &more))?;
+    terminal::print(&reasons(&result, &results, &more))?;
     if fail_on_error && !run.succeeded() {
         Err(Ending::Silent.into())
     } else {
@@ -157,16 +159,16 @@ pub async fn wait<R: Run>(
     }
 }
 
-/// Why a run did not go well, in lines; nothing for one that did. `more`: the command that shows everything.
-fn reasons(account: &Account<'_>, results: &Fetched<Results>, more: &str) -> String {
+/// The errors and warnings of a run, one a line; empty for a run without any. `more` is the command that shows all of them.
+fn reasons(result: &RunResult<'_>, results: &Fetched<Results>, more: &str) -> String {
     let mut lines = Vec::new();
-    if !account.validation_errors.is_empty() {
+    if !result.validation_errors.is_empty() {
         lines.push("Validation errors:".to_owned());
-        lines.extend(account.validation_errors.iter().map(|error| format!("  {error}")));
+        lines.extend(result.validation_errors.iter().map(|error| format!("  {error}")));
     }
-    if !account.failure_reason.is_empty() {
+    if !result.failure_reason.is_empty() {
         lines.push("Failure reason:".to_owned());
-        lines.push(format!("  {}", account.failure_reason));
+        lines.push(format!("  {}", result.failure_reason));
     }
     let none = Results::default();
     let texts = match results {
@@ -174,29 +176,29 @@ fn reasons(account: &Account<'_>, results: &Fetched<Results>, more: &str) -> Str
         _ => &none,
     };
     for (heading, count, set) in [
-        ("Errors", account.errors, &texts.errors),
-        ("Warnings", account.warnings, &texts.warnings),
+        ("Errors", result.errors, &texts.errors),
+        ("Warnings", result.warnings, &texts.warnings),
     ] {
         let Ok(count) = usize::try_from(count) else { continue };
         if count == 0 {
             continue;
         }
         lines.push(format!("{heading}: {count}"));
-        let said: Vec<String> = messages(set).take(SAID).collect();
-        if count > said.len() {
+        let printed: Vec<String> = messages(set).take(PRINTED).collect();
+        if count > printed.len() {
             let more = format!(
                 "  (`{more}` shows {})",
-                if said.is_empty() { "them" } else { "all of them" }
+                if printed.is_empty() { "them" } else { "all of them" }
             );
-            lines.extend(said.into_iter().chain([more]));
+            lines.extend(printed.into_iter().chain([more]));
         } else {
-            lines.extend(said);
+            lines.extend(printed);
         }
     }
     lines.iter().flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The messages, each with what it is about.
+/// The messages, each with its namespace.
 fn messages(set: &MessageSet) -> impl Iterator<Item = String> {
     let namespaced = set.namespaces.iter();
     let namespaced = namespaced.flat_map(|(name, texts)| texts.iter().map(move |text| format!("  {name}: {text}")));
@@ -204,17 +206,17 @@ fn messages(set: &MessageSet) -> impl Iterator<Item = String> {
     others.map(|text| format!("  {text}")).chain(namespaced)
 }
 
-async fn watch_to_the_end<R: Run>(objects: &Objects<R>, name: &str) -> anyhow::Result<R> {
-    let mut ticker = Ticker::new(terminal::is_watched());
+async fn watch_until_finished<R: Awaited>(objects: &Objects<R>, name: &str) -> anyhow::Result<R> {
+    let mut ticker = Ticker::new(terminal::is_tty());
     let ended = watch(objects, name, &mut ticker).await;
     if ended.is_err() {
-        // What went wrong gets a line of its own.
-        terminal::print(ticker.leave())?;
+        // The error is printed on a line of its own.
+        terminal::print(ticker.end_line())?;
     }
     ended
 }
 
-async fn watch<R: Run>(objects: &Objects<R>, name: &str, ticker: &mut Ticker) -> anyhow::Result<R> {
+async fn watch<R: Awaited>(objects: &Objects<R>, name: &str, ticker: &mut Ticker) -> anyhow::Result<R> {
     let mut changes = objects.watch(name);
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -224,13 +226,13 @@ async fn watch<R: Run>(objects: &Objects<R>, name: &str, ticker: &mut Ticker) ->
         tokio::select! {
             _ = seconds.tick() => terminal::print(&ticker.tick(latest.as_ref(), System.now()))?,
             change = changes.next() => match change {
-                Some(Ok(Some(run))) if run.is_over() => {
-                    terminal::print(&ticker.end(&run, System.now()))?;
+                Some(Ok(Some(run))) if run.is_finished() => {
+                    terminal::print(&ticker.finish(&run, System.now()))?;
                     return Ok(run);
                 }
                 Some(Ok(Some(run))) => latest = Some(run),
                 Some(Ok(None)) => {
-                    anyhow::bail!("{} {name:?} was deleted before it was over", R::NOUN.to_lowercase())
+                    anyhow::bail!("{} {name:?} was deleted before it finished", R::NOUN.to_lowercase())
                 }
                 Some(Err(error)) => return Err(error.into()),
                 None => anyhow::bail!("the watch of {} {name:?} ended", R::NOUN.to_lowercase()),
@@ -239,52 +241,52 @@ async fn watch<R: Run>(objects: &Objects<R>, name: &str, ticker: &mut Ticker) ->
     }
 }
 
-/// What is written each second: a dot as upstream, or one line that is written anew if somebody watches.
+/// What is written each second: a dot as upstream, or on a terminal one line that is rewritten.
 struct Ticker {
-    watched: bool,
-    /// The total of the last look: one that still grows is nothing to count towards.
+    is_tty: bool,
+    /// The total at the last tick. While it still grows there is no estimate.
     total: Option<i64>,
-    /// Length of the line that stands there.
+    /// Length of the current line.
     width: usize,
 }
 
 impl Ticker {
-    fn new(watched: bool) -> Self {
+    fn new(is_tty: bool) -> Self {
         Self {
-            watched,
+            is_tty,
             total: None,
             width: 0,
         }
     }
 
-    fn tick<R: Run>(&mut self, run: Option<&R>, now: Timestamp) -> String {
+    fn tick<R: Awaited>(&mut self, run: Option<&R>, now: Timestamp) -> String {
         match run {
-            _ if !self.watched => ".".to_owned(),
+            _ if !self.is_tty => ".".to_owned(),
             Some(run) => self.rewritten(run, now),
             None => String::new(),
         }
     }
 
-    /// Whoever watches is left with the last count, not with that of a second ago.
-    fn end<R: Run>(&mut self, run: &R, now: Timestamp) -> String {
-        if self.watched {
+    /// On a terminal the last line shows the final count, not the count of a second ago.
+    fn finish<R: Awaited>(&mut self, run: &R, now: Timestamp) -> String {
+        if self.is_tty {
             self.rewritten(run, now)
         } else {
             String::new()
         }
     }
 
-    /// What ends the line that stands there.
-    fn leave(&self) -> &'static str {
+    /// Ends the current line, if there is one.
+    fn end_line(&self) -> &'static str {
         if self.width > 0 { "\n" } else { "" }
     }
 
-    fn rewritten<R: Run>(&mut self, run: &R, now: Timestamp) -> String {
+    fn rewritten<R: Awaited>(&mut self, run: &R, now: Timestamp) -> String {
         let total = run.count().map(|count| count.total);
         let settled = self.total == total;
         self.total = total;
         let line = line(run, settled, now);
-        // Blanks wipe out what a longer line left behind.
+        // Blanks overwrite the rest of a longer line.
         let text = format!("\r{line:width$}", width = self.width);
         self.width = line.len();
         text
@@ -292,17 +294,17 @@ impl Ticker {
 }
 
 /// `InProgress  12,345 of 30,000 items, 1100 items/s, about 45s left`.
-fn line<R: Run>(run: &R, settled: bool, now: Timestamp) -> String {
+fn line<R: Awaited>(run: &R, settled: bool, now: Timestamp) -> String {
     let count = run.count().filter(|count| count.total > 0);
-    let pace = run.pace(now).map(|pace| Pace {
-        left: pace.left.filter(|_| settled),
-        ..pace
+    let rate = run.rate(now).map(|rate| Rate {
+        seconds_left: rate.seconds_left.filter(|_| settled),
+        ..rate
     });
     let items = count.map(|count| format!("  {count}")).unwrap_or_default();
-    let pace = pace.map(|pace| format!(", {pace}")).unwrap_or_default();
-    // Why is told by describe: here it would not stay within one line.
-    let blocked = run.standstill().map(|_| ", blocked").unwrap_or_default();
-    format!("{}{items}{pace}{blocked}", run.phase())
+    let rate = rate.map(|rate| format!(", {rate}")).unwrap_or_default();
+    // `describe` shows the reason: it is too long for one line.
+    let blocked = run.blocked_by().map(|_| ", blocked").unwrap_or_default();
+    format!("{}{items}{rate}{blocked}", run.phase())
 }
 
 #[cfg(test)]
@@ -328,20 +330,20 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_written_anew_for_who_watches_and_dots_for_a_script() {
+    fn a_terminal_shows_one_line_that_is_rewritten_and_a_pipe_dots() {
         let half = restore(
             "InProgress",
             &json!({"totalItems": 30_000, "itemsRestored": 12_345}),
             "False",
         );
-        let mut watched = Ticker::new(true);
-        assert_eq!(watched.tick::<Restore>(None, at(10)), "");
-        assert_eq!(watched.leave(), "");
+        let mut tty = Ticker::new(true);
+        assert_eq!(tty.tick::<Restore>(None, at(10)), "");
+        assert_eq!(tty.end_line(), "");
         let first = "InProgress  12,345 of 30,000 items, 1234 items/s";
-        assert_eq!(watched.tick(Some(&half), at(10)), format!("\r{first}"));
+        assert_eq!(tty.tick(Some(&half), at(10)), format!("\r{first}"));
         let second = "InProgress  12,345 of 30,000 items, 1122 items/s, about 16s left";
-        assert_eq!(watched.tick(Some(&half), at(11)), format!("\r{second}"));
-        assert_eq!(watched.leave(), "\n");
+        assert_eq!(tty.tick(Some(&half), at(11)), format!("\r{second}"));
+        assert_eq!(tty.end_line(), "\n");
         let end = restore(
             "Completed",
             &json!({"totalItems": 30_000, "itemsRestored": 30_000}),
@@ -349,17 +351,17 @@ mod tests {
         );
         let last = "Completed  30,000 of 30,000 items";
         let blanks = " ".repeat(second.len() - last.len());
-        assert_eq!(watched.end(&end, at(12)), format!("\r{last}{blanks}"));
+        assert_eq!(tty.finish(&end, at(12)), format!("\r{last}{blanks}"));
 
-        let mut script = Ticker::new(false);
-        assert_eq!(script.tick::<Restore>(None, at(10)), ".");
-        assert_eq!(script.tick(Some(&half), at(11)), ".");
-        assert_eq!(script.end(&end, at(12)), "");
-        assert_eq!(script.leave(), "");
+        let mut pipe = Ticker::new(false);
+        assert_eq!(pipe.tick::<Restore>(None, at(10)), ".");
+        assert_eq!(pipe.tick(Some(&half), at(11)), ".");
+        assert_eq!(pipe.finish(&end, at(12)), "");
+        assert_eq!(pipe.end_line(), "");
     }
 
     #[test]
-    fn the_line_says_what_is_known_and_estimates_nothing_while_the_total_grows() {
+    fn the_line_has_no_estimate_while_the_total_grows() {
         let cases = [
             (restore("New", &json!(null), "False"), true, "New"),
             (restore("InProgress", &json!({}), "False"), true, "InProgress"),
@@ -395,24 +397,24 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_did_not_go_well_says_why() {
-        let told = |status: &serde_json::Value, results: &Fetched<Results>| {
+    fn errors_and_warnings_are_printed_after_the_run() {
+        let printed = |status: &serde_json::Value, results: &Fetched<Results>| {
             let restore: Restore = serde_json::from_value(json!({
                 "apiVersion": "velero.io/v1", "kind": "Restore", "metadata": {"name": "r"}, "spec": {}, "status": status,
             }))
             .unwrap();
-            reasons(&restore.account(), results, "velero restore describe r")
+            reasons(&restore.result(), results, "velero restore describe r")
         };
-        assert_eq!(told(&json!({"phase": "Completed"}), &Fetched::Missing), "");
+        assert_eq!(printed(&json!({"phase": "Completed"}), &Fetched::Missing), "");
         assert_eq!(
-            told(
+            printed(
                 &json!({"phase": "FailedValidation", "validationErrors": ["a is wrong", "b is, too"]}),
                 &Fetched::Missing
             ),
             "Validation errors:\n  a is wrong\n  b is, too\n"
         );
         assert_eq!(
-            told(
+            printed(
                 &json!({"phase": "Failed", "failureReason": "the archive is damaged"}),
                 &Fetched::Missing
             ),
@@ -425,12 +427,12 @@ mod tests {
         }
         let status = json!({"phase": "PartiallyFailed", "errors": 1, "warnings": 7});
         assert_eq!(
-            told(&status, &Fetched::Got(results)),
+            printed(&status, &Fetched::Got(results)),
             "Errors: 1\n  shop: pods \"a\" is forbidden\nWarnings: 7\n  w0\n  w1\n  w2\n  w3\n  w4\n  (`velero restore describe r` shows all of them)\n"
         );
         let out_of_reach = Fetched::NotFetched("no way".to_owned());
         assert_eq!(
-            told(&json!({"warnings": 1}), &out_of_reach),
+            printed(&json!({"warnings": 1}), &out_of_reach),
             "Warnings: 1\n  (`velero restore describe r` shows them)\n"
         );
     }
@@ -438,7 +440,7 @@ mod tests {
     #[test]
     fn only_final_phases_end_the_wait() {
         let mut backup = Backup::new("velero", "x");
-        for (phase, over) in [
+        for (phase, is_final) in [
             ("New", false),
             ("WaitingForPluginOperations", false),
             ("Finalizing", false),
@@ -447,7 +449,7 @@ mod tests {
             ("Completed", true),
         ] {
             backup.status.phase = Some(phase.into());
-            assert_eq!(backup.is_over(), over, "{phase}");
+            assert_eq!(backup.is_finished(), is_final, "{phase}");
         }
     }
 }

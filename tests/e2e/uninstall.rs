@@ -11,7 +11,7 @@ fn an_impossible_installation_is_refused_and_removed_completely() {
         "velero-nowhere",
         &["install", "--image=i", "--filesystem-host-path=/d", "--node=nowhere"],
     );
-    assert!(!ok && error.contains("the cluster has no node \"nowhere\""), "{error}");
+    assert!(!ok && error.contains("node \"nowhere\" does not exist"), "{error}");
     assert_eq!(
         node.object("", "namespace", "velero-nowhere"),
         None,

@@ -177,7 +177,7 @@ fn an_installation_runs_restricted_and_reports_obstacles_at_once() {
     assert!(
         !output.status.success()
             && error.contains(
-                "--filesystem-host-path: namespace \"strict\" admits pods of the pod security level \"restricted\" only"
+                "--filesystem-host-path: namespace \"strict\" enforces the pod security level \"restricted\""
             ),
         "{error}"
     );

@@ -276,19 +276,19 @@ fn ways(users: &mut Users<'_>) {
     let cases = [
         (
             "",
-            "proxy: the right to get services/proxy in namespace \"velero\" is missing",
+            "proxy: missing permission to get services/proxy in namespace \"velero\"",
         ),
         (
             "",
-            "forwarded port: the right to list pods in namespace \"velero\" is missing",
+            "forwarded port: missing permission to list pods in namespace \"velero\"",
         ),
         (
             "; `get` `list` `pods`; `create` `pods/portforward`",
-            "forwarded port: the right to get pods/portforward in namespace \"velero\" is missing",
+            "forwarded port: missing permission to get pods/portforward in namespace \"velero\"",
         ),
         (
             "; `get` `list` `pods`; `get` `pods/portforward`",
-            "forwarded port: the right to create pods/portforward in namespace \"velero\" is missing",
+            "forwarded port: missing permission to create pods/portforward in namespace \"velero\"",
         ),
     ];
     let cases = cases.map(|(more, want)| (users.add(&of(&format!("{BASE}{more}"))), want));
@@ -333,7 +333,7 @@ fn descriptions(users: &mut Users<'_>) {
     for line in [
         "Phase:  Completed",
         "Storage Location:  default",
-        "Resource List:  <error getting backup resource list: no way to the server is open: through the API server's proxy: the right to get services/proxy in namespace \"velero\" is missing; ",
+        "Resource List:  <error getting backup resource list: cannot reach the Velero server: through the API server's proxy: missing permission to get services/proxy in namespace \"velero\"; ",
         "Deletion Attempts:  <error getting DeleteBackupRequests: deletebackuprequests.velero.io is forbidden: ",
     ] {
         assert!(page.contains(line), "{line}\n{page}");
@@ -436,8 +436,7 @@ fn no_server(server: &mut Server<'_>) {
         assert!(took < limit, "velero {line} took {took} s");
         (ok, out, err)
     };
-    let gone =
-        "the Velero server does not run: its Lease \"velero-server\" in namespace \"velero\" was not renewed since ";
+    let gone = "the Velero server is not running: its Lease \"velero-server\" in namespace \"velero\" has not been renewed since ";
     // The Lease of a server that was killed has up to ten seconds to go.
     let lines = [
         ("backup logs b", false),

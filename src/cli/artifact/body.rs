@@ -1,4 +1,4 @@
-//! The bytes of a file on their way.
+//! Reads the body of a response: copies or decompresses it, with a time limit on each piece.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -14,23 +14,23 @@ use super::error::ArtifactError;
 /// A file in pieces.
 pub(super) type Body = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// As much of an answer as is read to say why not.
-const MAX_REFUSAL: usize = 64 * 1024;
+/// At most so many bytes of an error response are read.
+const MAX_ERROR_TEXT: usize = 64 * 1024;
 
-/// The beginning of an answer that says why not.
+/// The text of an error response, cut at the limit.
 pub(super) async fn beginning(mut response: Response) -> String {
     let mut text = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         text.extend_from_slice(&piece);
-        if text.len() > MAX_REFUSAL {
-            text.truncate(MAX_REFUSAL);
+        if text.len() > MAX_ERROR_TEXT {
+            text.truncate(MAX_ERROR_TEXT);
             break;
         }
     }
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Writes the file as it comes. `idle` is how long it may stand still.
+/// Copies the body to `sink`. Fails when no data arrives for as long as `idle`.
 pub(super) async fn copy(mut body: Body, sink: &mut (impl Write + Send), idle: Duration) -> Result<(), ArtifactError> {
     while let Some(piece) = next(&mut body, idle).await? {
         sink.write_all(&piece).map_err(ArtifactError::Write)?;
@@ -38,7 +38,7 @@ pub(super) async fn copy(mut body: Body, sink: &mut (impl Write + Send), idle: D
     sink.flush().map_err(ArtifactError::Write)
 }
 
-/// Decompresses the file as it comes.
+/// Decompresses the body into `sink`. Fails when no data arrives for as long as `idle`.
 pub(super) async fn gunzip(
     mut body: Body,
     sink: &mut (impl Write + Send),
@@ -66,12 +66,12 @@ pub(super) async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes
     if let Ok(piece) = tokio::time::timeout(idle, body.next()).await {
         piece.transpose().map_err(ArtifactError::Transfer)
     } else {
-        let text = format!("nothing came for {} s", idle.as_secs());
+        let text = format!("no data received for {} s", idle.as_secs());
         Err(ArtifactError::Transfer(io::Error::new(io::ErrorKind::TimedOut, text)))
     }
 }
 
-/// Remembers that it was the sink that failed and not what came: the decoder's errors do not tell.
+/// Keeps the error of the sink: an error of the decoder may come from the sink or from the data.
 struct Sink<'a, W> {
     sink: &'a mut W,
     failed: Option<io::Error>,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn several_members_are_one_text_however_they_are_cut() {
+    async fn several_gzip_members_are_one_text() {
         let bytes = [gzip("first\n"), gzip("second\n")].concat();
         for piece in [1, 7, 1000] {
             let mut text = Vec::new();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_was_cut_short_is_an_error() {
+    async fn a_truncated_file_is_an_error() {
         let bytes = gzip(&"some text ".repeat(100));
         let error = gunzip(body(&bytes[..bytes.len() - 4], 10), &mut Vec::new(), IDLE)
             .await
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sink_that_fails_is_told_from_a_bad_file() {
+    async fn an_error_of_the_sink_is_not_an_error_of_the_file() {
         let error = gunzip(body(&gzip("12345678"), 100), &mut Limited::new(4), IDLE)
             .await
             .unwrap_err();
@@ -178,10 +178,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_transfer_that_stands_still_ends() {
+    async fn a_stalled_transfer_is_an_error() {
         let error = copy(Box::pin(futures::stream::pending()), &mut Vec::new(), IDLE)
             .await
             .unwrap_err();
-        assert!(error.to_string().contains("nothing came"), "{error}");
+        assert!(error.to_string().contains("no data received"), "{error}");
     }
 }

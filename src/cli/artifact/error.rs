@@ -1,4 +1,4 @@
-//! Why a file was not fetched.
+//! The error of a file that was not fetched.
 
 use std::io;
 
@@ -10,21 +10,21 @@ pub enum ArtifactError {
     /// There is no such file.
     #[error("file not found")]
     Missing,
-    /// There is no such file, as the run itself or its location says.
+    /// The run or its location shows that there is no such file.
     #[error("{0}")]
     Refused(String),
-    /// There is no such file, and the run has failed.
+    /// There is no such file: the run has failed.
     #[error("file not found: {0}")]
     Failed(String),
-    /// What was known beforehand spoke against it, and the file did not come.
+    /// The location was unavailable before the request, and the file was not read.
     #[error("{why}; the file could not be read: {error}")]
     Doubtful {
-        /// What was known.
+        /// The state of the location.
         why: String,
-        /// How the attempt ended.
+        /// The error of the attempt.
         error: Box<Self>,
     },
-    /// There is no server.
+    /// The server does not run.
     #[error("{0}")]
     NoServer(String),
     /// The server did not answer in time.
@@ -35,29 +35,29 @@ pub enum ArtifactError {
     /// The request could not be made or watched.
     #[error("{0}")]
     Request(#[from] RequestError),
-    /// No way led to the file.
-    #[error("no way to the server is open: {}; check that the velero pod is ready and that one of these ways is allowed", .0.join("; "))]
+    /// Every connection to the server failed.
+    #[error("cannot reach the Velero server: {}; check that the velero pod is ready and that you may use one of these connections", .0.join("; "))]
     Unreachable(Vec<String>),
-    /// The transfer broke off.
+    /// The transfer failed.
     #[error("read the file: {0}")]
     Transfer(#[source] io::Error),
-    /// The file is not what it should be.
-    #[error("decompress the file: {0}; it may have been cut short on the way")]
+    /// The file is not valid gzip.
+    #[error("decompress the file: {0}; the transfer may have been interrupted")]
     Gzip(#[source] io::Error),
-    /// The file is longer than a person can read.
-    #[error("the file has more than {0} bytes; fetch it from the bucket")]
+    /// The file is too large to be read into memory.
+    #[error("the file has more than {0} bytes; get it from the bucket")]
     TooLong(usize),
-    /// Where the file is written to takes no more.
+    /// The sink failed.
     #[error("write the file: {0}")]
     Write(#[source] io::Error),
 }
 
 impl ArtifactError {
-    /// Whether the file was waited for in vain, so that others of the run would be, too.
-    pub(super) fn is_silence(&self) -> bool {
+    /// Whether the server did not answer in time. It would not answer for the next file of the run either.
+    pub(super) fn is_timeout(&self) -> bool {
         match self {
             Self::Unanswered => true,
-            Self::Doubtful { error, .. } => error.is_silence(),
+            Self::Doubtful { error, .. } => error.is_timeout(),
             _ => false,
         }
     }

@@ -1,21 +1,21 @@
-//! A run's files, by a DownloadRequest and whichever way to them is open (decision 24, spec server-cli 8.7).
+//! Fetches the files of a run by a DownloadRequest, over the first connection that works (decision 24, spec server-cli 8.7).
 //!
-//! The ways, in order: the server's artifact endpoint through the API server's proxy, the same through a forwarded port,
-//! the URL of the answer, which is the store's or the endpoint's own. A Go server offers the last one only. The endpoint
-//! also plans restores ([`plan`]); of that there is no other way.
+//! The connections, in order: the server's artifact endpoint through the API server's proxy, the endpoint through a forwarded
+//! port, and the URL in the status of the request, which is signed by the store or is the endpoint's own. A Go server offers
+//! only the URL. The endpoint also plans restores ([`plan`]), which a Go server cannot.
 
+pub mod availability;
 mod body;
+mod endpoint_request;
 mod error;
 mod forward;
+pub mod lookup;
 mod options;
-pub mod outlook;
-pub mod place;
 pub mod plan;
 mod proxy;
 mod request;
-mod silence;
+mod server_check;
 mod url;
-mod way;
 
 pub use error::ArtifactError;
 pub use options::{DownloadArgs, DownloadOptions, timeout};
@@ -32,16 +32,16 @@ use serde::de::DeserializeOwned;
 use super::output::describe::Fetched;
 use crate::api::v1::DownloadTargetKind;
 
+use availability::{Availability, FilesLocation, RunFiles};
 use body::Body;
-use outlook::{Known, Outlook, Place};
+use endpoint_request::{EndpointRequest, OpenError};
 use request::{Offer, Requests};
-use way::{Ask, Miss};
 
 /// The most bytes of a file that is read into memory, after decompression.
 const MAX_IN_MEMORY: usize = 512 * 1024 * 1024;
 
-/// How long a file is waited for that can probably not be read.
-pub const DOUBT: Duration = Duration::from_secs(5);
+/// How long to wait for a file that can probably not be read.
+pub const DOUBTFUL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Fetches files of runs in one namespace.
 #[derive(Clone)]
@@ -49,12 +49,12 @@ pub struct Artifacts {
     client: Client,
     namespace: String,
     options: DownloadOptions,
-    /// That there is no server, once it is known: it is not waited for again for the next file.
+    /// Set once the server is found not to run, so that the next file fails at once.
     no_server: Arc<OnceLock<String>>,
 }
 
 impl Artifacts {
-    /// Fetches through this client.
+    /// Access through this client.
     pub fn new(client: Client, namespace: &str, options: DownloadOptions) -> Self {
         Self {
             client,
@@ -64,49 +64,49 @@ impl Artifacts {
         }
     }
 
-    /// Writes a file to `sink`, decompressed unless it is the archive itself. `sink` may have got a part when this fails.
+    /// Writes a file to `sink`, decompressed unless it is the archive. On an error `sink` may have a part of the file.
     pub async fn copy(
         &self,
-        known: &Known<'_>,
+        files: &RunFiles<'_>,
         kind: &DownloadTargetKind,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        if let Some(why) = known.refusal(kind) {
+        if let Some(why) = files.refusal(kind) {
             return Err(ArtifactError::Refused(why));
         }
-        match self.attempt(known, kind, sink).await {
+        match self.attempt(files, kind, sink).await {
             Err(ArtifactError::Missing) => {
-                Err(known.of_missing().map_or(ArtifactError::Missing, ArtifactError::Failed))
+                Err(files.of_missing().map_or(ArtifactError::Missing, ArtifactError::Failed))
             }
             copied => copied,
         }
     }
 
-    /// The same where the run's phase and location speak for the file.
+    /// Fetches a file that the run's phase and location do not exclude.
     async fn attempt(
         &self,
-        known: &Known<'_>,
+        files: &RunFiles<'_>,
         kind: &DownloadTargetKind,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        let name = known.run.name();
-        let doubt = |why: String, error| ArtifactError::Doubtful {
+        let name = files.run.name();
+        let doubtful = |why: String, error| ArtifactError::Doubtful {
             why,
             error: Box::new(error),
         };
-        if let Outlook::Doubtful(why) = known.outlook(kind) {
-            let mut hasty = self.clone();
-            hasty.options.timeout = hasty.options.timeout.min(DOUBT);
-            return match hasty.fetch(kind, name, sink).await {
+        if let Availability::Doubtful(why) = files.availability(kind) {
+            let mut impatient = self.clone();
+            impatient.options.timeout = impatient.options.timeout.min(DOUBTFUL_TIMEOUT);
+            return match impatient.fetch(kind, name, sink).await {
                 Err(
                     error @ (ArtifactError::Unanswered | ArtifactError::Unreachable(_) | ArtifactError::Transfer(_)),
-                ) => Err(doubt(why, error)),
+                ) => Err(doubtful(why, error)),
                 fetched => fetched,
             };
         }
-        match (self.fetch(kind, name, sink).await, &known.place) {
-            (Err(error @ ArtifactError::Unanswered), Place::NotRead(why)) => {
-                Err(doubt(format!("where the file is could not be looked up: {why}"), error))
+        match (self.fetch(kind, name, sink).await, &files.location) {
+            (Err(error @ ArtifactError::Unanswered), FilesLocation::Unknown(why)) => {
+                Err(doubtful(format!("the location of the file is unknown: {why}"), error))
             }
             (fetched, _) => fetched,
         }
@@ -120,12 +120,12 @@ impl Artifacts {
     ) -> Result<(), ArtifactError> {
         let requests = Requests::new(&self.client, &self.namespace);
         let request = self.request(&requests, kind, name).await?;
-        let copied = self.answered(&requests, &request, kind, name, sink).await;
+        let copied = self.download(&requests, &request, kind, name, sink).await;
         requests.remove(&request).await;
         copied
     }
 
-    /// Asks the server for a file; gives the name of the request.
+    /// Creates the request for a file and returns its name.
     async fn request(
         &self,
         requests: &Requests,
@@ -138,17 +138,17 @@ impl Artifacts {
         Ok(requests.create(kind, name).await?)
     }
 
-    /// What the server offers, as soon as it answers. Ends early when there is no server.
+    /// Waits for the server's offer. Fails early when the server does not run.
     async fn offer(&self, requests: &Requests, request: &str, limit: Duration) -> Result<Offer, ArtifactError> {
         tokio::select! {
             offer = requests.answer(request, limit) => offer?.ok_or(ArtifactError::Unanswered),
-            why = silence::broken(&self.client, &self.namespace, limit) => {
+            why = server_check::not_running(&self.client, &self.namespace, limit) => {
                 Err(ArtifactError::NoServer(self.no_server.get_or_init(|| why).clone()))
             }
         }
     }
 
-    async fn answered(
+    async fn download(
         &self,
         requests: &Requests,
         request: &str,
@@ -166,12 +166,12 @@ impl Artifacts {
     }
 
     /// Reads a file of JSON.
-    pub async fn json<T: DeserializeOwned>(&self, known: &Known<'_>, kind: &DownloadTargetKind) -> Fetched<T> {
-        if let Some(why) = known.brief_refusal(kind).or_else(|| known.silence.get().cloned()) {
+    pub async fn json<T: DeserializeOwned>(&self, files: &RunFiles<'_>, kind: &DownloadTargetKind) -> Fetched<T> {
+        if let Some(why) = files.brief_refusal(kind).or_else(|| files.timed_out.get().cloned()) {
             return Fetched::NotFetched(why);
         }
         let mut bytes = body::Limited::new(MAX_IN_MEMORY);
-        match self.attempt(known, kind, &mut bytes).await {
+        match self.attempt(files, kind, &mut bytes).await {
             Ok(()) => match serde_json::from_slice(bytes.as_slice()) {
                 Ok(value) => Fetched::Got(value),
                 Err(error) => Fetched::Unreadable(error.to_string()),
@@ -180,8 +180,8 @@ impl Artifacts {
             Err(ArtifactError::Write(_)) => Fetched::NotFetched(ArtifactError::TooLong(MAX_IN_MEMORY).to_string()),
             Err(error) => {
                 let why = error.to_string();
-                if error.is_silence() {
-                    let _ = known.silence.set(why.clone());
+                if error.is_timeout() {
+                    let _ = files.timed_out.set(why.clone());
                 }
                 Fetched::NotFetched(why)
             }
@@ -189,51 +189,53 @@ impl Artifacts {
     }
 
     async fn open(&self, offer: &Offer, kind: &DownloadTargetKind, name: &str) -> Result<Body, ArtifactError> {
-        let ask = Ask {
+        let get = EndpointRequest {
             method: Method::GET,
             path: format!("/artifacts/{kind}/{name}"),
             body: Bytes::new(),
         };
-        let mut closed = Vec::new();
+        let mut failed = Vec::new();
         if let Some(token) = &offer.token {
-            match self.ask(&ask, token, &mut closed).await {
+            match self.send(&get, token, &mut failed).await {
                 Ok(body) => return Ok(body),
-                Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Refused(status, why)) => closed.push(format!("{status}: {why}")),
-                Err(Miss::Closed(_)) => {}
+                Err(OpenError::NotFound) => return Err(ArtifactError::Missing),
+                Err(OpenError::Rejected(status, why)) => failed.push(format!("{status}: {why}")),
+                Err(OpenError::Unreachable(_)) => {}
             }
         }
         if let Some(address) = &offer.url {
             let opened = url::open(&self.client, &self.namespace, address, kind, name, &self.options);
             match self.in_time(opened).await {
                 Ok(body) => return Ok(body),
-                Err(Miss::Absent) => return Err(ArtifactError::Missing),
-                Err(Miss::Closed(why) | Miss::Refused(_, why)) => closed.push(format!("from the server's URL: {why}")),
+                Err(OpenError::NotFound) => return Err(ArtifactError::Missing),
+                Err(OpenError::Unreachable(why) | OpenError::Rejected(_, why)) => {
+                    failed.push(format!("from the server's URL: {why}"))
+                }
             }
         }
-        Err(ArtifactError::Unreachable(closed))
+        Err(ArtifactError::Unreachable(failed))
     }
 
-    /// Asks the endpoint by the first way that is open; those that are closed are added to the list.
-    async fn ask(&self, ask: &Ask, token: &str, closed: &mut Vec<String>) -> Result<Body, Miss> {
-        let proxied = proxy::open(&self.client, &self.namespace, ask, token);
+    /// Sends a request to the endpoint over the first connection that works; adds the errors of the others to `failed`.
+    async fn send(&self, request: &EndpointRequest, token: &str, failed: &mut Vec<String>) -> Result<Body, OpenError> {
+        let proxied = proxy::open(&self.client, &self.namespace, request, token);
         match self.in_time(proxied).await {
-            Err(Miss::Closed(why)) => closed.push(format!("through the API server's proxy: {why}")),
+            Err(OpenError::Unreachable(why)) => failed.push(format!("through the API server's proxy: {why}")),
             answered => return answered,
         }
-        let forwarded = forward::open(&self.client, &self.namespace, ask, token);
+        let forwarded = forward::open(&self.client, &self.namespace, request, token);
         let answered = self.in_time(forwarded).await;
-        if let Err(Miss::Closed(why)) = &answered {
-            closed.push(format!("through a forwarded port: {why}"));
+        if let Err(OpenError::Unreachable(why)) = &answered {
+            failed.push(format!("through a forwarded port: {why}"));
         }
         answered
     }
 
-    /// A way that does not open in time is closed.
-    async fn in_time(&self, opened: impl Future<Output = Result<Body, Miss>>) -> Result<Body, Miss> {
+    /// Limits the time that a connection may take.
+    async fn in_time(&self, opened: impl Future<Output = Result<Body, OpenError>>) -> Result<Body, OpenError> {
         match tokio::time::timeout(self.options.timeout, opened).await {
             Ok(opened) => opened,
-            Err(_) => Err(Miss::Closed(format!(
+            Err(_) => Err(OpenError::Unreachable(format!(
                 "no answer within {} s",
                 self.options.timeout.as_secs()
             ))),
@@ -246,9 +248,9 @@ mod tests {
     use super::*;
     use crate::api::v1::Backup;
     use crate::testing::fake_api::{FakeApi, FakeKind};
-    use outlook::Run;
+    use availability::RunRef;
 
-    /// No server answers here, and there is no Lease.
+    /// An API server without a Velero server and without a Lease.
     fn artifacts(api: &FakeApi) -> Artifacts {
         let options = DownloadOptions {
             timeout: Duration::from_secs(30),
@@ -259,27 +261,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_whose_file_did_not_come_is_not_waited_for_again() {
+    async fn after_one_timeout_the_other_files_of_a_run_fail_at_once() {
         let api = FakeApi::serving(vec![
             FakeKind::new("v1", "namespaces", "Namespace", false),
             FakeKind::new("velero.io/v1", "downloadrequests", "DownloadRequest", true),
         ]);
         api.insert(serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "velero"}}));
         let backup = Backup::new("velero", "b");
-        let unavailable = Place::Unavailable("backup storage location \"l\" is Unavailable: gone".to_owned());
-        for (place, limit, want) in [
-            (Place::Usable, 31, "download request download url timeout"),
+        let unavailable = FilesLocation::Unavailable("backup storage location \"l\" is Unavailable: gone".to_owned());
+        for (location, limit, want) in [
+            (FilesLocation::Usable, 31, "download request download url timeout"),
             (unavailable, 6, "is Unavailable: gone; the file could not be read: "),
         ] {
             let mut completed = backup.clone();
             completed.status.phase = Some(crate::api::v1::BackupPhase::Completed);
-            let known = Known::new(Run::Backup(&completed), place);
+            let files = RunFiles::new(RunRef::Backup(&completed), location);
             let started = tokio::time::Instant::now();
             for kind in [
                 DownloadTargetKind::BackupResourceList,
                 DownloadTargetKind::BackupVolumeInfos,
             ] {
-                let fetched: Fetched<serde_json::Value> = artifacts(&api).json(&known, &kind).await;
+                let fetched: Fetched<serde_json::Value> = artifacts(&api).json(&files, &kind).await;
                 let Fetched::NotFetched(why) = fetched else {
                     panic!("{fetched:?}");
                 };

@@ -1,4 +1,4 @@
-//! How files are fetched, as flags say it.
+//! The options of a download and their flags.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use crate::api::GoDuration;
 use crate::cli::context::Context;
 use crate::cli::flag::go_bool;
 
-/// How files are fetched.
+/// The options of a download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// How long to wait for the server's answer, and how long a transfer may stand still.
+    /// How long to wait for the server's answer, and for the next data of a transfer.
     pub timeout: Duration,
-    /// Whether the object store's certificate is taken as it is.
+    /// Whether the object store's certificate is accepted without a check.
     pub insecure_skip_tls_verify: bool,
     /// A file of certificates to trust besides the system's.
     pub cacert: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct DownloadArgs {
 }
 
 impl DownloadArgs {
-    /// The options, completed by the config file.
+    /// The options of these flags and of the config file.
     pub fn options(&self, timeout: Duration, context: &Context) -> DownloadOptions {
         let cacert = self.cacert.clone().filter(|path| !path.as_os_str().is_empty());
         DownloadOptions {
@@ -43,7 +43,7 @@ impl DownloadArgs {
     }
 }
 
-/// A time limit from a flag; one that is not positive is over at once.
+/// The time limit of a flag; zero or less is a limit of zero.
 pub fn timeout(flag: &GoDuration) -> Duration {
     flag.positive().unwrap_or_default()
 }

@@ -7,42 +7,40 @@ use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 
 use super::body::{self, Body};
+use super::endpoint_request::{EndpointRequest, OpenError};
 use super::request::{Offer, Requests};
-use super::way::{Ask, Miss};
 use super::{ArtifactError, Artifacts};
 use crate::api::restore_plan::{Invalid, PlanLine, PlannedItem, RestorePlan, Summary};
 use crate::api::v1::{DownloadTargetKind, Restore};
 
-/// A longer line is not one of ours: an item's texts and changes are bounded by the API server's own limits.
-const LONGEST_LINE: usize = 16 << 20;
+/// The most bytes of a line. The server writes no longer ones: the API server's own limits bound the texts and changes of an item.
+const MAX_LINE: usize = 16 << 20;
 
-/// No plan.
+/// A restore that was not planned.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The server does not know how.
-    #[error(
-        "this Velero server cannot plan a restore without carrying it out, and nothing was created; it takes a server of this release"
-    )]
+    /// The server has no dry run.
+    #[error("this Velero server does not support --dry-run, nothing was created; it needs a server of this release")]
     TooOld,
     /// The server was not reached.
     #[error(transparent)]
     Unreached(#[from] ArtifactError),
-    /// The server will not now, or not this one.
-    #[error("the server does not plan the restore: {0}")]
+    /// The server refused the request.
+    #[error("the server refused the dry run: {0}")]
     Refused(String),
-    /// It gave up in the middle.
-    #[error("the restore could not be planned to the end: {0}")]
+    /// The server failed during the dry run.
+    #[error("the dry run failed: {0}")]
     Failed(String),
-    /// The answer is not what it should be.
+    /// The answer is not a plan.
     #[error("read the plan: {0}")]
     Unreadable(#[from] serde_json::Error),
-    /// The answer stopped in the middle.
-    #[error("the plan broke off before its end; check that the velero pod is still there")]
+    /// The answer is incomplete.
+    #[error("the plan is incomplete: the connection ended early; check that the velero pod is still running")]
     Cut,
 }
 
 impl Artifacts {
-    /// What the server would do with this restore of `backup`, if it is ready to plan it within `limit`.
+    /// The server's plan for this restore of `backup`; `limit` is how long to wait until it is ready to plan.
     pub async fn plan(&self, backup: &str, restore: &Restore, limit: Duration) -> Result<RestorePlan, PlanError> {
         let kind = DownloadTargetKind::BackupContents;
         let requests = Requests::new(&self.client, &self.namespace);
@@ -57,26 +55,26 @@ impl Artifacts {
 
     async fn planned(&self, offer: Offer, backup: &str, restore: &Restore) -> Result<RestorePlan, PlanError> {
         let token = offer.token.ok_or(PlanError::TooOld)?;
-        let ask = Ask {
+        let request = EndpointRequest {
             method: Method::POST,
             path: format!("/restores/plan/{backup}"),
             body: Bytes::from(serde_json::to_vec(restore)?),
         };
-        let mut closed = Vec::new();
-        match self.ask(&ask, &token, &mut closed).await {
+        let mut failed = Vec::new();
+        match self.send(&request, &token, &mut failed).await {
             Ok(body) => self.read(body, restore).await,
-            Err(Miss::Absent) => Err(PlanError::TooOld),
-            Err(Miss::Refused(StatusCode::UNPROCESSABLE_ENTITY, text)) => Ok(RestorePlan {
+            Err(OpenError::NotFound) => Err(PlanError::TooOld),
+            Err(OpenError::Rejected(StatusCode::UNPROCESSABLE_ENTITY, text)) => Ok(RestorePlan {
                 validation_errors: serde_json::from_str::<Invalid>(&text)?.validation_errors,
-                ..nothing(restore)
+                ..empty_plan(restore)
             }),
-            Err(Miss::Refused(_, text)) => Err(PlanError::Refused(text)),
-            Err(Miss::Closed(_)) => Err(ArtifactError::Unreachable(closed).into()),
+            Err(OpenError::Rejected(_, text)) => Err(PlanError::Refused(text)),
+            Err(OpenError::Unreachable(_)) => Err(ArtifactError::Unreachable(failed).into()),
         }
     }
 
     async fn read(&self, mut body: Body, restore: &Restore) -> Result<RestorePlan, PlanError> {
-        let mut plan = nothing(restore);
+        let mut plan = empty_plan(restore);
         let mut lines = Lines::default();
         while let Some(piece) = body::next(&mut body, self.options.timeout).await? {
             lines.add(&piece)?;
@@ -88,7 +86,7 @@ impl Artifacts {
                     PlanLine::Failed { reason } => return Err(PlanError::Failed(reason)),
                     PlanLine::End { summary, warnings } => {
                         (plan.summary, plan.warnings) = (summary, warnings);
-                        arrange(&mut plan);
+                        sort(&mut plan);
                         return Ok(plan);
                     }
                 }
@@ -98,8 +96,8 @@ impl Artifacts {
     }
 }
 
-/// A plan in which nothing is planned.
-pub fn nothing(restore: &Restore) -> RestorePlan {
+/// A plan without items.
+pub fn empty_plan(restore: &Restore) -> RestorePlan {
     RestorePlan {
         restore: restore.clone(),
         summary: Summary::default(),
@@ -109,8 +107,8 @@ pub fn nothing(restore: &Restore) -> RestorePlan {
     }
 }
 
-/// Those of a wave go at once, so they come in any order: by name they are the same plan each time.
-fn arrange(plan: &mut RestorePlan) {
+/// The items of a wave run in parallel and arrive in any order. Sorted, the plan is the same each time.
+fn sort(plan: &mut RestorePlan) {
     plan.items.sort_by(|one, other| {
         let key = |item: &PlannedItem| {
             (
@@ -125,14 +123,14 @@ fn arrange(plan: &mut RestorePlan) {
     });
 }
 
-/// Cuts what arrives into lines.
+/// Splits the received bytes into lines.
 #[derive(Default)]
 struct Lines(BytesMut);
 
 impl Lines {
     fn add(&mut self, piece: &[u8]) -> Result<(), ArtifactError> {
-        if self.0.len() + piece.len() > LONGEST_LINE {
-            let text = format!("a line has more than {LONGEST_LINE} bytes");
+        if self.0.len() + piece.len() > MAX_LINE {
+            let text = format!("a line has more than {MAX_LINE} bytes");
             return Err(ArtifactError::Transfer(io::Error::new(
                 io::ErrorKind::InvalidData,
                 text,
@@ -189,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_is_read_however_it_is_cut_and_is_in_order() {
+    async fn a_plan_is_read_in_pieces_and_sorted() {
         let end = PlanLine::End {
             summary: Summary {
                 create: 3,
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_a_plan_is_none() {
+    async fn an_incomplete_plan_is_an_error() {
         assert!(matches!(read(&[item(1, "a")], 9).await, Err(PlanError::Cut)));
         let failed = PlanLine::Failed {
             reason: "no space".to_owned(),

@@ -1,4 +1,4 @@
-//! Asking the server for a file.
+//! The DownloadRequest of a file.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::api::v1::{DownloadRequest, DownloadRequestPhase, DownloadTargetKind};
 use crate::cli::objects::{Objects, RequestError};
 use crate::controllers::download_request::TOKEN;
 
-/// What the server offers.
+/// The server's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Offer {
     /// Opens the artifact endpoint.
@@ -26,7 +26,7 @@ impl Requests {
         Self(Objects::new(client, namespace))
     }
 
-    /// Asks for a file; gives the request's name.
+    /// Creates the request for a file and returns its name.
     pub(super) async fn create(&self, kind: &DownloadTargetKind, name: &str) -> Result<String, RequestError> {
         let mut request = DownloadRequest::default();
         let request_name = format!("{name}-{}", Uuid::new_v4());
@@ -37,7 +37,7 @@ impl Requests {
         Ok(request_name)
     }
 
-    /// Waits for the server's answer; `None` when the time is over.
+    /// Waits for the server's answer; `None` after the timeout.
     pub(super) async fn answer(&self, request: &str, timeout: Duration) -> Result<Option<Offer>, RequestError> {
         Ok(self
             .0
@@ -46,7 +46,7 @@ impl Requests {
             .map(|request| offer(&request)))
     }
 
-    /// Removes the request, which nobody needs any more. The server removes it anyway, some minutes later.
+    /// Deletes the request. Otherwise the server deletes it some minutes later.
     pub(super) async fn remove(&self, request: &str) {
         if let Err(error) = self.0.delete(request).await {
             tracing::debug!(%error, request, "the download request stays until it expires");
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_or_the_phase_is_an_answer() {
+    fn a_url_or_the_phase_processed_is_an_answer() {
         let mut request = DownloadRequest::new("velero", "x");
         assert!(!is_answered(&request));
         request.status.phase = Some(DownloadRequestPhase::Processed);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_comes_as_an_annotation() {
+    fn the_token_is_read_from_the_annotation() {
         let mut request = DownloadRequest::new("velero", "x");
         request.metadata.annotations = Some([(TOKEN.to_owned(), "t".to_owned())].into());
         assert_eq!(offer(&request).token.as_deref(), Some("t"));

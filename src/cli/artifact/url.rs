@@ -1,4 +1,4 @@
-//! The URL that the server answers with: one that the store signed, or the artifact endpoint's own (decision 44).
+//! Downloads from the URL of the server's answer: signed by the store, or of the artifact endpoint (decision 44).
 
 use std::error::Error as _;
 use std::io;
@@ -9,8 +9,8 @@ use kube::{Api, Client};
 use reqwest::{Certificate, ClientBuilder, StatusCode};
 
 use super::body::{Body, beginning};
+use super::endpoint_request::OpenError;
 use super::options::DownloadOptions;
-use super::way::Miss;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, ObjectStorage, Restore};
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::terminal;
@@ -22,39 +22,42 @@ pub(super) async fn open(
     kind: &DownloadTargetKind,
     name: &str,
     options: &DownloadOptions,
-) -> Result<Body, Miss> {
+) -> Result<Body, OpenError> {
     let mut builder = ClientBuilder::new().connect_timeout(options.timeout);
     builder = builder.tls_danger_accept_invalid_certs(options.insecure_skip_tls_verify);
     let (certificates, unread) = certificates(client, namespace, kind, name, options).await?;
-    for certificate in Certificate::from_pem_bundle(&certificates).map_err(closed)? {
+    for certificate in Certificate::from_pem_bundle(&certificates).map_err(unreachable)? {
         builder = builder.add_root_certificate(certificate);
     }
     let response = builder
         .build()
-        .map_err(closed)?
+        .map_err(unreachable)?
         .get(address)
         .send()
         .await
-        .map_err(|error| unreached(error, unread.as_ref()))?;
+        .map_err(|error| connection_error(error, unread.as_ref()))?;
     match response.status() {
         StatusCode::OK => {
             let body = response.bytes_stream();
             Ok(Box::pin(body.map_err(|error| io::Error::other(error.without_url()))))
         }
-        StatusCode::NOT_FOUND => Err(Miss::Absent),
-        _ => Err(Miss::Closed(format!("request failed: {}", beginning(response).await))),
+        StatusCode::NOT_FOUND => Err(OpenError::NotFound),
+        _ => Err(OpenError::Unreachable(format!(
+            "request failed: {}",
+            beginning(response).await
+        ))),
     }
 }
 
-/// The certificates to trust besides the system's: of the file, else of the storage location. Also why the location's could
-/// not be read, which matters only where a server is not trusted.
+/// The certificates to trust besides the system's: those of the file, else those of the storage location. Also the error of
+/// reading the location's, which is reported only if the server's certificate is not trusted.
 async fn certificates(
     client: &Client,
     namespace: &str,
     kind: &DownloadTargetKind,
     name: &str,
     options: &DownloadOptions,
-) -> Result<(Vec<u8>, Option<RequestError>), Miss> {
+) -> Result<(Vec<u8>, Option<RequestError>), OpenError> {
     let (of_location, unread) = match of_location(client, namespace, kind, name).await {
         Ok(pem) => (pem, None),
         Err(error) => (Vec::new(), Some(error)),
@@ -64,13 +67,13 @@ async fn certificates(
     };
     match std::fs::read(path) {
         Ok(pem) => Ok((pem, None)),
-        Err(error) if of_location.is_empty() => Err(Miss::Closed(format!(
+        Err(error) if of_location.is_empty() => Err(OpenError::Unreachable(format!(
             "couldn't open cacert {}: {error}",
             path.display()
         ))),
         Err(error) => {
             let file = path.display();
-            terminal::complain(&format!(
+            terminal::eprintln(&format!(
                 "Warning: Failed to open CA certificate file {file}: {error}. Using CA certificate from backup storage location instead."
             ));
             Ok((of_location, unread))
@@ -120,8 +123,8 @@ async fn of_location(
     Ok(ca_cert.map(|pem| pem.0).unwrap_or_default())
 }
 
-/// Why a request got no answer. The URL is left out, because its query is a credential; its host is what a user can check.
-fn unreached(error: reqwest::Error, unread: Option<&RequestError>) -> Miss {
+/// The error of a request without an answer. The URL is left out because its query is a credential.
+fn connection_error(error: reqwest::Error, unread: Option<&RequestError>) -> OpenError {
     let host = error
         .url()
         .and_then(|url| url.host_str())
@@ -136,15 +139,15 @@ fn unreached(error: reqwest::Error, unread: Option<&RequestError>) -> Miss {
     }
     if text.contains("certificate") {
         if let Some(unread) = unread {
-            terminal::complain(&format!("WARNING: Error getting cacert from BSL: {unread}"));
+            terminal::eprintln(&format!("WARNING: Error getting cacert from BSL: {unread}"));
         }
         text.push_str(
             "\n\nThe --insecure-skip-tls-verify flag can also be used to accept any TLS certificate for the download, but it is susceptible to man-in-the-middle attacks",
         );
     }
-    Miss::Closed(text)
+    OpenError::Unreachable(text)
 }
 
-fn closed(error: impl std::fmt::Display) -> Miss {
-    Miss::Closed(error.to_string())
+fn unreachable(error: impl std::fmt::Display) -> OpenError {
+    OpenError::Unreachable(error.to_string())
 }

@@ -85,7 +85,7 @@ impl Create {
             )?)?);
         }
         if self.from_schedule.is_some() {
-            terminal::say("Creating backup from schedule, all other filters are ignored.")?;
+            terminal::println("Creating backup from schedule, all other filters are ignored.")?;
         }
         let client = context.client().await?;
         let backups = Objects::<Backup>::new(&client, &context.namespace);
@@ -94,12 +94,12 @@ impl Create {
             None => backups.create_named_by_time(&mut backup).await?,
         };
         let name = created.metadata.name.unwrap_or_default();
-        terminal::say(&format!("Backup request {name:?} submitted successfully."))?;
+        terminal::println(&format!("Backup request {name:?} submitted successfully."))?;
         if self.wait {
             let artifacts = wait::artifacts(&client, context);
             return wait::wait(&backups, &artifacts, &name, self.fail_on_error).await;
         }
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Run `velero backup describe {name}` or `velero backup logs {name}` for more details."
         ))?)
     }

@@ -1,144 +1,96 @@
 //! `velero backup describe`.
 
-use kube::Client;
-
 use crate::api::artifact::{BackupMethod, NativeSnapshot, NativeSnapshotInfo, VolumeInfo};
 use crate::api::labels;
 use crate::api::v1::{Backup, DownloadTargetKind};
-use crate::cli::artifact::{Artifacts, place};
-use crate::cli::context::Context;
-use crate::cli::describe::{DescribeArgs, Fetch, belonging};
-use crate::cli::flag::Selector;
-use crate::cli::objects::Objects;
-use crate::cli::output::describe::backup::{BackupDetails, BackupFacts, Snapshots};
+use crate::cli::artifact::availability::RunFiles;
+use crate::cli::artifact::lookup;
+use crate::cli::describe::{Describable, RunFlags, Source};
+use crate::cli::output::View;
+use crate::cli::output::describe::backup::{BackupFacts, Snapshots};
 use crate::cli::output::describe::{self, Fetched};
 
 mod csi;
 
-/// Describe backups
-#[derive(Clone, Debug, clap::Args)]
-pub struct Describe {
-    /// The backups to describe; all if none is named.
-    names: Vec<String>,
-    /// Only show items matching this label selector.
-    #[arg(short = 'l', long, action = clap::ArgAction::Append)]
-    selector: Vec<Selector>,
-    #[command(flatten)]
-    how: DescribeArgs,
-}
+impl Describable for Backup {
+    type Flags = RunFlags;
+    type Facts = BackupFacts;
 
-impl Describe {
-    /// Shows all that is known of the backups.
-    pub async fn run(self, context: &Context) -> anyhow::Result<()> {
-        self.how.check()?;
-        let client = context.client().await?;
-        let backups = Objects::<Backup>::new(&client, &context.namespace);
-        let listing = backups
-            .named_or_listed(&self.names, Selector::all(&self.selector).as_ref())
-            .await?;
-        let count = listing.items.len();
-        let reader = Reader {
-            artifacts: self.how.artifacts(&client, context),
-            client,
-            namespace: &context.namespace,
-        };
-        for (number, backup) in listing.items.into_iter().enumerate() {
-            let facts = Box::pin(reader.facts(backup, self.how.details)).await;
-            let view = context.view();
-            self.how.show(
-                number,
-                count,
-                || describe::backup::text(&facts, &view),
-                || describe::backup_json(&facts, &view),
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// Gathers what is shown of a backup besides the object itself.
-struct Reader<'a> {
-    client: Client,
-    namespace: &'a str,
-    artifacts: Artifacts,
-}
-
-impl Reader<'_> {
-    async fn facts(&self, backup: Backup, details: bool) -> BackupFacts {
-        let name = backup.metadata.name.clone().unwrap_or_default();
-        let status = &backup.status;
-        let fetch = Fetch {
-            artifacts: &self.artifacts,
-            known: place::of_backup(&self.client, self.namespace, &backup).await,
-        };
-        let (warned, operated) = (
-            status.warnings > 0 || status.errors > 0,
-            status.backup_item_operations_attempted > 0,
-        );
+    async fn facts(self, source: &Source<'_>) -> BackupFacts {
+        let name = self.metadata.name.clone().unwrap_or_default();
+        let status = &self.status;
+        let files = lookup::backup_files(&source.client, source.namespace, &self).await;
+        let has_results = status.warnings > 0 || status.errors > 0;
+        let has_operations = status.backup_item_operations_attempted > 0;
         BackupFacts {
-            delete_requests: belonging(&self.client, self.namespace, labels::BACKUP_NAME, &name).await,
-            pod_volume_backups: belonging(&self.client, self.namespace, labels::BACKUP_NAME, &name).await,
-            results: if warned {
-                Some(fetch.json(DownloadTargetKind::BackupResults).await)
-            } else {
-                None
-            },
-            snapshots: self.snapshots(&backup, &fetch).await,
-            details: if details {
-                Some(BackupDetails {
-                    resource_list: fetch.json(DownloadTargetKind::BackupResourceList).await,
-                    operations: if operated {
-                        Some(fetch.json(DownloadTargetKind::BackupItemOperations).await)
-                    } else {
-                        None
-                    },
-                })
-            } else {
-                None
-            },
-            backup,
+            delete_requests: source.belonging(labels::BACKUP_NAME, &name).await,
+            pod_volume_backups: source.belonging(labels::BACKUP_NAME, &name).await,
+            results: source
+                .file_if(has_results, &files, DownloadTargetKind::BackupResults)
+                .await,
+            snapshots: snapshots(&self, source, &files).await,
+            details: source
+                .details(
+                    &files,
+                    DownloadTargetKind::BackupResourceList,
+                    DownloadTargetKind::BackupItemOperations,
+                    has_operations,
+                )
+                .await,
+            backup: self,
         }
     }
 
-    async fn snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
-        match fetch
-            .json::<Option<Vec<VolumeInfo>>>(DownloadTargetKind::BackupVolumeInfos)
+    fn page(facts: &BackupFacts, view: &View) -> String {
+        describe::backup::text(facts, view)
+    }
+
+    fn json(facts: &BackupFacts, view: &View) -> serde_json::Value {
+        describe::backup_json(facts, view)
+    }
+}
+
+async fn snapshots(backup: &Backup, source: &Source<'_>, files: &RunFiles<'_>) -> Fetched<Snapshots> {
+    match source
+        .file::<Option<Vec<VolumeInfo>>>(files, DownloadTargetKind::BackupVolumeInfos)
+        .await
+    {
+        Fetched::Got(volumes) => Fetched::Got(by_method(volumes.unwrap_or_default())),
+        Fetched::Missing => older_snapshots(backup, source, files).await,
+        Fetched::NotFetched(why) => Fetched::NotFetched(why),
+        Fetched::Unreadable(why) => Fetched::Unreadable(why),
+    }
+}
+
+/// From the files of releases before 1.13.
+async fn older_snapshots(backup: &Backup, source: &Source<'_>, files: &RunFiles<'_>) -> Fetched<Snapshots> {
+    let mut snapshots = Snapshots {
+        from_older_files: true,
+        ..Snapshots::default()
+    };
+    if backup.status.volume_snapshots_attempted > 0 {
+        match source
+            .file::<Option<Vec<NativeSnapshot>>>(files, DownloadTargetKind::BackupVolumeSnapshots)
             .await
         {
-            Fetched::Got(volumes) => Fetched::Got(by_method(volumes.unwrap_or_default())),
-            Fetched::Missing => self.older_snapshots(backup, fetch).await,
-            Fetched::NotFetched(why) => Fetched::NotFetched(why),
-            Fetched::Unreadable(why) => Fetched::Unreadable(why),
+            Fetched::Got(list) => snapshots.native = list.unwrap_or_default().iter().map(native).collect(),
+            failed => return failed.map_failure(),
         }
     }
-
-    /// The files of releases before 1.13.
-    async fn older_snapshots(&self, backup: &Backup, fetch: &Fetch<'_>) -> Fetched<Snapshots> {
-        let mut snapshots = Snapshots {
-            from_older_files: true,
-            ..Snapshots::default()
+    if backup.status.csi_volume_snapshots_attempted > 0 {
+        let volume_snapshots = match source.file(files, DownloadTargetKind::CsiBackupVolumeSnapshots).await {
+            Fetched::Got(list) => list,
+            failed => return failed.map_failure(),
         };
-        if backup.status.volume_snapshots_attempted > 0 {
-            match fetch
-                .json::<Option<Vec<NativeSnapshot>>>(DownloadTargetKind::BackupVolumeSnapshots)
-                .await
-            {
-                Fetched::Got(list) => snapshots.native = list.unwrap_or_default().iter().map(native).collect(),
-                failed => return failed.map_failure(),
-            }
+        match source
+            .file(files, DownloadTargetKind::CsiBackupVolumeSnapshotContents)
+            .await
+        {
+            Fetched::Got(contents) => snapshots.csi = csi::volumes(&volume_snapshots, &contents),
+            failed => return failed.map_failure(),
         }
-        if backup.status.csi_volume_snapshots_attempted > 0 {
-            let volume_snapshots = match fetch.json(DownloadTargetKind::CsiBackupVolumeSnapshots).await {
-                Fetched::Got(list) => list,
-                failed => return failed.map_failure(),
-            };
-            match fetch.json(DownloadTargetKind::CsiBackupVolumeSnapshotContents).await {
-                Fetched::Got(contents) => snapshots.csi = csi::volumes(&volume_snapshots, &contents),
-                failed => return failed.map_failure(),
-            }
-        }
-        Fetched::Got(snapshots)
     }
+    Fetched::Got(snapshots)
 }
 
 fn by_method(volumes: Vec<VolumeInfo>) -> Snapshots {

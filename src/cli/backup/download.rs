@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::api::GoDuration;
 use crate::api::v1::{Backup, DownloadTargetKind};
-use crate::cli::artifact::{Artifacts, DownloadArgs, place, timeout};
+use crate::cli::artifact::{Artifacts, DownloadArgs, lookup, timeout};
 use crate::cli::context::Context;
 use crate::cli::flag::go_bool;
 use crate::cli::objects::Objects;
@@ -41,9 +41,9 @@ impl Download {
         let backup = Objects::<Backup>::new(&client, &context.namespace)
             .get(&self.name)
             .await?;
-        let known = place::of_backup(&client, &context.namespace, &backup).await;
+        let files = lookup::backup_files(&client, &context.namespace, &backup).await;
         // Before a file is made for nothing.
-        if let Some(why) = known.refusal(&DownloadTargetKind::BackupContents) {
+        if let Some(why) = files.refusal(&DownloadTargetKind::BackupContents) {
             anyhow::bail!(why);
         }
         let path = match self.output {
@@ -61,14 +61,14 @@ impl Download {
         let options = self.transfer.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
         let copied = artifacts
-            .copy(&known, &DownloadTargetKind::BackupContents, &mut file)
+            .copy(&files, &DownloadTargetKind::BackupContents, &mut file)
             .await;
         if copied.is_err() {
             // Half an archive is of no use, and the next attempt would find it in its way.
             let _ = fs::remove_file(&path);
         }
         copied?;
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Backup {} has been successfully downloaded to {}",
             self.name,
             path.display()

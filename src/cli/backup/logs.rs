@@ -6,8 +6,8 @@ use anyhow::bail;
 
 use crate::api::GoDuration;
 use crate::api::v1::{Backup, DownloadTargetKind};
-use crate::cli::artifact::outlook::Outlook;
-use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, place, timeout};
+use crate::cli::artifact::availability::Availability;
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, lookup, timeout};
 use crate::cli::context::Context;
 use crate::cli::objects::Objects;
 use crate::cli::terminal;
@@ -34,15 +34,15 @@ impl Logs {
             Err(error) if error.is_not_found() => bail!("backup {name:?} does not exist"),
             Err(error) => bail!("error checking for backup {name:?}: {error}"),
         };
-        let known = place::of_backup(&client, &context.namespace, &backup).await;
-        let so_far = known.outlook(&DownloadTargetKind::BackupLog) == Outlook::SoFar;
+        let files = lookup::backup_files(&client, &context.namespace, &backup).await;
+        let so_far = files.availability(&DownloadTargetKind::BackupLog) == Availability::LogSoFar;
         if so_far {
-            terminal::complain(&format!("backup {name:?} is still running, this is its log so far:"));
+            terminal::eprintln(&format!("backup {name:?} is still running, this is its log so far:"));
         }
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
         let copied = artifacts
-            .copy(&known, &DownloadTargetKind::BackupLog, &mut io::stdout())
+            .copy(&files, &DownloadTargetKind::BackupLog, &mut io::stdout())
             .await;
         match copied {
             // A Go server has no log of a run that is under way.

@@ -3,19 +3,27 @@
 mod create;
 mod describe;
 mod download;
-mod get;
 mod logs;
 mod spec;
 
 pub use create::Create;
 pub(crate) use create::{compact, set};
-pub use describe::Describe;
 pub use download::Download;
-pub use get::Get;
 pub use logs::Logs;
 
 use super::Commands;
 use super::context::Context;
+use super::get::{self, Gettable};
+use crate::api::v1::Backup;
+
+/// `velero backup describe`.
+pub type Describe = super::describe::Describe<Backup>;
+/// `velero backup get`.
+pub type Get = get::Get<Backup>;
+
+impl Gettable for Backup {
+    const PLURAL: &'static str = "backups";
+}
 
 /// Commands that work with backups.
 #[derive(Debug, clap::Subcommand)]

@@ -63,7 +63,7 @@ impl Create {
         let format = self.output.format()?;
         let location = self.location(&context.namespace)?;
         if let Err(error) = store::check(&config_of(&location)) {
-            terminal::complain(&format!(
+            terminal::eprintln(&format!(
                 "WARNING: the server of this release will find this location unavailable: {error}"
             ));
         }
@@ -82,7 +82,7 @@ impl Create {
             );
         }
         locations.create(&location).await?;
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Backup storage location {:?} configured successfully.",
             self.name
         ))?)

@@ -48,7 +48,7 @@ impl Delete {
         let locations = Objects::<BackupStorageLocation>::new(&client, &context.namespace);
         let (names, mut errors) = self.chosen(&locations).await?;
         if names.is_empty() && errors.is_empty() {
-            return Ok(terminal::say("No backup-locations found")?);
+            return Ok(terminal::println("No backup-locations found")?);
         }
         let backups = Objects::<Backup>::new(&client, &context.namespace);
         let repositories = Objects::<BackupRepository>::new(&client, &context.namespace);
@@ -57,7 +57,7 @@ impl Delete {
                 errors.push(error.to_string());
                 continue;
             }
-            terminal::say(&format!("Backup storage location {name:?} deleted successfully."))?;
+            terminal::println(&format!("Backup storage location {name:?} deleted successfully."))?;
             errors.extend(delete_stored_in(&backups, &name, "Backup").await?);
             errors.extend(delete_stored_in(&repositories, &name, "Backup repository").await?);
         }
@@ -107,7 +107,7 @@ async fn delete_stored_in<K: Kind>(objects: &Objects<K>, location: &str, noun: &
     for object in stored {
         let name = object.name_any();
         match objects.delete(&name).await {
-            Ok(()) => terminal::say(&format!(
+            Ok(()) => terminal::println(&format!(
                 "{noun} associated with deleted BSL(s) {name:?} deleted successfully."
             ))?,
             Err(error) => {

@@ -40,14 +40,14 @@ impl Set {
             }
             if !defaults.is_empty() && !self.changes_more_than_the_default() {
                 let name = &self.name;
-                terminal::say(&format!(
+                terminal::println(&format!(
                     "Backup storage location {name:?} is already the default backup storage location."
                 ))?;
                 return Ok(());
             }
         }
         locations.patch(&self.name, &patch).await?;
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Backup storage location {:?} configured successfully.",
             self.name
         ))?)

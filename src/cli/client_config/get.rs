@@ -22,7 +22,7 @@ impl Get {
         };
         for key in keys {
             let value = config.shown(&key).unwrap_or_else(|| "<NOT SET>".to_owned());
-            terminal::say(&format!("{key}: {value}"))?;
+            terminal::println(&format!("{key}: {value}"))?;
         }
         Ok(())
     }

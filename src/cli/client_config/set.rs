@@ -18,7 +18,7 @@ impl Set {
         let path = config::path();
         let mut config = Config::load(&path)?;
         for pair in self.pairs.iter().filter(|pair| !pair.contains('=')) {
-            terminal::complain(&format!("WARNING: invalid KEY=VALUE: {pair:?}"));
+            terminal::eprintln(&format!("WARNING: invalid KEY=VALUE: {pair:?}"));
         }
         let pairs = self.pairs.iter().filter_map(|pair| pair.split_once('='));
         let pairs = collected(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())));

@@ -35,7 +35,7 @@ pub(super) async fn install(
     for definition in &definitions {
         put(client, definition, apply).await?;
     }
-    terminal::say("Waiting for resources to be ready in cluster...")?;
+    terminal::println("Waiting for resources to be ready in cluster...")?;
     served(client, &definitions).await?;
     for mut object in others {
         if let Some(trust) = trust {
@@ -62,7 +62,7 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
     let dynamic: DynamicObject = serde_json::from_value(object.clone())?;
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     let name = dynamic.name_any();
-    let say = |what: &str| terminal::say(&format!("{kind}/{name}: {what}"));
+    let say = |what: &str| terminal::println(&format!("{kind}/{name}: {what}"));
     say("attempting to create resource client")?;
     let resource = resource(object)?;
     let api: Api<DynamicObject> = match &dynamic.metadata.namespace {

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::objects::resources;
 use super::options::{InstallOptions, LocationOptions, Resources, ServerFlags, Volume};
-use crate::cli::output::{PrintError, tree::Tree, yaml};
+use crate::cli::output::PrintError;
+use crate::cluster::yaml;
 
 /// The image named in the files; whoever applies them puts their own in its place.
 const IMAGE: &str = concat!("velero-rs:v", env!("CARGO_PKG_VERSION"));
@@ -86,7 +87,7 @@ fn text(objects: &[Value], kinds: &[&str]) -> Result<String, PrintError> {
         .iter()
         .flat_map(|kind| objects.iter().filter(move |object| object["kind"] == *kind));
     let documents = chosen
-        .map(|object| Ok(yaml::render(&Tree::of(&without_nulls(object.clone()))?)))
+        .map(|object| Ok(yaml::to_string(&without_nulls(object.clone()))?))
         .collect::<Result<Vec<_>, PrintError>>()?;
     Ok(documents.join("---\n"))
 }

@@ -1,14 +1,15 @@
 //! `velero install`: every object as typed code (decision 27, spec server-cli 10).
 //!
 //! ```text
-//!   flags  --check-->  InstallOptions  --objects-->  objects  --apply-->  cluster
-//!                                         \--> `-o yaml`, manifests/
+//!   flags  --validate, preflight-->  InstallOptions  --objects-->  objects  --apply-->  cluster
+//!                                                                    \--> `-o yaml`, manifests/
 //! ```
 
 mod apply;
-mod check;
 mod daemonset;
 mod deployment;
+mod error;
+mod exposure;
 mod flags;
 mod image;
 mod limits;
@@ -16,12 +17,13 @@ mod manifests;
 pub mod objects;
 pub mod options;
 mod parts;
+mod preflight;
 mod ready;
 #[cfg(test)]
 mod recorded;
-mod refused;
+mod storage;
 mod trust;
-mod way_in;
+mod validate;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -32,12 +34,12 @@ use super::terminal;
 
 use trust::Trust;
 
+pub use error::InstallError;
 pub use flags::Install;
 pub use manifests::manifests;
 pub use objects::{binding_name, objects};
 pub use options::InstallOptions;
 pub use parts::COMPONENT;
-pub use refused::Refused;
 
 /// The only uploader that can be asked for (decision 26).
 const UPLOADER: &str = "kopia";
@@ -53,8 +55,8 @@ impl Install {
         let objects = if self.crds_only {
             objects::crds()?
         } else {
-            let options = self.checked(&context.namespace, &context.features)?;
-            self.warnings().iter().for_each(|warning| terminal::complain(warning));
+            let options = self.validated(&context.namespace, &context.features)?;
+            self.warnings().iter().for_each(|warning| terminal::eprintln(warning));
             if !self.dry_run {
                 self.check_configmaps(context).await?;
                 self.check_node(context).await?;
@@ -62,7 +64,7 @@ impl Install {
             }
             trust = Trust::of(&options);
             if self.dry_run && trust.is_some() {
-                terminal::complain(trust::NOT_SHOWN);
+                terminal::eprintln(trust::NOT_SHOWN);
             }
             objects::objects(&options)?
         };
@@ -84,20 +86,24 @@ impl Install {
         let client = context.client().await?;
         apply::install(&client, objects, trust, self.apply).await?;
         if self.crds_only {
-            return Ok(terminal::say("Velero's custom resource definitions are installed.")?);
+            return Ok(terminal::println(
+                "Velero's custom resource definitions are installed.",
+            )?);
         }
         if self.wait {
-            terminal::say("Waiting for Velero deployment to be ready.")?;
+            terminal::println("Waiting for Velero deployment to be ready.")?;
             ready::deployment_is_available(&client, &context.namespace).await?;
         }
         if self.secret_file.is_none() {
-            terminal::say("\nNo secret file was specified, no Secret created.\n")?;
+            terminal::println("\nNo secret file was specified, no Secret created.\n")?;
         }
         if self.location.no_default_backup_location {
-            terminal::say("\nNo bucket and provider were specified, no default backup storage location created.\n")?;
+            terminal::println(
+                "\nNo bucket and provider were specified, no default backup storage location created.\n",
+            )?;
         }
         let namespace = &context.namespace;
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Velero is installed! ⛵ Use 'kubectl logs deployment/velero -n {namespace}' to view the status."
         ))?)
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::options::{ARTIFACTS_PORT, InstallOptions, METRICS_PORT};
 use super::parts::{COMPONENT, CREDENTIALS, labels, metadata};
-use super::{daemonset, deployment, way_in};
+use super::{daemonset, deployment, exposure};
 use crate::api::v1::{
     BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage, VolumeSnapshotLocation, VolumeSnapshotLocationSpec,
 };
@@ -62,7 +62,7 @@ pub fn resources(options: &InstallOptions) -> Result<Vec<Value>, serde_json::Err
         objects.push(without_status(serde_json::to_value(location)?));
     }
     objects.push(serde_json::to_value(service(&options.namespace))?);
-    objects.extend(way_in::objects(options)?);
+    objects.extend(exposure::objects(options)?);
     objects.push(serde_json::to_value(deployment::deployment(options))?);
     if let Some(agent) = &options.node_agent {
         objects.push(serde_json::to_value(daemonset::daemonset(options, agent))?);

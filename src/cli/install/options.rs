@@ -165,6 +165,19 @@ pub struct NodeAgentOptions {
     pub priority_class: Option<String>,
 }
 
+impl Resources {
+    /// The default requests and limits of the server.
+    pub(super) fn server_defaults() -> Self {
+        let of = |text: &str| text.parse::<Quantity>().ok();
+        Self {
+            cpu_request: of("500m"),
+            memory_request: of("128Mi"),
+            cpu_limit: of("1"),
+            memory_limit: of("512Mi"),
+        }
+    }
+}
+
 impl InstallOptions {
     /// The service account that everything runs as.
     pub fn service_account(&self) -> &str {

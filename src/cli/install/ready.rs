@@ -89,7 +89,7 @@ impl Waiting {
     /// A pod goes back and forth between its troubles, so that what was said last is not enough to know.
     fn say_once(&mut self, line: &str) -> std::io::Result<()> {
         if self.said.insert(gist(line)) {
-            terminal::say(line)?;
+            terminal::println(line)?;
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Trust {
             format!("secret {NAME} has no key {AUTHORITY}: put the authority there that its certificate is from, or delete it")
         })?;
         object["spec"]["objectStorage"]["caCert"] = BASE64.encode(&authority.0).into();
-        terminal::say(&format!("Secret/{NAME}: clients of the location trust its authority"))?;
+        terminal::println(&format!("Secret/{NAME}: clients of the location trust its authority"))?;
         Ok(())
     }
 }

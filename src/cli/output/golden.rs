@@ -12,9 +12,9 @@ use serde_json::Value;
 use similar_asserts::assert_eq;
 
 use super::columns::Columns;
-use super::describe::backup::{BackupDetails, BackupFacts, Snapshots};
-use super::describe::restore::{RestoreDetails, RestoreFacts};
-use super::describe::{self, Fetched};
+use super::describe::backup::{BackupFacts, Snapshots};
+use super::describe::restore::RestoreFacts;
+use super::describe::{self, Details, Fetched};
 use super::{Format, Listing, OutputArgs, View, json, list, print_yaml};
 use crate::api::artifact::{BackupMethod, VolumeInfo};
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, Schedule};
@@ -70,7 +70,7 @@ fn backup_facts(details: bool) -> BackupFacts {
             csi: of(&BackupMethod::CsiSnapshot),
             from_older_files: false,
         }),
-        details: details.then(|| BackupDetails {
+        details: details.then(|| Details {
             resource_list: Fetched::Got(artifact("backups/golden1/golden1-resource-list.json")),
             operations: None,
         }),
@@ -83,7 +83,7 @@ fn restore_facts(details: bool) -> RestoreFacts {
         pod_volume_restores: Ok(Vec::new()),
         results: Some(Fetched::Got(artifact("restores/golden1-r/restore-golden1-r-results"))),
         volumes: Fetched::Got(artifact("restores/golden1-r/golden1-r-volumeinfo.json")),
-        details: details.then(|| RestoreDetails {
+        details: details.then(|| Details {
             resource_list: Fetched::Got(artifact("restores/golden1-r/restore-golden1-r-resource-list.json")),
             operations: None,
         }),

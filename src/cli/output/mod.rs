@@ -6,15 +6,13 @@ pub mod describe;
 #[cfg(test)]
 mod golden;
 pub mod json;
-pub mod pace;
 mod print;
+pub mod rate;
 pub mod restore_plan;
 pub mod selector;
 pub mod table;
 pub mod tabs;
-pub mod tree;
 pub mod view;
-pub mod yaml;
 
 pub use print::{Format, Listing, OutputArgs, PrintError, json as print_json, list, object, yaml as print_yaml};
 pub use view::View;

@@ -5,10 +5,9 @@ use serde::Serialize;
 use super::View;
 use super::columns::{Columns, row};
 use super::table::{self, LabelColumns};
-use super::tree::Tree;
-use super::yaml as printer;
 use crate::api::go_json;
 use crate::cli::flag::{StringArray, go_bool};
+use crate::cluster::yaml::{self, YamlError};
 
 /// How objects are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +29,9 @@ pub enum PrintError {
     /// An object has no JSON form.
     #[error("print an object: {0}")]
     Json(#[from] serde_json::Error),
+    /// An object has no YAML form.
+    #[error("print an object: {0}")]
+    Yaml(#[from] YamlError),
 }
 
 /// The flags that say how objects are printed.
@@ -126,7 +128,7 @@ pub fn json(value: &impl Serialize) -> Result<String, PrintError> {
 
 /// Anything as YAML, with an empty line at the end.
 pub fn yaml(value: &impl Serialize) -> Result<String, PrintError> {
-    let mut text = printer::render(&Tree::of(value)?);
+    let mut text = yaml::to_string(value)?;
     text.push('\n');
     Ok(text)
 }

@@ -191,12 +191,12 @@ impl Create {
             None => restores.create_named_by_time(&mut restore).await?,
         };
         let name = created.metadata.name.unwrap_or_default();
-        terminal::say(&format!("Restore request {name:?} submitted successfully."))?;
+        terminal::println(&format!("Restore request {name:?} submitted successfully."))?;
         if self.wait {
             let artifacts = wait::artifacts(&client, context);
             return wait::wait(&restores, &artifacts, &name, self.fail_on_error).await;
         }
-        Ok(terminal::say(&format!(
+        Ok(terminal::println(&format!(
             "Run `velero restore describe {name}` or `velero restore logs {name}` for more details."
         ))?)
     }

@@ -1,4 +1,4 @@
-//! `velero restore create --dry-run`: what the restore would do, by the server; nothing is created (decisions 20 and 37).
+//! `velero restore create --dry-run`: prints the server's plan for a restore and creates nothing (decisions 20 and 37).
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use kube::Client;
 
 use crate::api::restore_plan::RestorePlan;
 use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, Restore};
-use crate::cli::artifact::outlook::Outlook;
-use crate::cli::artifact::plan::{PlanError, nothing};
-use crate::cli::artifact::{ArtifactError, Artifacts, DOUBT, DownloadOptions, place};
+use crate::cli::artifact::availability::Availability;
+use crate::cli::artifact::plan::{PlanError, empty_plan};
+use crate::cli::artifact::{ArtifactError, Artifacts, DOUBTFUL_TIMEOUT, DownloadOptions, lookup};
 use crate::cli::failure::Ending;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::{self, Format};
@@ -16,10 +16,13 @@ use crate::cli::terminal;
 use crate::controllers::restore::validate::{Facts, newest_of, validate};
 use crate::runtime::clock::{Clock, System};
 
-/// How long the server may take to answer, and how long it may say nothing.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long to wait for the server's answer, and for the next data of the plan.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Shows what the server would do with the restore. Ends with an error if it would be refused, or anything of it denied.
+/// Prints the plan.
+///
+/// # Errors
+/// The restore would fail validation, or an object would be denied.
 pub async fn run(
     client: &Client,
     namespace: &str,
@@ -43,7 +46,7 @@ pub async fn run(
     }
 }
 
-/// Whether the API server would take the object: its name, its schema, the user's rights.
+/// Checks that the API server would accept the object: its name, its schema, the user's permissions.
 async fn could_be_created(
     client: &Client,
     namespace: &str,
@@ -57,7 +60,7 @@ async fn could_be_created(
         restores.could_create(restore).await
     };
     match asked {
-        // A webhook that has effects is not asked.
+        // The API server does not call a webhook with side effects in a dry run.
         Err(RequestError::Refused { code: 400, message, .. }) if message.contains("does not support dry run") => Ok(()),
         created => created.map(drop),
     }
@@ -68,42 +71,42 @@ async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Re
     let backup = if restore.spec.schedule_name.is_empty() {
         restore.spec.backup_name.clone()
     } else {
-        // The token is for one backup, so it has to be known which one it will be.
+        // The token is for one backup, so the newest one is looked up here.
         let all: Vec<_> = backups.list(None).await?.items.into_iter().map(Into::into).collect();
         match newest_of(&restore.spec.schedule_name, &all) {
             Ok(backup) => backup,
             Err(validation_errors) => {
                 return Ok(RestorePlan {
                     validation_errors,
-                    ..nothing(restore)
+                    ..empty_plan(restore)
                 });
             }
         }
     };
     let archive = DownloadTargetKind::BackupContents;
-    // A backup that cannot be read here is the server's to judge.
+    // A backup that cannot be read here is checked by the server.
     let found = Objects::<Backup>::new(client, namespace).get(&backup).await.ok();
-    let known = match &found {
-        Some(backup) => Some(place::of_backup(client, namespace, backup).await),
+    let files = match &found {
+        Some(backup) => Some(lookup::backup_files(client, namespace, backup).await),
         None => None,
     };
-    if let Some(why) = known.as_ref().and_then(|known| known.refusal(&archive)) {
+    if let Some(why) = files.as_ref().and_then(|files| files.refusal(&archive)) {
         return unplanned(client, namespace, restore, ArtifactError::Refused(why)).await;
     }
-    let doubt = match known.map(|known| known.outlook(&archive)) {
-        Some(Outlook::Doubtful(why)) => Some(why),
+    let doubtful = match files.map(|files| files.availability(&archive)) {
+        Some(Availability::Doubtful(why)) => Some(why),
         _ => None,
     };
     let options = DownloadOptions {
-        timeout: PATIENCE,
+        timeout: TIMEOUT,
         insecure_skip_tls_verify: false,
         cacert: None,
     };
-    let limit = if doubt.is_some() { DOUBT } else { PATIENCE };
+    let limit = if doubtful.is_some() { DOUBTFUL_TIMEOUT } else { TIMEOUT };
     let planned = Artifacts::new(client.clone(), namespace, options)
         .plan(&backup, restore, limit)
         .await;
-    match (planned, doubt) {
+    match (planned, doubtful) {
         (Err(PlanError::Unreached(error @ ArtifactError::Unanswered)), Some(why)) => {
             let error = Box::new(error);
             unplanned(client, namespace, restore, ArtifactError::Doubtful { why, error }).await
@@ -115,8 +118,8 @@ async fn plan(client: &Client, namespace: &str, restore: &Restore) -> anyhow::Re
     }
 }
 
-/// A server that cannot open the backup's location issues no token. That the restore would be refused is the better answer,
-/// where the user may read what it takes to tell.
+/// A server that cannot open the backup's location issues no token. If the restore would fail validation, the validation errors
+/// are the better answer; they need the permission to list backups and locations.
 async fn unplanned(
     client: &Client,
     namespace: &str,
@@ -142,6 +145,6 @@ async fn unplanned(
     }
     Ok(RestorePlan {
         validation_errors,
-        ..nothing(restore)
+        ..empty_plan(restore)
     })
 }

@@ -4,8 +4,8 @@ use std::io;
 
 use crate::api::GoDuration;
 use crate::api::v1::{DownloadTargetKind, Restore};
-use crate::cli::artifact::outlook::Outlook;
-use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, place, timeout};
+use crate::cli::artifact::availability::Availability;
+use crate::cli::artifact::{ArtifactError, Artifacts, DownloadArgs, lookup, timeout};
 use crate::cli::context::Context;
 use crate::cli::failure::Ending;
 use crate::cli::objects::Objects;
@@ -35,15 +35,15 @@ impl Logs {
             }
             Err(error) => return Err(Ending::Message(format!("Error checking for restore {name:?}: {error}")).into()),
         };
-        let known = place::of_restore(&client, &context.namespace, &restore).await;
-        let so_far = known.outlook(&DownloadTargetKind::RestoreLog) == Outlook::SoFar;
+        let files = lookup::restore_files(&client, &context.namespace, &restore).await;
+        let so_far = files.availability(&DownloadTargetKind::RestoreLog) == Availability::LogSoFar;
         if so_far {
-            terminal::complain(&format!("restore {name:?} is still running, this is its log so far:"));
+            terminal::eprintln(&format!("restore {name:?} is still running, this is its log so far:"));
         }
         let options = self.download.options(timeout(&self.timeout), context);
         let artifacts = Artifacts::new(client, &context.namespace, options);
         let copied = artifacts
-            .copy(&known, &DownloadTargetKind::RestoreLog, &mut io::stdout())
+            .copy(&files, &DownloadTargetKind::RestoreLog, &mut io::stdout())
             .await;
         match copied {
             // A Go server has no log of a run that is under way.

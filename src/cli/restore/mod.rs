@@ -7,12 +7,16 @@ mod get;
 mod logs;
 
 pub use create::Create;
-pub use describe::Describe;
-pub use get::Get;
 pub use logs::Logs;
 
 use super::Commands;
 use super::context::Context;
+use crate::api::v1::Restore;
+
+/// `velero restore describe`.
+pub type Describe = super::describe::Describe<Restore>;
+/// `velero restore get`.
+pub type Get = super::get::Get<Restore>;
 
 /// Commands that work with restores.
 #[derive(Debug, clap::Subcommand)]

@@ -1,13 +1,33 @@
 //! `velero schedule …`.
 
-mod describe;
-mod get;
-
-pub use describe::Describe;
-pub use get::Get;
-
 use super::Commands;
 use super::context::Context;
+use super::describe::{self, Describable, Source};
+use super::get::{self, Gettable};
+use super::output::{View, describe as page};
+use crate::api::v1::Schedule;
+
+/// `velero schedule describe`.
+pub type Describe = describe::Describe<Schedule>;
+/// `velero schedule get`.
+pub type Get = get::Get<Schedule>;
+
+impl Gettable for Schedule {
+    const PLURAL: &'static str = "schedules";
+}
+
+impl Describable for Schedule {
+    type Flags = ();
+    type Facts = Self;
+
+    async fn facts(self, _: &Source<'_>) -> Self {
+        self
+    }
+
+    fn page(schedule: &Self, view: &View) -> String {
+        page::schedule::text(schedule, view)
+    }
+}
 
 /// Commands that work with schedules.
 #[derive(Debug, clap::Subcommand)]

@@ -10,8 +10,8 @@ use kube::{Api, Client, ResourceExt};
 use tokio::time::{Instant, interval};
 
 use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
-use crate::cli::heartbeat::Heartbeat;
 use crate::cli::objects::{Kind, Objects, RequestError};
+use crate::cli::server_lease::ServerLease;
 use crate::cli::terminal;
 use crate::controllers::freeze::{self, FreezeRecord};
 use crate::controllers::run::record::{self, RecordedRun};
@@ -28,7 +28,7 @@ pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<
         maps: Api::namespaced(client.clone(), namespace),
     };
     let (backups, restores) = (Objects::new(client, namespace), Objects::new(client, namespace));
-    let mut heartbeat = Heartbeat::new(client, namespace);
+    let mut lease = ServerLease::new(client, namespace);
     let mut seconds = interval(Duration::from_secs(1));
     let deadline = Instant::now() + GRACE;
     let mut is_told = false;
@@ -39,16 +39,16 @@ pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<
         let left = records.left().await?;
         // A run that was told to stop just now may be about to write its record.
         let is_over = ended == 0 && left.is_empty();
-        if is_over || Instant::now() >= deadline || !heartbeat.may_answer().await? {
+        if is_over || Instant::now() >= deadline || !lease.may_answer().await? {
             if is_told {
-                terminal::say("")?;
+                terminal::println("")?;
             }
             return Ok(left);
         }
         if is_told {
             terminal::print(".")?;
         } else {
-            terminal::say(
+            terminal::println(
                 "Waiting for the server to put in order what is under way: frozen pods, uploads, claims of names",
             )?;
             is_told = true;
@@ -72,7 +72,7 @@ async fn end<K: Kind>(objects: &Objects<K>, kind: &str, is_unfinished: fn(&K) ->
         let name = object.name_any();
         match objects.delete(&name).await {
             Ok(()) => {
-                terminal::say(&format!("{kind} {name:?} has not ended: it is given up."))?;
+                terminal::println(&format!("{kind} {name:?} has not ended: it is given up."))?;
                 ended += 1;
             }
             Err(error) if error.is_not_found() => {}

@@ -22,12 +22,10 @@ pub enum YamlError {
     TooLong(usize),
 }
 
-/// A value as one YAML document, keys sorted, with a newline at the end. Readers of YAML 1.1 and 1.2 take it for the same.
+/// A value as one YAML document as the Go tools print it, with a newline at the end.
 pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, YamlError> {
     let value = serde_json::to_value(value).map_err(YamlError::Write)?;
-    let mut text = String::new();
-    write::document(&value, &mut text);
-    Ok(text)
+    Ok(write::document(&value))
 }
 
 /// One YAML document (JSON is YAML too). Text of strangers is safe here: its length, depth and aliases are limited.
@@ -157,8 +155,8 @@ spec:
   args:
   - server
   - --uploader-type=kopia
-  - \"-\"
-  - \"a: b\"
+  - '-'
+  - 'a: b'
   containers:
   - name: a
     ports: []
@@ -180,7 +178,7 @@ spec:
     }
 
     #[test]
-    fn what_some_reader_takes_for_something_else_is_quoted() {
+    fn words_that_some_reader_takes_for_another_type_are_quoted() {
         let words = [
             "yes",
             "No",
@@ -227,10 +225,9 @@ spec:
             "?",
             " a",
             "a ",
-            "=",
         ];
         for word in words {
-            assert_eq!(to_string(word).unwrap().chars().next(), Some('"'), "{word}");
+            assert!(to_string(word).unwrap().starts_with(['"', '\'']), "{word}");
         }
         for word in [
             "velero",
@@ -244,6 +241,8 @@ spec:
             "v1",
             "it's",
             "a, b [c]",
+            // Quoted by no Go tool, although YAML 1.1 has a type for it.
+            "=",
         ] {
             assert_eq!(to_string(word).unwrap(), format!("{word}\n"));
         }

@@ -4,8 +4,8 @@ use super::operations::{Counts, operations};
 use super::pod_volumes::PodVolume;
 use super::resource_list::resource_list;
 use super::volumes::volumes;
-use super::{Fetched, Listed, Page, View, results, spec, time_or_na};
-use crate::api::artifact::{BackupItemOperation, ResourceList, Results};
+use super::{Details, Fetched, Listed, Page, View, results, spec, time_or_na};
+use crate::api::artifact::{BackupItemOperation, Results};
 use crate::api::condition;
 use crate::api::v1::{Backup, BackupPhase, DeleteBackupRequest, DeleteBackupRequestPhase, PodVolumeBackup};
 
@@ -25,16 +25,7 @@ pub struct BackupFacts {
     /// Its snapshots.
     pub snapshots: Fetched<Snapshots>,
     /// What only details show.
-    pub details: Option<BackupDetails>,
-}
-
-/// What only `--details` shows.
-#[derive(Clone, Debug)]
-pub struct BackupDetails {
-    /// The items in the archive.
-    pub resource_list: Fetched<ResourceList>,
-    /// Its asynchronous operations; not fetched where there were none.
-    pub operations: Option<Fetched<Vec<BackupItemOperation>>>,
+    pub details: Option<Details<BackupItemOperation>>,
 }
 
 /// The page of a backup.
@@ -154,7 +145,7 @@ fn run(page: &mut Page<'_>, backup: &Backup) {
         };
         page.line(format_args!("{total}:\t{}", progress.total_items));
         page.line(format_args!("{done}:\t{}", progress.items_backed_up));
-        page.pace(backup);
+        page.rate(backup);
         page.blank();
     }
 }

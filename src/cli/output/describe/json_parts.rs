@@ -7,7 +7,7 @@ use super::volumes::mover;
 use super::{Fetched, View, resource_list as page};
 use crate::api::artifact::{CsiSnapshotInfo, DataMovementInfo, MessageSet, ResourceList, Results};
 use crate::api::{HookStatus, ObjectMeta};
-use crate::cli::output::pace::Paced;
+use crate::cli::output::rate::RunProgress;
 
 /// What stands for the parts of a snapshot without details.
 const INCLUDED: &str = "included, specify --details for more information";
@@ -64,7 +64,7 @@ fn message_set(messages: &MessageSet) -> Value {
 /// Items under the keys of a run in progress (total, done) or of one that is not, and how it goes.
 pub(super) fn progress(
     status: &mut Value,
-    run: &impl Paced,
+    run: &impl RunProgress,
     view: &View,
     in_progress: [&str; 2],
     otherwise: [&str; 2],
@@ -75,9 +75,9 @@ pub(super) fn progress(
     let [total, done] = if run.in_progress() { in_progress } else { otherwise };
     status[total] = count.total.into();
     status[done] = count.done.into();
-    if let Some(pace) = run.pace(view.now) {
-        status["rate"] = pace.rounded().into();
-        if let Some(left) = pace.left {
+    if let Some(rate) = run.rate(view.now) {
+        status["rate"] = rate.rounded().into();
+        if let Some(left) = rate.seconds_left {
             status["estimatedSecondsLeft"] = left.into();
         }
     }

@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fmt::Write as _;
 
+use crate::api::artifact::ResourceList;
 use crate::api::{GoDuration, ObjectMeta, Time};
 
-use super::pace::Paced;
+use super::rate::RunProgress;
 use super::selector::NONE;
 use super::{View, tabs};
 
@@ -53,7 +54,16 @@ impl<T> Fetched<T> {
     }
 }
 
-/// A text under construction: lines whose cells end at tabs, aligned when it is done.
+/// The files of a run that only `--details` shows.
+#[derive(Clone, Debug)]
+pub struct Details<O> {
+    /// The items of the run.
+    pub resource_list: Fetched<ResourceList>,
+    /// Its asynchronous operations; not fetched if there were none.
+    pub operations: Option<Fetched<Vec<O>>>,
+}
+
+/// A page of text: lines with cells that end at tabs, aligned at the end.
 struct Page<'a> {
     view: &'a View,
     text: String,
@@ -114,10 +124,10 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// How a run goes, while it does. Upstream tells nothing of the kind.
-    fn pace(&mut self, run: &impl Paced) {
-        if let Some(pace) = run.pace(self.view.now) {
-            self.line(format_args!("Rate:\t{pace}"));
+    /// The rate of a run in progress. Upstream does not show it.
+    fn rate(&mut self, run: &impl RunProgress) {
+        if let Some(rate) = run.rate(self.view.now) {
+            self.line(format_args!("Rate:\t{rate}"));
         }
     }
 

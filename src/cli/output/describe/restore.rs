@@ -5,11 +5,11 @@ use super::pod_volumes::{PodVolume, RESTORE_PHASES, pod_volumes, uploader};
 use super::resource_list::resource_list;
 use super::volumes::mover;
 use super::{
-    Fetched, Listed, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na,
+    Details, Fetched, Listed, Page, View, auto_included_excluded, auto_true_false, duration, list, results, time_or_na,
 };
-use crate::api::artifact::{ResourceList, RestoreItemOperation, RestoreMethod, RestoreVolumeInfo, Results};
+use crate::api::artifact::{RestoreItemOperation, RestoreMethod, RestoreVolumeInfo, Results};
 use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec, RestoreStatus};
-use crate::cli::output::pace::Paced;
+use crate::cli::output::rate::RunProgress;
 use crate::cli::output::selector::{self, NONE};
 
 /// All that is shown of a restore.
@@ -24,16 +24,7 @@ pub struct RestoreFacts {
     /// What was done about its volumes; releases before 1.14 wrote no such file.
     pub volumes: Fetched<Vec<RestoreVolumeInfo>>,
     /// What only details show.
-    pub details: Option<RestoreDetails>,
-}
-
-/// What only `--details` shows.
-#[derive(Clone, Debug)]
-pub struct RestoreDetails {
-    /// The items and what became of them.
-    pub resource_list: Fetched<ResourceList>,
-    /// Its asynchronous operations; not fetched where there were none.
-    pub operations: Option<Fetched<Vec<RestoreItemOperation>>>,
+    pub details: Option<Details<RestoreItemOperation>>,
 }
 
 /// The page of a restore.
@@ -146,8 +137,8 @@ fn phase(page: &mut Page<'_>, restore: &Restore) {
         page.line(format_args!("{done}:\t{}", progress.items_restored));
     }
     // Ours: upstream tells none of these.
-    page.pace(restore);
-    if let Some(why) = restore.standstill() {
+    page.rate(restore);
+    if let Some(why) = restore.blocked_by() {
         page.line(format_args!("Blocked:\t{why}"));
     }
     if !restore.status.failure_reason.is_empty() {

@@ -8,7 +8,7 @@ use super::restore::{RestoreFacts, counts, csi_volumes, existing_resource_policy
 use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, json_parts, list, time_or_na};
 use crate::api::artifact::RestoreVolumeInfo;
 use crate::api::v1::{RestorePhase, RestoreSpec};
-use crate::cli::output::pace::Paced;
+use crate::cli::output::rate::RunProgress;
 use crate::cli::output::selector::{self, NONE};
 
 /// All that is shown of a restore, as one object.
@@ -73,7 +73,7 @@ fn status(facts: &RestoreFacts, view: &View) -> Value {
         ["estimatedTotalItemsToBeRestored", "itemsRestoredSoFar"],
         ["totalItemsToBeRestored", "itemsRestored"],
     );
-    if let Some(why) = facts.restore.standstill() {
+    if let Some(why) = facts.restore.blocked_by() {
         top["blocked"] = why.into();
     }
     if !status.failure_reason.is_empty() {

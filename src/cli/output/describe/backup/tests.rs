@@ -58,7 +58,7 @@ fn facts() -> BackupFacts {
         pod_volume_backups: Ok(Vec::new()),
         results: Some(Fetched::Got(serde_json::from_value(results).unwrap())),
         snapshots: Fetched::Got(Snapshots::default()),
-        details: Some(BackupDetails {
+        details: Some(Details {
             resource_list: Fetched::Got(
                 serde_json::from_value(json!({"v1/Pod": ["shop/db-0", "shop/web-0"]})).unwrap(),
             ),

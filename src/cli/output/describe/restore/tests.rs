@@ -1,5 +1,5 @@
 //! A restore of which there is everything to tell, as its page and as JSON (spec server-cli 9.3): what was recorded of the Go
-//! release has no operations, volumes, modifier or standstill.
+//! release has no operations, volumes, modifier or blocked_by.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ fn facts(details: bool) -> RestoreFacts {
         pod_volume_restores: Ok(vec![pod_volume("data", "Completed"), pod_volume("logs", "InProgress")]),
         results: Some(Fetched::Got(serde_json::from_value(results).unwrap())),
         volumes: Fetched::Got(serde_json::from_value(volumes).unwrap()),
-        details: details.then(|| RestoreDetails {
+        details: details.then(|| Details {
             resource_list: Fetched::Got(
                 serde_json::from_value(json!({"v1/Pod": ["shop-copy/db-0(created)", "shop-copy/web-0(skipped)"]}))
                     .unwrap(),
@@ -183,7 +183,7 @@ fn what_could_not_be_fetched_says_why_in_its_place() {
     let why = || "the server is away".to_owned();
     facts.results = Some(Fetched::NotFetched(why()));
     facts.volumes = Fetched::Unreadable(why());
-    facts.details = Some(RestoreDetails {
+    facts.details = Some(Details {
         resource_list: Fetched::NotFetched(why()),
         operations: Some(Fetched::Missing),
     });

@@ -32,14 +32,14 @@ fn location(phase: &str, message: &str) -> BackupStorageLocation {
     .unwrap()
 }
 
-fn word(outlook: &Outlook) -> &'static str {
-    match outlook {
-        Outlook::Ask => "ask",
-        Outlook::SoFar => "so far",
-        Outlook::Doubtful(_) => "doubtful",
-        Outlook::None { later: true, .. } => "later",
-        Outlook::None { later: false, .. } => "never",
-        Outlook::Nowhere(_) => "nowhere",
+fn word(availability: &Availability) -> &'static str {
+    match availability {
+        Availability::Request => "request",
+        Availability::LogSoFar => "so far",
+        Availability::Doubtful(_) => "doubtful",
+        Availability::Absent { later: true, .. } => "later",
+        Availability::Absent { later: false, .. } => "never",
+        Availability::NoLocation(_) => "nowhere",
     }
 }
 
@@ -63,48 +63,55 @@ const OF_RESTORES: [DownloadTargetKind; 5] = [
     DownloadTargetKind::RestoreVolumeInfo,
 ];
 
-/// Phase; what is to be done for the log and for every other file where the location can be used, is absent, is
-/// unavailable, cannot be looked up.
+/// Phase; the availability of the log and of every other file when the location is usable, missing, unavailable, unknown.
 type Row = (&'static str, [&'static str; 4], [&'static str; 4]);
 
 const NEVER: [&str; 4] = ["never"; 4];
 const LATER: [&str; 4] = ["later"; 4];
-const ASK: [&str; 4] = ["ask", "nowhere", "doubtful", "ask"];
+const REQUEST: [&str; 4] = ["request", "nowhere", "doubtful", "request"];
 const SO_FAR: [&str; 4] = ["so far", "nowhere", "doubtful", "so far"];
 
-fn places() -> [Place; 4] {
+fn locations() -> [FilesLocation; 4] {
     [
-        Place::of("l", Some(&location("Available", ""))),
-        Place::of("l", None),
-        Place::of(
+        FilesLocation::of("l", Some(&location("Available", ""))),
+        FilesLocation::of("l", None),
+        FilesLocation::of(
             "l",
             Some(&location(
                 "Unavailable",
                 "BackupStorageLocation \"l\" is unavailable: no such bucket",
             )),
         ),
-        Place::NotRead("it is forbidden".to_owned()),
+        FilesLocation::Unknown("it is forbidden".to_owned()),
     ]
 }
 
 #[track_caller]
-fn check(run: Run<'_>, kinds: &[DownloadTargetKind], phase: &str, log: [&str; 4], others: [&str; 4]) {
-    for (at, place) in places().into_iter().enumerate() {
+fn check(run: RunRef<'_>, kinds: &[DownloadTargetKind], phase: &str, log: [&str; 4], others: [&str; 4]) {
+    for (at, location) in locations().into_iter().enumerate() {
         for kind in kinds {
             let is_log = matches!(kind, DownloadTargetKind::BackupLog | DownloadTargetKind::RestoreLog);
             let want = if is_log { log[at] } else { others[at] };
-            let known = Known::new(run, place.clone());
-            let outlook = known.outlook(kind);
-            assert_eq!(word(&outlook), want, "{phase} {kind} {place:?}");
-            let asked = matches!(want, "ask" | "so far" | "doubtful");
-            assert_eq!(known.refusal(kind).is_none(), asked, "{phase} {kind} {place:?}");
-            assert_eq!(known.brief_refusal(kind).is_none(), asked, "{phase} {kind} {place:?}");
+            let files = RunFiles::new(run, location.clone());
+            let availability = files.availability(kind);
+            assert_eq!(word(&availability), want, "{phase} {kind} {location:?}");
+            let is_requested = matches!(want, "request" | "so far" | "doubtful");
+            assert_eq!(
+                files.refusal(kind).is_none(),
+                is_requested,
+                "{phase} {kind} {location:?}"
+            );
+            assert_eq!(
+                files.brief_refusal(kind).is_none(),
+                is_requested,
+                "{phase} {kind} {location:?}"
+            );
         }
     }
 }
 
 #[test]
-fn a_file_is_asked_for_only_where_it_can_be() {
+fn a_file_is_requested_only_where_it_can_exist() {
     let rows: [Row; 14] = [
         ("", LATER, LATER),
         ("New", LATER, LATER),
@@ -112,42 +119,42 @@ fn a_file_is_asked_for_only_where_it_can_be() {
         ("ReadyToStart", LATER, LATER),
         ("FailedValidation", NEVER, NEVER),
         ("InProgress", SO_FAR, LATER),
-        ("WaitingForPluginOperations", ASK, ASK),
-        ("WaitingForPluginOperationsPartiallyFailed", ASK, ASK),
-        ("Finalizing", ASK, ASK),
-        ("Completed", ASK, ASK),
-        ("PartiallyFailed", ASK, ASK),
-        ("Failed", ASK, ASK),
-        ("Deleting", ASK, ASK),
-        ("SomethingNewer", ASK, ASK),
+        ("WaitingForPluginOperations", REQUEST, REQUEST),
+        ("WaitingForPluginOperationsPartiallyFailed", REQUEST, REQUEST),
+        ("Finalizing", REQUEST, REQUEST),
+        ("Completed", REQUEST, REQUEST),
+        ("PartiallyFailed", REQUEST, REQUEST),
+        ("Failed", REQUEST, REQUEST),
+        ("Deleting", REQUEST, REQUEST),
+        ("SomethingNewer", REQUEST, REQUEST),
     ];
     for (phase, log, others) in rows {
         let mut object = backup(phase);
         if phase.is_empty() {
             object.status.phase = None;
         }
-        check(Run::Backup(&object), &OF_BACKUPS, phase, log, others);
+        check(RunRef::Backup(&object), &OF_BACKUPS, phase, log, others);
     }
     let rows: [Row; 9] = [
         ("New", LATER, LATER),
         ("FailedValidation", NEVER, NEVER),
         ("InProgress", SO_FAR, LATER),
-        ("WaitingForPluginOperations", ASK, ASK),
-        ("Finalizing", ASK, ASK),
-        ("Completed", ASK, ASK),
-        ("PartiallyFailed", ASK, ASK),
-        ("Failed", ASK, ASK),
-        ("SomethingNewer", ASK, ASK),
+        ("WaitingForPluginOperations", REQUEST, REQUEST),
+        ("Finalizing", REQUEST, REQUEST),
+        ("Completed", REQUEST, REQUEST),
+        ("PartiallyFailed", REQUEST, REQUEST),
+        ("Failed", REQUEST, REQUEST),
+        ("SomethingNewer", REQUEST, REQUEST),
     ];
     for (phase, log, others) in rows {
-        check(Run::Restore(&restore(phase)), &OF_RESTORES, phase, log, others);
+        check(RunRef::Restore(&restore(phase)), &OF_RESTORES, phase, log, others);
     }
 }
 
 #[test]
-fn the_user_is_told_what_the_run_and_its_location_say() {
+fn a_refusal_has_the_reason_of_the_run_or_its_location() {
     use DownloadTargetKind as Kind;
-    let [usable, absent, unavailable, _] = places();
+    let [usable, absent, unavailable, _] = locations();
     let backups = [
         (
             "FailedValidation",
@@ -171,13 +178,13 @@ fn the_user_is_told_what_the_run_and_its_location_say() {
             "New",
             &usable,
             Kind::BackupResults,
-            "backup \"b\" has no list of warnings and errors yet: it has not begun, its phase is New: check that the velero server runs if this lasts",
+            "backup \"b\" has no list of warnings and errors yet: it has not started, its phase is New: check that the velero server is running",
         ),
         (
             "InProgress",
             &usable,
             Kind::BackupContents,
-            "backup \"b\" has no archive yet: it is InProgress: try again when it has ended",
+            "backup \"b\" has no archive yet: it is InProgress: try again when it has finished",
         ),
         (
             "Completed",
@@ -186,27 +193,27 @@ fn the_user_is_told_what_the_run_and_its_location_say() {
             "the archive of backup \"b\" cannot be read: backup storage location \"l\" does not exist",
         ),
     ];
-    for (phase, place, kind, want) in backups {
-        let (backup, place) = (backup(phase), place.clone());
-        let known = Known::new(Run::Backup(&backup), place);
-        assert_eq!(known.refusal(&kind).as_deref(), Some(want));
+    for (phase, location, kind, want) in backups {
+        let (backup, location) = (backup(phase), location.clone());
+        let files = RunFiles::new(RunRef::Backup(&backup), location);
+        assert_eq!(files.refusal(&kind).as_deref(), Some(want));
     }
     let refused = restore("FailedValidation");
-    let known = Known::new(Run::Restore(&refused), usable);
+    let files = RunFiles::new(RunRef::Restore(&refused), usable);
     assert_eq!(
-        known.refusal(&Kind::RestoreLog).as_deref(),
+        files.refusal(&Kind::RestoreLog).as_deref(),
         Some("restore \"r\" has no log: it failed validation: one is wrong")
     );
     assert_eq!(
         unavailable,
-        Place::Unavailable("backup storage location \"l\" is Unavailable: no such bucket".to_owned())
+        FilesLocation::Unavailable("backup storage location \"l\" is Unavailable: no such bucket".to_owned())
     );
 }
 
 #[test]
-fn a_failed_run_whose_file_is_missing_tells_why_it_failed() {
+fn a_missing_file_of_a_failed_run_has_the_failure_as_reason() {
     let (failed, completed) = (backup("Failed"), backup("Completed"));
-    let of = |backup| Known::new(Run::Backup(backup), Place::Usable);
+    let of = |backup| RunFiles::new(RunRef::Backup(backup), FilesLocation::Usable);
     assert_eq!(
         of(&failed).of_missing().as_deref(),
         Some("backup \"b\" is Failed: the disk is full")

@@ -1,4 +1,4 @@
-//! How fast a run goes and when it may be through, told from its status and the viewer's clock alone.
+//! How fast a run processes its items and when it may finish, from its status and the clock of this machine.
 
 use std::fmt::{self, Display};
 
@@ -8,62 +8,62 @@ use crate::api::Time;
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
 
-/// In its first seconds a run prepares; what it did in them tells nothing of the rest.
-const PREPARES: SignedDuration = SignedDuration::from_secs(5);
+/// A run prepares in its first seconds: the rate of that time says nothing about the rest.
+const PREPARATION: SignedDuration = SignedDuration::from_secs(5);
 
-/// One part of so many has to be done before the rest can be told from it.
+/// One of so many parts has to be done before the remaining time is estimated.
 const PARTS: i64 = 100;
 
 /// The items of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Those that are done.
+pub struct ItemCount {
+    /// Items that are done.
     pub done: i64,
-    /// Those there are, as far as is known.
+    /// All items, as far as is known.
     pub total: i64,
 }
 
-/// How a run goes.
+/// The speed of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pace {
-    /// Items a second since it began.
-    pub rate: f64,
-    /// Seconds until it may be through, where that can be told.
-    pub left: Option<i64>,
+pub struct Rate {
+    /// Items a second since the run started.
+    pub per_second: f64,
+    /// Seconds until the run may finish, where there is an estimate.
+    pub seconds_left: Option<i64>,
 }
 
-/// A backup or a restore, as seen from without.
-pub trait Paced {
+/// The progress of a backup or a restore, from its status.
+pub trait RunProgress {
     /// Its items, once they are counted.
-    fn count(&self) -> Option<Count>;
+    fn count(&self) -> Option<ItemCount>;
 
-    /// When it began.
-    fn began(&self) -> Option<&Time>;
+    /// When it started.
+    fn started_at(&self) -> Option<&Time>;
 
-    /// Whether items are worked on.
+    /// Whether its phase is `InProgress`.
     fn in_progress(&self) -> bool;
 
-    /// Why it stands still, if it does.
-    fn standstill(&self) -> Option<&str>;
+    /// The message of its condition `Blocked`, while that is true.
+    fn blocked_by(&self) -> Option<&str>;
 
-    /// How it goes; nothing before or after it is in progress, nor while there is nothing to tell it from.
-    fn pace(&self, now: Timestamp) -> Option<Pace> {
-        let pace = pace(self.began()?.0, self.count()?, now).filter(|_| self.in_progress())?;
-        // Nobody knows how long that will last.
-        let left = pace.left.filter(|_| self.standstill().is_none());
-        Some(Pace { left, ..pace })
+    /// Its rate while it is in progress, once enough is done. A blocked run has no estimate: how long it stays blocked is not
+    /// known.
+    fn rate(&self, now: Timestamp) -> Option<Rate> {
+        let rate = estimate(self.started_at()?.0, self.count()?, now).filter(|_| self.in_progress())?;
+        let seconds_left = rate.seconds_left.filter(|_| self.blocked_by().is_none());
+        Some(Rate { seconds_left, ..rate })
     }
 }
 
-impl Paced for Backup {
-    fn count(&self) -> Option<Count> {
-        self.status.progress.as_ref().map(|progress| Count {
+impl RunProgress for Backup {
+    fn count(&self) -> Option<ItemCount> {
+        self.status.progress.as_ref().map(|progress| ItemCount {
             done: progress.items_backed_up,
             total: progress.total_items,
         })
     }
 
-    fn began(&self) -> Option<&Time> {
+    fn started_at(&self) -> Option<&Time> {
         self.status.start_timestamp.as_ref()
     }
 
@@ -71,20 +71,20 @@ impl Paced for Backup {
         *self.status.phase() == BackupPhase::InProgress
     }
 
-    fn standstill(&self) -> Option<&str> {
+    fn blocked_by(&self) -> Option<&str> {
         None
     }
 }
 
-impl Paced for Restore {
-    fn count(&self) -> Option<Count> {
-        self.status.progress.as_ref().map(|progress| Count {
+impl RunProgress for Restore {
+    fn count(&self) -> Option<ItemCount> {
+        self.status.progress.as_ref().map(|progress| ItemCount {
             done: progress.items_restored,
             total: progress.total_items,
         })
     }
 
-    fn began(&self) -> Option<&Time> {
+    fn started_at(&self) -> Option<&Time> {
         self.status.start_timestamp.as_ref()
     }
 
@@ -92,18 +92,18 @@ impl Paced for Restore {
         *self.status.phase() == RestorePhase::InProgress
     }
 
-    fn standstill(&self) -> Option<&str> {
+    fn blocked_by(&self) -> Option<&str> {
         condition::find(&self.status.conditions, "Blocked")
             .filter(|blocked| blocked.status == ConditionStatus::True)
             .map(|blocked| blocked.message.as_str())
     }
 }
 
-/// A viewer's clock that is behind the server's only makes the first seconds longer.
-fn pace(began: Timestamp, count: Count, now: Timestamp) -> Option<Pace> {
-    let Count { done, total } = count;
-    let since = now.duration_since(began);
-    if since < PREPARES || done <= 0 {
+/// Where the clock of this machine is behind the server's, the first seconds last longer.
+fn estimate(started: Timestamp, count: ItemCount, now: Timestamp) -> Option<Rate> {
+    let ItemCount { done, total } = count;
+    let since = now.duration_since(started);
+    if since < PREPARATION || done <= 0 {
         return None;
     }
     let left = || {
@@ -111,38 +111,38 @@ fn pace(began: Timestamp, count: Count, now: Timestamp) -> Option<Pace> {
         i64::try_from((millis + 999) / 1000).ok()
     };
     // A total that is reached while the run goes on is about to grow.
-    let told = total > done && done.saturating_mul(PARTS) >= total;
-    Some(Pace {
-        rate: rate(done, since),
-        left: told.then(left).flatten(),
+    let has_estimate = total > done && done.saturating_mul(PARTS) >= total;
+    Some(Rate {
+        per_second: per_second(done, since),
+        seconds_left: has_estimate.then(left).flatten(),
     })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people; items are far below 2^53")]
-fn rate(done: i64, since: SignedDuration) -> f64 {
+fn per_second(done: i64, since: SignedDuration) -> f64 {
     done as f64 / since.as_secs_f64()
 }
 
-impl Pace {
-    /// The rate to one digit behind the point, for programs.
+impl Rate {
+    /// Items a second, rounded to one decimal place.
     pub fn rounded(&self) -> f64 {
-        (self.rate * 10.0).round() / 10.0
+        (self.per_second * 10.0).round() / 10.0
     }
 }
 
 /// `1100 items/s, about 45s left`.
-impl Display for Pace {
+impl Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = usize::from(self.rate < 10.0);
-        write!(f, "{:.digits$} items/s", self.rate)?;
-        match self.left {
+        let digits = usize::from(self.per_second < 10.0);
+        write!(f, "{:.digits$} items/s", self.per_second)?;
+        match self.seconds_left {
             Some(left) => write!(f, ", about {} left", about(left)),
             None => Ok(()),
         }
     }
 }
 
-/// A length of time, the rougher the longer.
+/// A length of time, rounded to minutes from ten minutes on.
 fn about(seconds: i64) -> String {
     let minutes = (seconds + 30) / 60;
     let with = |big: i64, unit: &str, small: i64, part: &str| {
@@ -161,7 +161,7 @@ fn about(seconds: i64) -> String {
 }
 
 /// `12,345 of 30,000 items`.
-impl Display for Count {
+impl Display for ItemCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} items", grouped(self.done), grouped(self.total))
     }
@@ -190,11 +190,11 @@ mod tests {
     }
 
     fn shown(done: i64, total: i64, seconds: i64) -> Option<String> {
-        pace(Timestamp::UNIX_EPOCH, Count { done, total }, after(seconds)).map(|pace| pace.to_string())
+        estimate(Timestamp::UNIX_EPOCH, ItemCount { done, total }, after(seconds)).map(|rate| rate.to_string())
     }
 
     #[test]
-    fn rate_and_estimate_are_told_only_where_there_is_something_to_tell_them_from() {
+    fn rate_and_estimate_need_enough_finished_items() {
         let cases = [
             // The first seconds, and a clock that is behind.
             (1_000, 30_000, 0, None),
@@ -209,7 +209,7 @@ mod tests {
             // The total is behind what is done.
             (500, 0, 10, Some("50 items/s")),
             (500, 500, 10, Some("50 items/s")),
-            // As it should be.
+            // The usual case.
             (11_000, 60_500, 10, Some("1100 items/s, about 45s left")),
             (299_999, 300_000, 3_600, Some("83 items/s, about 1s left")),
             (3, 4, 60, Some("0.1 items/s, about 20s left")),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_run_in_progress_has_a_pace_and_one_that_stands_still_no_estimate() {
+    fn only_a_run_in_progress_has_a_rate_and_a_blocked_one_no_estimate() {
         let restore = |phase: &str, blocked: &str| -> Restore {
             serde_json::from_value(json!({
                 "apiVersion": "velero.io/v1", "kind": "Restore", "metadata": {"name": "r"}, "spec": {},
@@ -250,13 +250,13 @@ mod tests {
             ("Finalizing", "False", None),
             ("Completed", "False", None),
         ] {
-            let pace = restore(phase, blocked).pace(after(10)).map(|pace| pace.to_string());
-            assert_eq!(pace.as_deref(), want, "{phase} {blocked}");
+            let rate = restore(phase, blocked).rate(after(10)).map(|rate| rate.to_string());
+            assert_eq!(rate.as_deref(), want, "{phase} {blocked}");
         }
     }
 
     #[test]
-    fn a_length_of_time_is_the_rougher_the_longer() {
+    fn long_times_are_rounded_to_minutes() {
         for (seconds, want) in [
             (1, "1s"),
             (59, "59s"),
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn digits_are_grouped_by_thousands() {
         for (number, want) in [
             (0, "0"),
             (999, "999"),
