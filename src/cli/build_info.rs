@@ -1,16 +1,16 @@
-//! Which release this is.
+//! The version of this program.
 
 use std::env::consts::{ARCH, OS};
 
 use crate::controllers::version;
 
-/// The commit the program was built from, as the build says in `VELERO_GIT_COMMIT`; `-` when it does not.
+/// The commit the program was built from, set by the build in `VELERO_GIT_COMMIT`; `-` if unset.
 pub const GIT_COMMIT: &str = match option_env!("VELERO_GIT_COMMIT") {
     Some(commit) => commit,
     None => "-",
 };
 
-/// How the program names itself to API servers: `velero/v1.18.1 (linux/amd64) 0123abc` (spec server-cli 1.5).
+/// The user agent for API servers: `velero/v1.18.1 (linux/amd64) 0123abc` (spec server-cli 1.5).
 pub fn user_agent(program: &str) -> String {
     let os = if OS == "macos" { "darwin" } else { OS };
     let arch = match ARCH {

@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::{Shell, generate};
 
-use super::failure::Ending;
+use super::failure::Failure;
 use super::terminal;
 
 /// Generate completion script
@@ -22,7 +22,7 @@ impl Completion {
             "zsh" => Shell::Zsh,
             "fish" => Shell::Fish,
             other => {
-                return Err(Ending::Message(format!(
+                return Err(Failure::Message(format!(
                     "Invalid shell specified, specify bash, zsh, or fish: {other:?}"
                 ))
                 .into());
@@ -42,10 +42,10 @@ fn script(shell: Shell, command: Command) -> String {
     }
 }
 
-/// Where the script learns the word before the one that is completed.
+/// The line of the script that reads the word before the one to complete.
 const PREVIOUS: &str = "    prev=\"$3\"\n";
 
-/// bash takes `--flag=value` for three words; the crate knows only those with a blank.
+/// bash splits `--flag=value` into three words, which the script of clap does not expect.
 const EQUALS: &str = "    if [[ \"${cur}\" == \"=\" ]]; then
         cur=\"\"
     fi
@@ -54,8 +54,8 @@ const EQUALS: &str = "    if [[ \"${cur}\" == \"=\" ]]; then
     fi
 ";
 
-/// The command line with the values that its flags take. For completion alone: what is wrong with a value is told by the
-/// flags themselves, in upstream's words.
+/// The command line with the values of its flags. For completion only: the flags themselves check a value, with upstream's
+/// messages.
 fn with_values(command: Command) -> Command {
     let name = command.get_name().to_owned();
     let groups: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
@@ -68,7 +68,7 @@ fn with_values(command: Command) -> Command {
     })
 }
 
-/// The values of an argument of this command, where there is a list of them.
+/// The values of an argument, if there is a list of them.
 fn values(command: &str, arg: &Arg) -> Option<&'static [&'static str]> {
     match arg.get_long() {
         Some("existing-resource-policy") => Some(&["none", "update"]),
@@ -83,7 +83,7 @@ fn values(command: &str, arg: &Arg) -> Option<&'static [&'static str]> {
             _ if is_described(arg) => Some(&["plaintext", "json"]),
             _ => Some(&["table", "json", "yaml"]),
         },
-        // A switch: its value comes after `=` or not at all.
+        // A boolean flag: its value is set with `=`.
         Some(_) if arg.is_require_equals_set() && !arg.is_hide_set() => Some(BOOL),
         None if arg.get_id() == "shell" => Some(&["bash", "zsh", "fish"]),
         _ => None,
@@ -92,7 +92,7 @@ fn values(command: &str, arg: &Arg) -> Option<&'static [&'static str]> {
 
 const BOOL: &[&str] = &["true", "false"];
 
-/// Whether it is the `--output` of a description, which has a default.
+/// Whether it is the `--output` of `describe`, which has a default.
 fn is_described(arg: &Arg) -> bool {
     arg.get_default_values().iter().any(|value| value == "plaintext")
 }
@@ -101,7 +101,7 @@ fn is_described(arg: &Arg) -> bool {
 mod tests {
     use super::*;
 
-    /// Every list of values on the command line, with the words that lead to its flag.
+    /// Every list of values, with the path of the command and the flag.
     fn lists(command: &Command, path: &[String], found: &mut Vec<(Vec<String>, String, Vec<&'static str>)>) {
         for arg in command.get_arguments() {
             if let (Some(long), Some(values)) = (arg.get_long(), values(command.get_name(), arg)) {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_that_is_offered_is_accepted() {
+    fn every_completed_value_is_accepted() {
         let mut found = Vec::new();
         lists(&crate::cli::command(), &[], &mut found);
         for (path, long, values) in &found {

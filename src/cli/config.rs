@@ -1,4 +1,4 @@
-//! The client's own settings, kept between calls (spec server-cli 1.1).
+//! The config file of the client (spec server-cli 1.1).
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use super::flag::go_bool;
 
-/// The settings: one flat JSON object. Keys that are not known here are kept.
+/// The settings: one flat JSON object. Unknown keys are kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config(BTreeMap<String, Value>);
 
-/// A config file that could not be read or written.
+/// An error of the config file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file exists and cannot be read.
@@ -28,13 +28,13 @@ pub enum ConfigError {
     Write(PathBuf, #[source] io::Error),
 }
 
-/// Where the config file is: `$HOME/.config/velero/config.json`, relative when `HOME` is empty.
+/// The path of the config file: `$HOME/.config/velero/config.json`, relative when `HOME` is empty.
 pub fn path() -> PathBuf {
     PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".config/velero/config.json")
 }
 
 impl Config {
-    /// Reads the settings; a missing file is no settings.
+    /// Reads the settings. A missing file is empty.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         match fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -45,8 +45,7 @@ impl Config {
         }
     }
 
-    /// Writes the settings: compact JSON, keys sorted, readable by the owner only. The old file stays whole until the new
-    /// one is.
+    /// Writes the settings: compact JSON, keys sorted, readable by the owner only. The file is replaced in one step.
     pub fn save(&self, path: &Path) -> Result<(), ConfigError> {
         self.write(path)
             .map_err(|error| ConfigError::Write(path.to_owned(), error))
@@ -81,13 +80,13 @@ impl Config {
         self.text("cacert").filter(|path| !path.is_empty())
     }
 
-    /// Whether colours are wanted; only a text counts, as upstream reads it.
+    /// Whether colours are wanted. As upstream, only a string counts.
     pub fn colorized(&self) -> Option<bool> {
         self.text("colorized").and_then(|text| go_bool(text).ok())
     }
 
-    /// A key's value as it is shown: texts bare, anything else as JSON.
-    pub fn shown(&self, key: &str) -> Option<String> {
+    /// A key's value as text: strings without quotes, other values as JSON.
+    pub fn display(&self, key: &str) -> Option<String> {
         self.0
             .get(key)
             .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
@@ -98,7 +97,7 @@ impl Config {
         self.0.keys().map(String::as_str)
     }
 
-    /// Sets a key to a text; an empty text removes the key.
+    /// Sets a key to a string. An empty one removes the key.
     pub fn set(&mut self, key: &str, value: &str) {
         if value.is_empty() {
             self.0.remove(key);
@@ -132,36 +131,36 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_no_settings() {
+    fn a_missing_file_is_empty() {
         let home = tempfile::tempdir().unwrap();
         assert_eq!(Config::load(&home.path().join("none.json")).unwrap(), Config::default());
     }
 
     #[test]
-    fn settings_of_the_wrong_type_do_not_count() {
+    fn settings_of_the_wrong_type_are_ignored() {
         let (_home, path) = file(r#"{"namespace":1,"colorized":false,"features":"a,b","cacert":""}"#);
         let config = Config::load(&path).unwrap();
         assert_eq!(config.namespace(), None);
         assert_eq!(config.colorized(), None);
         assert_eq!(config.cacert(), None);
         assert_eq!(config.features(), ["a", "b"]);
-        assert_eq!(config.shown("namespace").as_deref(), Some("1"));
+        assert_eq!(config.display("namespace").as_deref(), Some("1"));
     }
 
     #[test]
-    fn colours_are_read_like_a_flag() {
+    fn colours_are_parsed_like_a_flag() {
         let (_home, path) = file(r#"{"colorized":"F"}"#);
         assert_eq!(Config::load(&path).unwrap().colorized(), Some(false));
     }
 
     #[test]
-    fn an_invalid_file_is_an_error_that_names_it() {
+    fn the_error_of_an_invalid_file_names_it() {
         let (_home, path) = file("[]");
         assert!(Config::load(&path).unwrap_err().to_string().contains("config.json"));
     }
 
     #[test]
-    fn what_is_saved_is_compact_sorted_and_private() {
+    fn a_saved_file_is_compact_sorted_and_private() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join(".config/velero/config.json");
         let mut config = Config::default();

@@ -1,4 +1,4 @@
-//! What every command knows: the global flags, the config file, the environment (spec server-cli 1.1 to 1.3).
+//! The settings of every command: global flags, config file, environment (spec server-cli 1.1 to 1.3).
 
 use std::collections::BTreeSet;
 use std::env;
@@ -23,28 +23,30 @@ use crate::runtime::clock::{Clock, System};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Global Flags")]
 pub struct Globals {
-    /// Path to the kubeconfig file to use to talk to the Kubernetes API server; if unset, the environment variable
-    /// KUBECONFIG is tried, then the configuration inside a cluster.
+    /// Path to the kubeconfig file to use to talk to the Kubernetes apiserver. If unset, try the environment variable KUBECONFIG,
+    /// as well as in-cluster configuration.
     #[arg(long, global = true)]
     pub kubeconfig: Option<PathBuf>,
-    /// The context to use of the kubeconfig file; defaults to its current context.
+    /// The context to use to talk to the Kubernetes apiserver. If unset defaults to whatever your current-context is (kubectl
+    /// config current-context).
     #[arg(long, global = true)]
     pub kubecontext: Option<String>,
-    /// The namespace in which Velero operates.
+    /// The namespace in which Velero should operate.
     #[arg(short, long, global = true)]
     pub namespace: Option<String>,
-    /// Features to enable, separated by commas; added to those of the config file.
+    /// Comma-separated list of features to enable for this Velero process. Combines with values from
+    /// $HOME/.config/velero/config.json if present.
     #[arg(long, global = true, action = clap::ArgAction::Append)]
     pub features: Vec<StringArray>,
-    /// Show colored output; defaults to whether it goes to a terminal.
+    /// Show colored output in TTY. Overrides 'colorized' value from $HOME/.config/velero/config.json if present. Enabled by
+    /// default.
     #[arg(long, global = true, value_name = "BOOL")]
     pub colorized: Option<OptionalBool>,
     #[command(flatten)]
     klog: Klog,
 }
 
-/// The Go release's logging flags. They are accepted so that command lines go on working; this program says what it has to
-/// say without them.
+/// The logging flags of the Go release. They are accepted without effect, so that existing command lines work.
 #[derive(Clone, Debug, Default, clap::Args)]
 struct Klog {
     #[arg(long = "add_dir_header", global = true, hide = true, num_args = 0..=1, require_equals = true)]
@@ -75,16 +77,16 @@ struct Klog {
     v_module: Option<String>,
 }
 
-/// The settings of this call, put together.
+/// The settings of this call.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Velero's namespace.
     pub namespace: String,
-    /// The features that are on.
+    /// The enabled features.
     pub features: BTreeSet<String>,
-    /// The kubeconfig file that was named.
+    /// The kubeconfig file of the flag.
     kubeconfig: Option<PathBuf>,
-    /// The context that was named.
+    /// The context of the flag.
     kubecontext: Option<String>,
     /// The config file's path to certificates to trust for downloads.
     pub cacert: Option<String>,
@@ -93,8 +95,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Puts the flags, the config file and the environment together. A config file that cannot be read is a warning. `help`
-    /// shows the help of a group of commands, which is made of the whole command line.
+    /// The settings of the flags, the config file and the environment. A config file that cannot be read is a warning. `help` prints
+    /// the help of a group of commands.
     pub fn new(globals: &Globals, help: fn(&[&str]) -> anyhow::Result<()>) -> Self {
         let config = Config::load(&config::path()).unwrap_or_else(|error| {
             terminal::eprintln(&format!("WARNING: Error reading config file: {error}"));
@@ -113,10 +115,10 @@ impl Context {
         }
     }
 
-    /// Refuses a namespace that cannot be one, before it becomes part of a request's path.
+    /// Refuses an invalid namespace before it becomes part of the path of a request.
     ///
     /// # Errors
-    /// The namespace's name is no DNS label.
+    /// The namespace is not a DNS label.
     pub fn check_namespace(&self) -> anyhow::Result<()> {
         let name = self.namespace.as_str();
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -125,20 +127,20 @@ impl Context {
             name.len() <= 63 && ends.into_iter().flatten().all(inner) && name.bytes().all(|b| inner(b) || b == b'-');
         anyhow::ensure!(
             is_label,
-            "invalid namespace {name:?}: a namespace's name has at most 63 lower-case letters, digits and '-', with a letter or digit at both ends"
+            "invalid namespace {name:?}: it must be at most 63 lower-case letters, digits or '-', and start and end with a letter or digit"
         );
         Ok(())
     }
 
-    /// Shows the help of the group of commands at `path`.
+    /// Prints the help of the group of commands at `path`.
     ///
     /// # Errors
-    /// Standard output takes nothing.
+    /// Standard output cannot be written.
     pub fn help(&self, path: &[&str]) -> anyhow::Result<()> {
         (self.help)(path)
     }
 
-    /// The view of whoever sits in front of this machine, now.
+    /// The time, time zone and colours for output.
     pub fn view(&self) -> View {
         View {
             now: System.now(),
@@ -147,7 +149,7 @@ impl Context {
         }
     }
 
-    /// A client for the API server, which tries again what can pass.
+    /// A client for the API server that retries transient errors.
     pub async fn client(&self) -> Result<Client, ConnectError> {
         let cluster = Cluster::connect(&Options {
             retry: true,
@@ -157,7 +159,7 @@ impl Context {
         Ok(cluster.client().clone())
     }
 
-    /// The server's connections; those for its work keep the limit together (decision 9).
+    /// The server's connections. Those for its work share the rate limit (decision 9).
     pub async fn connection(&self, limit: Option<RateLimit>) -> Result<server::Connection, ConnectError> {
         let unlimited = Options {
             uncompressed: true,
@@ -194,14 +196,15 @@ impl Context {
     }
 }
 
-/// The file name this program was called by.
+/// The file name of this program.
 fn program() -> String {
     let path = env::args_os().next().map(PathBuf::from).unwrap_or_default();
     path.file_name()
         .map_or_else(|| "velero".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Flag, config file, environment, `velero`: the file beats the environment, as upstream.
+/// The flag, else the config file, else the environment, else `velero`. As upstream, the file has precedence over the
+/// environment.
 fn namespace(globals: &Globals, config: &Config, environment: Option<String>) -> String {
     let flag = globals.namespace.clone().filter(|namespace| !namespace.is_empty());
     flag.or_else(|| config.namespace().map(str::to_owned))
@@ -209,7 +212,7 @@ fn namespace(globals: &Globals, config: &Config, environment: Option<String>) ->
         .unwrap_or_else(|| "velero".to_owned())
 }
 
-/// Those of the config file and those of the flag; nothing removes one.
+/// The features of the config file and of the flag.
 fn features(globals: &Globals, config: &Config) -> BTreeSet<String> {
     let flag = StringArray::all(&globals.features);
     config
@@ -220,11 +223,11 @@ fn features(globals: &Globals, config: &Config) -> BTreeSet<String> {
         .collect()
 }
 
-/// Flag, config file, then whether somebody watches.
-fn colour(globals: &Globals, config: &Config, watched: impl Fn() -> bool) -> bool {
+/// The flag, else the config file, else whether standard output is a terminal.
+fn colour(globals: &Globals, config: &Config, is_tty: impl Fn() -> bool) -> bool {
     OptionalBool::of(globals.colorized)
         .or_else(|| config.colorized())
-        .unwrap_or_else(watched)
+        .unwrap_or_else(is_tty)
 }
 
 #[cfg(test)]
@@ -232,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_namespace_is_never_more_than_a_name() {
+    fn a_namespace_must_be_a_dns_label() {
         for (name, is_legal) in [
             ("velero", true),
             ("v-1", true),
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_config_file_beats_the_environment_and_the_flag_beats_both() {
+    fn the_flag_precedes_the_config_file_and_that_the_environment() {
         let flag = Globals {
             namespace: Some("f".into()),
             ..Globals::default()
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn features_of_file_and_flag_add_up() {
+    fn features_of_file_and_flag_are_merged() {
         let globals = Globals {
             features: vec!["EnableCSI".parse().unwrap(), "B".parse().unwrap()],
             ..Globals::default()
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_follow_the_terminal_unless_something_was_said() {
+    fn colours_need_a_terminal_unless_they_are_set() {
         let off = Globals {
             colorized: Some(OptionalBool(Some(false))),
             ..Globals::default()

@@ -74,7 +74,7 @@ pub struct RunFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     details: bool,
-    /// Output display format: 'plaintext' or 'json'. 'json' only applies to a single one.
+    /// Output display format. Valid formats are 'plaintext, json'. 'json' only applies to a single object.
     #[arg(short, long, default_value = "plaintext")]
     output: String,
     #[command(flatten)]

@@ -1,33 +1,33 @@
-//! How a command ends: what is said and with which exit code (spec server-cli 1.7).
+//! The message and exit code of a command that failed (spec server-cli 1.7).
 
 use std::io;
 use std::process::ExitCode;
 
 use super::terminal;
 
-/// Ends that are not `An error occurred: …`.
+/// Failures whose message is not `An error occurred: …`.
 #[derive(Debug, thiserror::Error)]
-pub enum Ending {
-    /// This text alone on standard error, exit code 1.
+pub enum Failure {
+    /// Prints only this text to standard error, exit code 1.
     #[error("{0}")]
     Message(String),
-    /// Nothing is said, exit code 1.
-    #[error("ended")]
+    /// Prints nothing, exit code 1.
+    #[error("failed")]
     Silent,
 }
 
-/// Says what went wrong and gives the exit code.
+/// Prints the error and returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    match error.downcast_ref::<Ending>() {
-        Some(Ending::Message(message)) => terminal::eprintln(message),
-        Some(Ending::Silent) => {}
+    match error.downcast_ref::<Failure>() {
+        Some(Failure::Message(message)) => terminal::eprintln(message),
+        Some(Failure::Silent) => {}
         None if is_broken_pipe(error) => {}
         None => terminal::eprintln(&format!("An error occurred: {}", chain(error))),
     }
     ExitCode::FAILURE
 }
 
-/// The reader of our output went away, as `head` does: there is nobody to tell.
+/// Whether the reader of standard output closed the pipe, as `head` does. That is not an error to report.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -35,11 +35,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The error with its causes, each said once: many libraries repeat the cause in their own text.
+/// The error with its causes. Many libraries repeat the cause in their own text, so each text is added once.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
-        // The crate's own text of an answer is a dump of the whole answer.
+        // kube's own text is a dump of the whole response.
         if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
             return match text.as_str() {
                 "" => status.message.clone(),
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_cause_is_said_once() {
+    fn each_cause_is_printed_once() {
         let error = Err::<(), _>(anyhow!("connection refused"))
             .context("list backups: connection refused")
             .context("look");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_the_api_server_is_told_in_its_own_words() {
+    fn an_error_of_the_api_server_is_printed_with_its_own_message() {
         let status = kube::core::Status {
             code: 403,
             message: "namespaces \"velero\" is forbidden".to_owned(),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_recognised_below_other_errors() {
+    fn a_closed_pipe_is_found_among_the_causes() {
         let error = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("print the log");
         assert!(is_broken_pipe(&error));
         assert!(!is_broken_pipe(&anyhow!("x")));

@@ -1,4 +1,4 @@
-//! Groups of commands: `velero backup` without a command shows the group's help.
+//! Groups of commands: `velero backup` without a command prints the help of the group.
 
 use clap::Subcommand;
 
@@ -10,16 +10,16 @@ pub trait Commands: Subcommand {
     fn run(self, context: &Context) -> impl Future<Output = anyhow::Result<()>>;
 }
 
-/// A group.
+/// The arguments of a group.
 #[derive(Debug, clap::Args)]
 pub struct Group<C: Commands> {
-    /// The command, if one was named.
+    /// The command, if there is one.
     #[command(subcommand)]
     command: Option<C>,
 }
 
 impl<C: Commands> Group<C> {
-    /// Runs the command, or shows the help of the group at `path`.
+    /// Runs the command, or prints the help of the group at `path`.
     pub async fn run(self, path: &[&str], context: &Context) -> anyhow::Result<()> {
         match self.command {
             Some(command) => command.run(context).await,

@@ -1,13 +1,14 @@
 //! The `velero` command: one file a command.
 //!
 //! ```text
-//!   [`run`]      words -> clap -> a command -> its `run(&Context)` -> exit code
+//!   [`run`]      arguments -> clap -> a command -> its `run(&Context)` -> exit code
 //!   context      flags, config file, environment
 //!   flag         the values of flags, as upstream parses them
 //!   output       objects -> tables, pages, JSON, YAML; pure
-//!   objects      Velero's kinds in one namespace, with errors in the server's words
-//!   artifact     a run's files by whichever way is open
-//!   describe     what is gathered and shown of a run alike, backup or restore
+//!   objects      Velero's kinds in one namespace, with the API server's error messages
+//!   artifact     the files of a run, over the first connection that works
+//!   get          `velero … get` of every kind
+//!   describe     `velero … describe` of every kind
 //! ```
 
 pub mod artifact;
@@ -45,9 +46,9 @@ use std::process::ExitCode;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use context::{Context, Globals};
-use failure::Ending;
+use failure::Failure;
 pub use group::{Commands, Group};
-use usage::Outcome;
+use usage::ParseOutcome;
 
 /// Back up and restore Kubernetes cluster resources.
 #[derive(Debug, Parser)]
@@ -104,8 +105,8 @@ pub enum Command {
     Version(version::Version),
 }
 
-/// The command line as clap knows it: the last one of repeated flags counts, and a flag that takes a value takes the next
-/// word whatever it looks like (spec server-cli 8.8).
+/// The command line. As in the Go release, the last of repeated flags counts, and a flag with a value takes the next argument
+/// even if it begins with a dash (spec server-cli 8.8).
 pub fn command() -> clap::Command {
     takes_any_value(Root::command().args_override_self(true))
 }
@@ -132,42 +133,42 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            terminal::eprintln(&format!("An error occurred: start the program's threads: {error}"));
+            terminal::eprintln(&format!("An error occurred: start the runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
     runtime.block_on(run(std::env::args_os()))
 }
 
-/// Runs the command that the words name; the first word is the program.
-pub async fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command of these arguments; the first one is the program.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let parsed = command()
-        .try_get_matches_from(words)
+        .try_get_matches_from(arguments)
         .and_then(|matches| Root::from_arg_matches(&matches));
-    let ended = match parsed {
+    let result = match parsed {
         Ok(root) => Box::pin(root.run()).await,
-        Err(error) => refuse(&error),
+        Err(error) => report_usage(&error),
     };
-    match ended {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
 }
 
-fn refuse(error: &clap::Error) -> anyhow::Result<()> {
-    match usage::judge(error) {
-        Outcome::Help(text) => Ok(terminal::print(&text)?),
-        Outcome::Refused { message, usage } => {
+fn report_usage(error: &clap::Error) -> anyhow::Result<()> {
+    match usage::classify(error) {
+        ParseOutcome::Help(text) => Ok(terminal::print(&text)?),
+        ParseOutcome::Invalid { message, usage } => {
             terminal::eprintln(&format!("An error occurred: {message}"));
             if !usage.is_empty() {
                 terminal::eprintln(&usage);
             }
-            Err(Ending::Silent.into())
+            Err(Failure::Silent.into())
         }
     }
 }
 
-/// Shows the help of a group of commands.
+/// Prints the help of a group of commands.
 fn help(path: &[&str]) -> anyhow::Result<()> {
     Ok(terminal::print(&help_text(path))?)
 }
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn verbs_may_come_first_and_know_singular_and_plural() {
+    fn verbs_come_first_or_last_with_singular_or_plural() {
         let lines = [
             "get backups",
             "get backup x y",
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_yet_is_not_there() {
+    fn commands_that_do_not_exist_yet_are_unknown() {
         for line in [
             "backup delete x",
             "restore delete x",
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_agent_of_another_release_s_daemonset_is_refused_in_one_sentence() {
+    async fn the_node_agent_of_another_daemonset_is_refused_in_one_sentence() {
         for line in [
             "node-agent",
             "node-agent server",
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_values_are_read_as_the_go_release_reads_them() {
+    fn flags_are_parsed_as_in_the_go_release() {
         let lines = [
             "-nv backup get",
             "-n=v backup get",
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn global_flags_may_stand_anywhere() {
+    fn global_flags_are_accepted_in_any_position() {
         for line in ["-n x backup get", "backup -n x get", "backup get -n x"] {
             assert_eq!(parsed(line).unwrap().globals.namespace.as_deref(), Some("x"), "{line}");
         }

@@ -1,4 +1,4 @@
-//! Objects of Velero's kinds in one namespace, with errors in the server's own words.
+//! Objects of Velero's kinds in one namespace, with the API server's error messages.
 
 mod error;
 mod follow;
@@ -18,8 +18,8 @@ use super::flag::Selector;
 use super::output::{Listing, selector};
 use kind::{check_name, failed};
 
-/// So many objects are named after one second at most.
-const NUMBERED: u32 = 20;
+/// At most so many objects get a name of the same second.
+const MAX_SAME_SECOND: u32 = 20;
 
 fn dry_run() -> PostParams {
     PostParams {
@@ -48,7 +48,7 @@ impl<K: Kind> Objects<K> {
         self.api.get(name).await.map_err(failed::<K>)
     }
 
-    /// One object, if it is there.
+    /// One object, if it exists.
     pub async fn find(&self, name: &str) -> Result<Option<K>, RequestError> {
         match self.get(name).await {
             Ok(object) => Ok(Some(object)),
@@ -57,7 +57,7 @@ impl<K: Kind> Objects<K> {
         }
     }
 
-    /// All objects that the selector picks, in pages.
+    /// All objects that match the selector, read in pages.
     pub async fn list(&self, labels: Option<&Selector>) -> Result<Listing<K>, RequestError> {
         let query = labels
             .map(|Selector(labels)| selector::text(Some(labels)))
@@ -88,7 +88,10 @@ impl<K: Kind> Objects<K> {
         }
     }
 
-    /// The named objects, the first that is missing being an error; without names all that the selector picks.
+    /// The named objects; without names all that match the selector.
+    ///
+    /// # Errors
+    /// A named object does not exist.
     pub async fn named_or_listed(
         &self,
         names: &[String],
@@ -107,7 +110,7 @@ impl<K: Kind> Objects<K> {
         })
     }
 
-    /// Creates an object; gives it as the server stored it.
+    /// Creates an object and returns it as stored.
     pub async fn create(&self, object: &K) -> Result<K, RequestError> {
         self.api
             .create(&PostParams::default(), object)
@@ -115,18 +118,17 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
-    /// The same for an object whose name was made of the time, which is the same for a second: where the name is taken, a
-    /// number is added to it.
+    /// The same for an object with a name made of the time in seconds. If the name exists, a number is appended.
     pub async fn create_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
         self.create_under_free_name(object, &PostParams::default()).await
     }
 
-    /// Asks whether an object could be created; nothing is stored.
+    /// Creates an object in a dry run of the API server.
     pub async fn could_create(&self, object: &K) -> Result<K, RequestError> {
         self.api.create(&dry_run(), object).await.map_err(failed::<K>)
     }
 
-    /// The same for an object whose name was made of the time.
+    /// The same for an object with a name made of the time in seconds.
     pub async fn could_create_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
         self.create_under_free_name(object, &dry_run()).await
     }
@@ -136,7 +138,7 @@ impl<K: Kind> Objects<K> {
         let mut number = 1;
         loop {
             match self.api.create(params, object).await.map_err(failed::<K>) {
-                Err(error) if error.is_already_exists() && number < NUMBERED => number += 1,
+                Err(error) if error.is_already_exists() && number < MAX_SAME_SECOND => number += 1,
                 answered => return answered,
             }
             object.meta_mut().name = Some(format!("{name}-{number}"));
@@ -152,7 +154,7 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
-    /// Asks for the deletion of an object.
+    /// Deletes an object.
     pub async fn delete(&self, name: &str) -> Result<(), RequestError> {
         check_name::<K>(name)?;
         self.api
@@ -162,14 +164,13 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
-    /// The object now and at each change, `None` when it is not there. Errors that can pass are waited out; the stream ends
-    /// with the first other one. It takes the rights to `get` and `watch` this one object; without `watch` it is looked at
-    /// once a second.
+    /// The object now and at each change, `None` while it does not exist. Transient errors are retried; the stream ends with the first
+    /// other error. It needs the permissions to `get` and `watch` this object; without `watch` it polls once a second.
     pub fn watch(&self, name: &str) -> impl Stream<Item = Result<Option<K>, RequestError>> + Send + use<K> {
         follow::follow(self.api.clone(), name.to_owned())
     }
 
-    /// Waits until the object is as `done` wants it, at most `timeout` long. `None` when the time is over.
+    /// Waits until `done` accepts the object; `None` after the timeout.
     pub async fn wait_until(
         &self,
         name: &str,
@@ -177,7 +178,7 @@ impl<K: Kind> Objects<K> {
         done: impl Fn(&K) -> bool,
     ) -> Result<Option<K>, RequestError> {
         let mut changes = self.watch(name);
-        let arrived = async {
+        let accepted = async {
             while let Some(object) = changes.try_next().await? {
                 if let Some(object) = object.filter(|object| done(object)) {
                     return Ok(Some(object));
@@ -185,6 +186,6 @@ impl<K: Kind> Objects<K> {
             }
             Ok(None)
         };
-        tokio::time::timeout(timeout, arrived).await.unwrap_or(Ok(None))
+        tokio::time::timeout(timeout, accepted).await.unwrap_or(Ok(None))
     }
 }

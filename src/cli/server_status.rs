@@ -1,4 +1,4 @@
-//! Asking the server how it is.
+//! The ServerStatusRequest of `velero version`.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use kube::Client;
 use super::objects::{Objects, RequestError};
 use crate::api::v1::{ServerStatusRequest, ServerStatusRequestPhase, ServerStatusRequestStatus};
 
-/// The server did not say how it is.
+/// A server status that was not received.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerStatusError {
     /// The request could not be made or watched.
     #[error("{0}")]
     Request(#[from] RequestError),
-    /// No answer came in time.
-    #[error("timed out waiting for the server's answer; check that the velero deployment is running")]
+    /// The server did not answer in time.
+    #[error("timed out waiting for the server; check that the velero deployment is running")]
     Unanswered,
 }
 
-/// The server's answer, waited for at most `timeout` long.
+/// The status of the server. Waits at most as long as `timeout`.
 pub async fn server_status(
     client: &Client,
     namespace: &str,
@@ -27,12 +27,12 @@ pub async fn server_status(
     let requests = Objects::<ServerStatusRequest>::new(client, namespace);
     let mut request = ServerStatusRequest::default();
     request.metadata.generate_name = Some("velero-cli-".to_owned());
-    let asked = async {
+    let answer = async {
         let name = requests.create(&request).await?.metadata.name.unwrap_or_default();
         let processed = |request: &ServerStatusRequest| *request.status.phase() == ServerStatusRequestPhase::Processed;
         requests.wait_until(&name, timeout, processed).await
     };
-    let answered = tokio::time::timeout(timeout, asked)
+    let answered = tokio::time::timeout(timeout, answer)
         .await
         .map_err(|_| ServerStatusError::Unanswered)??;
     answered

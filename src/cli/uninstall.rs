@@ -1,7 +1,7 @@
 //! `velero uninstall` (spec server-cli 11).
 //!
-//! The order matters: runs that are under way and objects with finalizers while their controllers still run, then the namespace, then what is
-//! cluster-wide; the definitions last, and only if no other installation uses them.
+//! The order matters: runs in progress and objects with finalizers while their controllers still run, then the namespace, then the
+//! cluster-scoped objects; the CRDs last, and only if no other installation uses them.
 
 mod runs;
 
@@ -31,15 +31,15 @@ use crate::api::schema::Crd;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, Schedule};
 use crate::api::v2alpha1::{DataDownload, DataUpload};
 
-/// How long the server may take to finalize what is deleted.
+/// How long to wait until the server removes the finalizers of deleted objects.
 const GRACE: Duration = Duration::from_mins(1);
-/// How long a namespace or the Deployment may take to disappear.
-const DISAPPEARANCE: Duration = Duration::from_mins(10);
+/// How long to wait until a namespace, the Deployment or a CRD is deleted.
+const DELETION_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Uninstall Velero along with the CRDs and clusterrolebinding
 #[derive(Clone, Debug, clap::Args)]
 pub struct Uninstall {
-    /// Do not ask for confirmation.
+    /// Forces the Velero uninstall without a confirmation.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     force: bool,
@@ -50,7 +50,7 @@ pub struct Uninstall {
 }
 
 impl Uninstall {
-    /// Removes everything, after asking.
+    /// Removes the installation after a confirmation.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.wait {
             terminal::println(
@@ -73,7 +73,7 @@ impl Uninstall {
             .context("Errors while attempting to uninstall Velero")?;
         let mut errors = Vec::new();
         errors.extend(installed.remove_binding().await.err());
-        errors.extend(installed.remove_definitions().await.err());
+        errors.extend(installed.remove_crds().await.err());
         if !errors.is_empty() {
             let texts: Vec<String> = errors.iter().map(|error| format!("{error:#}")).collect();
             bail!("Errors while attempting to uninstall Velero: {}", texts.join("; "));
@@ -101,8 +101,10 @@ impl Installed<'_> {
         {
             return Ok(terminal::println(&missing)?);
         }
-        self.keep_backups().await.context("keep the volume with the backups")?;
-        self.give_up_runs().await?;
+        self.retain_backup_volumes()
+            .await
+            .context("retain the volume of the backups")?;
+        self.cancel_runs().await?;
         self.remove_finalized()
             .await
             .context("Fail to remove finalizer from restores")?;
@@ -112,20 +114,20 @@ impl Installed<'_> {
             Err(error) => return Err(RequestError::of(error, "namespaces").into()),
         }
         terminal::println(&format!("\nWaiting for velero namespace {name:?} to be deleted"))?;
-        let gone = until_gone(namespaces, name, DISAPPEARANCE).await?;
+        let gone = until_gone(namespaces, name, DELETION_TIMEOUT).await?;
         terminal::println("")?;
         if !gone {
             bail!(
-                "namespace {name:?} is still there after {} s: `kubectl get namespace {name} -o yaml` says what holds it; then run this command again",
-                DISAPPEARANCE.as_secs()
+                "namespace {name:?} still exists after {} s: check `kubectl get namespace {name} -o yaml` for finalizers, then run this command again",
+                DELETION_TIMEOUT.as_secs()
             );
         }
         Ok(terminal::println(&format!("Velero namespace {name:?} deleted"))?)
     }
 
-    /// The claims that backups are stored on go with the namespace. Their volumes, and what is on them, must not: not even
-    /// `--force` says that backups may be lost.
-    async fn keep_backups(&self) -> anyhow::Result<()> {
+    /// Sets the reclaim policy `Retain` on the volumes with backups. Their PVCs are deleted with the namespace, but the backups must
+    /// not be, even with `--force`.
+    async fn retain_backup_volumes(&self) -> anyhow::Result<()> {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), self.namespace);
         let deployment = deployments.get_opt("velero").await;
         let Some(deployment) = deployment.map_err(|error| RequestError::of(error, "deployments.apps"))? else {
@@ -133,7 +135,7 @@ impl Installed<'_> {
         };
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), self.namespace);
         let volumes: Api<PersistentVolume> = Api::all(self.client.clone());
-        for name in claims_of(&deployment) {
+        for name in pvcs_of(&deployment) {
             let claim = claims.get_opt(&name).await;
             let claim = claim.map_err(|error| RequestError::of(error, "persistentvolumeclaims"))?;
             let Some(volume) = claim.and_then(|claim| claim.spec?.volume_name) else {
@@ -145,15 +147,15 @@ impl Installed<'_> {
                 .await;
             kept.map_err(|error| RequestError::of(error, "persistentvolumes"))?;
             terminal::println(&format!(
-                "Volume {volume:?} of claim {name:?} stays with the backups on it: its reclaim policy is Retain now."
+                "Volume {volume:?} of PersistentVolumeClaim {name:?} is kept with its backups: its reclaim policy is now Retain."
             ))?;
         }
         Ok(())
     }
 
-    /// Runs are given up while their server is there. Whatever comes of it, the installation goes; what is left behind is named.
-    async fn give_up_runs(&self) -> anyhow::Result<()> {
-        match runs::give_up(&self.client, self.namespace).await {
+    /// Cancels runs while their server is running. The uninstall continues even if that fails, and prints what is left.
+    async fn cancel_runs(&self) -> anyhow::Result<()> {
+        match runs::cancel(&self.client, self.namespace).await {
             Ok(left) => {
                 for left in left {
                     terminal::eprintln(&format!("Warning: {left}"));
@@ -163,15 +165,15 @@ impl Installed<'_> {
             Err(error) => {
                 let error = error.downcast::<RequestError>()?;
                 terminal::eprintln(&format!(
-                    "Warning: whether backups and restores are under way is not known, so what they hold may be left behind: {error}"
+                    "Warning: cannot check for backups and restores in progress, some of their state may be left behind: {error}"
                 ));
                 Ok(())
             }
         }
     }
 
-    /// Deletes what the server has to finalize. If it does not in time, or there is none, it is stopped, or it would put the finalizers back,
-    /// and they are taken off.
+    /// Deletes the objects with finalizers of the server. If the server does not remove them in time, or does not run, it is stopped,
+    /// because it could add them again, and the finalizers are removed here.
     async fn remove_finalized(&self) -> anyhow::Result<()> {
         terminal::println("Waiting for resource with attached finalizer to be deleted")?;
         let (restores, uploads, downloads) = (
@@ -216,11 +218,11 @@ impl Installed<'_> {
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
             Err(error) => return Err(RequestError::of(error, "deployments.apps").into()),
         }
-        let gone = until_gone(deployments, "velero", DISAPPEARANCE).await?;
+        let gone = until_gone(deployments, "velero", DELETION_TIMEOUT).await?;
         anyhow::ensure!(
             gone,
-            "the velero deployment is still there after {} s; check its pods",
-            DISAPPEARANCE.as_secs()
+            "the velero deployment still exists after {} s; check its pods",
+            DELETION_TIMEOUT.as_secs()
         );
         Ok(())
     }
@@ -237,42 +239,42 @@ impl Installed<'_> {
         }
     }
 
-    async fn remove_definitions(&self) -> anyhow::Result<()> {
+    async fn remove_crds(&self) -> anyhow::Result<()> {
         let others = self.other_namespaces().await?;
         if !others.is_empty() {
             let names = others.join(", ");
             return Ok(terminal::println(&format!(
-                "Velero is also installed in {names}, or has objects there: its custom resource definitions stay."
+                "Velero is also installed in {names}, or has objects there: its custom resource definitions are kept."
             ))?);
         }
-        let definitions: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        let crds: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
         let failed = |error| RequestError::of(error, "customresourcedefinitions");
-        // By label those of any release, by name those that were applied from files, which have no label.
-        let labelled = definitions.list_metadata(&ours).await.map_err(failed)?;
+        // By label the CRDs of any release; by name those applied from files, which have no label.
+        let labelled = crds.list_metadata(&ours).await.map_err(failed)?;
         let mut names: BTreeSet<String> = labelled.items.iter().map(ResourceExt::name_any).collect();
         names.extend(CRDS.iter().map(Crd::name));
         for name in &names {
-            match definitions.delete(name, &DeleteParams::default()).await {
+            match crds.delete(name, &DeleteParams::default()).await {
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 deleted => drop(deleted.map_err(failed)?),
             }
         }
-        // Until they are gone an installation would take them for its own, and lose them.
+        // A new installation would otherwise use the old ones, which are about to be deleted.
         terminal::println("Waiting for the custom resource definitions to be deleted")?;
         for name in &names {
-            let gone = until_gone(definitions.clone(), name, DISAPPEARANCE).await?;
+            let gone = until_gone(crds.clone(), name, DELETION_TIMEOUT).await?;
             anyhow::ensure!(
                 gone,
-                "custom resource definition {name:?} is still there after {} s: `kubectl get crd {name} -o yaml` says what holds it",
-                DISAPPEARANCE.as_secs()
+                "custom resource definition {name:?} still exists after {} s: check `kubectl get crd {name} -o yaml` for finalizers",
+                DELETION_TIMEOUT.as_secs()
             );
         }
         Ok(())
     }
 
-    /// The other namespaces with a Velero server, or with objects that would go with their definitions. A server may run
-    /// without a Deployment, or under other labels.
+    /// The other namespaces with a Velero server, or with objects that would be deleted with their CRDs. A server may run without a
+    /// Deployment, or with other labels.
     async fn other_namespaces(&self) -> anyhow::Result<Vec<String>> {
         let deployments: Api<PartialObjectMeta<Deployment>> = Api::all(self.client.clone());
         let ours = ListParams::default().labels(&format!("{}={}", COMPONENT.0, COMPONENT.1));
@@ -288,7 +290,7 @@ impl Installed<'_> {
         Ok(namespaces.into_iter().collect())
     }
 
-    /// The namespaces with objects of a kind; none where it is not served.
+    /// The namespaces with objects of a kind; none if it is not served.
     async fn namespaces_of<K: Kind>(&self) -> anyhow::Result<Vec<String>> {
         let objects: Api<PartialObjectMeta<K>> = Api::all(self.client.clone());
         match objects.list(&ListParams::default()).await {
@@ -299,8 +301,8 @@ impl Installed<'_> {
     }
 }
 
-/// The claims that a Deployment's pods mount.
-fn claims_of(deployment: &Deployment) -> Vec<String> {
+/// The PVCs of a Deployment's pods.
+fn pvcs_of(deployment: &Deployment) -> Vec<String> {
     let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let volumes = pod.and_then(|pod| pod.volumes.as_deref()).unwrap_or_default();
     volumes
@@ -309,7 +311,7 @@ fn claims_of(deployment: &Deployment) -> Vec<String> {
         .collect()
 }
 
-/// The names of all objects of a kind; none where it is not served.
+/// The names of all objects of a kind; none if it is not served.
 async fn names<K: Kind>(objects: &Objects<K>) -> anyhow::Result<Vec<String>> {
     match objects.list(None).await {
         Ok(listing) => Ok(listing.items.iter().map(ResourceExt::name_any).collect()),
@@ -338,7 +340,7 @@ async fn strip_finalizers<K: Kind>(objects: &Objects<K>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until an object is gone, a dot a second; `false` if it is still there when the time is over.
+/// Waits until an object is deleted, and prints a dot a second; `false` after the timeout.
 async fn until_gone<K>(api: Api<K>, name: &str, timeout: Duration) -> anyhow::Result<bool>
 where
     K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
@@ -365,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_claims_that_hold_backups_are_those_that_the_server_mounts() {
+    fn the_volumes_with_backups_are_those_that_the_server_mounts() {
         let deployment: Deployment = serde_json::from_value(json!({"spec": {"selector": {}, "template": {"spec": {
             "containers": [],
             "volumes": [
@@ -374,7 +376,7 @@ mod tests {
             ],
         }}}}))
         .unwrap();
-        assert_eq!(claims_of(&deployment), ["velero-backups"]);
-        assert!(claims_of(&Deployment::default()).is_empty());
+        assert_eq!(pvcs_of(&deployment), ["velero-backups"]);
+        assert!(pvcs_of(&Deployment::default()).is_empty());
     }
 }

@@ -1,28 +1,28 @@
-//! What is wrong with a command line, in the words users of the Go release know (spec server-cli 1.7, 8.8).
+//! Errors of the command line, with the messages of the Go release (spec server-cli 1.7, 8.8).
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// What to do about a command line that could not be parsed.
+/// The outcome of a command line that names no command to run.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Print this help text and end with success.
+pub enum ParseOutcome {
+    /// Print this help text and exit with 0.
     Help(String),
-    /// Print `message` and `usage`, end with failure.
-    Refused {
-        /// What is wrong.
+    /// Print `message` and `usage`, exit with 1.
+    Invalid {
+        /// The error.
         message: String,
-        /// How the command is used; empty if the parser does not say.
+        /// The usage of the command; may be empty.
         usage: String,
     },
 }
 
-/// Judges a parser error.
-pub fn judge(error: &clap::Error) -> Outcome {
+/// The outcome of a parser error.
+pub fn classify(error: &clap::Error) -> ParseOutcome {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return Outcome::Help(error.render().to_string());
+        return ParseOutcome::Help(error.render().to_string());
     }
     let usage = text(error, ContextKind::Usage);
-    Outcome::Refused {
+    ParseOutcome::Invalid {
         message: message(error),
         usage,
     }
@@ -38,7 +38,7 @@ fn message(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => surplus(&argument),
         ErrorKind::InvalidSubcommand => {
             let group = group_of(&text(error, ContextKind::Usage));
-            // Upstream shows the help of a group and succeeds: a script then takes what was not done for done.
+            // Upstream prints the help of the group and exits with 0, so that a script does not see the error.
             format!(
                 "unknown command {:?} for {:?}",
                 text(error, ContextKind::InvalidSubcommand),
@@ -58,10 +58,10 @@ fn message(error: &clap::Error) -> String {
     }
 }
 
-/// One positional argument too many. Often it is the value of a switch, which takes one only after `=`.
+/// One positional argument too many. Often it is the value of a boolean flag, which needs `=`.
 fn surplus(argument: &str) -> String {
     let hint = if super::flag::go_bool(argument).is_ok() {
-        "; the value of a switch is given with `=`"
+        "; use `=` to set the value of a boolean flag"
     } else {
         ""
     };
@@ -96,7 +96,7 @@ fn flag_name(argument: &str) -> &str {
     argument.split([' ', '=', '[']).next().unwrap_or(argument)
 }
 
-/// The command in which the error arose: `velero backup` of `Usage: velero backup [OPTIONS] [COMMAND]`.
+/// The command of the error: `velero backup` of `Usage: velero backup [OPTIONS] [COMMAND]`.
 fn group_of(usage: &str) -> Vec<String> {
     let words = usage.trim_start_matches("Usage:").split_whitespace();
     words
@@ -122,13 +122,13 @@ fn first_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn judged(line: &str) -> Outcome {
+    fn outcome(line: &str) -> ParseOutcome {
         let words = std::iter::once("velero").chain(line.split_whitespace());
-        judge(&crate::cli::command().try_get_matches_from(words).unwrap_err())
+        classify(&crate::cli::command().try_get_matches_from(words).unwrap_err())
     }
 
     #[test]
-    fn errors_are_told_in_the_words_of_the_go_release() {
+    fn errors_have_the_messages_of_the_go_release() {
         let cases = [
             ("backup create x --nope", "unknown flag: --nope"),
             ("backup get -x", "unknown shorthand flag: -x"),
@@ -163,7 +163,7 @@ mod tests {
             ),
             (
                 "backup create x --snapshot-volumes false",
-                "accepts no further arg(s), received \"false\"; the value of a switch is given with `=`",
+                "accepts no further arg(s), received \"false\"; use `=` to set the value of a boolean flag",
             ),
             (
                 "version --client-only=yes",
@@ -171,21 +171,23 @@ mod tests {
             ),
         ];
         for (line, want) in cases {
-            match judged(line) {
-                Outcome::Refused { message, usage } => {
+            match outcome(line) {
+                ParseOutcome::Invalid { message, usage } => {
                     assert_eq!(message, want, "{line}");
                     assert!(
                         usage.starts_with("Usage: velero") || usage.is_empty(),
                         "{line}: {usage}"
                     );
                 }
-                other @ Outcome::Help(_) => panic!("{line}: {other:?}"),
+                other @ ParseOutcome::Help(_) => panic!("{line}: {other:?}"),
             }
         }
     }
 
     #[test]
-    fn help_is_no_error() {
-        assert!(matches!(judged("backup create --help"), Outcome::Help(text) if text.contains("--snapshot-volumes")));
+    fn help_is_not_an_error() {
+        assert!(
+            matches!(outcome("backup create --help"), ParseOutcome::Help(text) if text.contains("--snapshot-volumes"))
+        );
     }
 }

@@ -22,7 +22,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Shows the versions. A server that does not answer is no failure.
+    /// Prints the versions. A server that does not answer is not an error.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         if self.client_only {
             return Ok(terminal::print(&client())?);
@@ -61,19 +61,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_of_the_same_minor_is_no_warning() {
+    fn a_server_of_the_same_minor_version_needs_no_warning() {
         assert_eq!(server("v1.18.9"), "Server:\n\tVersion: v1.18.9\n");
     }
 
     #[test]
-    fn the_older_side_is_to_be_updated() {
+    fn the_warning_names_the_older_side() {
         assert!(server("v1.17.0").ends_with("Please update server\n"));
         assert!(server("v1.19.0").ends_with("Please update client\n"));
         assert!(server("main").ends_with("Please update server\n"));
     }
 
     #[test]
-    fn the_recorded_layout_is_kept() {
+    fn the_output_has_the_recorded_layout() {
         let recorded = include_str!("../../tests/data/go-1.18.1/cli/version.txt");
         let ours = client() + &server("v1.18.1");
         let ours = ours.replace(version::server(), "v1.18.1");

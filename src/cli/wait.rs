@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::artifact::availability::{FilesLocation, RunFiles, RunRef};
 use super::artifact::{Artifacts, DownloadArgs};
 use super::context::Context;
-use super::failure::Ending;
+use super::failure::Failure;
 use super::objects::{Kind, Objects};
 use super::output::describe::Fetched;
 use super::output::rate::{Rate, RunProgress};
@@ -153,7 +153,7 @@ pub async fn wait<R: Awaited>(
     let more = format!("velero {verb} describe {name}");
     terminal::print(&reasons(&result, &results, &more))?;
     if fail_on_error && !run.succeeded() {
-        Err(Ending::Silent.into())
+        Err(Failure::Silent.into())
     } else {
         Ok(())
     }

@@ -284,7 +284,7 @@ fn uninstall_during_a_backup_thaws_its_pods_and_frees_its_name() {
     eventually("the application to be frozen", || is_frozen().then_some(()));
     let printed = velero.velero(&["uninstall", "--force"]);
     assert!(
-        printed.contains("Backup \"midway\" has not ended: it is given up."),
+        printed.contains("Backup \"midway\" has not finished, cancelling it."),
         "{printed}"
     );
     assert!(!is_frozen());

@@ -325,7 +325,7 @@ fn uninstall_cancels_runs_and_does_not_wait_for_a_missing_server() {
     begin_to_freeze(&server, "b");
     let (printed, complained, _) = uninstall(&plane);
     assert!(
-        printed.contains("Backup \"b\" has not ended: it is given up."),
+        printed.contains("Backup \"b\" has not finished, cancelling it."),
         "{printed}"
     );
     assert_eq!(complained, "", "nothing is left behind");
@@ -345,7 +345,7 @@ fn uninstall_cancels_runs_and_does_not_wait_for_a_missing_server() {
     assert!(took < Duration::from_secs(45), "it took {took:?}\n{printed}");
     for left in [
         "Warning: pod app/slow may still be frozen, and no server will thaw it: run its post hooks by hand: [\"thaw\"] in container \"db\"",
-        "Warning: backup \"c\" was not given up in order",
+        "Warning: backup \"c\" was not cleaned up",
     ] {
         assert!(complained.contains(left), "{left} is not in {complained}");
     }

@@ -21,12 +21,13 @@ pub struct DownloadOptions {
 /// The flags of commands that fetch files.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct DownloadArgs {
-    /// Do not check the object store's TLS certificate. This is insecure and susceptible to man-in-the-middle attacks.
+    /// If true, the object store's TLS certificate will not be checked for validity. This is insecure and susceptible to
+    /// man-in-the-middle attacks. Not recommended for production.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     insecure_skip_tls_verify: bool,
-    /// Path to a certificate bundle to use when verifying TLS connections to the object store; the storage location's own
-    /// certificates if unset.
+    /// Path to a certificate bundle to use when verifying TLS connections. If not specified, the CA certificate from the
+    /// BackupStorageLocation will be used if available.
     #[arg(long)]
     cacert: Option<PathBuf>,
 }

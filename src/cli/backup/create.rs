@@ -20,7 +20,7 @@ use crate::runtime::clock::{Clock, System};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Create {
-    /// The backup's name; optional with --from-schedule.
+    /// The name of the backup; optional with --from-schedule.
     name: Option<String>,
     /// Create a backup from the template of an existing schedule. Cannot be used with any other filters.
     #[arg(long)]
@@ -29,14 +29,14 @@ pub struct Create {
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     wait: bool,
-    /// With --wait: exit with 1 unless the backup completed without errors.
+    /// With --wait: exit with 1 unless the backup has the phase Completed.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     fail_on_error: bool,
-    /// Labels to apply to the backup: key=value,key=value.
+    /// Labels to apply to the backup. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     labels: Vec<Map>,
-    /// Annotations to apply to the backup: key=value,key=value.
+    /// Annotations to apply to the backup. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     annotations: Vec<Map>,
     #[command(flatten)]
@@ -65,7 +65,7 @@ const EXAMPLES: &str = "Examples:
   velero backup create backup4 --wait";
 
 impl Create {
-    /// Creates the backup, or only shows it.
+    /// Creates the backup, or with `-o` prints it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?;
         self.spec.check_selectors()?;
@@ -117,8 +117,8 @@ impl Create {
     async fn as_flagged(&self, context: &Context) -> anyhow::Result<Backup> {
         let mut backup = Backup::new(&context.namespace, self.name.clone().unwrap_or_default());
         backup.spec = self.spec.spec()?;
-        backup.metadata.labels = set(merged("--labels", &self.labels)?);
-        backup.metadata.annotations = set(merged("--annotations", &self.annotations)?);
+        backup.metadata.labels = non_empty(merged("--labels", &self.labels)?);
+        backup.metadata.annotations = non_empty(merged("--annotations", &self.annotations)?);
         let (location, snapshot_locations) = self.spec.locations();
         if location.is_some() || !snapshot_locations.is_empty() {
             let client = context.client().await?;
@@ -136,28 +136,28 @@ impl Create {
         Ok(backup)
     }
 
-    /// A backup as the schedule itself would make it, besides the labels and annotations that the user adds.
+    /// The backup that the schedule would create, with the labels and annotations of the flags.
     fn as_scheduled(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Result<Backup, RepeatedKey> {
         let meta = &schedule.metadata;
         let schedule_name = meta.name.clone().unwrap_or_default();
         let name = self
             .name
             .clone()
-            .unwrap_or_else(|| format!("{schedule_name}-{}", compact(now, TimeZone::UTC)));
+            .unwrap_or_else(|| format!("{schedule_name}-{}", name_timestamp(now, TimeZone::UTC)));
         let mut backup = Backup::new(namespace, name);
         backup.spec = schedule.spec.template.clone();
         let template = &schedule.spec.template.metadata.labels;
-        let mut marks = if template.is_empty() {
+        let mut all_labels = if template.is_empty() {
             meta.labels.clone().unwrap_or_default()
         } else {
             template.clone()
         };
-        marks.insert(labels::SCHEDULE_NAME.to_owned(), names::label_value(&schedule_name));
-        marks.extend(merged("--labels", &self.labels)?);
-        backup.metadata.labels = set(marks);
+        all_labels.insert(labels::SCHEDULE_NAME.to_owned(), names::label_value(&schedule_name));
+        all_labels.extend(merged("--labels", &self.labels)?);
+        backup.metadata.labels = non_empty(all_labels);
         let mut annotations = meta.annotations.clone().unwrap_or_default();
         annotations.extend(merged("--annotations", &self.annotations)?);
-        backup.metadata.annotations = set(annotations);
+        backup.metadata.annotations = non_empty(annotations);
         if schedule.spec.use_owner_references_in_backup == Some(true) {
             backup.metadata.owner_references = Some(vec![OwnerReference {
                 api_version: "velero.io/v1".to_owned(),
@@ -172,13 +172,13 @@ impl Create {
     }
 }
 
-/// A moment as names carry it: `20061102150405`.
-pub(crate) fn compact(moment: Timestamp, zone: TimeZone) -> String {
+/// A time as in names: `20061102150405`.
+pub(crate) fn name_timestamp(moment: Timestamp, zone: TimeZone) -> String {
     moment.to_zoned(zone).strftime("%Y%m%d%H%M%S").to_string()
 }
 
-/// An empty map is left out.
-pub(crate) fn set(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+/// The map, or `None` if it is empty.
+pub(crate) fn non_empty(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     Some(map).filter(|map| !map.is_empty())
 }
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_of_a_schedule_is_its_template_with_its_name_and_labels() {
+    fn a_backup_of_a_schedule_has_its_template_name_and_labels() {
         let now = "2026-11-23T19:22:17Z".parse().unwrap();
         let backup = create("--from-schedule daily --labels extra=1 --ttl 1h")
             .as_scheduled(&schedule(), "velero", now)
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_needed_unless_a_schedule_gives_one() {
+    fn a_name_is_required_without_a_schedule() {
         assert!(create("").schedule_name().is_err());
         assert!(create("x --from-schedule=").schedule_name().is_err());
         assert_eq!(create("x").schedule_name().unwrap(), None);

@@ -18,16 +18,16 @@ use crate::cli::terminal;
 /// Download all Kubernetes manifests for a backup
 #[derive(Clone, Debug, clap::Args)]
 pub struct Download {
-    /// The backup.
+    /// The name of the backup.
     name: String,
-    /// Path to output file; <NAME>-data.tar.gz in the current directory by default.
+    /// Path to output file. Defaults to <NAME>-data.tar.gz in the current directory.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// Overwrite the file if it exists already.
+    /// Forces the download and will overwrite file if it exists already.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     force: bool,
-    /// How long to wait for the server's answer, and how long the transfer may stand still.
+    /// Maximum time to wait to process download request, and for the next data of the transfer.
     #[arg(long, default_value = "1m")]
     timeout: GoDuration,
     #[command(flatten)]
@@ -35,14 +35,14 @@ pub struct Download {
 }
 
 impl Download {
-    /// Fetches the archive into a file.
+    /// Downloads the archive into a file.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let client = context.client().await?;
         let backup = Objects::<Backup>::new(&client, &context.namespace)
             .get(&self.name)
             .await?;
         let files = lookup::backup_files(&client, &context.namespace, &backup).await;
-        // Before a file is made for nothing.
+        // Checked before the file is created.
         if let Some(why) = files.refusal(&DownloadTargetKind::BackupContents) {
             anyhow::bail!(why);
         }
@@ -54,7 +54,7 @@ impl Download {
         };
         let mut file = create(&path, self.force).with_context(|| {
             format!(
-                "create the file `{}`; if it exists already, --force overwrites it",
+                "create the file `{}`; use --force to overwrite an existing file",
                 path.display()
             )
         })?;
@@ -64,7 +64,7 @@ impl Download {
             .copy(&files, &DownloadTargetKind::BackupContents, &mut file)
             .await;
         if copied.is_err() {
-            // Half an archive is of no use, and the next attempt would find it in its way.
+            // An incomplete archive cannot be used, and would make the next attempt fail.
             let _ = fs::remove_file(&path);
         }
         copied?;
@@ -76,7 +76,7 @@ impl Download {
     }
 }
 
-/// A new file that only its owner can read: archives hold secrets.
+/// A new file that only its owner can read, because archives contain Secrets.
 fn create(path: &Path, overwrite: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_private_and_not_overwritten_unless_asked_for() {
+    fn a_file_is_private_and_overwritten_only_with_force() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x-data.tar.gz");
         create(&path, false).unwrap();

@@ -15,7 +15,7 @@ use crate::cli::terminal;
 /// Get backup logs
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logs {
-    /// The backup.
+    /// The name of the backup.
     name: String,
     /// How long to wait to receive logs.
     #[arg(long, default_value = "1m")]
@@ -45,7 +45,7 @@ impl Logs {
             .copy(&files, &DownloadTargetKind::BackupLog, &mut io::stdout())
             .await;
         match copied {
-            // A Go server has no log of a run that is under way.
+            // A Go server has no log of a run in progress.
             Err(ArtifactError::Missing) if so_far => bail!(
                 "logs for backup {name:?} are not available until it's finished processing, please wait until the backup has a phase of Completed or Failed and try again"
             ),

@@ -7,7 +7,7 @@ mod logs;
 mod spec;
 
 pub use create::Create;
-pub(crate) use create::{compact, set};
+pub(crate) use create::{name_timestamp, non_empty};
 pub use download::Download;
 pub use logs::Logs;
 

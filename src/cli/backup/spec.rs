@@ -1,4 +1,4 @@
-//! The flags that make a backup's spec (spec server-cli 8.3).
+//! The flags of a backup's spec (spec server-cli 8.3).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::cli::flag::{OptionalBool, OrSelector, Selector, StringArray, collecte
 use crate::select::backup::TypeLists;
 use crate::select::validation;
 
-/// What to back up, and how.
+/// The flags of a backup's spec.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SpecArgs {
     /// How long before the backup can be garbage collected; the server's default if 0.
@@ -26,19 +26,19 @@ pub struct SpecArgs {
     /// Resources to exclude from the backup, formatted as resource.group.
     #[arg(long, action = clap::ArgAction::Append)]
     exclude_resources: Vec<StringArray>,
-    /// Cluster-scoped resources to include in the backup, formatted as resource.group.
+    /// Cluster-scoped resources to include in the backup, formatted as resource.group (use '*' for all resources).
     #[arg(long, action = clap::ArgAction::Append)]
     include_cluster_scoped_resources: Vec<StringArray>,
-    /// Cluster-scoped resources to exclude from the backup, formatted as resource.group ('*' for all).
+    /// Cluster-scoped resources to exclude from the backup, formatted as resource.group (use '*' for all resources).
     #[arg(long, action = clap::ArgAction::Append)]
     exclude_cluster_scoped_resources: Vec<StringArray>,
-    /// Namespaced resources to include in the backup, formatted as resource.group ('*' for all).
+    /// Namespaced resources to include in the backup, formatted as resource.group (use '*' for all resources).
     #[arg(long, action = clap::ArgAction::Append)]
     include_namespace_scoped_resources: Vec<StringArray>,
-    /// Namespaced resources to exclude from the backup, formatted as resource.group ('*' for all).
+    /// Namespaced resources to exclude from the backup, formatted as resource.group (use '*' for all resources).
     #[arg(long, action = clap::ArgAction::Append)]
     exclude_namespace_scoped_resources: Vec<StringArray>,
-    /// Include cluster-scoped resources in the backup; not together with the lists by scope.
+    /// Include cluster-scoped resources in the backup. Cannot work with the filters by scope.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     include_cluster_resources: Option<OptionalBool>,
     /// Location in which to store the backup.
@@ -50,46 +50,47 @@ pub struct SpecArgs {
     /// Only back up resources matching this label selector.
     #[arg(short = 'l', long, action = clap::ArgAction::Append)]
     selector: Vec<Selector>,
-    /// Back up resources matching at least one of these label selectors, separated by ' or '.
+    /// Backup resources matching at least one of the label selector from the list. Label selectors should be separated by ' or '.
     #[arg(long, action = clap::ArgAction::Append)]
     or_selector: Vec<OrSelector>,
-    /// Items to back up first, by kind and in order: 'pods=ns1/pod1,ns1/pod2;persistentvolumeclaims=ns1/pvc4'.
+    /// Mapping Kinds to an ordered list of specific resources of that Kind. Example:
+    /// 'pods=ns1/pod1,ns1/pod2;persistentvolumeclaims=ns1/pvc4,ns1/pvc8'.
     #[arg(long, action = clap::ArgAction::Append)]
     ordered_resources: Vec<String>,
-    /// Take snapshots of PersistentVolumes as part of the backup; if unset, where something can.
+    /// Take snapshots of PersistentVolumes as part of the backup. If unset, they are taken where that is possible.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     snapshot_volumes: Option<OptionalBool>,
     /// Specify whether snapshot data should be moved.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     snapshot_move_data: Option<OptionalBool>,
-    /// The data mover to be used by the backup; the built-in one if unset or 'velero'.
+    /// Specify the data mover to be used by the backup. If unset or 'velero', the built-in data mover will be used.
     #[arg(long)]
     data_mover: Option<String>,
     /// Use pod volume file system backup by default for volumes.
     #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_name = "BOOL")]
     default_volumes_to_fs_backup: Option<OptionalBool>,
-    /// How long to wait for a CSI snapshot to be taken; the server's default if 0.
+    /// How long to wait for CSI snapshot creation before timeout; the server's default if 0.
     #[arg(long, default_value = "0s")]
     csi_snapshot_timeout: GoDuration,
-    /// How long to wait for asynchronous plugin operations; the server's default if 0.
+    /// How long to wait for async plugin operations before timeout; the server's default if 0.
     #[arg(long, default_value = "0s")]
     item_operation_timeout: GoDuration,
-    /// The ConfigMap with the resource policies the backup should use.
+    /// Reference to the resource policies configmap that backup should use.
     #[arg(long)]
     resource_policies_configmap: Option<String>,
-    /// Number of files to upload at the same time.
+    /// Number of files uploads simultaneously when running a backup.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     parallel_files_upload: i64,
 }
 
-/// Flags that do not go together or cannot be understood.
+/// Flags that are invalid or contradict each other.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// Both kinds of selector.
     #[error("either a 'selector' or an 'or-selector' can be specified, but not both")]
     Selectors,
-    /// A list contradicts itself, or two contradict one another.
+    /// Lists that contradict themselves or each other.
     #[error("{}", .0.join("; "))]
     Lists(Vec<String>),
     /// `--ordered-resources` is not a list of `kind=names`.
@@ -104,7 +105,7 @@ pub enum SpecError {
 }
 
 impl SpecArgs {
-    /// The names whose existence is checked before anything is sent.
+    /// The locations, which have to exist.
     pub fn locations(&self) -> (Option<&str>, &[String]) {
         (
             self.storage_location.as_deref().filter(|name| !name.is_empty()),
@@ -112,7 +113,7 @@ impl SpecArgs {
         )
     }
 
-    /// Whether both kinds of selector were given: checked before anything else.
+    /// Refuses both kinds of selector together. Checked first.
     pub fn check_selectors(&self) -> Result<(), SpecError> {
         if !self.selector.is_empty() && !self.or_selector.is_empty() {
             Err(SpecError::Selectors)
@@ -121,7 +122,7 @@ impl SpecArgs {
         }
     }
 
-    /// The spec, checked as far as that is possible without the server.
+    /// The spec, validated as far as possible without the server.
     pub fn spec(&self) -> Result<BackupSpec, SpecError> {
         if self.parallel_files_upload < 0 {
             return Err(SpecError::ParallelFiles);
@@ -184,7 +185,7 @@ fn check_lists(spec: &BackupSpec) -> Result<(), SpecError> {
     }
 }
 
-/// `kind=names;kind=names`; blanks around both do not count.
+/// `kind=names;kind=names`; blanks around both are ignored.
 fn ordered_resources(given: &[String]) -> Result<BTreeMap<String, String>, SpecError> {
     let entries: Vec<(String, String)> = given
         .iter()
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_everything_is_left_to_the_server() {
+    fn without_flags_the_server_sets_the_defaults() {
         let want = BackupSpec {
             included_namespaces: vec!["*".into()],
             ..BackupSpec::default()
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn switches_are_true_when_bare() {
+    fn boolean_flags_without_a_value_are_true() {
         let spec = spec("--snapshot-volumes --snapshot-move-data=false --default-volumes-to-restic").unwrap();
         assert_eq!(spec.snapshot_volumes, Some(true));
         assert_eq!(spec.snapshot_move_data, Some(false));
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_lands_in_its_field() {
+    fn every_flag_sets_its_field() {
         use clap::CommandFactory;
         use serde_json::json;
 
@@ -325,17 +326,17 @@ mod tests {
         let command = Line::command();
         let flags: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
         let covered: Vec<_> = rows.iter().map(|(flag, ..)| *flag).collect();
-        assert_eq!(flags, covered, "a flag that no row is about");
+        assert_eq!(flags, covered, "a flag without a row");
     }
 
     #[test]
-    fn locations_add_up() {
+    fn locations_are_merged() {
         let spec = spec("--volume-snapshot-locations a,b --volume-snapshot-locations c").unwrap();
         assert_eq!(spec.volume_snapshot_locations, ["a", "b", "c"]);
     }
 
     #[test]
-    fn old_and_new_filters_do_not_go_together() {
+    fn old_and_new_filters_are_mutually_exclusive() {
         let error = spec("--include-resources pods --include-cluster-scoped-resources nodes")
             .unwrap_err()
             .to_string();
@@ -343,19 +344,19 @@ mod tests {
     }
 
     #[test]
-    fn namespace_lists_must_make_sense() {
+    fn contradicting_namespace_lists_are_refused() {
         assert!(spec("--include-namespaces a,* ").is_err());
         assert!(spec("--include-namespaces a,b* --exclude-namespaces c").is_ok());
     }
 
     #[test]
-    fn files_are_uploaded_by_no_fewer_than_none() {
+    fn a_negative_number_of_parallel_uploads_is_refused() {
         assert!(spec("--parallel-files-upload -1").is_err());
         assert!(spec("--parallel-files-upload 0").unwrap().uploader_config.is_none());
     }
 
     #[test]
-    fn the_order_of_resources_is_read_by_kind() {
+    fn ordered_resources_are_parsed_by_kind() {
         let spec = spec("--ordered-resources pods=a/b,a/c;pvcs=d").unwrap();
         assert_eq!(spec.ordered_resources["pods"], "a/b,a/c");
         assert_eq!(spec.ordered_resources["pvcs"], "d");
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_has_one_order() {
+    fn a_kind_with_two_orders_is_refused() {
         let spec = |line: &str| spec(line).map(|spec| spec.ordered_resources);
         assert!(spec("--ordered-resources pods=a/b;pods=a/c").is_err());
         assert!(spec("--ordered-resources pods=a/b --ordered-resources pods=a/c").is_err());

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::values::{ca_cert, credential, defaults};
 use crate::api::GoDuration;
 use crate::api::v1::{AccessMode, BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage};
-use crate::cli::backup::set;
+use crate::cli::backup::non_empty;
 use crate::cli::context::Context;
 use crate::cli::flag::{Map, go_bool, merged};
 use crate::cli::output::{self, OutputArgs};
@@ -17,7 +17,7 @@ use crate::store::{self, StoreConfig};
 /// Create a backup storage location
 #[derive(Clone, Debug, clap::Args)]
 pub struct Create {
-    /// The location's name.
+    /// The name of the location.
     name: String,
     /// Name of the backup storage provider (e.g. aws, velero.io/fs).
     #[arg(long)]
@@ -25,32 +25,34 @@ pub struct Create {
     /// Name of the object storage bucket where backups should be stored.
     #[arg(long)]
     bucket: Option<String>,
-    /// The Secret and its key with the credentials of this location: secret-name=key.
+    /// The credential to be used by this location as a key-value pair, where the key is the Kubernetes Secret name, and the value
+    /// is the data key name within the Secret. One value only.
     #[arg(long, action = clap::ArgAction::Append)]
     credential: Vec<Map>,
-    /// Make this the default backup storage location.
+    /// Sets this new location to be the new default backup storage location.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     default: bool,
     /// Prefix under which all Velero data should be stored within the bucket.
     #[arg(long)]
     prefix: Option<String>,
-    /// How often to look for backups in the location that the cluster does not know; 0s disables it. Default: 1 minute.
+    /// How often to ensure all Velero backups in object storage exist as Backup API objects in the cluster. Set this to 0s to
+    /// disable sync. Default: 1 minute.
     #[arg(long)]
     backup_sync_period: Option<GoDuration>,
-    /// How often to verify that the location is valid; 0s disables it. Default: 1 minute.
+    /// How often to verify if the backup storage location is valid. Set this to 0s to disable it. Default: 1 minute.
     #[arg(long)]
     validation_frequency: Option<GoDuration>,
-    /// Configuration of the provider: key=value,key=value.
+    /// Configuration key-value pairs. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     config: Vec<Map>,
-    /// Labels to apply to the location: key=value,key=value.
+    /// Labels to apply to the backup storage location. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     labels: Vec<Map>,
     /// File containing a certificate bundle to use when verifying TLS connections to the object store.
     #[arg(long)]
     cacert: Option<PathBuf>,
-    /// What may be done with the location.
+    /// Access mode for the backup storage location.
     #[arg(long, default_value = "ReadWrite", value_parser = ["ReadWrite", "ReadOnly"])]
     access_mode: String,
     #[command(flatten)]
@@ -58,14 +60,12 @@ pub struct Create {
 }
 
 impl Create {
-    /// Creates the location, or only shows it.
+    /// Creates the location, or with `-o` prints it.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?;
         let location = self.location(&context.namespace)?;
         if let Err(error) = store::check(&config_of(&location)) {
-            terminal::eprintln(&format!(
-                "WARNING: the server of this release will find this location unavailable: {error}"
-            ));
+            terminal::eprintln(&format!("WARNING: this location will be Unavailable: {error}"));
         }
         if let Some(format) = format {
             return Ok(terminal::print(&output::object(
@@ -96,14 +96,14 @@ impl Create {
             bail!("--bucket is required")
         };
         if bucket.trim_matches('/').contains('/') {
-            bail!("--bucket: {bucket:?} must not contain a '/'; give what comes after the bucket's name with --prefix")
+            bail!("--bucket: {bucket:?} must not contain a '/'; use --prefix for the part after the bucket name")
         }
         let negative = |period: &GoDuration| period.value().is_ok_and(|value| value.is_negative());
         if self.backup_sync_period.as_ref().is_some_and(negative) {
             bail!("--backup-sync-period must be non-negative");
         }
         let mut location = BackupStorageLocation::new(namespace, &self.name);
-        location.metadata.labels = set(merged("--labels", &self.labels)?);
+        location.metadata.labels = non_empty(merged("--labels", &self.labels)?);
         location.spec = BackupStorageLocationSpec {
             provider,
             config: merged("--config", &self.config)?,
@@ -124,7 +124,7 @@ impl Create {
     }
 }
 
-/// What the server will read of the location, without its secrets.
+/// The settings of the location without its credentials.
 fn config_of(location: &BackupStorageLocation) -> StoreConfig {
     let storage = location.spec.object_storage.clone().unwrap_or_default();
     StoreConfig {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_are_written_only_if_given() {
+    fn periods_are_set_only_by_flags() {
         assert_eq!(location("").unwrap().spec.backup_sync_period, None);
         assert_eq!(
             location("--backup-sync-period 0s").unwrap().spec.backup_sync_period,
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_a_name_and_no_path() {
+    fn a_bucket_is_not_a_path() {
         assert!(location("--bucket /b/").is_ok());
         let error = location("--bucket b/dir").unwrap_err().to_string();
         assert!(error.contains("\"b/dir\" must not contain a '/'"), "{error}");
     }
 
     #[test]
-    fn what_the_server_cannot_use_is_known_at_the_prompt() {
+    fn a_location_that_the_server_cannot_use_is_reported() {
         for (line, want) in [
             ("--provider aws --config region=x", None),
             ("--provider fs --config fspath=/x", None),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_credential_there_is_no_reference_to_one() {
+    fn without_a_credential_the_spec_has_none() {
         assert_eq!(location("").unwrap().spec.credential, None);
         assert_eq!(location("--credential s=k").unwrap().spec.credential.unwrap().key, "k");
         assert!(location("--credential a=b,c=d").is_err());

@@ -10,26 +10,26 @@ use crate::cli::flag::{Selector, go_bool};
 use crate::cli::objects::{Kind, Objects, RequestError};
 use crate::cli::terminal;
 
-/// Delete backup storage locations, and the objects (not the data) of the backups stored in them
+/// Delete backup storage locations
 #[derive(Clone, Debug, clap::Args)]
 pub struct Delete {
-    /// The locations.
+    /// The names of the locations.
     names: Vec<String>,
-    /// Delete all locations.
+    /// Delete all backup-locations.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     all: bool,
-    /// Delete all locations matching this label selector.
+    /// Delete all backup-locations matching this label selector.
     #[arg(short = 'l', long, action = clap::ArgAction::Append)]
     selector: Vec<Selector>,
-    /// Do not ask for confirmation.
+    /// Confirm deletion without a prompt.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     confirm: bool,
 }
 
 impl Delete {
-    /// Deletes the locations after asking.
+    /// Deletes the locations after a confirmation.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         if [!self.names.is_empty(), self.all, !self.selector.is_empty()]
             .iter()
@@ -68,7 +68,7 @@ impl Delete {
         }
     }
 
-    /// The names of the locations to delete, and what kept named ones from being found.
+    /// The names of the locations to delete, and the errors of those that were not found.
     async fn chosen(
         &self,
         locations: &Objects<BackupStorageLocation>,
@@ -89,7 +89,7 @@ impl Delete {
     }
 }
 
-/// Deletes the objects labelled with the location; gives what could not be deleted.
+/// Deletes the objects labelled with the location and returns the errors.
 async fn delete_stored_in<K: Kind>(objects: &Objects<K>, location: &str, noun: &str) -> anyhow::Result<Vec<String>> {
     let stored = match objects
         .labelled(labels::STORAGE_LOCATION, &crate::api::names::label_value(location))

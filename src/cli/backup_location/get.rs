@@ -13,7 +13,7 @@ impl Gettable for BackupStorageLocation {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Get {
-    /// Only show the default location.
+    /// Displays the current default backup storage location.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     default: bool,

@@ -11,18 +11,19 @@ use crate::cli::context::Context;
 use crate::cli::flag::{Map, OptionalBool};
 use crate::cli::terminal;
 
-/// Set specific features for a backup storage location. What no flag names stays as it is.
+/// Set specific features for a backup storage location
 #[derive(Clone, Debug, clap::Args)]
 pub struct Set {
-    /// The location.
+    /// The name of the location.
     name: String,
     /// File containing a certificate bundle to use when verifying TLS connections to the object store.
     #[arg(long)]
     cacert: Option<PathBuf>,
-    /// The Secret and its key with the credentials of this location: secret-name=key.
+    /// Sets the credential to be used by this location as a key-value pair, where the key is the Kubernetes Secret name, and the
+    /// value is the data key name within the Secret. One value only.
     #[arg(long, action = clap::ArgAction::Append)]
     credential: Vec<Map>,
-    /// Whether this is the default backup storage location.
+    /// Sets this location to be the default backup storage location, or not.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     default: Option<OptionalBool>,
 }
@@ -57,7 +58,7 @@ impl Set {
         self.cacert.is_some() || !self.credential.is_empty()
     }
 
-    /// Only what the flags name: upstream erases the certificates when `--cacert` is not given.
+    /// The fields of the given flags. Upstream erases the certificates when `--cacert` is not given.
     fn patch(&self) -> anyhow::Result<Value> {
         let mut spec = Object::new();
         if let Some(default) = OptionalBool::of(self.default) {
@@ -67,7 +68,7 @@ impl Set {
             spec.insert("credential".into(), json!(credential));
         }
         if let Some(path) = &self.cacert {
-            // An empty path takes the certificates away.
+            // An empty path removes the certificates.
             spec.insert("objectStorage".into(), json!({"caCert": ca_cert(Some(path))?}));
         }
         Ok(json!({"spec": spec}))
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_named_is_changed() {
+    fn only_fields_of_given_flags_are_changed() {
         assert_eq!(set().patch().unwrap(), json!({"spec": {}}));
         let credential = Set {
             credential: vec!["s=k".parse().unwrap()],
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_path_takes_the_certificates_away() {
+    fn an_empty_path_removes_the_certificates() {
         let erase = Set {
             cacert: Some(PathBuf::new()),
             ..set()

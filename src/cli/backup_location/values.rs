@@ -1,4 +1,4 @@
-//! What the commands that create and change locations have in common.
+//! Flag values that `create` and `set` share.
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// Shows the values.
+    /// Prints the values.
     pub fn run(self) -> anyhow::Result<()> {
         let config = Config::load(&config::path())?;
         let keys = if self.keys.is_empty() {
@@ -21,7 +21,7 @@ impl Get {
             self.keys
         };
         for key in keys {
-            let value = config.shown(&key).unwrap_or_else(|| "<NOT SET>".to_owned());
+            let value = config.display(&key).unwrap_or_else(|| "<NOT SET>".to_owned());
             terminal::println(&format!("{key}: {value}"))?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::cli::terminal;
 /// Set client configuration file values
 #[derive(Clone, Debug, clap::Args)]
 pub struct Set {
-    /// What to set; an empty value removes the key.
+    /// The key and its value; an empty value removes the key.
     #[arg(value_name = "KEY=VALUE", required = true)]
     pairs: Vec<String>,
 }

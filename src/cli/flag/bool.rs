@@ -1,8 +1,8 @@
-//! Truth values in Go's spelling, and flags that may also be unset.
+//! Boolean values in Go's spelling, and flags that may be unset.
 
 use std::str::FromStr;
 
-/// Reads a truth value as Go does: `1 t T TRUE true True 0 f F FALSE false False`.
+/// Parses a boolean as Go: `1 t T TRUE true True 0 f F FALSE false False`.
 pub fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
@@ -11,12 +11,12 @@ pub fn go_bool(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A flag that is true, false or left to the server; `--flag=` leaves it to the server as well.
+/// A flag that is true, false or unset, where the server decides. `--flag=` is unset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OptionalBool(pub Option<bool>);
 
 impl OptionalBool {
-    /// The value of a flag that may not have been given at all.
+    /// The value of a flag that may be missing.
     pub fn of(flag: Option<Self>) -> Option<bool> {
         flag.and_then(|flag| flag.0)
     }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_gos_spellings_are_truth_values() {
+    fn only_the_spellings_of_go_are_booleans() {
         for text in ["1", "t", "T", "TRUE", "true", "True"] {
             assert_eq!(go_bool(text), Ok(true));
         }

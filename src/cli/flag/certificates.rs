@@ -5,17 +5,17 @@ use std::path::Path;
 
 use reqwest::Certificate;
 
-/// Reads a bundle of certificates in PEM. A file without one would be stored and trusted by no client.
+/// Reads a bundle of certificates in PEM. A file without certificates would be stored, and every client would then fail.
 ///
 /// # Errors
-/// The file cannot be read, or holds no certificate.
+/// The file cannot be read or has no certificate.
 pub fn certificates(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let pem = fs::read(path).map_err(|error| format!("read the certificates in `{shown}`: {error}"))?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if !certificates.is_empty() => Ok(pem),
         _ => Err(format!(
-            "--cacert: `{shown}` holds no certificate in PEM; it begins with -----BEGIN CERTIFICATE-----"
+            "--cacert: `{shown}` contains no certificate in PEM format; check that it has a line -----BEGIN CERTIFICATE-----"
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! Maps written as `key=value,key=value`.
+//! Maps of the form `key=value,key=value`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Map(pub BTreeMap<String, String>);
 
-/// The same with `key:value`, as namespace mappings are written.
+/// The same with `key:value`, for namespace mappings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColonMap(pub BTreeMap<String, String>);
 
@@ -39,7 +39,7 @@ impl From<ColonMap> for BTreeMap<String, String> {
     }
 }
 
-/// A key that a flag gives several values.
+/// A key with several values in one flag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid argument for {flag:?} flag: {clash}")]
 pub struct RepeatedKey {
@@ -47,10 +47,10 @@ pub struct RepeatedKey {
     clash: String,
 }
 
-/// One map of all that a repeated flag gave.
+/// The merged maps of a repeated flag.
 ///
 /// # Errors
-/// A key with two values. Upstream takes the later one and loses the other in silence; the same value twice is fine.
+/// A key has two different values. Upstream silently drops the first one.
 pub fn merged<M: Clone + Into<BTreeMap<String, String>>>(
     flag: &str,
     maps: &[M],
@@ -61,7 +61,7 @@ pub fn merged<M: Clone + Into<BTreeMap<String, String>>>(
     })
 }
 
-/// A map of entries in which no key has two values.
+/// The entries as a map; an error if a key has two different values.
 pub fn collected(entries: impl IntoIterator<Item = (String, String)>) -> Result<BTreeMap<String, String>, String> {
     let mut map = BTreeMap::new();
     for (key, value) in entries {
@@ -90,8 +90,7 @@ fn parse(text: &str, separator: char) -> Result<BTreeMap<String, String>, String
     collected(pairs)
 }
 
-/// Splits one CSV record at its commas; a field that begins with a quote ends at the closing one, and doubled quotes inside
-/// it stand for one.
+/// Splits a CSV record at its commas. A field that begins with a quote ends at the closing quote; two quotes inside it are one.
 fn entries(text: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_split_in_two_at_the_first_separator() {
+    fn entries_are_split_at_the_first_separator() {
         assert_eq!(pairs("a=1,b=2=3"), Ok(owned(&[("a", "1"), ("b", "2=3")])));
         assert_eq!(pairs("a="), Ok(owned(&[("a", "")])));
         assert_eq!("src:dst".parse::<ColonMap>().unwrap().0["src"], "dst");
@@ -157,21 +156,21 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_separator_is_named_in_the_error() {
+    fn the_error_names_an_entry_without_separator() {
         assert_eq!(pairs("a=1,b"), Err(r#"error parsing "b""#.to_owned()));
         assert!(pairs(r#""a=1"#).is_err());
         assert!(pairs(r#""a=1"b"#).is_err());
     }
 
     #[test]
-    fn repeated_flags_merge() {
+    fn repeated_flags_are_merged() {
         let maps: Vec<Map> = vec!["a=1,b=2".parse().unwrap(), "b=2,c=".parse().unwrap()];
         let want = [("a", "1"), ("b", "2"), ("c", "")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(merged("--labels", &maps), Ok(BTreeMap::from(want)));
     }
 
     #[test]
-    fn a_key_with_two_values_is_refused_wherever_the_second_one_stands() {
+    fn a_key_with_two_values_is_refused() {
         let clash = "\"a\" is given twice, with \"1\" and with \"2\"; keep one of them";
         assert_eq!(pairs("a=1,b=1,a=2"), Err(clash.to_owned()));
         assert_eq!("a:1,a:2".parse::<ColonMap>(), Err(clash.to_owned()));

@@ -1,4 +1,4 @@
-//! The values of flags, parsed as upstream parses them (spec server-cli 1.4, 8.8).
+//! The values of flags, parsed as upstream (spec server-cli 1.4, 8.8).
 
 mod bool;
 mod certificates;

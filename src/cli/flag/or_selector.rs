@@ -13,11 +13,11 @@ impl FromStr for OrSelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // The word at either end leaves an empty selector, which would choose everything.
+        // An `or` at either end would leave an empty selector, which selects everything.
         let padded = format!(" {text} ");
         let parts: Vec<&str> = padded.split(" or ").map(str::trim).collect();
         if parts.len() > 1 && parts.contains(&"") {
-            return Err("a selector beside the word 'or' is empty, and would select everything".to_owned());
+            return Err("a selector next to 'or' is empty and would select everything".to_owned());
         }
         parts
             .into_iter()
@@ -28,7 +28,7 @@ impl FromStr for OrSelector {
 }
 
 impl OrSelector {
-    /// The selectors of all that a repeated flag gave; one of them must match.
+    /// The selectors of a repeated flag, one of which must match.
     pub fn all(given: &[Self]) -> Vec<LabelSelector> {
         given.iter().flat_map(|selectors| selectors.0.iter().cloned()).collect()
     }
@@ -39,14 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_are_separated_by_the_word_or() {
+    fn selectors_are_separated_by_or() {
         let OrSelector(selectors) = "app=web or tier in (db)".parse().unwrap();
         assert_eq!(selectors.len(), 2);
         assert_eq!(selectors[0], "app=web".parse::<Selector>().unwrap().0);
     }
 
     #[test]
-    fn the_word_or_stands_between_two_selectors() {
+    fn an_or_needs_a_selector_on_both_sides() {
         for text in ["a=b or ", " or a=b", "a=b or  or c=d", "a=b or", "or a=b"] {
             assert!(text.parse::<OrSelector>().is_err(), "{text:?}");
         }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn each_selector_keeps_all_its_requirements_and_repeated_flags_add_up() {
+    fn repeated_flags_keep_all_selectors_and_requirements() {
         let given = ["app=web,app=nginx or tier!=db", "a"].map(|text| text.parse().unwrap());
         let all = OrSelector::all(&given);
         let want = ["app=web,app=nginx", "tier!=db", "a"].map(|text| text.parse::<Selector>().unwrap().0);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::api::{LabelSelector, LabelSelectorRequirement};
 
-/// A label selector as kubectl's `-l` takes it: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
+/// A label selector in the syntax of `-l`: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector(pub LabelSelector);
 
@@ -26,8 +26,7 @@ impl FromStr for Selector {
 }
 
 impl Selector {
-    /// One selector of all that a repeated flag gave: what it chooses, each of them chooses. Upstream and kubectl forget
-    /// all but the last.
+    /// One selector that requires all selectors of a repeated flag. Upstream and kubectl use only the last one.
     pub fn all(given: &[Self]) -> Option<Self> {
         let mut all = given.first()?.clone();
         for Self(more) in &given[1..] {
@@ -41,8 +40,7 @@ impl Selector {
     }
 }
 
-/// Requires a label with a value. The map of labels holds one value a key; a further one becomes an expression, so that
-/// both must hold wherever the selector is read.
+/// Requires a label with a value. `matchLabels` has one value a key, so a second value becomes an expression.
 fn require(selector: &mut LabelSelector, key: String, value: String) {
     match selector.match_labels.get(&key) {
         None => {
@@ -158,7 +156,7 @@ fn label_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 }
 
-/// A non-empty text of allowed characters that begins and ends with a letter or digit.
+/// Whether a text has only allowed characters, and begins and ends with a letter or digit.
 fn word(text: &str, allowed: impl Fn(char) -> bool) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_requirement_is_read() {
+    fn every_form_of_requirement_is_parsed() {
         let Selector(selector) = "a=b, c==d ,e!=f,g in (y, x),h notin (i),j,!k".parse().unwrap();
         let labels: Vec<_> = selector.match_labels.into_iter().collect();
         assert_eq!(
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_of_a_repeated_flag_must_all_hold() {
+    fn selectors_of_a_repeated_flag_must_all_match() {
         let all = |texts: &[&str]| {
             let given: Vec<Selector> = texts.iter().map(|text| text.parse().unwrap()).collect();
             Selector::all(&given)
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_selector_is_refused() {
+    fn invalid_selectors_are_refused() {
         for text in [
             "a=b=c",
             "a in x",

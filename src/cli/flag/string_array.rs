@@ -3,18 +3,18 @@
 use std::convert::Infallible;
 use std::str::FromStr;
 
-/// A list of texts, split at commas and not trimmed; an empty text is a list of one empty element. Given again, the flag
-/// adds to what was there: upstream forgets the first list in silence (spec server-cli 13.4).
+/// A list split at commas, not trimmed; an empty text is a list of one empty element. A repeated flag adds to the list:
+/// upstream silently drops the first list (spec server-cli 13.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StringArray(pub Vec<String>);
 
 impl StringArray {
-    /// The list with a single element, for defaults.
+    /// A list of a single element, for defaults.
     pub fn one(element: &str) -> Self {
         Self(vec![element.to_owned()])
     }
 
-    /// The elements of all that a repeated flag gave, each once.
+    /// The elements of a repeated flag, without duplicates.
     pub fn all(given: &[Self]) -> Vec<String> {
         let mut all: Vec<String> = Vec::new();
         for element in given.iter().flat_map(|list| &list.0) {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_a_repeated_flag_add_up() {
+    fn lists_of_a_repeated_flag_are_merged() {
         let given = ["a,b", "b,c"].map(|text| text.parse().unwrap());
         assert_eq!(StringArray::all(&given), ["a", "b", "c"]);
         assert_eq!(StringArray::all(&[]), Vec::<String>::new());

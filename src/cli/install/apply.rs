@@ -16,27 +16,27 @@ use crate::cli::terminal;
 
 use super::trust::Trust;
 
-/// Who owns the fields that `--apply` writes.
+/// The field manager of `--apply`.
 const FIELD_MANAGER: &str = "velero-cli";
-/// How long the API server may take to serve new kinds.
-const DEFINITIONS_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long to wait until the CRDs are established.
+const CRDS_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Creates the definitions, waits until they are served, and creates the rest. What exists is left alone, or with `apply`
-/// made equal.
+/// Creates the CRDs, waits until they are established, and creates the other objects. Existing objects are not changed, or with
+/// `apply` updated.
 pub(super) async fn install(
     client: &Client,
     objects: Vec<Value>,
     trust: Option<&Trust>,
     apply: bool,
 ) -> anyhow::Result<()> {
-    let (definitions, others): (Vec<Value>, Vec<Value>) = objects
+    let (crds, others): (Vec<Value>, Vec<Value>) = objects
         .into_iter()
         .partition(|object| object["kind"] == "CustomResourceDefinition");
-    for definition in &definitions {
-        put(client, definition, apply).await?;
+    for crd in &crds {
+        put(client, crd, apply).await?;
     }
     terminal::println("Waiting for resources to be ready in cluster...")?;
-    served(client, &definitions).await?;
+    established(client, &crds).await?;
     for mut object in others {
         if let Some(trust) = trust {
             trust.add_to(client, &mut object).await?;
@@ -46,13 +46,11 @@ pub(super) async fn install(
     Ok(())
 }
 
-async fn served(client: &Client, definitions: &[Value]) -> anyhow::Result<()> {
+async fn established(client: &Client, crds: &[Value]) -> anyhow::Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let names = definitions
-        .iter()
-        .filter_map(|definition| definition["metadata"]["name"].as_str());
+    let names = crds.iter().filter_map(|crd| crd["metadata"]["name"].as_str());
     let all = try_join_all(names.map(|name| await_condition(api.clone(), name, conditions::is_crd_established())));
-    match tokio::time::timeout(DEFINITIONS_TIMEOUT, all).await {
+    match tokio::time::timeout(CRDS_TIMEOUT, all).await {
         Ok(established) => established.map(drop).context("error polling for CRDs"),
         Err(_) => bail!("timeout reached, CRDs not ready"),
     }
@@ -62,43 +60,43 @@ async fn put(client: &Client, object: &Value, apply: bool) -> anyhow::Result<()>
     let dynamic: DynamicObject = serde_json::from_value(object.clone())?;
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     let name = dynamic.name_any();
-    let say = |what: &str| terminal::println(&format!("{kind}/{name}: {what}"));
-    say("attempting to create resource client")?;
+    let report = |step: &str| terminal::println(&format!("{kind}/{name}: {step}"));
+    report("attempting to create resource client")?;
     let resource = resource(object)?;
     let api: Api<DynamicObject> = match &dynamic.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     };
     if apply {
-        say("attempting to apply resource")?;
+        report("attempting to apply resource")?;
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        // The right to write an object does not include the right to read it.
+        // The permission to write an object does not include the permission to read it.
         let existing = api.get_opt(&name).await.ok().flatten();
         let existing = existing.and_then(|existing| serde_json::to_value(existing).ok());
-        let wanted = existing.map_or_else(|| object.clone(), |existing| beside(object, &existing));
+        let wanted = existing.map_or_else(|| object.clone(), |existing| with_pod_security_of(&existing, object));
         let applied = api
             .patch(&name, &params, &Patch::Apply(&wanted))
             .await
             .map_err(|error| RequestError::of(error, &kind));
         applied.with_context(|| format!("Error applying resource {kind}/{name}"))?;
-        return Ok(say("applied")?);
+        return Ok(report("applied")?);
     }
-    say("attempting to create resource")?;
+    report("attempting to create resource")?;
     match api
         .create(&PostParams::default(), &dynamic)
         .await
         .map_err(|error| RequestError::of(error, &kind))
     {
-        Ok(_) => say("created")?,
+        Ok(_) => report("created")?,
         Err(error) if error.is_already_exists() => {
-            say("already exists, proceeding")?;
+            report("already exists, proceeding")?;
             let existing = api
                 .get(&name)
                 .await
                 .ok()
                 .and_then(|existing| serde_json::to_value(existing).ok());
-            if existing.is_some_and(|existing| !covers(&existing, &beside(object, &existing))) {
-                say("differs from what this command installs; --apply updates it")?;
+            if existing.is_some_and(|existing| !contains(&existing, &with_pod_security_of(&existing, object))) {
+                report("differs from the object to install; use --apply to update it")?;
             }
         }
         Err(error) => return Err(error).with_context(|| format!("Error creating resource {kind}/{name}")),
@@ -124,7 +122,7 @@ fn resource(object: &Value) -> anyhow::Result<ApiResource> {
         "DaemonSet" => "daemonsets",
         "BackupStorageLocation" => "backupstoragelocations",
         "VolumeSnapshotLocation" => "volumesnapshotlocations",
-        other => bail!("an installation has no objects of kind {other}"),
+        other => bail!("an installation has no objects of kind {other:?}"),
     };
     Ok(ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk(group, version, kind),
@@ -132,35 +130,35 @@ fn resource(object: &Value) -> anyhow::Result<ApiResource> {
     ))
 }
 
-/// What is wanted of an object that exists: which pods a namespace admits is for its owner to say, and no installation makes it
-/// less strict.
-fn beside(wanted: &Value, existing: &Value) -> Value {
+/// The object to install, with the pod security labels of an existing namespace: an installation must not make a namespace less
+/// strict.
+fn with_pod_security_of(existing: &Value, wanted: &Value) -> Value {
     const POD_SECURITY: &str = "pod-security.kubernetes.io/";
     let mut wanted = wanted.clone();
     if wanted["kind"] == "Namespace"
         && let Some(labels) = wanted["metadata"]["labels"].as_object_mut()
     {
-        let there = &existing["metadata"]["labels"];
-        labels.retain(|key, value| !key.starts_with(POD_SECURITY) || there[key].is_null() || there[key] == *value);
+        let kept = &existing["metadata"]["labels"];
+        labels.retain(|key, value| !key.starts_with(POD_SECURITY) || kept[key].is_null() || kept[key] == *value);
     }
     wanted
 }
 
-/// Whether an object in the cluster has all that is wanted; what the API server added does not count.
-fn covers(existing: &Value, wanted: &Value) -> bool {
+/// Whether an existing object has all wanted fields. Fields that the API server added are ignored.
+fn contains(existing: &Value, wanted: &Value) -> bool {
     match (existing, wanted) {
         (_, Value::Null) => true,
         (Value::Object(existing), Value::Object(wanted)) => wanted
             .iter()
-            .all(|(key, wanted)| covers(existing.get(key).unwrap_or(&Value::Null), wanted)),
+            .all(|(key, wanted)| contains(existing.get(key).unwrap_or(&Value::Null), wanted)),
         (Value::Array(existing), Value::Array(wanted)) => {
             existing.len() == wanted.len()
                 && existing
                     .iter()
                     .zip(wanted)
-                    .all(|(existing, wanted)| covers(existing, wanted))
+                    .all(|(existing, wanted)| contains(existing, wanted))
         }
-        // An empty object may be absent.
+        // An empty object may be missing.
         (Value::Null, Value::Object(wanted)) => wanted.is_empty(),
         (existing, wanted) => existing == wanted,
     }
@@ -175,18 +173,18 @@ mod tests {
     use crate::cli::install::{InstallOptions, objects};
 
     #[test]
-    fn what_the_server_adds_is_no_difference() {
+    fn fields_added_by_the_api_server_are_not_a_difference() {
         let wanted =
             json!({"metadata": {"name": "a", "creationTimestamp": null}, "spec": {"ports": [{"port": 1}], "x": {}}});
         let mut existing =
             json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"ports": [{"port": 1, "protocol": "TCP"}]}});
-        assert!(covers(&existing, &wanted));
+        assert!(contains(&existing, &wanted));
         existing["spec"]["ports"][0]["port"] = json!(2);
-        assert!(!covers(&existing, &wanted));
+        assert!(!contains(&existing, &wanted));
     }
 
     #[test]
-    fn which_pods_an_existing_namespace_admits_is_left_to_its_owner() {
+    fn the_pod_security_of_an_existing_namespace_is_kept() {
         let (enforce, audit, warn) = (
             "pod-security.kubernetes.io/enforce",
             "pod-security.kubernetes.io/audit",
@@ -197,10 +195,10 @@ mod tests {
         let existing =
             json!({"metadata": {"labels": {"component": "other", enforce: "restricted", audit: "privileged"}}});
         let kept = json!({"component": "velero", audit: "privileged", warn: "privileged"});
-        assert_eq!(beside(&wanted, &existing)["metadata"]["labels"], kept);
+        assert_eq!(with_pod_security_of(&existing, &wanted)["metadata"]["labels"], kept);
         let other = json!({"kind": "Secret", "metadata": {"labels": {enforce: "privileged"}}});
-        assert_eq!(beside(&other, &existing), other);
-        assert_eq!(beside(&wanted, &json!({})), wanted);
+        assert_eq!(with_pod_security_of(&existing, &other), other);
+        assert_eq!(with_pod_security_of(&json!({}), &wanted), wanted);
     }
 
     #[test]

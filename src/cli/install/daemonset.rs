@@ -1,5 +1,5 @@
-//! The node agent's DaemonSet (spec server-cli 10.5). Made already as upstream's; `velero install` refuses to install it and
-//! `manifests/` has none until there is a node agent.
+//! The node agent's DaemonSet (spec server-cli 10.5), as upstream's. `velero install` refuses to install it, and `manifests/` has
+//! none, until this release has a node agent.
 
 use std::collections::BTreeMap;
 
@@ -124,7 +124,7 @@ fn host_path(name: &str, root: &str, directory: &str) -> Volume {
     }
 }
 
-/// Sees what the kubelet mounts after the pod has started.
+/// Propagates mounts that the kubelet makes after the pod has started.
 fn shared_mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount {
         mount_propagation: Some("HostToContainer".to_owned()),

@@ -21,8 +21,8 @@ use crate::runtime;
 
 /// The user and group of our image.
 const IMAGE_USER: i64 = 65532;
-/// How long after the server's own grace period the kubelet kills it: what it does last must not be cut off.
-const LAST_WORDS: Duration = Duration::from_secs(15);
+/// The kubelet kills the server so long after its own grace period, so that the server can shut down completely.
+const SHUTDOWN: Duration = Duration::from_secs(15);
 /// The volume of a filesystem location.
 const STORE: &str = "store";
 
@@ -35,7 +35,7 @@ pub(super) fn deployment(options: &InstallOptions) -> Deployment {
                 ..LabelSelector::default()
             },
             strategy: options.volume.as_ref().map(|_| DeploymentStrategy {
-                // Two servers must not write to one directory while the leader changes (decision 23).
+                // Two servers must not write to one directory during a change of the leader (decision 23).
                 type_: Some("Recreate".to_owned()),
                 ..DeploymentStrategy::default()
             }),
@@ -60,7 +60,7 @@ fn selector() -> BTreeMap<String, String> {
 fn pod_labels(options: &InstallOptions) -> BTreeMap<String, String> {
     let mut all = labels();
     all.extend(options.pod_labels.clone());
-    // Without it the Deployment would not know its pods.
+    // Last, so that no label of the user replaces the selector.
     all.extend(selector());
     all
 }
@@ -94,7 +94,7 @@ fn pod(options: &InstallOptions) -> PodSpec {
             name: "linux".to_owned(),
         }),
         affinity: Some(affinity(node)),
-        termination_grace_period_seconds: i64::try_from((runtime::manager::GRACE + LAST_WORDS).as_secs()).ok(),
+        termination_grace_period_seconds: i64::try_from((runtime::manager::GRACE + SHUTDOWN).as_secs()).ok(),
         priority_class_name: options.priority_class.clone(),
         security_context: options.volume.as_ref().map(owner),
         containers: vec![container(options)],
@@ -103,8 +103,7 @@ fn pod(options: &InstallOptions) -> PodSpec {
     }
 }
 
-/// Whoever may write to the volume: a claim is given to the image's group; a node's directory belongs to root, and nothing
-/// in the image could give it away.
+/// The owner of the volume. The kubelet gives a claim to the image's group. A directory of a node belongs to root.
 fn owner(volume: &Volume) -> PodSecurityContext {
     match volume {
         Volume::Claim(_) => PodSecurityContext {
@@ -128,7 +127,7 @@ fn container(options: &InstallOptions) -> Container {
         variable("VELERO_SCRATCH_DIR", "/scratch"),
         field("VELERO_NAMESPACE", "metadata.namespace"),
         variable("LD_LIBRARY_PATH", "/plugins"),
-        // Who leads (decision 8): a restarted container of the same pod takes its own lease back.
+        // The identity in the leader election (decision 8): a restarted container of the same pod reacquires its lease.
         field("POD_NAME", "metadata.name"),
         field("POD_UID", "metadata.uid"),
         variable("CONTAINER_NAME", "velero"),
@@ -157,13 +156,13 @@ fn container(options: &InstallOptions) -> Container {
             failure_threshold: Some(6),
             ..probe("/healthz")
         }),
-        // Asked so often, the server is seen to be ready at once after its start.
+        // A short period, so that the pod is ready soon after its start.
         readiness_probe: Some(Probe {
             period_seconds: Some(1),
             timeout_seconds: Some(5),
             ..probe("/readyz")
         }),
-        security_context: Some(confinement(options.volume.as_ref())),
+        security_context: Some(security_context(options.volume.as_ref())),
         volume_mounts: Some(mounts),
         ..Container::default()
     }
@@ -202,15 +201,14 @@ fn store_volume(volume: &Volume) -> PodVolume {
     store
 }
 
-/// What the server's container may do, which is little: it talks to the API server and to a store. But for a directory of the
-/// node it is what the pod security level `restricted` asks for.
-fn confinement(volume: Option<&Volume>) -> SecurityContext {
+/// The security context of the container: that of the pod security level `restricted`, except for a directory of the node.
+fn security_context(volume: Option<&Volume>) -> SecurityContext {
     let on_host = matches!(volume, Some(Volume::HostPath { .. }));
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities {
             drop: Some(vec!["ALL".to_owned()]),
-            // Root without it cannot write to a directory that somebody else made.
+            // Without it root cannot write to a directory of another owner.
             add: on_host.then(|| vec!["DAC_OVERRIDE".to_owned()]),
         }),
         read_only_root_filesystem: Some(true),

@@ -1,4 +1,5 @@
-//! The way to the artifact endpoint for clients outside the cluster that do not go through the API server (decision 44).
+//! The Service and Ingress of the artifact endpoint for clients outside the cluster that do not use the API server (decision
+//! 44).
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::options::{ARTIFACTS_PORT, InstallOptions};
 use super::parts::metadata;
 use crate::controllers::artifact::base::SERVICE;
 
-/// The name of what is made here.
+/// The name of both objects.
 const NAME: &str = "velero-artifacts";
 
 pub(super) fn objects(options: &InstallOptions) -> Result<Vec<Value>, serde_json::Error> {
@@ -29,7 +30,7 @@ pub(super) fn objects(options: &InstallOptions) -> Result<Vec<Value>, serde_json
     Ok(objects)
 }
 
-/// A Service of its own: as a port of the other one, the metrics would get a port on every node as well.
+/// A separate Service: a NodePort of the main one would also expose the metrics.
 fn node_port(namespace: &str, port: u16) -> Service {
     Service {
         metadata: metadata(Some(namespace), NAME),
@@ -49,10 +50,10 @@ fn node_port(namespace: &str, port: u16) -> Service {
     }
 }
 
-/// TLS goes through to the server: what ends it in between needs a certificate that the location's clients trust.
+/// TLS is passed through to the server. A proxy that terminates TLS would need a certificate that the location's clients trust.
 fn ingress(namespace: &str, class: &str, host: &str) -> Ingress {
     let mut metadata = metadata(Some(namespace), NAME);
-    // Of the nginx controller; others pass them over, and have settings of their own for this.
+    // For the nginx controller. Other controllers ignore them and have their own settings.
     metadata.annotations = Some(
         [("ssl-passthrough", "true"), ("backend-protocol", "HTTPS")]
             .map(|(key, value)| (format!("nginx.ingress.kubernetes.io/{key}"), value.to_owned()))
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_port_leads_to_the_artifacts_and_to_nothing_else() {
+    fn a_node_port_exposes_only_the_artifacts() {
         assert_eq!(made(ArtifactOptions::default()), Vec::<Value>::new());
         let made = made(ArtifactOptions {
             node_port: Some(30443),

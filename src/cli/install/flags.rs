@@ -13,7 +13,8 @@ use crate::controllers::artifact::base::BaseUrl;
 pub struct Install {
     #[command(flatten)]
     pub(super) location: LocationFlags,
-    /// File containing credentials for backup and volume provider.
+    /// File containing credentials for backup and volume provider. If not specified, --no-secret must be used for confirmation,
+    /// except with velero.io/fs.
     #[arg(long)]
     pub(super) secret_file: Option<PathBuf>,
     /// Flag indicating if a secret should be created. Must be used as confirmation if --secret-file is not provided and the
@@ -21,10 +22,10 @@ pub struct Install {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) no_secret: bool,
-    /// Image to use for the Velero server.
+    /// Image to use for the Velero pod.
     #[arg(long)]
     pub(super) image: Option<String>,
-    /// Plugin container images; this release has no plugins yet and leaves them out.
+    /// Plugin container images to install into the Velero Deployment. Ignored: this release does not support plugins yet.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) plugins: Vec<StringArray>,
     /// Only generate CustomResourceDefinition resources. Useful for updating CRDs for an existing Velero install.
@@ -39,7 +40,7 @@ pub struct Install {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) wait: bool,
-    /// Use server-side apply, which also updates resources that exist.
+    /// Flag indicating if resources should be applied instead of created. This can be used for updating existing resources.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) apply: bool,
@@ -56,16 +57,16 @@ pub struct Install {
 }
 
 const EXAMPLES: &str = "Examples:
-  # Backups in a volume of the cluster
+  # Store backups on a volume of the cluster.
   velero install --image IMAGE --filesystem-claim velero-backups
 
-  # Backups in S3
+  # Store backups in S3.
   velero install --image IMAGE --provider aws --bucket backups --secret-file ./aws-iam-creds --backup-location-config region=us-east-2
 
-  # Backups in a volume, read from outside the cluster by any of Velero's clients
+  # Store backups on a volume, and expose downloads to all of Velero's clients outside the cluster.
   velero install --image IMAGE --filesystem-claim velero-backups --artifact-url https://NODE:30443 --artifact-node-port 30443
 
-  # Look first
+  # Print the objects without installing them.
   velero install --image IMAGE --filesystem-claim velero-backups --dry-run -o yaml";
 
 /// Where backups are stored.
@@ -84,23 +85,24 @@ pub(super) struct LocationFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) no_default_backup_location: bool,
-    /// Configuration to use for the backup storage location: key=value,key=value.
+    /// Configuration to use for the backup storage location. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) backup_location_config: Vec<Map>,
     /// File containing a certificate bundle to use when verifying TLS connections to the object store.
     #[arg(long)]
     pub(super) cacert: Option<PathBuf>,
-    /// Create a snapshot location; by default for every provider that can take snapshots.
+    /// Whether or not to create snapshot location automatically. Set to false if you do not plan to create volume snapshots via a
+    /// storage provider. Defaults to true, except with velero.io/fs.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL",
           hide_possible_values = true)]
     pub(super) use_volume_snapshots: Option<bool>,
-    /// Configuration to use for the volume snapshot location: key=value,key=value.
+    /// Configuration to use for the volume snapshot location. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) snapshot_location_config: Vec<Map>,
-    /// With velero.io/fs: the PersistentVolumeClaim in Velero's namespace that backups are stored on.
+    /// With velero.io/fs: the PersistentVolumeClaim in Velero's namespace to store backups on.
     #[arg(long, value_name = "NAME")]
     pub(super) filesystem_claim: Option<String>,
-    /// With velero.io/fs, for demonstrations: the directory of one node that backups are stored in. Needs --node.
+    /// With velero.io/fs, for demonstrations: the directory of a node to store backups in. Needs --node.
     #[arg(long, value_name = "DIR")]
     pub(super) filesystem_host_path: Option<String>,
     /// The node of --filesystem-host-path.
@@ -111,85 +113,86 @@ pub(super) struct LocationFlags {
 /// The server's pod.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct PodFlags {
-    /// Annotations to add to the Velero pods: key=value,key=value.
+    /// Annotations to add to the Velero and node agent pods. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) pod_annotations: Vec<Map>,
-    /// Labels to add to the Velero pods: key=value,key=value.
+    /// Labels to add to the Velero and node agent pods. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) pod_labels: Vec<Map>,
-    /// Annotations to add to the Velero ServiceAccount: key=value,key=value.
+    /// Annotations to add to the Velero ServiceAccount. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) sa_annotations: Vec<Map>,
-    /// ServiceAccount to be set to the Velero and node agent pods; it must exist, and have the rights it needs.
+    /// ServiceAccount to be set to the Velero and node agent pods. It must exist before the installation, with its bindings.
     #[arg(long)]
     pub(super) service_account_name: Option<String>,
-    /// CPU request for the Velero pod; 0 for none.
+    /// CPU request for Velero pod. A value of "0" is treated as unbounded.
     #[arg(long, default_value = "500m")]
     pub(super) velero_pod_cpu_request: Quantity,
-    /// Memory request for the Velero pod; 0 for none.
+    /// Memory request for Velero pod. A value of "0" is treated as unbounded.
     #[arg(long, default_value = "128Mi")]
     pub(super) velero_pod_mem_request: Quantity,
-    /// CPU limit for the Velero pod; 0 for none.
+    /// CPU limit for Velero pod. A value of "0" is treated as unbounded.
     #[arg(long, default_value = "1000m")]
     pub(super) velero_pod_cpu_limit: Quantity,
-    /// Memory limit for the Velero pod; 0 for none.
+    /// Memory limit for Velero pod. A value of "0" is treated as unbounded.
     #[arg(long, default_value = "512Mi")]
     pub(super) velero_pod_mem_limit: Quantity,
-    /// Priority class of the Velero pod.
+    /// Priority class name for the Velero server deployment.
     #[arg(long)]
     pub(super) server_priority_class_name: Option<String>,
-    /// Look at new CSI snapshots more often at first.
+    /// Configure Velero server to use early frequent polling by default for all CSI snapshots.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) csi_snapshot_early_frequent_polling: bool,
 }
 
-/// What is handed on to the server.
+/// Flags that are passed to the server.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ServerArguments {
     /// Run the server in restore-only mode.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) restore_only: bool,
-    /// Back up the files of all volumes by default. Needs --use-node-agent.
+    /// Configure Velero server to use pod volume file system backup by default for all volumes on all backups. Needs
+    /// --use-node-agent.
     #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, require_equals = true, default_value = "false",
           default_missing_value = "true", value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true,
           hide_possible_values = true)]
     pub(super) default_volumes_to_fs_backup: bool,
-    /// Move the data of snapshots by default.
+    /// Configure Velero server to move data by default for all snapshots supporting data movement.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) default_snapshot_move_data: bool,
-    /// Accepted for compatibility: this server has no such cache.
+    /// Disable informer cache for Get calls on restore. Without effect: this server has no such cache.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) disable_informer_cache: bool,
-    /// Skip the first backup of new schedules by default.
+    /// Skip the first scheduled backup immediately after creating a schedule.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     pub(super) schedule_skip_immediately: bool,
-    /// The type of uploader to transfer the data of pod volumes; 'kopia' is the only one.
+    /// The type of uploader to transfer the data of pod volumes, supported value: 'kopia'.
     #[arg(long, default_value = "kopia")]
     pub(super) uploader_type: String,
-    /// How often maintenance is run for backup repositories; the repository's own choice if 0.
+    /// How often 'maintain' is run for backup repositories by default; the default of the repository if 0.
     #[arg(long, alias = "default-restic-prune-frequency", default_value = "0s")]
     pub(super) default_repo_maintain_frequency: GoDuration,
     /// How often the garbage collection runs for expired backups; the server's default if 0.
     #[arg(long, default_value = "0s")]
     pub(super) garbage_collection_frequency: GoDuration,
-    /// How long to wait for pod volume operations; the server's default if 0.
+    /// How long to wait for pod volume operations to complete before timing out; the server's default if 0.
     #[arg(long, default_value = "0s")]
     pub(super) pod_volume_operation_timeout: GoDuration,
-    /// ConfigMap with the settings of backup repositories.
+    /// The name of ConfigMap containing backup repository configurations.
     #[arg(long, default_value = "")]
     pub(super) backup_repository_configmap: String,
-    /// ConfigMap with the settings of repository maintenance jobs.
+    /// The name of ConfigMap containing repository maintenance Job configurations.
     #[arg(long, default_value = "")]
     pub(super) repo_maintenance_job_configmap: String,
-    /// How many item blocks of a backup are worked on at the same time; the server's default if 0.
+    /// Number of worker threads to process ItemBlocks; the server's default if 0.
     #[arg(long, default_value_t = 0)]
     pub(super) item_block_worker_count: i64,
-    /// How many backups run at the same time; the server's default if 0.
+    /// Number of backups to process concurrently; the server's default if 0.
     #[arg(long, default_value_t = 0)]
     pub(super) concurrent_backups: i64,
     #[arg(long, default_value_t = 0, hide = true)]
@@ -204,25 +207,25 @@ pub(super) struct ServerArguments {
     pub(super) maintenance_job_mem_request: String,
 }
 
-/// How clients reach the server's files where the store signs no URLs, as velero.io/fs.
+/// How clients download files if the store signs no URLs, such as velero.io/fs.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ArtifactFlags {
-    /// Base of the URLs that clients download logs and archives from where the object store gives none; by default the
-    /// Service of the installation, which is reached from inside the cluster only.
+    /// Base of the download URLs of logs and archives, if the object store cannot sign URLs. Defaults to the Service of the
+    /// installation, which is reachable only inside the cluster.
     #[arg(long = "artifact-url", value_name = "https://HOST[:PORT]")]
     pub(super) url: Option<BaseUrl>,
-    /// Open this port on every node for these downloads. Needs --artifact-url with a node's name or address.
+    /// Expose these downloads on this port of every node. Needs --artifact-url with the name or address of a node.
     #[arg(long = "artifact-node-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) node_port: Option<u16>,
-    /// Create an Ingress of this class for the host of --artifact-url, that hands TLS through to the server.
+    /// Create an Ingress of this class for the host of --artifact-url, with TLS passthrough to the server.
     #[arg(long = "artifact-ingress-class", value_name = "CLASS")]
     pub(super) ingress_class: Option<String>,
 }
 
-/// The node agent. There is none yet: the flags are known so that the refusal can say so.
+/// The flags of the node agent. They are accepted so that the error can name what is missing.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct NodeAgentFlags {
-    /// Create the node-agent DaemonSet. Not part of this release yet.
+    /// Create Velero node-agent daemonset. Not part of this release yet.
     #[arg(long, alias = "use-restic", num_args = 0..=1, require_equals = true, default_value = "false",
           default_missing_value = "true", value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true,
           hide_possible_values = true)]

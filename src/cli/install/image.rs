@@ -1,7 +1,7 @@
 //! Image references.
 
-/// When the kubelet fetches an image: a tag that stays what it is need not be fetched twice. Unlike upstream, a registry's
-/// port is not taken for a tag.
+/// The pull policy of an image: `Always` unless it has a fixed tag or a digest. Unlike upstream, a registry's port is not
+/// parsed as a tag.
 pub fn pull_policy(image: &str) -> &'static str {
     let name = image.rsplit('/').next().unwrap_or(image);
     if name.contains('@') {
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_images_whose_tag_may_move_are_fetched_each_time() {
+    fn only_images_without_a_fixed_tag_are_always_pulled() {
         let cases = [
             ("velero/velero:v1.18.1", "IfNotPresent"),
             ("velero/velero:latest", "Always"),

@@ -1,4 +1,4 @@
-//! The files of `manifests/` beside the definitions: an installation to be looked at, changed and applied by hand.
+//! The files of `manifests/` besides the CRDs: an installation to review, edit and apply by hand.
 
 use serde_json::Value;
 
@@ -7,21 +7,21 @@ use super::options::{InstallOptions, LocationOptions, Resources, ServerFlags, Vo
 use crate::cli::output::PrintError;
 use crate::cluster::yaml;
 
-/// The image named in the files; whoever applies them puts their own in its place.
+/// The image in the files, to be replaced by the user's.
 const IMAGE: &str = concat!("velero-rs:v", env!("CARGO_PKG_VERSION"));
-/// What every file begins with.
+/// The first line of every file.
 const HEAD: &str = "# Written by `make manifests`: what `velero install --filesystem-claim velero-backups` creates.\n";
 /// The claim that the files store backups on.
 const CLAIM: &str = "velero-backups";
 
-/// A file: its name, which objects it has, and what whoever applies it has to know.
+/// A file: its name, the kinds of its objects, and a note for the user.
 struct File {
     name: &'static str,
     kinds: &'static [&'static str],
     note: &'static str,
 }
 
-/// In the order in which to apply them, which is that of their names; the definitions in `crds/` come before.
+/// In the order to apply them, which is that of their names, after the CRDs in `crds/`.
 const FILES: [File; 4] = [
     File {
         name: "00-namespace.yaml",
@@ -36,9 +36,9 @@ const FILES: [File; 4] = [
     File {
         name: "20-backup-storage-location.yaml",
         kinds: &["BackupStorageLocation"],
-        note: "# Backups go to the volume that 30-velero.yaml mounts. For a bucket see `velero install --help`.\n\
-               # Clients other than this release's `velero` read logs and archives from the server itself. They trust it when this\n\
-               # location has its authority as `caCert` (`velero install` puts it there): once the server runs,\n\
+        note: "# Backups are stored on the volume that 30-velero.yaml mounts. For a bucket see `velero install --help`.\n\
+               # Clients other than this release's `velero` download logs and archives from the server itself. They trust the server if\n\
+               # this location has its CA as `caCert` (`velero install` sets it). When the server runs:\n\
                #   kubectl get secret velero-artifact-tls -n velero -o go-template='{{index .data \"ca.crt\" | base64decode}}' >ca.crt\n\
                #   velero backup-location set default --cacert ca.crt\n",
     },
@@ -66,7 +66,7 @@ pub fn manifests() -> Result<Vec<(String, String)>, PrintError> {
         .collect()
 }
 
-/// What `velero install --filesystem-claim velero-backups` installs.
+/// The options of `velero install --filesystem-claim velero-backups`.
 fn example() -> InstallOptions {
     InstallOptions {
         namespace: "velero".to_owned(),
@@ -92,7 +92,7 @@ fn text(objects: &[Value], kinds: &[&str]) -> Result<String, PrintError> {
     Ok(documents.join("---\n"))
 }
 
-/// The Go release prints `creationTimestamp: null`, which means nothing.
+/// Removes nulls, such as `creationTimestamp: null` of the Go release, which have no meaning.
 fn without_nulls(mut value: Value) -> Value {
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|_, field| !field.is_null());

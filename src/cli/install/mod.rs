@@ -1,4 +1,4 @@
-//! `velero install`: every object as typed code (decision 27, spec server-cli 10).
+//! `velero install`: all objects are typed code (decision 27, spec server-cli 10).
 //!
 //! ```text
 //!   flags  --validate, preflight-->  InstallOptions  --objects-->  objects  --apply-->  cluster
@@ -41,11 +41,11 @@ pub use objects::{binding_name, objects};
 pub use options::InstallOptions;
 pub use parts::COMPONENT;
 
-/// The only uploader that can be asked for (decision 26).
+/// The only accepted uploader (decision 26).
 const UPLOADER: &str = "kopia";
 
 impl Install {
-    /// Installs, or with `--dry-run` only shows what would be installed.
+    /// Installs, or with `--dry-run` only prints the objects.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let format = self.output.format()?;
         if format == Some(Format::Table) {
@@ -109,7 +109,7 @@ impl Install {
     }
 }
 
-/// The objects as one list, as kubectl takes it.
+/// The objects as one list for kubectl.
 fn printed(objects: &[Value], format: Format) -> Result<String, PrintError> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]

@@ -15,10 +15,10 @@ use crate::api::v1::{
     BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage, VolumeSnapshotLocation, VolumeSnapshotLocationSpec,
 };
 
-/// The definitions of Velero's kinds, by name.
+/// Velero's CRDs, by name.
 ///
 /// # Errors
-/// A definition has no JSON form.
+/// A CRD has no JSON form.
 pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
     let mut crds: Vec<_> = crate::api::crds();
     // As upstream: those of v1, then those of v2alpha1, each by name.
@@ -39,7 +39,7 @@ pub fn crds() -> Result<Vec<Value>, serde_json::Error> {
         .collect()
 }
 
-/// All objects but the definitions.
+/// All objects except the CRDs.
 ///
 /// # Errors
 /// An object has no JSON form.

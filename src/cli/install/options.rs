@@ -1,4 +1,4 @@
-//! What is to be installed: the flags after they were checked, and nothing that depends on a cluster.
+//! The options of an installation: the validated flags, independent of a cluster.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::controllers::artifact::base::BaseUrl;
 pub const METRICS_PORT: i32 = 8085;
 /// Port of the artifact endpoint (decision 24).
 pub const ARTIFACTS_PORT: i32 = 8443;
-/// Where the server sees the volume of a filesystem location unless `fspath` says otherwise.
+/// The default mount path of the volume of a filesystem location, replaced by `fspath`.
 pub const DEFAULT_FSPATH: &str = "/var/lib/velero";
 
-/// What [`super::objects`] makes objects of.
+/// The options of an installation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct InstallOptions {
     /// The namespace to install into.
@@ -27,9 +27,9 @@ pub struct InstallOptions {
     pub pod_labels: BTreeMap<String, String>,
     /// Annotations of the service account.
     pub service_account_annotations: BTreeMap<String, String>,
-    /// An existing service account to run as; then neither an account nor a binding is made.
+    /// An existing service account to run as. Then neither an account nor a binding is created.
     pub service_account_name: Option<String>,
-    /// What the server may use.
+    /// Requests and limits of the server.
     pub resources: Resources,
     /// The credentials, for the Secret `cloud-credentials`.
     pub credentials: Option<Vec<u8>>,
@@ -39,59 +39,59 @@ pub struct InstallOptions {
     pub snapshot_location: Option<SnapshotLocationOptions>,
     /// The volume of a filesystem location.
     pub volume: Option<Volume>,
-    /// The node agent, which moves the data of volumes.
+    /// The node agent, which moves volume data.
     pub node_agent: Option<NodeAgentOptions>,
     /// Flags of the server.
     pub server: ServerFlags,
     /// Priority class of the server's pod.
     pub priority_class: Option<String>,
-    /// Whether the server looks at new CSI snapshots more often at first.
+    /// Whether the server polls new CSI snapshots more often at first.
     pub csi_early_frequent_polling: bool,
     /// How clients outside the cluster reach the artifact endpoint.
     pub artifacts: ArtifactOptions,
 }
 
-/// The way to the artifact endpoint for clients that do not go through the API server (decision 44).
+/// The artifact endpoint for clients that do not use the API server (decision 44).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArtifactOptions {
     /// `--artifact-url` of the server.
     pub url: Option<BaseUrl>,
-    /// The port of every node that leads there.
+    /// The node port of the endpoint.
     pub node_port: Option<u16>,
-    /// The class of an Ingress that leads there, for the URL's host.
+    /// The class of the Ingress for the host of the URL.
     pub ingress_class: Option<String>,
 }
 
-/// A storage location to be made.
+/// A backup storage location to create.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LocationOptions {
-    /// Who stores.
+    /// The provider.
     pub provider: String,
     /// The bucket.
     pub bucket: String,
-    /// What keys begin with.
+    /// The prefix of keys.
     pub prefix: String,
-    /// Settings for the provider.
+    /// The provider's settings.
     pub config: BTreeMap<String, String>,
-    /// Certificates to trust.
+    /// The CA bundle.
     pub ca_cert: Option<Vec<u8>>,
 }
 
-/// A snapshot location to be made.
+/// A volume snapshot location to create.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotLocationOptions {
-    /// Who takes snapshots.
+    /// The provider.
     pub provider: String,
-    /// Settings for the provider.
+    /// The provider's settings.
     pub config: BTreeMap<String, String>,
 }
 
-/// What a filesystem location lies on (decision 23).
+/// The volume of a filesystem location (decision 23).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Volume {
     /// A claim in the same namespace.
     Claim(String),
-    /// A directory of one node: for demonstrations.
+    /// A directory of one node, for demonstrations.
     HostPath {
         /// The directory.
         directory: String,
@@ -100,20 +100,20 @@ pub enum Volume {
     },
 }
 
-/// Requests and limits of a container; what is unset is not written.
+/// Requests and limits of a container; unset ones are omitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Processor time requested.
+    /// CPU request.
     pub cpu_request: Option<Quantity>,
-    /// Memory requested.
+    /// Memory request.
     pub memory_request: Option<Quantity>,
-    /// The most processor time.
+    /// CPU limit.
     pub cpu_limit: Option<Quantity>,
-    /// The most memory.
+    /// Memory limit.
     pub memory_limit: Option<Quantity>,
 }
 
-/// Flags that are handed on to the server, written only where they differ from its defaults.
+/// Flags that are passed to the server, if they differ from its defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerFlags {
     /// `--default-volumes-to-fs-backup`
@@ -151,11 +151,11 @@ pub struct ServerFlags {
 /// The node agent's DaemonSet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeAgentOptions {
-    /// What it may use.
+    /// Its requests and limits.
     pub resources: Resources,
     /// Whether its container is privileged.
     pub privileged: bool,
-    /// Whether it sees the kubelet's directories.
+    /// Whether it mounts the kubelet's directories.
     pub host_path: bool,
     /// The kubelet's directory.
     pub kubelet_root: String,
@@ -189,13 +189,13 @@ impl InstallOptions {
         format!("--features={}", self.features.join(","))
     }
 
-    /// The base of the URLs that the server gives.
+    /// The base of the download URLs.
     pub fn artifact_url(&self) -> BaseUrl {
         let given = self.artifacts.url.clone();
         given.unwrap_or_else(|| BaseUrl::of_service(&self.namespace))
     }
 
-    /// Where the server sees the volume.
+    /// The mount path of the volume.
     pub fn mount_path(&self) -> &str {
         let configured = self
             .location

@@ -1,4 +1,4 @@
-//! What several objects of an installation have in common.
+//! Parts that several objects of an installation share.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::options::{InstallOptions, Resources};
 
 /// The Secret with the credentials of `--secret-file`.
 pub const CREDENTIALS: &str = "cloud-credentials";
-/// The label of all that belongs to Velero.
+/// The label of Velero's objects.
 pub const COMPONENT: (&str, &str) = ("component", "velero");
 
 /// The labels of every object.

@@ -1,4 +1,4 @@
-//! Waiting for the server after an installation.
+//! Waits for the server after an installation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::cli::terminal;
 
-/// How long the Deployment may take.
+/// How long to wait for the Deployment.
 const TIMEOUT: Duration = Duration::from_mins(3);
 /// The label of the server's pods.
 const PODS: &str = "deploy=velero";
 
-/// Waits until the server's Deployment has all its pods ready, at most three minutes. What keeps a pod from it is said at
-/// once: it may pass, but most often it is for the user to mend.
+/// Waits until all pods of the server's Deployment are ready, at most three minutes. The problem of a pod is printed at once: it may
+/// be transient, but most often the user has to fix it.
 pub(super) async fn deployment_is_available(client: &Client, namespace: &str) -> anyhow::Result<()> {
     let mut waiting = Waiting::default();
     match tokio::time::timeout(TIMEOUT, waiting.watch(client, namespace)).await {
         Ok(result) => result,
         Err(_) => bail!(
-            "the deployment was not ready within {} s: {}; look at `kubectl describe pods -n {namespace} -l {PODS}`",
+            "the deployment was not ready within {} s: {}; check `kubectl describe pods -n {namespace} -l {PODS}`",
             TIMEOUT.as_secs(),
             waiting.why()
         ),
@@ -33,14 +33,14 @@ pub(super) async fn deployment_is_available(client: &Client, namespace: &str) ->
     .context("error waiting for deployment to be ready")
 }
 
-/// What was seen last.
+/// The latest state.
 #[derive(Default)]
 struct Waiting {
     deployment: Option<Deployment>,
-    /// What keeps pods from being ready, by their names.
-    troubles: BTreeMap<String, String>,
-    /// What the user was told already, as [`gist`].
-    said: BTreeSet<String>,
+    /// The problems of pods, by name.
+    problems: BTreeMap<String, String>,
+    /// The lines that were printed already, as [`dedup_key`].
+    printed: BTreeSet<String>,
 }
 
 impl Waiting {
@@ -51,13 +51,13 @@ impl Waiting {
         let ours = watcher::Config::default().labels(PODS);
         let mut pods = watcher::watcher(pods, ours).default_backoff().boxed();
         loop {
-            // A watch that fails is begun anew by its backoff.
+            // A failed watch is restarted by its backoff.
             tokio::select! {
                 change = changes.next() => match change {
                     Some(Ok(Some(deployment))) if is_available(&deployment) => return Ok(()),
                     Some(Ok(latest)) => {
                         if let Some(failure) = latest.as_ref().and_then(failure) {
-                            self.say_once(&format!("Deployment velero: {failure}"))?;
+                            self.print_once(&format!("Deployment velero: {failure}"))?;
                         }
                         self.deployment = latest;
                     }
@@ -65,8 +65,8 @@ impl Waiting {
                     None => bail!("the watch of the deployment ended"),
                 },
                 event = pods.next() => match event {
-                    Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => self.see(&pod)?,
-                    Some(Ok(Event::Delete(pod))) => drop(self.troubles.remove(&pod.name_any())),
+                    Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => self.observe(&pod)?,
+                    Some(Ok(Event::Delete(pod))) => drop(self.problems.remove(&pod.name_any())),
                     Some(Ok(Event::Init | Event::InitDone) | Err(_)) => {}
                     None => bail!("the watch of the pods ended"),
                 },
@@ -74,43 +74,43 @@ impl Waiting {
         }
     }
 
-    fn see(&mut self, pod: &Pod) -> std::io::Result<()> {
+    fn observe(&mut self, pod: &Pod) -> std::io::Result<()> {
         let name = pod.name_any();
-        match trouble(pod) {
-            None => drop(self.troubles.remove(&name)),
-            Some(trouble) => {
-                self.say_once(&format!("Pod {name}: {trouble}"))?;
-                self.troubles.insert(name, trouble);
+        match problem(pod) {
+            None => drop(self.problems.remove(&name)),
+            Some(problem) => {
+                self.print_once(&format!("Pod {name}: {problem}"))?;
+                self.problems.insert(name, problem);
             }
         }
         Ok(())
     }
 
-    /// A pod goes back and forth between its troubles, so that what was said last is not enough to know.
-    fn say_once(&mut self, line: &str) -> std::io::Result<()> {
-        if self.said.insert(gist(line)) {
+    /// Prints a line unless it was printed before. A pod alternates between its problems, so all printed lines are kept.
+    fn print_once(&mut self, line: &str) -> std::io::Result<()> {
+        if self.printed.insert(dedup_key(line)) {
             terminal::println(line)?;
         }
         Ok(())
     }
 
     fn why(&self) -> String {
-        let troubles: Vec<String> = self
-            .troubles
+        let problems: Vec<String> = self
+            .problems
             .iter()
-            .map(|(pod, trouble)| format!("pod {pod:?}: {trouble}"))
+            .map(|(pod, problem)| format!("pod {pod:?}: {problem}"))
             .collect();
-        if troubles.is_empty() {
+        if problems.is_empty() {
             self.deployment
                 .as_ref()
-                .map_or_else(|| "it does not exist".to_owned(), why_not)
+                .map_or_else(|| "the deployment does not exist".to_owned(), why_not)
         } else {
-            troubles.join("; ")
+            problems.join("; ")
         }
     }
 }
 
-/// All pods are of the newest template, and ready: the readiness probe answers only when the server works.
+/// Whether all pods are of the newest template and ready.
 fn is_available(deployment: &Deployment) -> bool {
     let Some(status) = &deployment.status else { return false };
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -120,13 +120,13 @@ fn is_available(deployment: &Deployment) -> bool {
         && status.unavailable_replicas.unwrap_or(0) == 0
 }
 
-/// The condition that is True when something fails.
+/// The condition that is true when a Deployment cannot create its pods.
 const FAILURE: &str = "ReplicaFailure";
 
-/// Why a Deployment cannot make its pods: they are not admitted, a quota is used up.
+/// The reason why a Deployment cannot create its pods, such as admission or a quota.
 fn failure(deployment: &Deployment) -> Option<String> {
     let status = deployment.status.as_ref()?;
-    // What an older template met with says nothing about this one.
+    // The condition of an older template does not apply to this one.
     if status.observed_generation < deployment.metadata.generation {
         return None;
     }
@@ -135,12 +135,14 @@ fn failure(deployment: &Deployment) -> Option<String> {
         .iter()
         .flatten()
         .find(|condition| condition.type_ == FAILURE && condition.status == "True")?;
-    Some(said(failing.reason.as_deref(), failing.message.as_deref()))
+    Some(reason_and_message(
+        failing.reason.as_deref(),
+        failing.message.as_deref(),
+    ))
 }
 
-/// A line without its numbers (ports, seconds, back-offs) and without the names of pods that were refused, which are other ones at
-/// each try: the rest is the same.
-fn gist(line: &str) -> String {
+/// A line without its digits (ports, seconds, back-offs) and the names of refused pods: these differ at each attempt.
+fn dedup_key(line: &str) -> String {
     let words = line.split_whitespace().filter(|word| !word.starts_with("\"velero-"));
     let words: Vec<String> = words
         .map(|word| word.chars().filter(|c| !c.is_ascii_digit()).collect())
@@ -169,8 +171,8 @@ fn why_not(deployment: &Deployment) -> String {
     }
 }
 
-/// What keeps a pod from running, in the words of the scheduler or the kubelet.
-fn trouble(pod: &Pod) -> Option<String> {
+/// The reason why a pod does not run, from the scheduler or the kubelet.
+fn problem(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     if pod.metadata.deletion_timestamp.is_some() {
         return None;
@@ -181,32 +183,35 @@ fn trouble(pod: &Pod) -> Option<String> {
         .flatten()
         .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
     if let Some(condition) = unscheduled {
-        return Some(said(condition.reason.as_deref(), condition.message.as_deref()));
+        return Some(reason_and_message(
+            condition.reason.as_deref(),
+            condition.message.as_deref(),
+        ));
     }
     let containers = [&status.init_container_statuses, &status.container_statuses];
-    containers.into_iter().flatten().flatten().find_map(held_back)
+    containers.into_iter().flatten().flatten().find_map(waiting_reason)
 }
 
-fn held_back(container: &ContainerStatus) -> Option<String> {
-    /// What every container goes through.
-    const ON_THE_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+fn waiting_reason(container: &ContainerStatus) -> Option<String> {
+    /// The reasons of a container that starts.
+    const STARTING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
     let waiting = container.state.as_ref()?.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().unwrap_or_default();
-    if ON_THE_WAY.contains(&reason) {
+    if STARTING.contains(&reason) {
         return None;
     }
-    let mut text = said(waiting.reason.as_deref(), waiting.message.as_deref());
+    let mut text = reason_and_message(waiting.reason.as_deref(), waiting.message.as_deref());
     let last = container
         .last_state
         .as_ref()
         .and_then(|state| state.terminated.as_ref());
     if let Some(last) = last {
-        text = format!("{text} (it ended with exit code {})", last.exit_code);
+        text = format!("{text} (last exit code {})", last.exit_code);
     }
     Some(text)
 }
 
-fn said(reason: Option<&str>, message: Option<&str>) -> String {
+fn reason_and_message(reason: Option<&str>, message: Option<&str>) -> String {
     let parts = [reason, message].into_iter().flatten().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(": ")
 }
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn old_pods_do_not_count() {
+    fn pods_of_an_old_template_do_not_count() {
         let cases = [
             (
                 json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1}),
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_names_what_the_deployment_says() {
+    fn the_reason_is_the_message_of_the_deployment() {
         let waiting = deployment(&json!({"conditions": [
             {"type": "Available", "status": "False", "message": "no minimum availability"},
             {"type": "Progressing", "status": "True"},
@@ -263,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_cannot_make_its_pods_says_why() {
+    fn a_deployment_that_cannot_create_pods_has_the_reason() {
         let refusal = "pods \"velero-1\" is forbidden: violates PodSecurity \"restricted:latest\"";
         let failing = |status: &str, observed: i64| {
             deployment(&json!({"observedGeneration": observed, "conditions": [
@@ -271,9 +276,9 @@ mod tests {
                 {"type": "ReplicaFailure", "status": status, "reason": "FailedCreate", "message": refusal},
             ]}))
         };
-        let said = format!("FailedCreate: {refusal}");
-        assert_eq!(failure(&failing("True", 2)), Some(said.clone()));
-        assert_eq!(why_not(&failing("True", 2)), said);
+        let reason = format!("FailedCreate: {refusal}");
+        assert_eq!(failure(&failing("True", 2)), Some(reason.clone()));
+        assert_eq!(why_not(&failing("True", 2)), reason);
         for (status, observed) in [("False", 2), ("Unknown", 2), ("True", 1)] {
             assert_eq!(failure(&failing(status, observed)), None, "{status} {observed}");
             assert_eq!(why_not(&failing(status, observed)), "no minimum availability");
@@ -282,28 +287,28 @@ mod tests {
     }
 
     #[test]
-    fn troubles_that_alternate_are_said_once_each() {
+    fn alternating_problems_are_printed_once_each() {
         let mut waiting = Waiting::default();
         for second in [10, 20, 40] {
             for (reason, message) in [
                 ("ErrImagePull", format!("dial tcp 10.0.0.1:4711{second}: no route")),
                 ("ImagePullBackOff", format!("back-off {second}s pulling")),
             ] {
-                let held = json!({"waiting": {"reason": reason, "message": message}});
+                let state = json!({"waiting": {"reason": reason, "message": message}});
                 waiting
-                    .see(&pod(&json!({"containerStatuses": [container(&held)]})))
+                    .observe(&pod(&json!({"containerStatuses": [container(&state)]})))
                     .unwrap();
             }
         }
-        assert_eq!(waiting.said.len(), 2, "{:?}", waiting.said);
+        assert_eq!(waiting.printed.len(), 2, "{:?}", waiting.printed);
         assert!(
             waiting.why().contains("back-off 40s"),
             "the latest counts: {}",
             waiting.why()
         );
         let refused = |pod: &str| format!("Deployment velero: FailedCreate: pods \"velero-{pod}\" is forbidden: quota");
-        assert_eq!(gist(&refused("665b-kzx9k")), gist(&refused("77c-abcde")));
-        assert_ne!(gist("Pod velero-a: x"), gist("Pod velero-b: x"));
+        assert_eq!(dedup_key(&refused("665b-kzx9k")), dedup_key(&refused("77c-abcde")));
+        assert_ne!(dedup_key("Pod velero-a: x"), dedup_key("Pod velero-b: x"));
     }
 
     fn pod(status: &Value) -> Pod {
@@ -311,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_pod_from_running_is_said_in_the_clusters_words() {
+    fn the_problem_of_a_pod_is_the_message_of_the_cluster() {
         let cases = [
             (json!({}), None),
             (
@@ -331,18 +336,18 @@ mod tests {
             (json!({"containerStatuses": [container(&json!({"running": {}}))]}), None),
         ];
         for (status, want) in cases {
-            assert_eq!(trouble(&pod(&status)).as_deref(), want, "{status}");
+            assert_eq!(problem(&pod(&status)).as_deref(), want, "{status}");
         }
     }
 
     #[test]
-    fn a_container_that_ends_again_and_again_shows_its_exit_code() {
+    fn a_crashing_container_has_its_exit_code() {
         let mut crashing = container(&json!({"waiting": {"reason": "CrashLoopBackOff"}}));
         crashing["lastState"] = json!({"terminated": {"exitCode": 1}});
         let crashing = pod(&json!({"containerStatuses": [crashing]}));
         assert_eq!(
-            trouble(&crashing).as_deref(),
-            Some("CrashLoopBackOff (it ended with exit code 1)")
+            problem(&crashing).as_deref(),
+            Some("CrashLoopBackOff (last exit code 1)")
         );
     }
 

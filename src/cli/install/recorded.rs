@@ -1,4 +1,4 @@
-//! Our objects beside those the Go release prints, point by point.
+//! Compares our objects with those of the Go release.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,15 +12,15 @@ use super::options::{
 use super::parts::CREDENTIALS;
 use crate::cluster::yaml::documents;
 
-/// Every path at which ours differ, with the reason. `+` is ours alone, `-` is theirs alone, `~` differs.
+/// Every difference with its reason: `+` only ours, `-` only upstream's, `~` different.
 const DIFFERENCES: &[(&str, &str)] = &[
     (
         "+ Service/velero",
-        "the way to the artifact endpoint through the API server (decision 24)",
+        "the artifact endpoint for the API server's proxy (decision 24)",
     ),
     (
         "- Deployment/velero spec.template.spec.initContainers",
-        "there are no plugins yet, and a pod must not wait for images it does not use (decision 27)",
+        "this release has no plugins, and a pod must not wait for images it does not use (decision 27)",
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].env[3]",
@@ -32,7 +32,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].env[5]",
-        "CONTAINER_NAME: the other half of the identity",
+        "CONTAINER_NAME: part of the identity",
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].env[6]",
@@ -44,15 +44,15 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].livenessProbe",
-        "a server that hangs is started anew",
+        "a server that hangs is restarted",
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].readinessProbe",
-        "the Service leads to servers that can answer",
+        "the Service routes to ready servers only",
     ),
     (
         "+ Deployment/velero spec.template.spec.containers[0].securityContext",
-        "no more rights on the node than the server uses",
+        "no more permissions on the node than the server needs",
     ),
     (
         "+ Deployment/velero spec.template.spec.terminationGracePeriodSeconds",
@@ -91,16 +91,15 @@ fn recorded_options() -> InstallOptions {
     }
 }
 
-/// Nulls and empty objects are what Go's serialisation leaves of unset fields (spec server-cli 10.3); an `emptyDir` means
-/// something.
+/// Removes nulls and empty objects: Go writes unset fields this way (spec server-cli 10.3). An empty `emptyDir` has a meaning.
 fn tidy(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let tidied = fields.into_iter().map(|(key, value)| {
-                let keep = key == "emptyDir";
-                (key, tidy(value), keep)
+                let is_kept = key == "emptyDir";
+                (key, tidy(value), is_kept)
             });
-            let kept = tidied.filter(|(_, value, keep)| *keep || (!value.is_null() && *value != json!({})));
+            let kept = tidied.filter(|(_, value, is_kept)| *is_kept || (!value.is_null() && *value != json!({})));
             kept.map(|(key, value, _)| (key, value)).collect()
         }
         Value::Array(items) => items.into_iter().map(tidy).collect(),
@@ -164,7 +163,7 @@ fn compare_lists(path: &str, theirs: &[Value], ours: &[Value], found: &mut Vec<S
 }
 
 #[test]
-fn our_objects_differ_from_the_recorded_ones_only_where_we_mean_it() {
+fn our_objects_differ_from_the_recorded_ones_only_as_listed() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/go-1.18.1/install-objects.yaml");
     let theirs = by_name(documents(&fs::read_to_string(path).unwrap()).unwrap());
     let ours = by_name(resources(&recorded_options()).unwrap());
@@ -182,7 +181,7 @@ fn our_objects_differ_from_the_recorded_ones_only_where_we_mean_it() {
 }
 
 #[test]
-fn objects_come_in_the_order_in_which_they_can_be_created() {
+fn objects_are_in_the_order_of_their_creation() {
     let kinds: Vec<String> = resources(&recorded_options())
         .unwrap()
         .iter()
@@ -203,7 +202,7 @@ fn objects_come_in_the_order_in_which_they_can_be_created() {
 }
 
 #[test]
-fn a_filesystem_location_brings_its_volume_and_one_server_at_a_time() {
+fn a_filesystem_location_has_a_volume_and_a_recreate_strategy() {
     let options = InstallOptions {
         namespace: "backups".into(),
         location: Some(LocationOptions::filesystem()),
@@ -234,7 +233,7 @@ fn a_filesystem_location_brings_its_volume_and_one_server_at_a_time() {
 }
 
 #[test]
-fn an_account_of_the_users_needs_no_binding() {
+fn an_existing_service_account_gets_no_binding() {
     let options = InstallOptions {
         service_account_name: Some("mine".into()),
         ..InstallOptions::default()

@@ -1,5 +1,5 @@
-//! What the clients of a location trust that signs no URLs: the authority of the artifact endpoint (decision 44). The Go
-//! client takes it from `spec.objectStorage.caCert`, so it has to be there before the location is made.
+//! The CA of the artifact endpoint in a location whose store signs no URLs (decision 44). The Go client reads it from
+//! `spec.objectStorage.caCert`, so it is created before the location.
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -13,18 +13,18 @@ use crate::cli::terminal;
 use crate::controllers::artifact::secret::{self, AUTHORITY, NAME};
 use crate::runtime::clock::{Clock as _, System};
 
-/// What a dry run says: a key that was printed would not be the one that is installed.
-pub(super) const NOT_SHOWN: &str = "The secret `velero-artifact-tls` is made when this is installed, and its `ca.crt` becomes `caCert` of the location; neither is shown. \
-    If you apply these objects by other means, the server makes the secret: then set `caCert` with `velero backup-location set default --cacert FILE`.";
+/// The note of a dry run. A printed key would not be the installed one.
+pub(super) const NOT_SHOWN: &str = "NOTE: the installation also creates the secret `velero-artifact-tls` and sets its `ca.crt` as `caCert` of the location; neither is shown. \
+    If you apply these objects by other means, the server creates the secret: then set `caCert` with `velero backup-location set default --cacert FILE`.";
 
-/// Where the authority stands, and what its certificate is for.
+/// The CA of the endpoint: its namespace and the names of the certificate.
 pub(super) struct Trust {
     namespace: String,
     names: Vec<String>,
 }
 
 impl Trust {
-    /// Of an installation whose location needs it.
+    /// For an installation whose location needs the CA.
     pub(super) fn of(options: &InstallOptions) -> Option<Self> {
         let location = options.location.as_ref()?;
         location.trusts_the_server().then(|| Self {
@@ -33,7 +33,7 @@ impl Trust {
         })
     }
 
-    /// Gives a location the authority that is in the cluster, which is made if there is none. Any other object stays as it is.
+    /// Sets the CA in a storage location; creates the CA if the cluster has none. Other objects are not changed.
     pub(super) async fn add_to(&self, client: &Client, object: &mut Value) -> anyhow::Result<()> {
         if object["kind"] != "BackupStorageLocation" {
             return Ok(());
@@ -42,10 +42,10 @@ impl Trust {
         let secret = secret::ensure(&api, &self.namespace, &self.names, System.now()).await?;
         let authority = secret.data.as_ref().and_then(|data| data.get(AUTHORITY));
         let authority = authority.with_context(|| {
-            format!("secret {NAME} has no key {AUTHORITY}: put the authority there that its certificate is from, or delete it")
+            format!("secret {NAME} has no key {AUTHORITY}: set it to the CA of its certificate, or delete the secret")
         })?;
         object["spec"]["objectStorage"]["caCert"] = BASE64.encode(&authority.0).into();
-        terminal::println(&format!("Secret/{NAME}: clients of the location trust its authority"))?;
+        terminal::println(&format!("Secret/{NAME}: its CA is set in the location"))?;
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
-//! Why a request for an object failed, in the server's own words.
+//! The error of a request to the API server, with the server's own message.
 
 use crate::telemetry::causes;
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// The server answered with an error; its own words, as kubectl shows them.
+    /// The server answered with an error. The message is the server's, as kubectl prints it.
     #[error("{message}")]
     Refused {
         /// The HTTP status code.
@@ -17,18 +17,18 @@ pub enum RequestError {
     },
     /// The server does not know the kind.
     #[error(
-        "the server does not serve {0}: check that Velero is installed here (`velero install --crds-only` makes its kinds known)"
+        "the server does not serve {0}: check that Velero is installed in this cluster (`velero install --crds-only` installs its CRDs)"
     )]
     Unserved(String),
-    /// There was no answer that could be understood.
+    /// There was no valid answer.
     #[error(
-        "talk to the Kubernetes API server: {0}; check that it can be reached and that the kubeconfig is meant for it"
+        "cannot reach the Kubernetes API server: {0}; check that it is running and that the kubeconfig is for this cluster"
     )]
     Transport(String),
 }
 
 impl RequestError {
-    /// Judges the client's error. `kind` is what was asked for.
+    /// The client's error for a request on `kind`.
     pub fn of(error: kube::Error, kind: &str) -> Self {
         match error {
             kube::Error::Api(status) => {
@@ -42,23 +42,23 @@ impl RequestError {
                     message: status.message.clone(),
                 }
             }
-            // The crate's own word for it says nothing that its cause does not.
+            // kube's own text adds nothing to its cause.
             kube::Error::Service(cause) => Self::Transport(causes::in_line(&*cause)),
             other => Self::Transport(causes::in_line(&other)),
         }
     }
 
-    /// The object is not there.
+    /// The object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
     }
 
-    /// The user lacks a right.
+    /// The user lacks a permission.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code: 403, .. })
     }
 
-    /// An object of that name is there already.
+    /// An object of that name exists.
     pub fn is_already_exists(&self) -> bool {
         matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
     }

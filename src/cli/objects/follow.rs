@@ -1,4 +1,5 @@
-//! One object and its changes, without the right to `list`: it is read, then watched by its name. kube-runtime's watcher lists.
+//! One object and its changes without the permission to `list`: the object is read, then watched by its name. kube-runtime's
+//! watcher would list.
 
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ use super::error::RequestError;
 use super::kind::{Kind, check_name, failed};
 use crate::runtime::backoff::{Backoff, Policy};
 
-/// Between two looks at an object that is not there, or that may not be watched.
-const LOOKS: Duration = Duration::from_secs(1);
+/// How often an object is read that does not exist or may not be watched.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the API server keeps a watch open, in seconds.
-const OPEN: u32 = 240;
+const WATCH_TIMEOUT: u32 = 240;
 
 /// The object now and at each change.
 pub(super) fn follow<K: Kind>(
@@ -26,8 +27,8 @@ pub(super) fn follow<K: Kind>(
     let following = Following {
         api,
         name,
-        next: Next::Look,
-        watched: true,
+        next: Step::Read,
+        can_watch: true,
         backoff: Backoff::new(Policy::WATCH),
     };
     stream::unfold(Some(following), |following| async move {
@@ -43,64 +44,64 @@ pub(super) fn follow<K: Kind>(
 struct Following<K> {
     api: Api<K>,
     name: String,
-    next: Next<K>,
+    next: Step<K>,
     /// Whether the user may watch it, as far as is known.
-    watched: bool,
+    can_watch: bool,
     backoff: Backoff,
 }
 
-/// What to do next.
-enum Next<K> {
-    Look,
-    LookLater,
-    Open(String),
-    Read(BoxStream<'static, kube::Result<WatchEvent<K>>>, String),
+/// The next step.
+enum Step<K> {
+    Read,
+    ReadLater,
+    OpenWatch(String),
+    NextEvent(BoxStream<'static, kube::Result<WatchEvent<K>>>, String),
 }
 
-async fn look<K: Kind>(api: &Api<K>, name: &str) -> Result<K, RequestError> {
+async fn read<K: Kind>(api: &Api<K>, name: &str) -> Result<K, RequestError> {
     check_name::<K>(name)?;
     api.get(name).await.map_err(failed::<K>)
 }
 
 impl<K: Kind> Following<K> {
-    /// The next thing that is known of the object.
+    /// The next state of the object.
     async fn step(&mut self) -> Result<Option<K>, RequestError> {
         loop {
-            match std::mem::replace(&mut self.next, Next::Look) {
-                Next::Look => match look(&self.api, &self.name).await {
+            match std::mem::replace(&mut self.next, Step::Read) {
+                Step::Read => match read(&self.api, &self.name).await {
                     Ok(object) => {
                         self.next = match version(&object) {
-                            Some(version) if self.watched => Next::Open(version),
-                            _ => Next::LookLater,
+                            Some(version) if self.can_watch => Step::OpenWatch(version),
+                            _ => Step::ReadLater,
                         };
                         return Ok(Some(object));
                     }
                     Err(error) if error.is_not_found() => {
-                        self.next = Next::LookLater;
+                        self.next = Step::ReadLater;
                         return Ok(None);
                     }
-                    Err(error) => self.wait_out(error).await?,
+                    Err(error) => self.wait_or_fail(error).await?,
                 },
-                Next::LookLater => sleep(LOOKS).await,
-                Next::Open(since) => self.open(since).await?,
-                Next::Read(mut events, since) => match events.next().await {
+                Step::ReadLater => sleep(INTERVAL).await,
+                Step::OpenWatch(since) => self.open(since).await?,
+                Step::NextEvent(mut events, since) => match events.next().await {
                     Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                         self.backoff.succeeded();
-                        self.next = Next::Read(events, version(&object).unwrap_or(since));
+                        self.next = Step::NextEvent(events, version(&object).unwrap_or(since));
                         return Ok(Some(object));
                     }
                     Some(Ok(WatchEvent::Deleted(_))) => {
-                        self.next = Next::LookLater;
+                        self.next = Step::ReadLater;
                         return Ok(None);
                     }
                     Some(Ok(WatchEvent::Bookmark(bookmark))) => {
-                        self.next = Next::Read(events, bookmark.metadata.resource_version);
+                        self.next = Step::NextEvent(events, bookmark.metadata.resource_version);
                     }
                     // The version is too old, or the connection broke.
                     Some(Ok(WatchEvent::Error(_)) | Err(_)) => sleep(self.backoff.failed()).await,
                     None => {
                         sleep(self.backoff.failed()).await;
-                        self.next = Next::Open(since);
+                        self.next = Step::OpenWatch(since);
                     }
                 },
             }
@@ -110,23 +111,23 @@ impl<K: Kind> Following<K> {
     async fn open(&mut self, since: String) -> Result<(), RequestError> {
         let by_name = WatchParams::default()
             .fields(&format!("metadata.name={}", self.name))
-            .timeout(OPEN);
+            .timeout(WATCH_TIMEOUT);
         match self.api.watch(&by_name, &since).await {
-            Ok(events) => self.next = Next::Read(events.boxed(), since),
+            Ok(events) => self.next = Step::NextEvent(events.boxed(), since),
             Err(error) => {
                 let error = failed::<K>(error);
                 if error.is_forbidden() {
-                    (self.watched, self.next) = (false, Next::LookLater);
+                    (self.can_watch, self.next) = (false, Step::ReadLater);
                 } else {
-                    self.wait_out(error).await?;
+                    self.wait_or_fail(error).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Waits, unless no patience helps: not allowed, or an unknown kind.
-    async fn wait_out(&mut self, error: RequestError) -> Result<(), RequestError> {
+    /// Waits before a retry. Fails if no retry can help: not allowed, or an unknown kind.
+    async fn wait_or_fail(&mut self, error: RequestError) -> Result<(), RequestError> {
         match error {
             RequestError::Refused { code: 401 | 403, .. } | RequestError::Unserved(_) => Err(error),
             _ => {
@@ -168,12 +169,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_object_that_may_be_read_and_not_watched_is_looked_at_now_and_then() {
+    async fn without_the_permission_to_watch_an_object_is_polled() {
         let api = api();
         api.fault(Fault::new(9, 403, "Forbidden", watches));
-        let looked = std::sync::atomic::AtomicUsize::new(0);
+        let reads = std::sync::atomic::AtomicUsize::new(0);
         api.before(
-            move |seen| !watches(seen) && looked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2,
+            move |seen| !watches(seen) && reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2,
             |api| {
                 api.remove("velero.io/v1", "Backup", Some("velero"), "b");
                 api.insert(backup("Completed"));
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_object_that_may_not_be_read_is_not_waited_for() {
+    async fn without_the_permission_to_read_an_object_the_wait_fails() {
         let api = api();
         api.fault(Fault::new(9, 403, "Forbidden", |_| true));
         let backups = Objects::<Backup>::new(&api.client(), "velero");
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_breaks_is_begun_again_with_a_look() {
+    async fn a_broken_watch_starts_again_with_a_read() {
         let api = api();
         api.fault(Fault::new(1, 410, "Expired", watches));
         api.fault(Fault::new(1, 500, "InternalError", watches));

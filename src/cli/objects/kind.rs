@@ -1,4 +1,4 @@
-//! What the kinds have in common that the commands work with.
+//! What all kinds of the commands have in common.
 
 use std::fmt::Debug;
 
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::RequestError;
 use crate::api::names::is_object_name;
 
-/// What our own kinds can do.
+/// A kind of Velero.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
@@ -39,8 +39,8 @@ pub(super) fn failed<K: Kind>(error: kube::Error) -> RequestError {
     RequestError::of(error, &format!("{}.{}", K::plural(&()), K::group(&())))
 }
 
-/// Refuses a name before it becomes part of a request's path, in client-go's words where it has some. kube writes a name into
-/// the path as it is: `x?dryRun=All` would ask for the object `x`.
+/// Refuses an invalid name before it becomes part of the path of a request, with client-go's message if there is one. kube does
+/// not escape names: `x?dryRun=All` would request the object `x`.
 pub(super) fn check_name<K: Kind>(name: &str) -> Result<(), RequestError> {
     let invalid = |why: &str| RequestError::Refused {
         code: 400,
@@ -71,7 +71,7 @@ mod tests {
     use crate::api::v1::Backup;
 
     #[test]
-    fn a_name_is_never_more_than_a_name() {
+    fn names_that_change_the_path_are_refused() {
         for (name, refused) in [
             ("b1", None),
             ("b-1.nightly", None),

@@ -1,8 +1,8 @@
-//! Short ages and lifetimes as kubectl prints them.
+//! Ages and remaining times as kubectl prints them.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How far `when` is from `now`: `29d` ahead, `3d ago` behind, `n/a` when unknown.
+/// The time between `when` and `now`: `29d` in the future, `3d ago` in the past, `n/a` if unknown.
 pub fn from_now(when: Option<Timestamp>, now: Timestamp) -> String {
     match when {
         None => "n/a".to_owned(),
@@ -11,7 +11,7 @@ pub fn from_now(when: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// A length of time in its largest whole unit, cut and not rounded. Two seconds of clock difference count as now.
+/// A duration in its largest whole unit, rounded down. As in kubectl, one second in the past counts as now.
 pub fn short(length: SignedDuration) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_is_cut_to_its_largest_unit() {
+    fn a_duration_is_rounded_down_to_its_largest_unit() {
         let cases = [
             (-5, "<invalid>"),
             (-1, "0s"),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn past_and_unknown_times_say_so() {
+    fn past_and_unknown_times_are_marked() {
         let now: Timestamp = "2026-11-23T19:22:17Z".parse().unwrap();
         assert_eq!(from_now(None, now), "n/a");
         assert_eq!(from_now(Some(now - SignedDuration::from_hours(73)), now), "3d ago");

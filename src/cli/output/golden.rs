@@ -1,4 +1,4 @@
-//! What the Go release printed for the recorded objects, and what we print for them: the same bytes.
+//! The output for the recorded objects is byte for byte that of the Go release.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +42,7 @@ fn artifact<T: DeserializeOwned>(path: &str) -> T {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The moment of the recording, with colours as into its pipe.
+/// The time of the recording. Upstream printed colours into the pipe.
 fn view() -> View {
     View {
         now: "2026-11-23T19:23:30Z".parse().unwrap(),
@@ -90,7 +90,7 @@ fn restore_facts(details: bool) -> RestoreFacts {
     }
 }
 
-/// A table of recorded objects, and the recorded lines for them with the width of the shared columns.
+/// The table of these objects.
 fn table<K: Columns>(items: Vec<K>) -> String {
     list(
         Listing {
@@ -149,7 +149,7 @@ fn restore_describe_details() {
     );
 }
 
-/// The Go release has no such JSON: whatever its page says of the restore is in ours.
+/// The Go release has no such JSON. Every fact of its page is in ours.
 #[test]
 fn restore_describe_json() {
     let shown = describe::restore_json(&restore_facts(true), &view());
@@ -158,13 +158,13 @@ fn restore_describe_json() {
     let page = printed("restore-describe-details");
     for line in page.lines() {
         let line = uncoloured(line);
-        let said = line.trim().trim_start_matches("- ");
-        let value = said.split_once(':').map_or(said, |(_, value)| value.trim());
+        let text = line.trim().trim_start_matches("- ");
+        let value = text.split_once(':').map_or(text, |(_, value)| value.trim());
         let (value, _) = value.split_once(" (run '").unwrap_or((value, ""));
         let (value, section) = (value.to_owned(), "CSI Snapshot Restores: <none included>");
         assert!(
-            value.is_empty() || said == section || facts.contains(said) || facts.contains(&value),
-            "{said:?} is not in\n{shown:#}"
+            value.is_empty() || text == section || facts.contains(text) || facts.contains(&value),
+            "{text:?} is not in\n{shown:#}"
         );
     }
     let status = &shown["status"];
@@ -175,7 +175,7 @@ fn restore_describe_json() {
     assert_eq!(status["restoreVolumes"]["csiSnapshots"], "<none included>");
 }
 
-/// Every value, and the pairs of maps as a page shows them.
+/// Every value, and the pairs of maps as on a page.
 fn leaves(value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Array(all) => all.iter().for_each(|one| leaves(one, into)),
@@ -226,7 +226,7 @@ fn schedule_get() {
     );
 }
 
-/// The other rows are of objects that were not recorded; `b1` stands in for them because it is as wide as they get.
+/// The other rows are of objects that were not recorded. `b1` replaces them because it has the same column widths.
 #[test]
 fn backup_get() {
     let mut failed: Backup = object("backup-golden1");
@@ -250,7 +250,7 @@ fn restore_get() {
     );
 }
 
-/// The recorded object with the managed fields that its recording left out.
+/// Printed from the recorded YAML, which has the managed fields that the recorded object lacks.
 #[test]
 fn backup_get_yaml() {
     let want = printed("backup-get-yaml");

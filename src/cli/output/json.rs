@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-/// Pretty-prints `value`, indented by `indent` blanks a level, without a newline at the end.
+/// `value` as JSON, indented by `indent` blanks a level, without a newline at the end.
 pub fn render(value: &impl Serialize, indent: usize) -> Result<String, serde_json::Error> {
     let indent = " ".repeat(indent);
     let mut bytes = Vec::new();
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_indented_and_empty_values_stay_on_their_line() {
+    fn levels_are_indented_and_empty_values_are_on_one_line() {
         let value = serde_json::json!({"a": {}, "b": [], "c": [1], "d": "<&>"});
         let want = "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    1\n  ],\n  \"d\": \"<&>\"\n}";
         assert_eq!(render(&value, 2).unwrap(), want);

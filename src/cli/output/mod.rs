@@ -1,4 +1,4 @@
-//! How objects are shown: tables, pages of text, JSON and YAML. Pure functions of the objects and a [`View`].
+//! The output of objects: tables, pages of text, JSON and YAML. Pure functions of the objects and a [`View`].
 
 pub mod age;
 pub mod columns;

@@ -9,10 +9,10 @@ use crate::api::go_json;
 use crate::cli::flag::{StringArray, go_bool};
 use crate::cluster::yaml::{self, YamlError};
 
-/// How objects are printed.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A table for people.
+    /// A table.
     Table,
     /// JSON.
     Json,
@@ -20,10 +20,10 @@ pub enum Format {
     Yaml,
 }
 
-/// Objects that cannot be printed as asked.
+/// Objects that cannot be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum PrintError {
-    /// `-o` names no format.
+    /// `-o` has an unknown format.
     #[error("invalid output format {0:?} - valid values are 'table', 'json', and 'yaml'")]
     Format(String),
     /// An object has no JSON form.
@@ -34,23 +34,24 @@ pub enum PrintError {
     Yaml(#[from] YamlError),
 }
 
-/// The flags that say how objects are printed.
+/// The flags of the output.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct OutputArgs {
-    /// Output display format: 'table', 'json' or 'yaml'. Create commands then display the object and do not send it.
+    /// Output display format. For create commands, display the object but do not send it to the server. Valid formats are
+    /// 'table', 'json', and 'yaml'. 'table' is not valid for the install command.
     #[arg(short, long)]
     output: Option<String>,
-    /// Labels to be shown as columns, separated by commas.
+    /// Accepts a comma separated list of labels that are going to be presented as columns. Names are case-sensitive.
     #[arg(short = 'L', long, action = clap::ArgAction::Append)]
     label_columns: Vec<StringArray>,
-    /// Show all labels in the last column.
+    /// Show labels in the last column.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     show_labels: bool,
 }
 
 impl OutputArgs {
-    /// The format, if one was asked for.
+    /// The format of `-o`, if it is set.
     pub fn format(&self) -> Result<Option<Format>, PrintError> {
         match self.output.as_deref() {
             None | Some("") => Ok(None),
@@ -74,11 +75,11 @@ impl OutputArgs {
 pub struct Listing<K> {
     /// The objects.
     pub items: Vec<K>,
-    /// The list's own resource version, where the server gave one.
+    /// The resource version of the list, if it has one.
     pub resource_version: Option<String>,
 }
 
-/// One object in a format; the text ends as upstream's does.
+/// One object in a format. The text ends as upstream's.
 pub fn object<K: Columns>(object: &K, format: Format, args: &OutputArgs, view: &View) -> Result<String, PrintError> {
     match format {
         Format::Table => Ok(table::render(K::HEADERS, &[row(object, view)], &args.labels())),
@@ -87,7 +88,7 @@ pub fn object<K: Columns>(object: &K, format: Format, args: &OutputArgs, view: &
     }
 }
 
-/// A list in a format. Except in tables, a list of one is printed as that one.
+/// A list in a format. Except in tables, a list of one object is printed as the object.
 pub fn list<K: Columns>(
     listing: Listing<K>,
     format: Format,
@@ -99,7 +100,7 @@ pub fn list<K: Columns>(
         resource_version,
     } = listing;
     if format == Format::Table {
-        K::arrange(&mut items);
+        K::sort(&mut items);
         let rows: Vec<table::Row> = items.iter().map(|item| row(item, view)).collect();
         return Ok(table::render(K::HEADERS, &rows, &args.labels()));
     }
@@ -119,14 +120,14 @@ pub fn list<K: Columns>(
     }
 }
 
-/// Anything as JSON, indented by two blanks, with a newline at the end.
+/// A value as JSON, indented by two blanks, with a newline at the end.
 pub fn json(value: &impl Serialize) -> Result<String, PrintError> {
     let mut text = String::from_utf8_lossy(&go_json::to_pretty(value)?).into_owned();
     text.push('\n');
     Ok(text)
 }
 
-/// Anything as YAML, with an empty line at the end.
+/// A value as YAML, with an empty line at the end as upstream.
 pub fn yaml(value: &impl Serialize) -> Result<String, PrintError> {
     let mut text = yaml::to_string(value)?;
     text.push('\n');
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_one_is_printed_as_that_one_and_others_as_a_list() {
+    fn a_list_of_one_object_is_printed_as_the_object() {
         let args = OutputArgs::default();
         let one = list(locations(&["a"]), Format::Json, &args, &view()).unwrap();
         assert!(

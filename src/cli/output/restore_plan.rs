@@ -1,4 +1,4 @@
-//! The plan of a restore as a page of text.
+//! The plan of a restore as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,18 +6,18 @@ use std::fmt::Write as _;
 use super::tabs;
 use crate::api::restore_plan::{PlannedAction, PlannedItem, RestorePlan, Summary};
 
-/// So many objects are listed unless all are asked for.
-const LISTED: usize = 100;
+/// At most so many objects are listed without `--details`.
+const MAX_LISTED: usize = 100;
 
-/// So many differences of an object are listed unless all are asked for.
-const CHANGES: usize = 5;
+/// At most so many differences of an object are listed without `--details`.
+const MAX_CHANGES: usize = 5;
 
-/// The plan for people. Creations are counted, and what is equal is: the rest is listed, the worst first. With `details`
-/// every object is, in the order of the restore.
+/// The plan as text. Created and unchanged objects are counted; the others are listed, denied ones first. With `details` all
+/// objects are listed in the order of the restore.
 pub fn text(plan: &RestorePlan, details: bool) -> String {
     let mut text = head(plan);
     if !plan.validation_errors.is_empty() {
-        text.push_str("\nIt would be refused, with these validation errors:\n");
+        text.push_str("\nThe restore would fail validation, with these validation errors:\n");
         for error in &plan.validation_errors {
             let _ = writeln!(text, "  {error}");
         }
@@ -38,9 +38,9 @@ pub fn text(plan: &RestorePlan, details: bool) -> String {
     ));
     let mut notable: Vec<&PlannedItem> = plan.items.iter().filter(|item| is_notable(item)).collect();
     notable.sort_by_key(|item| rank(item.action));
-    let more = notable.len().saturating_sub(LISTED);
-    let shown = notable.into_iter().take(LISTED);
-    text.push_str(&section("To be looked at:", &listed(shown, CHANGES)));
+    let more = notable.len().saturating_sub(MAX_LISTED);
+    let shown = notable.into_iter().take(MAX_LISTED);
+    text.push_str(&section("To review:", &listed(shown, MAX_CHANGES)));
     if more > 0 {
         let _ = writeln!(text, "... and {more} more; --details lists all");
     }
@@ -69,9 +69,9 @@ fn head(plan: &RestorePlan) -> String {
     tabs::align(&facts, tabs::DESCRIBE)
 }
 
-/// What a restore always does is always counted; what is rare if there is any.
+/// The usual actions are always counted, the others only if there are any.
 fn counts(summary: &Summary) -> String {
-    let always = [
+    let usual = [
         (summary.create, "to create"),
         (summary.patch, "to patch"),
         (summary.unchanged, "unchanged"),
@@ -85,12 +85,12 @@ fn counts(summary: &Summary) -> String {
         (summary.warnings, "warnings"),
     ];
     let rare = rare.into_iter().filter(|(count, _)| *count > 0);
-    let words: Vec<String> = always
+    let counts: Vec<String> = usual
         .into_iter()
         .chain(rare)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    words.join(", ")
+    counts.join(", ")
 }
 
 fn section(title: &str, table: &str) -> String {
@@ -144,8 +144,8 @@ fn listed<'a>(items: impl Iterator<Item = &'a PlannedItem>, most: usize) -> Stri
 fn why(item: &PlannedItem, most: usize) -> Vec<String> {
     let mut lines = Vec::from_iter(Some(one_line(&item.reason)).filter(|reason| !reason.is_empty()));
     lines.extend(item.errors.iter().map(|error| format!("error: {}", one_line(error))));
-    let warned = item.warnings.iter().filter(|warning| !says_it_differs(warning));
-    lines.extend(warned.map(|warning| format!("warning: {}", one_line(warning))));
+    let warnings = item.warnings.iter().filter(|warning| !is_about_differences(warning));
+    lines.extend(warnings.map(|warning| format!("warning: {}", one_line(warning))));
     lines.extend(item.changes.iter().take(most).map(ToString::to_string));
     let unlisted = item.changes.len().saturating_sub(most) as u64 + item.more_changes;
     if unlisted > 0 {
@@ -159,17 +159,17 @@ fn why(item: &PlannedItem, most: usize) -> Vec<String> {
     lines
 }
 
-/// What the reason says in fewer words, and the changes in more.
-fn says_it_differs(warning: &str) -> bool {
+/// The warning that the object differs. The reason and the changes of the item have the same information.
+fn is_about_differences(warning: &str) -> bool {
     warning.ends_with("the in-cluster version is different than the backed-up version")
 }
 
-/// Texts of API servers may have several lines, and tabs that would be cells.
+/// Texts of API servers may have several lines, and tabs, which would end a cell.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A table without blanks at the ends of its lines.
+/// A table without trailing blanks.
 fn aligned(text: &str) -> String {
     let aligned = tabs::align(text, tabs::TABLE);
     aligned.lines().fold(String::new(), |mut text, line| {
@@ -254,13 +254,13 @@ mod tests {
             restore,
             summary,
             validation_errors: Vec::new(),
-            warnings: vec!["the whole is odd".to_owned()],
+            warnings: vec!["a whole-plan warning".to_owned()],
             items,
         }
     }
 
     #[test]
-    fn creations_are_counted_and_what_is_to_be_looked_at_is_listed() {
+    fn created_objects_are_counted_and_the_others_listed() {
         let want = "\
 Dry run of restore \"back\" from backup \"first\". Nothing was written.
 
@@ -269,7 +269,7 @@ Objects that exist and differ:  left as they are
 
 4 to create, 1 to patch, 1 unchanged, 1 skipped, 1 denied, 1 warnings
 
-Warning: the whole is odd
+Warning: a whole-plan warning
 
 To be created:
 NAMESPACE   KIND        COUNT   NOTE
@@ -277,7 +277,7 @@ NAMESPACE   KIND        COUNT   NOTE
 copy        ConfigMap   2       not asked: x
 copy        Pod         1
 
-To be looked at:
+To review:
 ACTION   NAMESPACE   KIND         NAME   WHY
 deny     copy        Service      web    policy says no
 create   copy        Pod          db     warning: asks for hooks
@@ -293,32 +293,32 @@ skip     copy        Job          done   it has completed
     }
 
     #[test]
-    fn with_details_every_object_has_its_line_and_every_difference() {
+    fn with_details_every_object_and_difference_is_listed() {
         let text = text(&plan(), true);
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for words_of in [
+        for line in [
             "create (cluster) Namespace copy",
             "create copy ConfigMap b",
             "unchanged copy Secret s",
             "spec.f6: 6",
         ] {
-            assert!(words.contains(words_of), "{words_of}\n{text}");
+            assert!(words.contains(line), "{line}\n{text}");
         }
         assert!(text.contains("... and 1 more"), "{text}");
     }
 
     #[test]
-    fn a_long_list_is_cut() {
+    fn a_long_list_is_truncated() {
         let mut plan = plan();
         let denied = |number| item(PlannedAction::Deny, "copy", "Pod", &format!("p{number}"), "no");
-        plan.items = (0..LISTED + 7).map(denied).collect();
+        plan.items = (0..MAX_LISTED + 7).map(denied).collect();
         let text = text(&plan, false);
-        assert_eq!(text.matches("\ndeny").count(), LISTED);
+        assert_eq!(text.matches("\ndeny").count(), MAX_LISTED);
         assert!(text.ends_with("... and 7 more; --details lists all\n"), "{text}");
     }
 
     #[test]
-    fn an_invalid_restore_is_its_errors_and_nothing_else() {
+    fn an_invalid_restore_has_only_its_validation_errors() {
         let mut plan = plan();
         plan.validation_errors = vec!["Invalid ExistingResourcePolicy: x".to_owned()];
         let text = text(&plan, false);

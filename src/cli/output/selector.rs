@@ -2,10 +2,10 @@
 
 use crate::api::LabelSelector;
 
-/// What stands where nothing is set.
+/// The text of an unset value.
 pub const NONE: &str = "<none>";
 
-/// A selector as kubectl's `-l` would take it; `<none>` when it is missing or selects everything.
+/// A selector in the syntax of `-l`; `<none>` if it is missing or selects everything.
 pub fn text(selector: Option<&LabelSelector>) -> String {
     let Some(selector) = selector else {
         return NONE.to_owned();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_of_everything_reads_as_none() {
+    fn a_selector_of_everything_is_printed_as_none() {
         assert_eq!(text(None), "<none>");
         assert_eq!(text(Some(&LabelSelector::default())), "<none>");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::tabs;
 
-/// What `--show-labels` and `--label-columns` ask for.
+/// The columns of `--show-labels` and `--label-columns`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelColumns {
     /// A last column with every label.
@@ -22,7 +22,7 @@ pub struct Row {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Renders a table; no rows give no text at all, not even headers (spec server-cli 8.2).
+/// Renders a table. Without rows the text is empty, without headers (spec server-cli 8.2).
 pub fn render(headers: &[&str], rows: &[Row], labels: &LabelColumns) -> String {
     if rows.is_empty() {
         return String::new();
@@ -92,12 +92,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_prints_nothing() {
+    fn an_empty_list_prints_no_headers() {
         assert_eq!(render(&["Name"], &[], &LabelColumns::default()), "");
     }
 
     #[test]
-    fn a_cell_is_cut_at_its_first_newline() {
+    fn a_cell_is_truncated_at_its_first_newline() {
         let text = render(
             &["Name", "Why"],
             &[row(&["a", "one\ntwo"], &[])],
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn label_columns_come_last_and_take_the_part_after_the_slash_as_header() {
+    fn label_columns_are_last_and_named_without_their_prefix() {
         let labels = LabelColumns {
             all: true,
             named: vec!["example.com/tier".to_owned()],

@@ -1,12 +1,12 @@
-//! Elastic tab stops: text whose cells end at a tab comes out in columns.
+//! Elastic tab stops: aligns text whose cells end at tabs, as Go's `tabwriter`.
 //!
-//! A cell ends at its tab, so the text after a line's last tab is no cell and is never padded. A column is as wide as the
-//! widest cell of the consecutive lines that have a cell there; a line without one ends the alignment (spec server-cli 9).
+//! The text after the last tab of a line is not a cell and is never padded. A column is as wide as the widest cell of the
+//! consecutive lines that have a cell there; a line without one ends the column (spec server-cli 9).
 
-/// How wide a column is: never narrower than `min_width`, and `padding` wider than its widest cell.
+/// The width of columns: `padding` wider than the widest cell, and at least `min_width`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stops {
-    /// The least width of a column, padding included.
+    /// The minimum width of a column, padding included.
     pub min_width: usize,
     /// Blanks after the widest cell.
     pub padding: usize,
@@ -23,7 +23,7 @@ pub const TABLE: Stops = Stops {
     padding: 3,
 };
 
-/// Aligns `text`. Widths count characters, as upstream does; so colour codes belong after the last tab.
+/// Aligns `text`. As upstream, widths count characters, so colour codes belong after the last tab.
 pub fn align(text: &str, stops: Stops) -> String {
     let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
     let widths = widths(&lines, stops);
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn deeper_columns_align_only_where_they_meet() {
+    fn inner_columns_align_only_on_consecutive_lines() {
         let text = "Errors:\n\tVelero:\t\t<none>\n\tCluster:\tone\n\t\ttwo\n\tNamespaces:\n\t\tns:\tm\n";
         let want = "Errors:\n  Velero:     <none>\n  Cluster:  one\n            two\n  Namespaces:\n    ns:  m\n";
         assert_eq!(described(text), want);
     }
 
     #[test]
-    fn table_columns_have_a_least_width() {
+    fn table_columns_have_a_minimum_width() {
         assert_eq!(align("A\tB\nx\ty\n", TABLE), "A     B\nx     y\n");
     }
 }

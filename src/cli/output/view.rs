@@ -1,17 +1,17 @@
-//! From where an object is looked at: all that formatting needs besides the object itself.
+//! The settings of the output besides the object: time, time zone, colours.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// The moment, the time zone and whether colours are wanted. Data, so that output is a pure function.
+/// The current time, the time zone and whether to print colours. Passed as data, so that output is a pure function.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// The time ages are counted from.
+    /// The current time.
     pub now: Timestamp,
-    /// The zone times are printed in.
+    /// The time zone of printed times.
     pub zone: TimeZone,
-    /// Whether terminal codes are written.
+    /// Whether to print terminal codes.
     pub colour: bool,
 }
 
@@ -24,7 +24,7 @@ impl View {
             .to_string()
     }
 
-    /// The same for a time that may be missing, which a table shows as `<nil>`.
+    /// The same for a time that may be missing, printed as `<nil>`.
     pub fn time_or_nil(&self, when: Option<&Time>) -> String {
         when.map_or_else(|| "<nil>".to_owned(), |when| self.time(when))
     }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_printed_in_the_zone_of_the_viewer() {
+    fn times_are_printed_in_the_time_zone_of_the_view() {
         let when = Time("2026-11-23T19:22:17Z".parse().unwrap());
         assert_eq!(view(TimeZone::UTC).time(&when), "2026-11-23 19:22:17 +0000 UTC");
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_written_only_where_wanted() {
+    fn colours_are_printed_only_if_wanted() {
         let mut view = view(TimeZone::UTC);
         assert_eq!(view.red("Failed"), "Failed");
         view.colour = true;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::api::v1::{Backup, Restore, RestoreSpec, RestoreStatusSpec, RestoreUploaderConfig};
 use crate::api::{GoDuration, TypedLocalObjectReference, labels, names};
-use crate::cli::backup::{compact, set};
+use crate::cli::backup::{name_timestamp, non_empty};
 use crate::cli::context::Context;
 use crate::cli::flag::{ColonMap, Map, OptionalBool, OrSelector, RepeatedKey, Selector, StringArray, go_bool, merged};
 use crate::cli::objects::Objects;
@@ -20,15 +20,15 @@ use super::dry_run;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Create {
-    /// The restore's name; by default that of the backup or schedule and the time.
+    /// The name of the restore; defaults to the name of the backup or schedule and the time.
     name: Option<String>,
     /// Backup to restore from.
     #[arg(long)]
     from_backup: Option<String>,
-    /// Schedule to restore from: its most recent completed backup.
+    /// Schedule to restore from, with its most recent completed backup.
     #[arg(long)]
     from_schedule: Option<String>,
-    /// With --from-schedule: also consider backups that failed in part.
+    /// If using --from-schedule, whether to consider PartiallyFailed backups when looking for the most recent one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     allow_partially_failed: Option<OptionalBool>,
     /// Namespaces to include in the restore (use '*' for all namespaces).
@@ -43,19 +43,19 @@ pub struct Create {
     /// Resources to exclude from the restore, formatted as resource.group.
     #[arg(long, action = clap::ArgAction::Append)]
     exclude_resources: Vec<StringArray>,
-    /// Namespace mappings from name in the backup to desired restored name: src1:dst1,src2:dst2.
+    /// Namespace mappings from name in the backup to desired restored name in the form src1:dst1,src2:dst2.
     #[arg(long, action = clap::ArgAction::Append)]
     namespace_mappings: Vec<ColonMap>,
-    /// Labels to apply to the restore: key=value,key=value.
+    /// Labels to apply to the restore. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     labels: Vec<Map>,
-    /// Annotations to apply to the restore: key=value,key=value.
+    /// Annotations to apply to the restore. Format is key1=value1,key2=value2.
     #[arg(long, action = clap::ArgAction::Append)]
     annotations: Vec<Map>,
     /// Only restore resources matching this label selector.
     #[arg(short = 'l', long, action = clap::ArgAction::Append)]
     selector: Vec<Selector>,
-    /// Restore resources matching at least one of these label selectors, separated by ' or '.
+    /// Restore resources matching at least one of the label selector from the list. Label selectors should be separated by ' or '.
     #[arg(long, action = clap::ArgAction::Append)]
     or_selector: Vec<OrSelector>,
     /// Whether to restore volumes from snapshots.
@@ -67,41 +67,41 @@ pub struct Create {
     /// Include cluster-scoped resources in the restore.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     include_cluster_resources: Option<OptionalBool>,
-    /// What to do with resources that exist already: 'none' or 'update'.
+    /// Restore Policy to be used during the restore workflow, can be - none or update.
     #[arg(long)]
     existing_resource_policy: Option<String>,
-    /// Resources whose status is restored, formatted as resource.group.
+    /// Resources to include in the restore status, formatted as resource.group.
     #[arg(long, action = clap::ArgAction::Append)]
     status_include_resources: Vec<StringArray>,
-    /// Resources whose status is not restored, formatted as resource.group.
+    /// Resources to exclude from the restore status, formatted as resource.group.
     #[arg(long, action = clap::ArgAction::Append)]
     status_exclude_resources: Vec<StringArray>,
-    /// How long to wait for asynchronous plugin operations; the server's default if 0.
+    /// How long to wait for async plugin operations before timeout; the server's default if 0.
     #[arg(long, default_value = "0s")]
     item_operation_timeout: GoDuration,
-    /// The ConfigMap with the resource modifiers the restore should use.
+    /// Reference to the resource modifier configmap that restore will use.
     #[arg(long)]
     resource_modifier_configmap: Option<String>,
     /// Whether to write sparse files during restoring volumes.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     write_sparse_files: Option<OptionalBool>,
-    /// Number of files to restore at the same time; the number of the node's processors if 0.
+    /// The number of restore operations to run in parallel. If 0, the number of CPUs of the node.
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     parallel_files_download: i64,
     /// Wait for the operation to complete.
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     wait: bool,
-    /// With --wait: exit with 1 unless the restore completed without errors.
+    /// With --wait: exit with 1 unless the restore has the phase Completed.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     fail_on_error: bool,
-    /// Show what the restore would do to each object, and create nothing, not the restore either: the server plans it and
-    /// asks the API server with dry runs. With -o json or yaml the whole plan. Exits with 1 if anything would be denied.
+    /// Print what the restore would do to each object and create nothing. The server plans the restore with dry runs of the API
+    /// server. With -o json or yaml, print the whole plan. Exits with 1 if any object would be denied.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     dry_run: bool,
-    /// With --dry-run: list every object, those too that are simply created.
+    /// With --dry-run: list every object, including created and unchanged ones.
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
     details: bool,
@@ -125,10 +125,10 @@ const EXAMPLES: &str = "Examples:
   # Create a restore into another namespace.
   velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy
 
-  # See what that would do, without doing it.
+  # Print what that restore would do, without doing it.
   velero restore create --from-backup backup-1 --namespace-mappings shop:shop-copy --dry-run";
 
-/// What a restore is made from.
+/// The source of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source<'a> {
     Backup(&'a str),
@@ -136,7 +136,7 @@ enum Source<'a> {
 }
 
 impl Create {
-    /// Creates the restore, or only shows it.
+    /// Creates the restore, or with `-o` or `--dry-run` prints it or its plan.
     pub async fn run(self, context: &Context) -> anyhow::Result<()> {
         let source = self.source()?;
         let format = self.output.format()?;
@@ -221,7 +221,7 @@ impl Create {
             bail!("existing-resource-policy has invalid value, it accepts only none, update as value");
         }
         if self.dry_run && self.wait {
-            bail!("either --dry-run or --wait can be specified, but not both: a dry run creates nothing to wait for");
+            bail!("either --dry-run or --wait can be specified, but not both");
         }
         if self.details && !self.dry_run {
             bail!("--details can be specified with --dry-run only");
@@ -241,10 +241,10 @@ impl Create {
             Ok(Source::Backup(name) | Source::Schedule(name)) => name,
             Err(_) => backup,
         };
-        let default_name = || format!("{named_after}-{}", compact(now, TimeZone::system()));
+        let default_name = || format!("{named_after}-{}", name_timestamp(now, TimeZone::system()));
         let mut restore = Restore::new(namespace, self.name.clone().unwrap_or_else(default_name));
-        restore.metadata.labels = set(merged("--labels", &self.labels)?);
-        restore.metadata.annotations = set(merged("--annotations", &self.annotations)?);
+        restore.metadata.labels = non_empty(merged("--labels", &self.labels)?);
+        restore.metadata.annotations = non_empty(merged("--annotations", &self.annotations)?);
         let status_resources = StringArray::all(&self.status_include_resources);
         restore.spec = RestoreSpec {
             backup_name: backup.to_owned(),
@@ -271,7 +271,7 @@ impl Create {
                 .as_ref()
                 .filter(|name| !name.is_empty())
                 .map(|name| {
-                    // Upstream names the core group here, and not in a backup's resource policy.
+                    // Upstream sets the core group here, but not in the resource policy of a backup.
                     TypedLocalObjectReference {
                         api_group: Some(String::new()),
                         kind: "configmap".to_owned(),
@@ -289,7 +289,7 @@ impl Create {
     }
 }
 
-/// The backup that started last of those that can be restored from.
+/// The most recently started backup that can be restored.
 fn most_recent(backups: &[Backup]) -> Option<String> {
     let restorable = backups.iter().filter(|backup| backup.status.phase().is_restorable());
     let latest = restorable.max_by_key(|backup| backup.status.start_timestamp.as_ref().map(|time| time.0))?;
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_source_is_needed() {
+    fn exactly_one_source_is_required() {
         assert_eq!(create("--from-backup b").source().unwrap(), Source::Backup("b"));
         assert_eq!(create("--from-schedule s").source().unwrap(), Source::Schedule("s"));
         for line in ["", "--from-backup=", "--from-backup b --from-schedule s"] {
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_is_named_after_what_the_user_named() {
+    fn a_restore_is_named_after_the_source_of_the_flag() {
         let create = create("--from-schedule daily --allow-partially-failed");
         let restore = create
             .restore(Source::Backup("daily-20261123010000"), "velero", Timestamp::UNIX_EPOCH)
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_uploader_config_is_always_written_and_the_status_only_with_resources() {
+    fn the_uploader_config_is_always_set_and_the_status_with_resources() {
         let restore = create("r --from-backup b --status-exclude-resources a")
             .restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH)
             .unwrap();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_repeated_flag_is_lost() {
+    fn repeated_flags_are_merged() {
         let restore = |line: &str| {
             create(&format!("r --from-backup b {line}")).restore(Source::Backup("b"), "v", Timestamp::UNIX_EPOCH)
         };
@@ -365,10 +365,10 @@ mod tests {
 
     #[test]
     fn only_known_policies_are_accepted() {
-        for (value, fine) in [("none", true), ("update", true), ("", true), ("recreate", false)] {
+        for (value, is_valid) in [("none", true), ("update", true), ("", true), ("recreate", false)] {
             assert_eq!(
                 create(&format!("--existing-resource-policy={value}")).check().is_ok(),
-                fine,
+                is_valid,
                 "{value}"
             );
         }
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_backup_that_can_be_restored_from_is_taken() {
+    fn the_most_recent_restorable_backup_is_selected() {
         let backup = |name: &str, phase: &str, start: &str| {
             let mut backup = Backup::new("velero", name);
             backup.status.phase = Some(phase.into());

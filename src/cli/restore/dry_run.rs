@@ -9,7 +9,7 @@ use crate::api::v1::{Backup, BackupStorageLocation, DownloadTargetKind, Restore}
 use crate::cli::artifact::availability::Availability;
 use crate::cli::artifact::plan::{PlanError, empty_plan};
 use crate::cli::artifact::{ArtifactError, Artifacts, DOUBTFUL_TIMEOUT, DownloadOptions, lookup};
-use crate::cli::failure::Ending;
+use crate::cli::failure::Failure;
 use crate::cli::objects::{Objects, RequestError};
 use crate::cli::output::{self, Format};
 use crate::cli::terminal;
@@ -42,7 +42,7 @@ pub async fn run(
     if plan.validation_errors.is_empty() && plan.summary.deny == 0 {
         Ok(())
     } else {
-        Err(Ending::Silent.into())
+        Err(Failure::Silent.into())
     }
 }
 

@@ -1,5 +1,5 @@
-//! The flags of `velero server` (spec server-cli 2.1): every one of upstream's, old names included, so that a Deployment
-//! written for either release starts. A flag for a feature that is not there yet is accepted with a line in the log.
+//! The flags of `velero server` (spec server-cli 2.1): all of upstream's, with their old names, so that a Deployment for either release
+//! starts. A flag of a feature that this release does not have is accepted with a warning in the log.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::restore::object::managed_fields::ManagedFields;
 use crate::restore::priorities::Priorities;
 use crate::telemetry::logrus::{Format, Level};
 
-/// Controllers by name, in the order in which upstream lists them (spec server-cli 3.1).
+/// The names of controllers, in upstream's order (spec server-cli 3.1).
 pub const CONTROLLERS: [&str; 15] = [
     "backup-queue",
     "backup",
@@ -33,7 +33,7 @@ pub const CONTROLLERS: [&str; 15] = [
     "backup-storage-location",
 ];
 
-/// What `--restore-only` turns off. The queue stays: it shows why each new backup waits.
+/// The controllers that `--restore-only` disables. The queue stays enabled: it sets the condition of each waiting backup.
 const OFF_WHEN_RESTORE_ONLY: [&str; 6] = [
     "backup",
     "backup-operations",
@@ -46,92 +46,97 @@ const OFF_WHEN_RESTORE_ONLY: [&str; 6] = [
 /// `velero server`.
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
-    /// How much to log: trace, debug, info, warning, error, fatal or panic
+    /// The level at which to log. Valid values are trace, debug, info, warning, error, fatal, panic
     #[arg(long, default_value = "info")]
     pub log_level: Level,
-    /// How to log: text or json
+    /// The format for log output. Valid values are text, json
     #[arg(long, default_value = "text")]
     pub log_format: Format,
-    /// Where to serve metrics, /healthz and /readyz
+    /// The address to expose prometheus metrics, /healthz and /readyz
     #[arg(long, default_value = ":8085", value_parser = listen_address)]
     pub metrics_address: SocketAddr,
-    /// Where to serve artifacts to clients behind the API server
+    /// The address to serve the files of backups and restores to clients
     #[arg(long, default_value = ":8443", value_parser = listen_address)]
     pub artifact_address: SocketAddr,
-    /// How clients reach that address without the API server: the base of the URLs that are given where the store cannot sign
-    /// any. Its certificate is for this host. By default the Service `velero` in the server's namespace
+    /// Base of the download URLs for clients that do not use the API server's proxy, if the object store cannot sign URLs. The
+    /// server's certificate is for this host. Defaults to the Service `velero` in the server's namespace
     #[arg(long, value_name = "https://HOST[:PORT]")]
     pub artifact_url: Option<BaseUrl>,
-    /// How often to look into the bucket for backups of other clusters
+    /// How often to ensure all Velero backups in object storage exist as Backup API objects in the cluster. This is the default
+    /// sync period if none is explicitly specified for a backup storage location
     #[arg(long, default_value = "1m", value_parser = duration)]
     pub backup_sync_period: Duration,
-    /// How long backups are kept that do not say
-    #[arg(long, default_value = "720h", value_parser = lifetime)]
+    /// How long to wait by default before backups can be garbage collected
+    #[arg(long, default_value = "720h", value_parser = ttl)]
     pub default_backup_ttl: Duration,
-    /// How often to validate storage locations; 0 validates once
+    /// How often to verify if the storage is valid. Set this to 0s to verify it only once
     #[arg(long, default_value = "1m", value_parser = duration)]
     pub store_validation_frequency: Duration,
-    /// The location of backups that name none
+    /// Name of the default backup storage location
     #[arg(long, default_value = "default")]
     pub default_backup_storage_location: String,
-    /// The order of restores: types, then `-`, then types that come last
+    /// Desired order of resource restores, the priority list contains two parts which are split by "-" element. The resources
+    /// before "-" element are restored first as high priorities, the resources after "-" element are restored last as low
+    /// priorities, and any resource not in the list will be restored alphabetically between the high and low priorities
     #[arg(long, default_value = "")]
     pub restore_resource_priorities: Priorities,
-    /// Restore managed fields of objects made by server-side apply (applied), or of all at twice the writes (all)
+    /// Objects whose managed fields are restored: those created by server-side apply (applied), or all objects (all), which
+    /// doubles the number of writes
     #[arg(long, default_value = "applied")]
     pub restore_managed_fields: ManagedFields,
-    /// Bytes a restore may take in the scratch directory; by default four fifths of what is free there
+    /// Maximum bytes that a restore uses in the scratch directory. Defaults to four fifths of its free space
     #[arg(long)]
     pub restore_spool_limit: Option<u64>,
-    /// Names of controllers not to run
+    /// List of controllers to disable on startup, separated by commas
     #[arg(long, value_delimiter = ',')]
     pub disable_controllers: Vec<String>,
-    /// Carry out restores and no backups
+    /// Run in a mode where only restores are allowed; backups, schedules, and garbage-collection are all disabled
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true)]
     pub restore_only: bool,
-    /// How long to wait for the end of a namespace or volume that is being deleted
+    /// How long to wait on persistent volumes and namespaces to terminate during a restore before timing out
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub terminating_resource_timeout: Duration,
-    /// How long to wait for what should be quick
+    /// How long to wait for resource processes which are not covered by other specific timeout parameters
     #[arg(long, default_value = "10m", value_parser = duration)]
     pub resource_timeout: Duration,
-    /// How long a plugin's operation may take
+    /// How long to wait on asynchronous BackupItemActions and RestoreItemActions to complete before timing out
     #[arg(long, default_value = "4h", value_parser = duration)]
     pub default_item_operation_timeout: Duration,
-    /// Back volumes up by file system unless their pod says otherwise
+    /// Backup all volumes with pod volume file system backup by default
     #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true)]
     pub default_volumes_to_fs_backup: bool,
-    /// Move snapshot data to the bucket unless the backup says otherwise
+    /// Move data by default for all snapshots supporting data movement
     #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true)]
     pub default_snapshot_move_data: bool,
-    /// The label that groups volumes
+    /// Label key for grouping PVCs into VolumeGroupSnapshot
     #[arg(long, default_value = "velero.io/volume-group")]
     pub volume_group_snapshot_label_key: String,
-    /// How many backups run at a time
+    /// Number of backups to process concurrently
     #[arg(long, default_value = "1")]
     pub concurrent_backups: usize,
-    /// How many item blocks of a backup are worked on at a time
+    /// Number of worker threads to process ItemBlocks
     #[arg(long, default_value = "1")]
     pub item_block_worker_count: usize,
-    /// Requests a second to the API server; unset means no limit of our own
+    /// Maximum number of requests per second by the server to the Kubernetes API once the burst limit has been reached. Defaults
+    /// to no limit
     #[arg(long)]
     pub client_qps: Option<f32>,
-    /// Requests at once above --client-qps
+    /// Maximum number of requests by the server to the Kubernetes API in a short period of time, with --client-qps
     #[arg(long, default_value = "100")]
     pub client_burst: i64,
-    /// Where to spool while a backup or restore runs
+    /// Directory for the temporary files of backups and restores
     #[arg(long, env = "VELERO_SCRATCH_DIR", default_value_os_t = std::env::temp_dir())]
     pub scratch_dir: PathBuf,
-    /// Identity of this process in the leader election; by default the pod's uid and the container's name
+    /// Identity of this process in the leader election. Defaults to the UID of the pod and the name of the container
     #[arg(long, env = "VELERO_IDENTITY")]
     pub identity: Option<String>,
 
-    /// Upstream's flags for features that are not part of this release.
+    /// Upstream's flags for features that this release does not have.
     #[command(flatten)]
     pub unused: Unused,
 }
 
-/// Accepted, so that a Deployment written for upstream's server starts; each that is set is named in the log.
+/// Accepted so that a Deployment for upstream's server starts. The log names those that are set.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accepted without effect in this release")]
 pub struct Unused {
@@ -176,7 +181,7 @@ pub struct Unused {
 }
 
 impl Unused {
-    /// The flags among them that were given, with their values.
+    /// The flags that are set, with their values.
     pub fn given(&self) -> Vec<(&'static str, &str)> {
         [
             ("plugin-dir", &self.plugin_dir),
@@ -204,17 +209,17 @@ impl Unused {
         ]
         .into_iter()
         .filter_map(|(name, value)| value.as_deref().map(|value| (name, value)))
-        // What every installation says, and what is meant anyway (decision 26).
+        // Every installation sets it, and it changes nothing (decision 26).
         .filter(|given| *given != ("uploader-type", "kopia"))
         .collect()
     }
 }
 
 impl ServerArgs {
-    /// The limit on requests that `--client-qps` and `--client-burst` ask for (decision 9).
+    /// The rate limit of `--client-qps` and `--client-burst` (decision 9).
     ///
     /// # Errors
-    /// One of them makes no sense.
+    /// One of them is invalid.
     pub fn limit(&self) -> anyhow::Result<Option<RateLimit>> {
         if self.client_qps.is_some_and(|qps| qps.is_nan() || qps < 0.0) {
             anyhow::bail!("client-qps must be positive");
@@ -226,10 +231,10 @@ impl ServerArgs {
         Ok(self.client_qps.and_then(|qps| RateLimit::new(qps, burst)))
     }
 
-    /// Whether a controller is to run.
+    /// A function that returns whether a controller is enabled.
     ///
     /// # Errors
-    /// `--disable-controllers` names what is none, one twice, or the one that must run.
+    /// `--disable-controllers` has an unknown name, a name twice, or the controller that cannot be disabled.
     pub fn enabled(&self) -> Result<impl Fn(&str) -> bool + use<>, String> {
         let mut off: Vec<String> = Vec::new();
         for name in self.disable_controllers.iter().filter(|n| !n.is_empty()) {
@@ -243,7 +248,7 @@ impl ServerArgs {
                     .copied()
                     .collect();
                 return Err(format!(
-                    "invalid value for --disable-controllers: \"{name}\"; name each at most once of: {}",
+                    "invalid value for --disable-controllers: \"{name}\"; valid values, each at most once: {}",
                     valid.join(", ")
                 ));
             }
@@ -256,30 +261,30 @@ impl ServerArgs {
     }
 }
 
-/// Go's listen addresses: `:8085` is every interface.
+/// A listen address as in Go: `:8085` is every interface.
 fn listen_address(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix(':') {
         let port = port
             .parse()
-            .map_err(|_| format!("`{text}` is no address: use host:port"))?;
+            .map_err(|_| format!("`{text}` is not an address: use host:port"))?;
         return Ok(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
     }
     text.replace("localhost:", "127.0.0.1:")
         .parse()
-        .map_err(|_| format!("`{text}` is no address: use host:port"))
+        .map_err(|_| format!("`{text}` is not an address: use host:port"))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let value = GoDuration::from_text(text).value().map_err(|e| e.to_string())?;
-    // Negative means "the default" or "off" upstream, which zero is here.
+    // Upstream uses negative values for the default or for off; here that is zero.
     Ok(Duration::try_from(value).unwrap_or_default())
 }
 
-/// How long a backup is kept. None or less would have each expire as it begins.
-fn lifetime(text: &str) -> Result<Duration, String> {
+/// The default TTL. With zero or less, each backup would expire when it starts.
+fn ttl(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("a backup must be kept for longer than nothing".to_owned()),
-        kept => Ok(kept),
+        Duration::ZERO => Err("the TTL must be positive".to_owned()),
+        ttl => Ok(ttl),
     }
 }
 
@@ -300,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_workers_reaches_the_controllers_and_is_at_least_one() {
+    fn the_number_of_workers_is_at_least_one() {
         for (flags, workers) in [
             (&[][..], 1),
             (&["--item-block-worker-count=7"], 7),
@@ -312,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_of_both_releases_are_accepted_and_those_without_effect_are_named() {
+    fn flags_of_both_releases_are_accepted() {
         let args = parse(&[
             "--restic-timeout=1h",
             "--default-volumes-to-restic",
@@ -335,12 +340,12 @@ mod tests {
     }
 
     #[test]
-    fn what_every_installation_says_is_no_warning() {
+    fn the_uploader_type_of_every_installation_is_no_warning() {
         assert_eq!(parse(&["--uploader-type=kopia"]).unused.given(), []);
     }
 
     #[test]
-    fn a_limit_is_what_was_asked_for_and_nonsense_is_refused() {
+    fn the_rate_limit_is_optional_and_must_be_positive() {
         assert!(parse(&[]).limit().unwrap().is_none());
         assert!(parse(&["--client-qps=0"]).limit().unwrap().is_none());
         assert!(
@@ -361,13 +366,13 @@ mod tests {
     }
 
     #[test]
-    fn restore_only_turns_off_what_makes_backups_but_not_the_queue_that_tells_them() {
+    fn restore_only_disables_the_backup_controllers_but_not_the_queue() {
         let enabled = parse(&["--restore-only"]).enabled().unwrap();
         assert!(enabled("backup-queue") && !enabled("backup") && enabled("restore") && enabled("backup-sync"));
     }
 
     #[test]
-    fn an_unknown_or_repeated_controller_and_the_mandatory_one_are_refused() {
+    fn unknown_repeated_and_mandatory_controllers_are_refused() {
         for names in ["nothing", "gc,gc", "backup-storage-location"] {
             let error = parse(&["--disable-controllers", names]).enabled().err().unwrap();
             assert!(error.contains("--disable-controllers"), "{error}");
@@ -378,9 +383,9 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_go_s() {
+    fn durations_are_parsed_as_in_go() {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_mins(90));
         assert!(duration("3 days").is_err());
-        assert!(lifetime("0s").is_err() && lifetime("-1h").is_err());
+        assert!(ttl("0s").is_err() && ttl("-1h").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The scratch directory, and how much may be spooled there (decision 21).
+//! The scratch directory, and the limit for what is spooled there (decision 21).
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) fn prepare(scratch: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Four fifths of the free bytes on the file system of this directory; no limit where the file system does not tell.
+/// Four fifths of the free space of the directory's file system; no limit if that is unknown.
 pub(super) fn spool_limit(scratch: &Path) -> u64 {
     rustix::fs::statvfs(scratch).map_or(u64::MAX, |free| free.f_bavail.saturating_mul(free.f_frsize) / 5 * 4)
 }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scratch_directory_has_a_limit_and_one_that_is_not_there_has_none() {
+    fn an_existing_scratch_directory_has_a_limit() {
         let limit = spool_limit(&std::env::temp_dir());
         assert!(limit > 0 && limit < u64::MAX);
         assert_eq!(spool_limit(Path::new("/no/such/directory")), u64::MAX);

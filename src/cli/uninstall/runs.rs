@@ -1,6 +1,6 @@
-//! Runs that are under way when Velero is removed. Without their server nothing would thaw what they froze, end their uploads or
-//! give back the names they claimed in the bucket, so they are given up first: their objects are deleted, and the server puts in
-//! order what they left. Its records of that are ConfigMaps, which go when all is done.
+//! Cancels the runs in progress when Velero is removed. Without its server nothing would thaw frozen pods, abort uploads or release
+//! the reserved names in the bucket. So the objects of these runs are deleted first, and the server cleans up. Its records are
+//! ConfigMaps, which it deletes when it has finished.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::controllers::run::record::{self, RecordedRun};
 use crate::hook::Freeze;
 use crate::store::layout::{backup_claim, backup_dir, restore_dir};
 
-/// How long the server may take. A command that a hook began is waited for, and a bucket may be slow.
+/// How long to wait for the server. It waits for running hooks, and a bucket may be slow.
 const GRACE: Duration = Duration::from_mins(2);
 
-/// Gives up all runs and waits until the server has put in order what they left, as long as there is a server and at most two minutes;
-/// gives what is left behind, in sentences. May be repeated.
-pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
+/// Cancels all runs and waits until the server has cleaned up, at most two minutes and only while a server runs. Returns what is left,
+/// as sentences. May be repeated.
+pub(super) async fn cancel(client: &Client, namespace: &str) -> anyhow::Result<Vec<String>> {
     let records = Records {
         maps: Api::namespaced(client.clone(), namespace),
     };
@@ -31,55 +31,59 @@ pub(super) async fn give_up(client: &Client, namespace: &str) -> anyhow::Result<
     let mut lease = ServerLease::new(client, namespace);
     let mut seconds = interval(Duration::from_secs(1));
     let deadline = Instant::now() + GRACE;
-    let mut is_told = false;
+    let mut is_announced = false;
     loop {
         seconds.tick().await;
-        let ended = end(&backups, "Backup", is_unfinished_backup).await?
-            + end(&restores, "Restore", is_unfinished_restore).await?;
+        let cancelled = delete_unfinished(&backups, "Backup", is_unfinished_backup).await?
+            + delete_unfinished(&restores, "Restore", is_unfinished_restore).await?;
         let left = records.left().await?;
-        // A run that was told to stop just now may be about to write its record.
-        let is_over = ended == 0 && left.is_empty();
-        if is_over || Instant::now() >= deadline || !lease.may_answer().await? {
-            if is_told {
+        // A run that was cancelled just now may be about to write its record.
+        let is_done = cancelled == 0 && left.is_empty();
+        if is_done || Instant::now() >= deadline || !lease.may_answer().await? {
+            if is_announced {
                 terminal::println("")?;
             }
             return Ok(left);
         }
-        if is_told {
+        if is_announced {
             terminal::print(".")?;
         } else {
             terminal::println(
-                "Waiting for the server to put in order what is under way: frozen pods, uploads, claims of names",
+                "Waiting for the server to clean up after runs in progress: frozen pods, uploads, reserved names",
             )?;
-            is_told = true;
+            is_announced = true;
         }
     }
 }
 
-/// Deletes the unfinished ones of a kind; how many. None where the kind is not served.
-async fn end<K: Kind>(objects: &Objects<K>, kind: &str, is_unfinished: fn(&K) -> bool) -> anyhow::Result<usize> {
+/// Deletes the unfinished runs of a kind and returns their number; 0 if the kind is not served.
+async fn delete_unfinished<K: Kind>(
+    objects: &Objects<K>,
+    kind: &str,
+    is_unfinished: fn(&K) -> bool,
+) -> anyhow::Result<usize> {
     let all = match objects.list(None).await {
         Ok(listing) => listing.items,
         Err(error) if error.is_unserved() => return Ok(0),
         Err(error) => return Err(error.into()),
     };
-    let mut ended = 0;
+    let mut deleted = 0;
     for object in all.iter().filter(|object| is_unfinished(object)) {
-        // One that is held by a finalizer was told already.
+        // Already deleted, and held by a finalizer.
         if object.meta().deletion_timestamp.is_some() {
             continue;
         }
         let name = object.name_any();
         match objects.delete(&name).await {
             Ok(()) => {
-                terminal::println(&format!("{kind} {name:?} has not ended: it is given up."))?;
-                ended += 1;
+                terminal::println(&format!("{kind} {name:?} has not finished, cancelling it."))?;
+                deleted += 1;
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(ended)
+    Ok(deleted)
 }
 
 fn is_unfinished_backup(backup: &Backup) -> bool {
@@ -93,13 +97,13 @@ fn is_unfinished_restore(restore: &Restore) -> bool {
     matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress)
 }
 
-/// What the server has written down of runs.
+/// The server's records of runs.
 struct Records {
     maps: Api<ConfigMap>,
 }
 
 impl Records {
-    /// What is still to be put in order, in sentences.
+    /// What the server has not cleaned up yet, as sentences.
     async fn left(&self) -> Result<Vec<String>, RequestError> {
         let mut left = Vec::new();
         for map in self.labelled(freeze::LABEL).await? {
@@ -129,7 +133,7 @@ fn frozen(freeze: &Freeze) -> String {
         .map(|hook| format!("{:?} in container {:?}", hook.command, hook.container))
         .collect();
     format!(
-        "pod {namespace}/{pod} may still be frozen, and no server will thaw it: run its post hooks by hand: {}",
+        "pod {namespace}/{pod} may still be frozen, and no server will thaw it: run its post hooks manually: {}",
         commands.join(", ")
     )
 }
@@ -139,12 +143,12 @@ fn unfinished(run: &RecordedRun) -> String {
     let name = &id.name;
     if id.kind == "restore" {
         return format!(
-            "restore {name:?} was not given up in order: files of it may stay below {:?} in storage location {location:?}",
+            "restore {name:?} was not cleaned up: its files may remain below {:?} in storage location {location:?}",
             restore_dir(name)
         );
     }
     format!(
-        "backup {name:?} was not given up in order: what it has written stays in storage location {location:?}, and its claim {:?} keeps its name taken; unless {:?} is there, remove {:?} before a backup of that name is made again",
+        "backup {name:?} was not cleaned up: its files remain in storage location {location:?}, and {:?} reserves its name; unless {:?} exists, delete {:?} before a backup of this name is created again",
         backup_claim(name),
         crate::store::layout::BackupFile::Metadata.key(name),
         backup_dir(name)
@@ -159,14 +163,14 @@ mod tests {
     use crate::controllers::run::RunId;
 
     #[test]
-    fn what_is_left_behind_is_named_with_what_to_do() {
+    fn a_run_that_was_not_cleaned_up_is_named_with_what_to_do() {
         let freeze: Freeze = from_value(json!({"namespace": "shop", "pod": "db-0", "thaw": [{
             "source": "annotation", "name": "h", "phase": "post", "container": "db",
             "command": ["fsfreeze", "-u", "/data"], "on_error": "Fail", "timeout": {"secs": 30, "nanos": 0}}]}))
         .unwrap();
         assert_eq!(
             frozen(&freeze),
-            r#"pod shop/db-0 may still be frozen, and no server will thaw it: run its post hooks by hand: ["fsfreeze", "-u", "/data"] in container "db""#
+            r#"pod shop/db-0 may still be frozen, and no server will thaw it: run its post hooks manually: ["fsfreeze", "-u", "/data"] in container "db""#
         );
         let run = |kind: &str| RecordedRun {
             id: RunId {
@@ -177,12 +181,12 @@ mod tests {
             },
             location: "default".to_owned(),
         };
-        assert!(unfinished(&run("backup")).contains(r#"its claim "backups/b/velero-claim.json" keeps its name taken"#));
+        assert!(unfinished(&run("backup")).contains(r#""backups/b/velero-claim.json" reserves its name"#));
         assert!(unfinished(&run("restore")).contains(r#"below "restores/b/" in storage location "default""#));
     }
 
     #[test]
-    fn only_runs_that_have_not_ended_are_given_up() {
+    fn only_unfinished_runs_are_cancelled() {
         for (phase, unfinished) in [
             ("", true),
             ("New", true),

@@ -97,7 +97,7 @@ fn a_wrong_command_line_is_reported_twice_as_by_the_go_release() {
         ),
         (
             "backup create x --snapshot-volumes false",
-            "accepts no further arg(s), received \"false\"; the value of a switch is given with `=`",
+            "accepts no further arg(s), received \"false\"; use `=` to set the value of a boolean flag",
         ),
         ("backup logs", "accepts 1 arg(s), received 0: <NAME> is missing"),
         (
@@ -196,7 +196,7 @@ fn a_missing_api_server_is_reported_within_seconds() {
     assert!(
         printed
             .err
-            .starts_with("An error occurred: talk to the Kubernetes API server: "),
+            .starts_with("An error occurred: cannot reach the Kubernetes API server: "),
         "{}",
         printed.err
     );

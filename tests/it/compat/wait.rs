@@ -90,7 +90,7 @@ pub fn runs_are_waited_for(mut server: Server<'_>) {
     let (code, printed) = waiting.ends();
     assert_eq!(code, Some(1), "{printed}");
     assert!(
-        printed.ends_with("An error occurred: backup \"gone\" was deleted before it was over\n"),
+        printed.ends_with("An error occurred: backup \"gone\" was deleted before it finished\n"),
         "{printed}"
     );
 

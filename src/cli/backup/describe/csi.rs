@@ -1,4 +1,4 @@
-//! CSI snapshots as releases before 1.13 recorded them: the Kubernetes objects themselves.
+//! CSI snapshots in the files of releases before 1.13: the Kubernetes objects themselves.
 
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_content_is_named_after_the_claim_of_its_snapshot() {
+    fn a_content_has_the_pvc_name_of_its_snapshot() {
         let snapshots = json!([{
             "metadata": {"name": "s", "namespace": "shop"},
             "spec": {"source": {"persistentVolumeClaimName": "data"}},

@@ -46,8 +46,8 @@ impl Columns for Backup {
         ]
     }
 
-    /// By name; of those that differ only in the time at their end, as a schedule's do, the newest first.
-    fn arrange(list: &mut [Self]) {
+    /// By name. Backups of one schedule, whose names differ only in the time at the end, newest first.
+    fn sort(list: &mut [Self]) {
         list.sort_by_cached_key(|backup| {
             let name = name(backup);
             match timestamp_suffix(&name) {
@@ -58,7 +58,7 @@ impl Columns for Backup {
     }
 }
 
-/// The status decides; a backup that was not prepared yet will expire its time to live after its creation.
+/// The expiration of the status. A backup that was not prepared yet expires its TTL after its creation.
 fn expiration(backup: &Backup) -> Option<Timestamp> {
     let set = backup.status.expiration.as_ref().map(|time| time.0);
     set.or_else(|| {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schedules_backups_stand_newest_first_among_the_others() {
+    fn the_backups_of_a_schedule_are_sorted_newest_first() {
         let names = [
             "b",
             "daily-20261122010000",
@@ -88,7 +88,7 @@ mod tests {
             "daily-2026",
         ];
         let mut list: Vec<Backup> = names.iter().map(|name| Backup::new("velero", *name)).collect();
-        Backup::arrange(&mut list);
+        Backup::sort(&mut list);
         let names: Vec<String> = list.iter().map(name).collect();
         assert_eq!(
             names,

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::View;
 use super::table::Row;
 
-/// A kind that is shown as a table.
+/// A kind with a table.
 pub trait Columns: kube::Resource<DynamicType = ()> + Clone + Debug + Serialize {
     /// The headers, in order.
     const HEADERS: &'static [&'static str];
@@ -20,15 +20,15 @@ pub trait Columns: kube::Resource<DynamicType = ()> + Clone + Debug + Serialize 
     /// The cells of one object, as many as there are headers.
     fn cells(&self, view: &View) -> Vec<String>;
 
-    /// Brings a list into the order of the table; as the server gave it unless a kind says otherwise.
-    fn arrange(_list: &mut [Self])
+    /// Sorts a list for the table; by default it has the server's order.
+    fn sort(_list: &mut [Self])
     where
         Self: Sized,
     {
     }
 }
 
-/// The table's line for an object.
+/// The row of an object.
 pub fn row<K: Columns>(object: &K, view: &View) -> Row {
     Row {
         cells: object.cells(view),

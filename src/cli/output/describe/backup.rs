@@ -11,20 +11,20 @@ use crate::api::v1::{Backup, BackupPhase, DeleteBackupRequest, DeleteBackupReque
 
 pub use super::volumes::Snapshots;
 
-/// All that is shown of a backup.
+/// A backup and everything else that is shown of it.
 #[derive(Clone, Debug)]
 pub struct BackupFacts {
-    /// The object.
+    /// The backup.
     pub backup: Backup,
-    /// What was asked for to delete it.
+    /// The requests to delete it.
     pub delete_requests: Listed<DeleteBackupRequest>,
-    /// Its volumes that are saved file by file.
+    /// Its pod volume backups.
     pub pod_volume_backups: Listed<PodVolumeBackup>,
-    /// Its messages; not fetched while it counts none.
+    /// Its warnings and errors; not fetched while the counts are zero.
     pub results: Option<Fetched<Results>>,
     /// Its snapshots.
     pub snapshots: Fetched<Snapshots>,
-    /// What only details show.
+    /// The files that only details show.
     pub details: Option<Details<BackupItemOperation>>,
 }
 
@@ -109,9 +109,9 @@ fn phase(page: &mut Page<'_>, backup: &Backup) {
     page.line(format_args!("Phase:\t{shown}{note}"));
     if *phase == BackupPhase::Queued {
         page.line(format_args!("Queue position:\t{}", backup.status.queue_position));
-        // Ours: upstream tells neither.
+        // Upstream shows neither.
         if let Some(queued) = condition::find(&backup.status.conditions, "Queued") {
-            page.line(format_args!("Waits because:\t{}", queued.message));
+            page.line(format_args!("Waiting because:\t{}", queued.message));
         }
     }
     if !backup.status.failure_reason.is_empty() {
@@ -150,7 +150,7 @@ fn run(page: &mut Page<'_>, backup: &Backup) {
     }
 }
 
-/// Whether a deletion was tried and left something behind.
+/// Whether a deletion failed.
 pub(super) fn deletion_failed(request: &DeleteBackupRequest) -> bool {
     *request.status.phase() == DeleteBackupRequestPhase::Processed && !request.status.errors.is_empty()
 }

@@ -1,4 +1,4 @@
-//! A backup as JSON (spec server-cli 9.2). Keys are upstream's, slips of the pen included, because scripts read them.
+//! A backup as JSON (spec server-cli 9.2). The keys are upstream's, including typing errors, because scripts read them.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::api::artifact::VolumeInfo;
 use crate::api::v1::{BackupPhase, BackupSpec, DeleteBackupRequest};
 use crate::cli::output::selector::{self, NONE};
 
-/// All that is shown of a backup, as one object.
+/// The facts of a backup as one object.
 pub fn json(facts: &BackupFacts, view: &View) -> Value {
     let BackupFacts { backup, results, .. } = facts;
     let status = &backup.status;

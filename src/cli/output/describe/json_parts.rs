@@ -1,4 +1,4 @@
-//! What the JSON of a backup and of a restore have in common.
+//! The parts that the JSON of backups and restores share.
 
 use serde_json::{Map, Value, json};
 
@@ -9,10 +9,10 @@ use crate::api::artifact::{CsiSnapshotInfo, DataMovementInfo, MessageSet, Resour
 use crate::api::{HookStatus, ObjectMeta};
 use crate::cli::output::rate::RunProgress;
 
-/// What stands for the parts of a snapshot without details.
+/// The text for the parts of a snapshot without details.
 const INCLUDED: &str = "included, specify --details for more information";
 
-/// What all runs begin with: their metadata, phase and what was wrong with their spec.
+/// The first keys of every run: metadata, phase and validation errors.
 pub(super) fn head(meta: &ObjectMeta, phase: Option<&str>, validation_errors: &[String]) -> Map<String, Value> {
     let mut top = Map::new();
     let metadata = json!({
@@ -29,7 +29,7 @@ pub(super) fn head(meta: &ObjectMeta, phase: Option<&str>, validation_errors: &[
     top
 }
 
-/// Warnings and errors, both as soon as one of them is counted: their messages, or their numbers without a file of them.
+/// Warnings and errors, both if one of them is not zero: the messages, or the counts if there is no results file.
 pub(super) fn results(top: &mut Map<String, Value>, fetched: Option<&Fetched<Results>>, warnings: i64, errors: i64) {
     let Some(fetched) = fetched else {
         return;
@@ -61,7 +61,7 @@ fn message_set(messages: &MessageSet) -> Value {
     json!({"velero": messages.velero, "cluster": messages.cluster, "namespace": namespaces})
 }
 
-/// Items under the keys of a run in progress (total, done) or of one that is not, and how it goes.
+/// The item counts (total, done) under the keys for a run in progress or for others, and the rate.
 pub(super) fn progress(
     status: &mut Value,
     run: &impl RunProgress,
@@ -83,9 +83,9 @@ pub(super) fn progress(
     }
 }
 
-/// What a `backup` or a `restore`, as `whose` says, has touched.
-pub(super) fn resource_list(status: &mut Value, whose: &str, fetched: &Fetched<ResourceList>) {
-    match (fetched, page::failure(whose, fetched)) {
+/// The resource list of a run; `kind` is `backup` or `restore`.
+pub(super) fn resource_list(status: &mut Value, kind: &str, fetched: &Fetched<ResourceList>) {
+    match (fetched, page::failure(kind, fetched)) {
         (Fetched::Got(list), _) => status["resourceList"] = json!(list),
         (_, why) => status["errorGettingResourceList"] = json!(why),
     }
@@ -98,7 +98,7 @@ pub(super) fn hooks(status: &mut Value, hooks: Option<&HookStatus>) {
     }
 }
 
-/// One part of a CSI snapshot, or without details only that it is there.
+/// One part of a CSI snapshot; without details only that it exists.
 pub(super) fn detailed(part: Value, details: bool) -> Value {
     if details { part } else { json!(INCLUDED) }
 }

@@ -1,4 +1,4 @@
-//! What `describe` shows, one file a kind or part (spec server-cli 9). Pure: the facts that had to be fetched come as data.
+//! The pages of `describe`, one file a kind or part (spec server-cli 9). Pure: facts from other sources are passed as data.
 
 pub mod backup;
 mod backup_json;
@@ -27,24 +27,24 @@ use super::{View, tabs};
 pub use backup_json::json as backup_json;
 pub use restore_json::json as restore_json;
 
-/// Objects that belong to a run, or why they cannot be listed.
+/// The objects that belong to a run, or the error of the list.
 pub type Listed<T> = Result<Vec<T>, String>;
 
-/// What came of fetching one of a run's files.
+/// A file of a run, or why it was not read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fetched<T> {
     /// Its contents.
     Got(T),
     /// The store has no such file.
     Missing,
-    /// It could not be fetched; why.
+    /// It could not be fetched, with the error.
     NotFetched(String),
-    /// It is not what such a file holds; why.
+    /// It has invalid content, with the error.
     Unreadable(String),
 }
 
 impl<T> Fetched<T> {
-    /// The same failure of something else; what was got counts as missing.
+    /// The failure as that of another file. A fetched file becomes `Missing`.
     pub fn map_failure<U>(self) -> Fetched<U> {
         match self {
             Self::Got(_) | Self::Missing => Fetched::Missing,
@@ -88,7 +88,7 @@ impl<'a> Page<'a> {
         self.line("");
     }
 
-    /// Pairs under a heading, one on a line.
+    /// The pairs under a heading, one a line.
     fn map(&mut self, heading: &str, pairs: &BTreeMap<String, String>) {
         let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
         match pairs.split_first() {
@@ -136,7 +136,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Texts as one, or what stands for none of them.
+/// The texts separated by commas, or `none` without any.
 fn list(texts: &[String], none: &str) -> String {
     if texts.is_empty() {
         none.to_owned()
@@ -159,7 +159,7 @@ fn auto_included_excluded(value: Option<bool>) -> &'static str {
     switch(value, ["excluded", "included"], "auto")
 }
 
-/// A duration in Go's canonical form, whatever form it was written in.
+/// A duration in Go's canonical form.
 pub(super) fn duration(duration: &GoDuration) -> String {
     match duration.value() {
         Ok(value) => i64::try_from(value.as_nanos())
@@ -168,7 +168,7 @@ pub(super) fn duration(duration: &GoDuration) -> String {
     }
 }
 
-/// A time, or `<n/a>` for a run that never had it.
+/// A time, or `<n/a>` if it is unset.
 fn time_or_na(view: &View, time: Option<&Time>) -> String {
     time.map_or_else(|| "<n/a>".to_owned(), |time| view.time(time))
 }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn further_pairs_stand_below_the_first() {
+    fn pairs_are_printed_below_each_other() {
         let view = view();
         let mut page = Page::new(&view);
         page.map(
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_shown_in_canonical_form() {
+    fn durations_are_printed_in_canonical_form() {
         assert_eq!(duration(&GoDuration::from_text("90m")), "1h30m0s");
         assert_eq!(duration(&GoDuration::from_text("soon")), "soon");
     }

@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 use super::{Fetched, Page, View};
 use crate::api::artifact::{BackupOperationSpec, ItemOperation, ResourceIdentifier, RestoreOperationSpec};
 
-/// How many operations there were.
+/// The counts of operations.
 pub(super) struct Counts {
     pub(super) attempted: i64,
     pub(super) completed: i64,
     pub(super) failed: i64,
 }
 
-/// What the operations of a backup and of a restore differ in.
+/// An operation of a backup or a restore.
 pub(super) trait Operation {
     /// `Backup` or `Restore`.
-    const WHOSE: &'static str;
+    const KIND: &'static str;
 
     fn item(&self) -> &ResourceIdentifier;
     fn action(&self) -> &str;
@@ -24,7 +24,7 @@ pub(super) trait Operation {
 }
 
 impl Operation for BackupOperationSpec {
-    const WHOSE: &'static str = "Backup";
+    const KIND: &'static str = "Backup";
 
     fn item(&self) -> &ResourceIdentifier {
         &self.resource_identifier
@@ -44,7 +44,7 @@ impl Operation for BackupOperationSpec {
 }
 
 impl Operation for RestoreOperationSpec {
-    const WHOSE: &'static str = "Restore";
+    const KIND: &'static str = "Restore";
 
     fn item(&self) -> &ResourceIdentifier {
         &self.resource_identifier
@@ -63,7 +63,7 @@ impl Operation for RestoreOperationSpec {
     }
 }
 
-/// The operations, one by one where they were fetched, else their counts.
+/// The operations if they were fetched, else their counts.
 pub(super) fn operations<S: Operation>(
     page: &mut Page<'_>,
     counts: &Counts,
@@ -77,7 +77,7 @@ pub(super) fn operations<S: Operation>(
     if *attempted == 0 {
         return;
     }
-    let heading = format!("{} Item Operations", S::WHOSE);
+    let heading = format!("{} Item Operations", S::KIND);
     match fetched {
         None => page.line(format_args!(
             "{heading}:\t{completed} of {attempted} completed successfully, {failed} failed (specify --details for more information)"
@@ -97,7 +97,7 @@ pub(super) fn operations<S: Operation>(
 fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
     let (spec, status) = (&operation.spec, &operation.status);
     page.line(format_args!("\tOperation for {}:", named(spec.item())));
-    page.line(format_args!("\t\t{} Item Action Plugin:\t{}", S::WHOSE, spec.action()));
+    page.line(format_args!("\t\t{} Item Action Plugin:\t{}", S::KIND, spec.action()));
     page.line(format_args!("\t\tOperation ID:\t{}", spec.id()));
     if !spec.items_to_update().is_empty() {
         page.line("\t\tItems to Update:");
@@ -133,7 +133,7 @@ fn operation<S: Operation>(page: &mut Page<'_>, operation: &ItemOperation<S>) {
     }
 }
 
-/// The operations as JSON, one by one where they were fetched, else their counts; nothing if there were none.
+/// The operations as JSON if they were fetched, else their counts; `None` if there were none.
 pub(super) fn json<S: Operation>(
     counts: &Counts,
     fetched: Option<&Fetched<Vec<ItemOperation<S>>>>,

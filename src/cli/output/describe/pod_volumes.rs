@@ -1,4 +1,4 @@
-//! Volumes of pods that were saved or brought back file by file.
+//! Pod volumes that were backed up or restored by the file system.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::Page;
 use crate::api::ByteProgress;
 use crate::api::v1::{PodVolumeBackup, PodVolumeRestore};
 
-/// What is shown of a PodVolumeBackup or PodVolumeRestore.
+/// The shown fields of a PodVolumeBackup or PodVolumeRestore.
 pub(super) struct PodVolume<'a> {
     /// `namespace/name`.
     pod: String,
@@ -23,7 +23,7 @@ impl<'a> From<&'a PodVolumeBackup> for PodVolume<'a> {
         Self {
             pod: format!("{}/{}", spec.pod.namespace, spec.pod.name),
             volume: &spec.volume,
-            phase: words(status.phase().as_str()),
+            phase: phase_text(status.phase().as_str()),
             progress: &status.progress,
             incremental: status.incremental_bytes,
             uploader: spec.uploader_type.as_str(),
@@ -37,7 +37,7 @@ impl<'a> From<&'a PodVolumeRestore> for PodVolume<'a> {
         Self {
             pod: format!("{}/{}", spec.pod.namespace, spec.pod.name),
             volume: &spec.volume,
-            phase: words(status.phase().as_str()),
+            phase: phase_text(status.phase().as_str()),
             progress: &status.progress,
             incremental: 0,
             uploader: spec.uploader_type.as_str(),
@@ -45,7 +45,7 @@ impl<'a> From<&'a PodVolumeRestore> for PodVolume<'a> {
     }
 }
 
-fn words(phase: &str) -> &str {
+fn phase_text(phase: &str) -> &str {
     if phase == "InProgress" { "In Progress" } else { phase }
 }
 
@@ -73,7 +73,7 @@ pub(super) const RESTORE_PHASES: &[&str] = &[
 ];
 
 impl PodVolume<'_> {
-    /// The volume with its size, or with how far it is.
+    /// The volume with its size or its progress.
     fn shown(&self) -> String {
         let (volume, total) = (self.volume, self.progress.total_bytes);
         match self.phase {
@@ -95,7 +95,7 @@ fn percent(progress: &ByteProgress) -> f64 {
     progress.bytes_done as f64 / progress.total_bytes as f64 * 100.0
 }
 
-/// The volumes by phase, phases without any left out.
+/// The volumes by phase, without empty phases.
 pub(super) fn by_phase<'v, 'a>(
     volumes: &'v [PodVolume<'a>],
     phases: &[&'static str],
@@ -116,7 +116,7 @@ pub(super) fn by_phase<'v, 'a>(
         .collect()
 }
 
-/// The volumes by pod, in the order in which the pods came.
+/// The volumes by pod, in the given order of pods.
 pub(super) fn by_pod(volumes: &[&PodVolume<'_>]) -> Vec<(String, Vec<String>)> {
     let mut pods: Vec<(String, Vec<String>)> = Vec::new();
     for volume in volumes {
@@ -128,12 +128,12 @@ pub(super) fn by_pod(volumes: &[&PodVolume<'_>]) -> Vec<(String, Vec<String>)> {
     pods
 }
 
-/// How the data was moved: all volumes of a run are moved alike, so the first one tells.
+/// The uploader, which is the same for all volumes of a run.
 pub(super) fn uploader<'a>(volumes: &[PodVolume<'a>]) -> &'a str {
     volumes.first().map_or("", |volume| volume.uploader)
 }
 
-/// The list below a heading: counts, or with details each pod's volumes.
+/// The lines below a heading: counts, or with details the volumes of each pod.
 pub(super) fn pod_volumes(
     page: &mut Page<'_>,
     indent: &str,

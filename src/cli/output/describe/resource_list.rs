@@ -1,15 +1,15 @@
-//! What a run has touched.
+//! The resource list of a run.
 
 use super::{Fetched, Page};
 use crate::api::artifact::ResourceList;
 
-/// The list of a `backup` or a `restore`, as `whose` says.
-pub(super) fn resource_list(page: &mut Page<'_>, whose: &str, fetched: &Fetched<ResourceList>) {
+/// The list; `kind` is `backup` or `restore`.
+pub(super) fn resource_list(page: &mut Page<'_>, kind: &str, fetched: &Fetched<ResourceList>) {
     match fetched {
         Fetched::Got(list) => {
             page.line("Resource List:");
-            for (kind, items) in &list.0 {
-                page.line(format_args!("\t{kind}:"));
+            for (resource, items) in &list.0 {
+                page.line(format_args!("\t{resource}:"));
                 for item in items {
                     page.line(format_args!("\t\t- {item}"));
                 }
@@ -17,17 +17,17 @@ pub(super) fn resource_list(page: &mut Page<'_>, whose: &str, fetched: &Fetched<
         }
         failed => page.line(format_args!(
             "Resource List:\t{}",
-            failure(whose, failed).unwrap_or_default()
+            failure(kind, failed).unwrap_or_default()
         )),
     }
 }
 
-/// Why the list cannot be shown, if it cannot.
-pub(super) fn failure(whose: &str, fetched: &Fetched<ResourceList>) -> Option<String> {
+/// The error of a list that was not read.
+pub(super) fn failure(kind: &str, fetched: &Fetched<ResourceList>) -> Option<String> {
     match fetched {
         Fetched::Got(_) => None,
-        Fetched::Missing => Some(format!("<{whose} resource list not found>")),
-        Fetched::NotFetched(why) => Some(format!("<error getting {whose} resource list: {why}>")),
-        Fetched::Unreadable(why) => Some(format!("<error reading {whose} resource list: {why}>")),
+        Fetched::Missing => Some(format!("<{kind} resource list not found>")),
+        Fetched::NotFetched(why) => Some(format!("<error getting {kind} resource list: {why}>")),
+        Fetched::Unreadable(why) => Some(format!("<error reading {kind} resource list: {why}>")),
     }
 }

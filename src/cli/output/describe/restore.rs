@@ -12,18 +12,18 @@ use crate::api::v1::{PodVolumeRestore, Restore, RestorePhase, RestoreSpec, Resto
 use crate::cli::output::rate::RunProgress;
 use crate::cli::output::selector::{self, NONE};
 
-/// All that is shown of a restore.
+/// A restore and everything else that is shown of it.
 #[derive(Clone, Debug)]
 pub struct RestoreFacts {
-    /// The object.
+    /// The restore.
     pub restore: Restore,
-    /// Its volumes that are brought back file by file.
+    /// Its pod volume restores.
     pub pod_volume_restores: Listed<PodVolumeRestore>,
-    /// Its messages; not fetched while it counts none.
+    /// Its warnings and errors; not fetched while the counts are zero.
     pub results: Option<Fetched<Results>>,
-    /// What was done about its volumes; releases before 1.14 wrote no such file.
+    /// Its volumes; releases before 1.14 wrote no such file.
     pub volumes: Fetched<Vec<RestoreVolumeInfo>>,
-    /// What only details show.
+    /// The files that only details show.
     pub details: Option<Details<RestoreItemOperation>>,
 }
 
@@ -136,7 +136,7 @@ fn phase(page: &mut Page<'_>, restore: &Restore) {
         page.line(format_args!("{total}:\t{}", progress.total_items));
         page.line(format_args!("{done}:\t{}", progress.items_restored));
     }
-    // Ours: upstream tells none of these.
+    // Upstream shows none of these.
     page.rate(restore);
     if let Some(why) = restore.blocked_by() {
         page.line(format_args!("Blocked:\t{why}"));
@@ -146,7 +146,7 @@ fn phase(page: &mut Page<'_>, restore: &Restore) {
     }
 }
 
-/// How many asynchronous operations there were.
+/// The counts of asynchronous operations.
 pub(super) fn counts(status: &RestoreStatus) -> Counts {
     Counts {
         attempted: status.restore_item_operations_attempted,
@@ -155,7 +155,7 @@ pub(super) fn counts(status: &RestoreStatus) -> Counts {
     }
 }
 
-/// The namespaces that are restored, in words.
+/// The included namespaces as text.
 pub(super) fn included_namespaces(spec: &RestoreSpec) -> String {
     const ALL: &str = "all namespaces found in the backup";
     if spec.included_namespaces == ["*"] {
@@ -165,7 +165,7 @@ pub(super) fn included_namespaces(spec: &RestoreSpec) -> String {
     }
 }
 
-/// What becomes of objects that are there already.
+/// The policy for existing objects as text.
 pub(super) fn existing_resource_policy(spec: &RestoreSpec) -> &str {
     if spec.existing_resource_policy.is_empty() {
         NONE
@@ -174,7 +174,7 @@ pub(super) fn existing_resource_policy(spec: &RestoreSpec) -> &str {
     }
 }
 
-/// Those of the volumes whose snapshots were restored by a CSI driver.
+/// The volumes that were restored from CSI snapshots.
 pub(super) fn csi_volumes(volumes: &[RestoreVolumeInfo]) -> impl Iterator<Item = &RestoreVolumeInfo> {
     volumes
         .iter()

@@ -1,4 +1,4 @@
-//! A restore as JSON: upstream has none. The facts of its page, in the manner of a backup's (spec server-cli 9.2).
+//! A restore as JSON, which upstream has not: the facts of its page, with keys like those of a backup (spec server-cli 9.2).
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::api::v1::{RestorePhase, RestoreSpec};
 use crate::cli::output::rate::RunProgress;
 use crate::cli::output::selector::{self, NONE};
 
-/// All that is shown of a restore, as one object.
+/// The facts of a restore as one object.
 pub fn json(facts: &RestoreFacts, view: &View) -> Value {
     let RestoreFacts { restore, results, .. } = facts;
     let status = &restore.status;

@@ -4,7 +4,8 @@ use super::{Fetched, Page};
 use crate::api::artifact::{MessageSet, Results};
 use crate::cli::output::selector::NONE;
 
-/// The two blocks, or why they cannot be shown. `true` if the file is not there: the caller knows what to show instead.
+/// The blocks of warnings and errors, or the error of the file. Returns `true` if there is no file; the caller then prints the
+/// replacement.
 pub(super) fn results(page: &mut Page<'_>, results: &Fetched<Results>, warnings: i64, errors: i64) -> bool {
     match results {
         Fetched::Got(results) => {
@@ -24,7 +25,7 @@ pub(super) fn results(page: &mut Page<'_>, results: &Fetched<Results>, warnings:
     false
 }
 
-/// Why neither block can be shown.
+/// The error of the file in place of both blocks.
 pub(super) fn failure(page: &mut Page<'_>, step: &str, why: &str) {
     page.line(format_args!("Warnings:\t<error {step} warnings: {why}>"));
     page.blank();
@@ -45,7 +46,7 @@ fn block(page: &mut Page<'_>, heading: &str, messages: &MessageSet) {
     }
 }
 
-/// Messages under a heading. Upstream indents `<none>` once more than a message.
+/// Messages under a heading. As upstream, `<none>` is indented once more than a message.
 fn indented(page: &mut Page<'_>, indent: &str, heading: &str, messages: &[String]) {
     match messages.split_first() {
         None => page.line(format_args!("{indent}{heading}:\t{indent}{NONE}")),

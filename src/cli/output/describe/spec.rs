@@ -88,7 +88,7 @@ pub(super) fn backup_spec(page: &mut Page<'_>, spec: &BackupSpec) {
 
 fn resources(page: &mut Page<'_>, spec: &BackupSpec) {
     page.line("Resources:");
-    // A spec without filters counts as one that filters by scope.
+    // A spec without filters is shown as one that filters by scope.
     if TypeLists::from(spec).is_old_style() {
         page.line(format_args!("\tIncluded:\t{}", list(&spec.included_resources, "*")));
         page.line(format_args!("\tExcluded:\t{}", list(&spec.excluded_resources, NONE)));

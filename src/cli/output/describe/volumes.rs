@@ -1,17 +1,17 @@
-//! What was done about a backup's volumes.
+//! The volumes of a backup.
 
 use super::pod_volumes::{BACKUP_PHASES, PodVolume, pod_volumes, uploader};
 use super::{Fetched, Page};
 use crate::api::artifact::{CsiSnapshotInfo, DataMovementInfo, NativeSnapshotInfo, VolumeInfo};
 
-/// The volumes of a backup that were saved as snapshots.
+/// The snapshots of a backup.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshots {
     /// Those taken by a volume snapshotter.
     pub native: Vec<VolumeInfo>,
     /// Those taken by a CSI driver.
     pub csi: Vec<VolumeInfo>,
-    /// Whether this was put together from the files that releases before 1.13 wrote, which do not tell everything.
+    /// Whether they are from the files of releases before 1.13, which are not complete.
     pub from_older_files: bool,
 }
 
@@ -145,7 +145,7 @@ fn data_movement(page: &mut Page<'_>, volume: &VolumeInfo, details: bool) {
     page.line(format_args!("\t\t\t\tResult: {}", result(volume)));
 }
 
-/// Who moved the data; unset means the built-in one.
+/// The data mover; unset means the built-in one.
 pub(super) fn mover(info: &DataMovementInfo) -> &str {
     if info.data_mover.is_empty() {
         "velero"
@@ -154,7 +154,7 @@ pub(super) fn mover(info: &DataMovementInfo) -> &str {
     }
 }
 
-/// Whether a volume's data was saved, empty while that is not known.
+/// The result of a volume, empty while it is unknown.
 pub(super) fn result(volume: &VolumeInfo) -> String {
     volume.result.as_ref().map(ToString::to_string).unwrap_or_default()
 }

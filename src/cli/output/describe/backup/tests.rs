@@ -76,20 +76,20 @@ fn view() -> View {
 }
 
 #[test]
-fn the_page_of_a_backup_shows_its_policies_hooks_and_order() {
+fn the_page_of_a_backup_has_its_policies_hooks_and_order() {
     let page = text(&facts(), &view());
     assert_eq!(page, include_str!("tests/nightly.txt"));
 }
 
 #[test]
-fn the_json_of_a_backup_shows_its_policies_and_hooks() {
+fn the_json_of_a_backup_has_its_policies_and_hooks() {
     let shown = backup_json(&facts(), &view());
     let expected: Value = serde_json::from_str(include_str!("tests/nightly.json")).unwrap();
     assert_eq!(shown, expected);
 }
 
 #[test]
-fn a_backup_that_waits_shows_its_place_and_one_that_was_refused_why() {
+fn the_page_has_the_queue_position_and_the_validation_errors() {
     let mut facts = facts();
     facts.backup.status = serde_json::from_value(json!({"phase": "Queued", "queuePosition": 3})).unwrap();
     facts.results = None;
@@ -110,7 +110,7 @@ fn a_backup_that_waits_shows_its_place_and_one_that_was_refused_why() {
 }
 
 #[test]
-fn a_backup_that_runs_shows_its_pace() {
+fn a_backup_in_progress_has_a_rate() {
     let mut facts = facts();
     facts.results = None;
     facts.backup.status = serde_json::from_value(json!({
@@ -140,7 +140,7 @@ fn a_backup_that_runs_shows_its_pace() {
 }
 
 #[test]
-fn what_may_not_be_read_is_told_at_its_place_and_the_rest_is_shown() {
+fn a_part_without_permission_has_its_error_and_the_rest_is_shown() {
     let mut facts = facts();
     facts.delete_requests = Err("deletebackuprequests.velero.io is forbidden".to_owned());
     facts.pod_volume_backups = Err("podvolumebackups.velero.io is forbidden".to_owned());

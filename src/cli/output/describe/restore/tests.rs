@@ -1,5 +1,5 @@
-//! A restore of which there is everything to tell, as its page and as JSON (spec server-cli 9.3): what was recorded of the Go
-//! release has no operations, volumes, modifier or blocked_by.
+//! A restore with every part, as page and as JSON (spec server-cli 9.3). The recorded one has no operations, volumes, modifier or
+//! condition `Blocked`.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -105,12 +105,12 @@ fn running(blocked: &str) -> RestoreFacts {
 }
 
 #[test]
-fn the_page_of_a_restore_shows_its_volumes_operations_and_settings() {
+fn the_page_of_a_restore_has_its_volumes_operations_and_settings() {
     assert_eq!(text(&facts(true), &view()), include_str!("tests/back.txt"));
 }
 
 #[test]
-fn the_json_of_a_restore_shows_what_its_page_does() {
+fn the_json_of_a_restore_has_the_facts_of_its_page() {
     for (details, expected) in [
         (true, include_str!("tests/back.json")),
         (false, include_str!("tests/back-brief.json")),
@@ -121,7 +121,7 @@ fn the_json_of_a_restore_shows_what_its_page_does() {
 }
 
 #[test]
-fn a_restore_that_runs_shows_its_pace_and_what_holds_it_up() {
+fn a_restore_in_progress_has_a_rate_or_what_blocks_it() {
     let counts = "\nPhase:                                 InProgress\n\
                   Estimated total items to be restored:  60500\n\
                   Items restored so far:                 11000\n";
@@ -160,7 +160,7 @@ fn a_restore_that_runs_shows_its_pace_and_what_holds_it_up() {
 }
 
 #[test]
-fn a_restore_that_failed_says_why_and_one_that_goes_that_it_goes() {
+fn a_failed_restore_has_its_reason_and_a_deleted_one_is_marked() {
     let mut facts = running("False");
     facts.restore.status.phase = Some(RestorePhase::Failed);
     facts.restore.status.failure_reason = "the archive is gone".to_owned();
@@ -178,7 +178,7 @@ fn a_restore_that_failed_says_why_and_one_that_goes_that_it_goes() {
 }
 
 #[test]
-fn what_could_not_be_fetched_says_why_in_its_place() {
+fn a_file_that_was_not_fetched_has_its_error_in_its_place() {
     let mut facts = facts(true);
     let why = || "the server is away".to_owned();
     facts.results = Some(Fetched::NotFetched(why()));
@@ -216,7 +216,7 @@ fn what_could_not_be_fetched_says_why_in_its_place() {
 }
 
 #[test]
-fn what_may_not_be_read_is_told_at_its_place_and_the_rest_is_shown() {
+fn a_part_without_permission_has_its_error_and_the_rest_is_shown() {
     let mut facts = facts(true);
     facts.pod_volume_restores = Err("podvolumerestores.velero.io is forbidden".to_owned());
     let page = text(&facts, &view());
