@@ -66,8 +66,8 @@ mod tests {
     fn each_cause_is_printed_once() {
         let error = Err::<(), _>(anyhow!("connection refused"))
             .context("list backups: connection refused")
-            .context("look");
-        assert_eq!(chain(&error.unwrap_err()), "look: list backups: connection refused");
+            .context("get");
+        assert_eq!(chain(&error.unwrap_err()), "get: list backups: connection refused");
     }
 
     #[test]

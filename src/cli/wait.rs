@@ -430,7 +430,7 @@ mod tests {
             printed(&status, &Fetched::Got(results)),
             "Errors: 1\n  shop: pods \"a\" is forbidden\nWarnings: 7\n  w0\n  w1\n  w2\n  w3\n  w4\n  (`velero restore describe r` shows all of them)\n"
         );
-        let out_of_reach = Fetched::NotFetched("no way".to_owned());
+        let out_of_reach = Fetched::NotFetched("no connection".to_owned());
         assert_eq!(
             printed(&json!({"warnings": 1}), &out_of_reach),
             "Warnings: 1\n  (`velero restore describe r` shows them)\n"

@@ -344,7 +344,7 @@ fn uninstall_cancels_runs_and_does_not_wait_for_a_missing_server() {
     let (printed, complained, took) = uninstall(&plane);
     assert!(took < Duration::from_secs(45), "it took {took:?}\n{printed}");
     for left in [
-        "Warning: pod app/slow may still be frozen, and no server will thaw it: run its post hooks by hand: [\"thaw\"] in container \"db\"",
+        "Warning: pod app/slow may still be frozen, and no server will thaw it: run its post hooks manually: [\"thaw\"] in container \"db\"",
         "Warning: backup \"c\" was not cleaned up",
     ] {
         assert!(complained.contains(left), "{left} is not in {complained}");

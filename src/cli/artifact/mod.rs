@@ -209,7 +209,7 @@ impl Artifacts {
                 Ok(body) => return Ok(body),
                 Err(OpenError::NotFound) => return Err(ArtifactError::Missing),
                 Err(OpenError::Unreachable(why) | OpenError::Rejected(_, why)) => {
-                    failed.push(format!("from the server's URL: {why}"))
+                    failed.push(format!("from the server's URL: {why}"));
                 }
             }
         }

@@ -78,7 +78,7 @@ pub fn objects(options: &InstallOptions) -> Result<Vec<Value>, serde_json::Error
     Ok([crds()?, resources(options)?].concat())
 }
 
-/// The name of the binding: another one for each namespace, since it is cluster-wide.
+/// The name of the binding. It is cluster-scoped, so it contains the namespace.
 pub fn binding_name(namespace: &str) -> String {
     if namespace == "velero" {
         namespace.to_owned()
@@ -169,7 +169,7 @@ fn snapshot_location(options: &InstallOptions) -> Option<VolumeSnapshotLocation>
     Some(location)
 }
 
-/// The way to the artifact endpoint (decision 24), and to the metrics.
+/// The Service of the artifact endpoint (decision 24) and of the metrics.
 fn service(namespace: &str) -> Service {
     let port = |name: &str, port: i32| ServicePort {
         name: Some(name.to_owned()),

@@ -213,6 +213,6 @@ mod tests {
         api.fault(Fault::new(1, 403, "Forbidden", watches));
         let backups = Objects::<Backup>::new(&api.client(), "velero");
         let seen: Vec<_> = backups.watch("b").take(3).collect().await;
-        assert!(seen.iter().all(|look| matches!(look, Ok(Some(_)))), "{seen:?}");
+        assert!(seen.iter().all(|state| matches!(state, Ok(Some(_)))), "{seen:?}");
     }
 }

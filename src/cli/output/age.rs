@@ -11,7 +11,8 @@ pub fn from_now(when: Option<Timestamp>, now: Timestamp) -> String {
     }
 }
 
-/// A duration in its largest whole unit, rounded down. As in kubectl, one second in the past counts as now.
+/// A duration in its largest whole unit, rounded down. As in kubectl, a negative duration of one second is `0s`, because clocks of
+/// two machines differ.
 pub fn short(length: SignedDuration) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;

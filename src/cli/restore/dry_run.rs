@@ -54,12 +54,12 @@ async fn could_be_created(
     named_by_time: bool,
 ) -> Result<(), RequestError> {
     let restores = Objects::<Restore>::new(client, namespace);
-    let asked = if named_by_time {
+    let created = if named_by_time {
         restores.could_create_named_by_time(restore).await
     } else {
         restores.could_create(restore).await
     };
-    match asked {
+    match created {
         // The API server does not call a webhook with side effects in a dry run.
         Err(RequestError::Refused { code: 400, message, .. }) if message.contains("does not support dry run") => Ok(()),
         created => created.map(drop),

@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use super::super::options::{LocationOptions, Volume};
 use super::*;
+use crate::cli::install::options::{LocationOptions, Volume};
 
 #[test]
 fn values_out_of_bounds_are_refused_before_objects_are_created() {

@@ -1,11 +1,11 @@
-//! A backup that asks for hooks, policies and an order, as its page and as JSON: by the layouts of spec server-cli 9.1 and
-//! 9.2, since what was recorded of the Go release has none of them.
+//! A backup with hooks, policies and an order, as page and as JSON (spec server-cli 9.1 and 9.2). The recorded one has none of
+//! them.
 
 use serde_json::{Value, json};
 use similar_asserts::assert_eq;
 
-use super::super::{Fetched, backup_json};
 use super::*;
+use crate::cli::output::describe::backup_json;
 
 fn backup() -> Backup {
     let hook = |command: &[&str], on_error: &str| json!({"exec": {"container": "db", "command": command, "onError": on_error, "timeout": "90s"}});

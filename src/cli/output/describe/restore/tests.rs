@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use similar_asserts::assert_eq;
 
-use super::super::restore_json;
 use super::*;
+use crate::cli::output::describe::restore_json;
 
 fn restore() -> Restore {
     serde_json::from_value(json!({
