@@ -5,16 +5,16 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::aside::{Aside, Collector, Related};
 use super::done::Key;
-use super::inclusion::judge;
+use super::inclusion::check_object;
 use super::plan::{LeftOut, Plan, Planned};
 use super::related::related;
-use super::run::{Run, Stop};
-use super::save::Outcome;
+use super::run::{BackupRun, Stop};
+use super::save::SaveOutcome;
 use super::scope::Scope;
-use super::sharers::Sharers;
-use super::types::{Role, Type};
+use super::shared_pvcs::SharedPvcs;
+use super::staging::{Collector, Related, Staged};
+use super::types::{KnownType, Type};
 use crate::cluster::list::{ListError, ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
 use crate::telemetry::logrus::Level;
@@ -47,7 +47,7 @@ impl Planned {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Tells what is not collected, and remembers how many lists there are to begin.
     pub(super) fn announce(&self, plan: &Plan) {
         for (resource, why) in &plan.left_out {
@@ -65,7 +65,7 @@ impl Run<'_> {
             }
         }
         let lists = plan
-            .aside
+            .staged
             .iter()
             .chain(&plan.streamed)
             .flat_map(|planned| planned.lists(&self.selectors))
@@ -77,16 +77,16 @@ impl Run<'_> {
     }
 
     /// Phase A: lists its types to the end, and makes blocks of what it found.
-    pub(super) async fn collect_aside(&self, planned: &[Planned], mut collector: Collector) -> Result<Aside, Stop> {
-        let mut sharers = Sharers::default();
+    pub(super) async fn collect_staged(&self, planned: &[Planned], mut collector: Collector) -> Result<Staged, Stop> {
+        let mut shared_pvcs = SharedPvcs::default();
         for planned in planned {
             collector.begin(planned.type_.clone());
             for list in planned.lists(&self.selectors) {
                 let mut reading = self.read_list(list);
                 while let Some(object) = reading.next().await {
-                    self.put_aside(&mut collector, &mut sharers, list.type_, &object)
+                    self.stage(&mut collector, &mut shared_pvcs, list.type_, &object)
                         .await?;
-                    reading.took(Outcome::Saved);
+                    reading.took(SaveOutcome::Saved);
                 }
             }
             for name in collector.end(planned.ordered.as_ref()) {
@@ -97,21 +97,21 @@ impl Run<'_> {
                     .msg("Cannot find an item that spec.orderedResources names");
             }
         }
-        if let Some(pods) = planned.iter().find(|planned| planned.type_.role == Role::Pod)
-            && self.has_sharers()
+        if let Some(pods) = planned.iter().find(|planned| planned.type_.known == KnownType::Pod)
+            && self.looks_for_sharing_pods()
         {
             collector.begin(pods.type_.clone());
-            self.put_sharers_aside(&pods.type_, &mut collector, &mut sharers)
+            self.stage_sharing_pods(&pods.type_, &mut collector, &mut shared_pvcs)
                 .await?;
             collector.end(None);
         }
         collector.finish().await.map_err(Stop::scratch)
     }
 
-    pub(super) async fn put_aside(
+    pub(super) async fn stage(
         &self,
         collector: &mut Collector,
-        sharers: &mut Sharers,
+        shared_pvcs: &mut SharedPvcs,
         type_: &Type,
         object: &RawObject,
     ) -> Result<(), Stop> {
@@ -128,24 +128,24 @@ impl Run<'_> {
         related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
         // Nobody shares anything with what is passed over.
-        if self.has_sharers() && judge(head, type_, &self.namespaces, false).is_ok() {
-            sharers.saw(type_.role, object, key, &related);
+        if self.looks_for_sharing_pods() && check_object(head, type_, &self.namespaces, false).is_ok() {
+            shared_pvcs.saw(type_.known, object, key, &related);
         }
         collector.put(key, &object.json, related).await.map_err(Stop::scratch)
     }
 
     fn related(&self, type_: &Type, object: &RawObject, group_label: &str) -> Result<Related, serde_json::Error> {
-        let mut related = related(type_.role, object, group_label)?;
+        let mut related = related(type_.known, object, group_label)?;
         // A pod that is passed over saves nothing.
-        if type_.role == Role::Pod && judge(&object.head, type_, &self.namespaces, false).is_ok() {
+        if type_.known == KnownType::Pod && check_object(&object.head, type_, &self.namespaces, false).is_ok() {
             related.files_of = self.claims_saved_by(object)?;
         }
         Ok(related)
     }
 
     /// Saves what was put aside, block by block, several blocks at a time.
-    pub(super) async fn save_blocks(&self, aside: &Aside) -> Result<(), Stop> {
-        let blocks = (0..aside.blocks.len()).map(|block| self.save_block(aside, block));
+    pub(super) async fn save_blocks(&self, staged: &Staged) -> Result<(), Stop> {
+        let blocks = (0..staged.blocks.len()).map(|block| self.save_block(staged, block));
         stream::iter(blocks)
             .buffer_unordered(self.request.workers.max(1))
             .try_collect()
@@ -154,15 +154,15 @@ impl Run<'_> {
 
     /// Works on one block: its items, with the hooks of its pods around them. After the loop comes the wait for the data of
     /// their volumes (spec backup 8), before the pods are thawed.
-    fn save_block<'s>(&'s self, aside: &'s Aside, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
+    fn save_block<'s>(&'s self, staged: &'s Staged, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
-            let frozen = self.freeze_block(aside, block).await;
-            for &place in aside.blocks.get(block) {
-                let (type_, key) = aside.identity(place);
+            let frozen = self.freeze_block(staged, block).await;
+            for &place in staged.blocks.get(block) {
+                let (type_, key) = staged.identity(place);
                 if self.is_done(key) {
                     continue;
                 }
-                match aside.read(place).await {
+                match staged.read(place).await {
                     Ok(object) => drop(self.save(type_, object, false).await?),
                     Err(error) => {
                         self.state().failed += 1;
@@ -223,7 +223,7 @@ impl Run<'_> {
 
 /// A list being read. One that fails is an error line, and what came before it counts.
 struct Reading<'r> {
-    run: &'r Run<'r>,
+    run: &'r BackupRun<'r>,
     list: List<'r>,
     events: BoxStream<'static, Result<ListEvent, ListError>>,
     expectation: Expectation,
@@ -242,7 +242,7 @@ impl Reading<'_> {
                 }
                 Ok(ListEvent::FirstPage { expected_total }) => {
                     if let Some(total) = expected_total.filter(|_| self.counts()) {
-                        self.run.progress.expect(self.expectation.told(total));
+                        self.run.progress.expect(self.expectation.announced(total));
                     }
                     self.begun();
                 }
@@ -273,10 +273,10 @@ impl Reading<'_> {
     }
 
     /// What became of the last object.
-    fn took(&mut self, outcome: Outcome) {
+    fn took(&mut self, outcome: SaveOutcome) {
         let more = self.expectation.seen();
         // Where the server does not tell, only what is saved is expected.
-        if matches!(outcome, Outcome::Saved | Outcome::Failed) || self.expectation.told > 0 {
+        if matches!(outcome, SaveOutcome::Saved | SaveOutcome::Failed) || self.expectation.announced > 0 {
             self.run.progress.expect(more);
         }
     }
@@ -296,7 +296,7 @@ impl Reading<'_> {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Whether an object of a list is of the backup's namespaces; if so, its namespace is one with items.
     fn collects(&self, object: &RawObject) -> bool {
         let Some(namespace) = &object.head.namespace else {
@@ -314,27 +314,27 @@ impl Run<'_> {
 #[derive(Debug, Default)]
 struct Expectation {
     seen: u64,
-    told: u64,
+    announced: u64,
 }
 
 impl Expectation {
     /// The server says how many the list will hold; gives how many more that is.
-    fn told(&mut self, total: u64) -> u64 {
-        let more = total.saturating_sub(self.told.max(self.seen));
-        self.told = self.told.max(total);
+    fn announced(&mut self, total: u64) -> u64 {
+        let more = total.saturating_sub(self.announced.max(self.seen));
+        self.announced = self.announced.max(total);
         more
     }
 
     /// Items seen before may come again: none of them is one more.
     fn restarted(&mut self) {
-        self.told = self.told.max(self.seen);
+        self.announced = self.announced.max(self.seen);
         self.seen = 0;
     }
 
     /// One more item came; gives how many more that is.
     fn seen(&mut self) -> u64 {
         self.seen += 1;
-        u64::from(self.seen > self.told)
+        u64::from(self.seen > self.announced)
     }
 }
 
@@ -348,7 +348,7 @@ mod tests {
         let mut expectation = Expectation::default();
         let mut expected = expectation.seen() + expectation.seen();
         assert_eq!(expected, 2);
-        expected += expectation.told(5);
+        expected += expectation.announced(5);
         assert_eq!(expected, 5);
         for _ in 2..7 {
             expected += expectation.seen();
@@ -358,9 +358,9 @@ mod tests {
 
     #[test]
     fn items_that_come_again_are_not_expected_again() {
-        for told in [0, 5] {
+        for announced in [0, 5] {
             let mut expectation = Expectation::default();
-            let mut expected = expectation.told(told);
+            let mut expected = expectation.announced(announced);
             for _ in 0..4 {
                 expected += expectation.seen();
             }
@@ -368,7 +368,7 @@ mod tests {
             for _ in 0..6 {
                 expected += expectation.seen();
             }
-            assert_eq!(expected, 6, "told of {told}");
+            assert_eq!(expected, 6, "announced of {announced}");
         }
     }
 }

@@ -59,7 +59,7 @@ impl Done {
     }
 
     /// Takes an item in hand; false if it was before. Who gets true works on it, and nobody else ever will.
-    pub(super) fn claim(&mut self, key: Key) -> bool {
+    pub(super) fn insert(&mut self, key: Key) -> bool {
         let shard = &mut self.shards[key.shard()];
         match shard.binary_search(&key) {
             Ok(_) => false,
@@ -89,8 +89,8 @@ mod tests {
         let mut done = Done::new();
         let web = key("pods", Some("shop"), "web");
         assert!(!done.contains(web));
-        assert!(done.claim(web));
-        assert!(!done.claim(web));
+        assert!(done.insert(web));
+        assert!(!done.insert(web));
         assert!(done.contains(web));
     }
 
@@ -107,7 +107,7 @@ mod tests {
             group("metrics.k8s.io"),
             Key::in_version(&GroupResource::new("", "pods"), Some("v1beta1"), Some("shop"), "web"),
         ] {
-            assert!(done.claim(other), "{other:?}");
+            assert!(done.insert(other), "{other:?}");
         }
     }
 
@@ -115,7 +115,7 @@ mod tests {
     fn many_items_are_all_remembered_at_the_promised_size() {
         let mut done = Done::new();
         let keys: Vec<Key> = (0..50_000).map(|i| key("pods", Some("shop"), &i.to_string())).collect();
-        assert!(keys.iter().all(|key| done.claim(*key)));
+        assert!(keys.iter().all(|key| done.insert(*key)));
         assert!(keys.iter().all(|key| done.contains(*key)));
         let bytes: usize = done
             .shards

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use futures::future::{Either, select};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::actions::{ActionTable, BackupItemAction, built_in};
-use super::aside::Collector;
 use super::done::Done;
 use super::item_log::ItemLog;
-use super::names::Names;
 use super::namespaces::Alive;
 use super::packer::{self, Packer};
 use super::plan::Plan;
@@ -20,17 +19,19 @@ use super::progress::Progress;
 use super::reader::Reader;
 use super::report::{Fatal, Report};
 use super::request::Request;
-use super::run::{Run, State, Stop};
+use super::resource_list::ResourceList;
+use super::run::{BackupRun, State, Stop};
 use super::scope::Scope;
 use super::selectors::{queries, selectors};
 use super::sink::ArchiveSink;
+use super::staging::Collector;
 use super::types::Types;
 use super::volumes::{SkippedVolume, Volumes};
 use crate::api::v1::BackupSpec;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::{Discovery, GroupResource};
 use crate::hook::{Runner, SpecHooks};
-use crate::select::backup::{ResourceFilter, Served, TypeLists, orders_in_vain, unknown_types};
+use crate::select::backup::{ResourceFilter, Served, TypeLists, unknown_types, unused_orders};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::logrus::Level;
@@ -77,7 +78,7 @@ pub async fn run<S: ArchiveSink>(
 /// What a run has made besides the archive.
 struct Made {
     state: State,
-    names: Names,
+    resource_list: ResourceList,
 }
 
 async fn uncancelled<S: ArchiveSink>(
@@ -163,7 +164,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         discovery.preferred()
     };
     let plan = Plan::new(considered, &types, &scope, &spec.ordered_resources);
-    for warning in orders_in_vain(&spec.ordered_resources, &plan.ordered(), served) {
+    for warning in unused_orders(&spec.ordered_resources, &plan.ordered(), served) {
         log.warn(warning);
     }
     let selectors = selectors(spec)?;
@@ -174,7 +175,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         ));
     }
 
-    let run = Run {
+    let run = BackupRun {
         request,
         discovery,
         log,
@@ -185,8 +186,8 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
         selectors: queries(&selectors),
         packer,
         item_log: ItemLog::new(log),
-        aside: OnceLock::new(),
-        names: Mutex::new(Names::new(scratch)),
+        staged: OnceLock::new(),
+        resource_list: Mutex::new(ResourceList::new(scratch)),
         state: Mutex::new(State {
             done: Done::new(),
             tracker: NamespaceTracker::new(users_filter, selectors),
@@ -203,36 +204,36 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     };
     run.collect_and_save(&plan, scratch).await?;
     Ok(Made {
-        state: run.state.into_inner().unwrap_or_else(PoisonError::into_inner),
-        names: run.names.into_inner().unwrap_or_else(PoisonError::into_inner),
+        state: run.state.into_inner(),
+        resource_list: run.resource_list.into_inner(),
     })
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// The phases, in their order.
     async fn collect_and_save(&self, plan: &Plan, scratch: &Path) -> Result<(), Stop> {
         self.announce(plan);
         let collector = Collector::new(scratch).map_err(Stop::scratch)?;
-        let aside = self.collect_aside(&plan.aside, collector).await?;
-        let aside = self.aside.get_or_init(|| aside);
+        let staged = self.collect_staged(&plan.staged, collector).await?;
+        let staged = self.staged.get_or_init(|| staged);
         self.log.info(format!(
             "Collected {} items of {} item blocks",
-            aside.len(),
-            aside.blocks.len()
+            staged.len(),
+            staged.blocks.len()
         ));
-        self.save_blocks(aside).await?;
+        self.save_blocks(staged).await?;
         self.stream(&plan.streamed).await?;
         let namespaces = self.types.get(&GroupResource::new("", "namespaces"));
         if let Some(namespaces) = namespaces.filter(|_| plan.namespaces) {
             self.save_namespaces(namespaces).await?;
         }
-        self.save_definitions().await
+        self.save_crds().await
     }
 }
 
 async fn report(log: &RunLog, progress: &Progress, made: Made, archive_bytes: u64) -> Result<Report, Fatal> {
-    let Made { state, names } = made;
-    let resource_list = tokio::task::spawn_blocking(move || names.finish());
+    let Made { state, resource_list } = made;
+    let resource_list = tokio::task::spawn_blocking(move || resource_list.finish());
     let resource_list = resource_list
         .await
         .map_err(std::io::Error::other)

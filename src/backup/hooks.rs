@@ -3,34 +3,34 @@
 
 use std::sync::Arc;
 
-use super::aside::Aside;
 use super::done::Key;
-use super::inclusion::judge;
-use super::run::{Run, Stop};
-use super::save::Outcome;
-use super::types::{Role, Type};
+use super::inclusion::check_object;
+use super::run::{BackupRun, Stop};
+use super::save::SaveOutcome;
+use super::staging::Staged;
+use super::types::{KnownType, Type};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::{Head, RawObject};
 use crate::hook::{Frozen, PodHooks};
 use crate::telemetry::logrus::Level;
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Whether hooks of the spec are for an object.
     pub(super) fn is_hooked_by_spec(&self, type_: &Type, head: &Head) -> bool {
         let namespace = head.namespace.as_deref().unwrap_or_default();
-        type_.role == Role::Pod && self.spec_hooks.concern(namespace, &head.labels)
+        type_.known == KnownType::Pod && self.spec_hooks.concern(namespace, &head.labels)
     }
 
     /// Runs the pre hooks of all pods of a block that are going to be saved.
-    pub(super) async fn freeze_block(&self, aside: &Aside, block: usize) -> Vec<Frozen> {
+    pub(super) async fn freeze_block(&self, staged: &Staged, block: usize) -> Vec<Frozen> {
         let mut pods = Vec::new();
-        for &place in aside.blocks.get(block) {
-            let (type_, key) = aside.identity(place);
-            if !aside.is_hooked(place) || self.is_done(key) {
+        for &place in staged.blocks.get(block) {
+            let (type_, key) = staged.identity(place);
+            if !staged.is_hooked(place) || self.is_done(key) {
                 continue;
             }
             // One that cannot be read gets its error line where it would be saved.
-            if let Ok(pod) = aside.read(place).await {
+            if let Ok(pod) = staged.read(place).await {
                 pods.extend(self.hooks_of(type_, &pod, false));
             }
         }
@@ -38,12 +38,12 @@ impl Run<'_> {
     }
 
     /// Saves a pod that some other item brought along, with its own hooks around it.
-    pub(super) async fn save_pod(&self, type_: &Arc<Type>, pod: RawObject, must: bool) -> Result<Outcome, Stop> {
+    pub(super) async fn save_pod(&self, type_: &Arc<Type>, pod: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
         let frozen = self
             .freeze(self.hooks_of(type_, &pod, must).into_iter().collect())
             .await;
         let outcome = if frozen.iter().any(|pod| pod.refused) {
-            Ok(Outcome::Failed)
+            Ok(SaveOutcome::Failed)
         } else {
             self.save(type_, pod, must).await
         };
@@ -53,7 +53,7 @@ impl Run<'_> {
 
     /// The hooks of a pod, if it is going to be saved and nobody took care of them before.
     fn hooks_of(&self, type_: &Type, pod: &RawObject, must: bool) -> Option<PodHooks> {
-        judge(&pod.head, type_, &self.namespaces, must).ok()?;
+        check_object(&pod.head, type_, &self.namespaces, must).ok()?;
         // What is no pod gets its error line where it would be saved.
         let hooks = PodHooks::of(&self.spec_hooks, pod).ok()??;
         self.state().hooked.insert(key_of(&hooks, type_)).then_some(hooks)
@@ -68,7 +68,7 @@ impl Run<'_> {
         let pods = GroupResource::new("", "pods");
         if let Some(type_) = self.types.get(&pods) {
             for Frozen { pod, .. } in frozen.iter().filter(|frozen| frozen.refused) {
-                self.claim(key_of(pod, type_));
+                self.begin_item(key_of(pod, type_));
                 self.state().failed += 1;
                 self.item_log
                     .line(Level::Error, type_, Some(&pod.namespace), &pod.name)

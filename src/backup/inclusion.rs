@@ -1,6 +1,6 @@
 //! Whether an object that was found is saved (spec backup 9.1).
 
-use super::types::{Role, Type};
+use super::types::{KnownType, Type};
 use crate::cluster::raw::Head;
 use crate::select::namespaces::NamespaceFilter;
 
@@ -37,12 +37,17 @@ impl PassedOver {
 
 /// Judges an object, from whatever list or action it came. `must`: an action insists on it; then only an object that is
 /// being deleted is passed over.
-pub(super) fn judge(head: &Head, type_: &Type, namespaces: &NamespaceFilter, must: bool) -> Result<(), PassedOver> {
+pub(super) fn check_object(
+    head: &Head,
+    type_: &Type,
+    namespaces: &NamespaceFilter,
+    must: bool,
+) -> Result<(), PassedOver> {
     if !must {
         if head.labels.get(EXCLUDE_LABEL).is_some_and(|value| value == "true") {
             return Err(PassedOver::Label);
         }
-        judge_type(type_, head.namespace.as_deref(), namespaces)?;
+        check_type(type_, head.namespace.as_deref(), namespaces)?;
     }
     if head.deletion_timestamp.is_some() {
         return Err(PassedOver::Deleting);
@@ -51,7 +56,7 @@ pub(super) fn judge(head: &Head, type_: &Type, namespaces: &NamespaceFilter, mus
 }
 
 /// The part of the judgement that needs only names.
-pub(super) fn judge_type(
+pub(super) fn check_type(
     type_: &Type,
     namespace: Option<&str>,
     namespaces: &NamespaceFilter,
@@ -59,7 +64,7 @@ pub(super) fn judge_type(
     match namespace {
         Some(namespace) if !namespaces.includes(namespace) => Err(PassedOver::Namespace),
         Some(_) if !type_.included => Err(PassedOver::Type),
-        None if type_.role != Role::Namespace && type_.excluded => Err(PassedOver::Type),
+        None if type_.known != KnownType::Namespace && type_.excluded => Err(PassedOver::Type),
         _ => Ok(()),
     }
 }
@@ -84,10 +89,10 @@ mod tests {
             included,
             excluded,
             actions: Vec::new(),
-            role: if plural == "namespaces" {
-                Role::Namespace
+            known: if plural == "namespaces" {
+                KnownType::Namespace
             } else {
-                Role::Other
+                KnownType::Other
             },
         }
     }
@@ -150,7 +155,7 @@ mod tests {
             ),
         ];
         for (what, head, type_, expected) in cases {
-            assert_eq!(judge(&head, type_, &namespaces, false), expected, "{what}");
+            assert_eq!(check_object(&head, type_, &namespaces, false), expected, "{what}");
         }
     }
 
@@ -159,10 +164,10 @@ mod tests {
         let namespaces = NamespaceFilter::new(&["in".to_owned()], &[]);
         let hidden = type_of("pods", true, false, true);
         assert_eq!(
-            judge(&head(Some("out"), true, false), &hidden, &namespaces, true),
+            check_object(&head(Some("out"), true, false), &hidden, &namespaces, true),
             Ok(())
         );
-        let deleting = judge(&head(Some("out"), true, true), &hidden, &namespaces, true);
+        let deleting = check_object(&head(Some("out"), true, true), &hidden, &namespaces, true);
         assert_eq!(deleting, Err(PassedOver::Deleting));
     }
 
@@ -170,12 +175,12 @@ mod tests {
     fn another_value_of_the_label_means_nothing() {
         let mut head = head(Some("in"), false, false);
         head.labels.insert(EXCLUDE_LABEL.to_owned(), "yes".to_owned());
-        let judged = judge(
+        let checked = check_object(
             &head,
             &type_of("pods", true, true, false),
             &NamespaceFilter::new(&[], &[]),
             false,
         );
-        assert_eq!(judged, Ok(()));
+        assert_eq!(checked, Ok(()));
     }
 }

@@ -36,7 +36,7 @@ impl<'a> ItemLog<'a> {
     /// An item went into the archive.
     pub(super) fn saved(&self, progress: Snapshot, kind: &str, type_: &Type, namespace: Option<&str>, name: &str) {
         let Snapshot { saved, expected, .. } = progress;
-        if !is_told(saved) {
+        if !is_logged(saved) {
             return;
         }
         let kind = match type_.group_resource.group.as_str() {
@@ -54,7 +54,7 @@ impl<'a> ItemLog<'a> {
     }
 }
 
-fn is_told(count: u64) -> bool {
+fn is_logged(count: u64) -> bool {
     count <= ONE_BY_ONE || count.is_multiple_of(THEN_EVERY)
 }
 
@@ -64,6 +64,6 @@ mod tests {
 
     #[test]
     fn the_first_items_are_told_one_by_one_and_then_each_thousandth() {
-        assert_eq!((1..=300_000).filter(|count| is_told(*count)).count(), 2_000 + 298);
+        assert_eq!((1..=300_000).filter(|count| is_logged(*count)).count(), 2_000 + 298);
     }
 }

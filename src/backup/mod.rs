@@ -5,7 +5,7 @@
 //!   request       what is asked for; report: what comes back; sink: where the archive goes
 //!   plan, scope   which types are collected, when, and from which lists
 //!   collect       the lists: put aside (A) or streamed (B)
-//!   sharers       pods that no list brought, and that share a claim with those that one did
+//!   shared_pvcs       pods that no list brought, and that share a claim with those that one did
 //!   aside, block  phase A's objects in scratch, and what must be saved together
 //!   hooks         the commands around a block
 //!   save          one object, step by step: judged, acted on, packed
@@ -15,10 +15,9 @@
 //! ```
 
 pub mod actions;
-mod aside;
 mod block;
 mod collect;
-mod definitions;
+mod crds;
 mod done;
 mod engine;
 mod facts;
@@ -26,7 +25,6 @@ mod hooks;
 mod inclusion;
 pub mod item;
 mod item_log;
-mod names;
 mod namespaces;
 mod order;
 mod packer;
@@ -36,13 +34,15 @@ mod reader;
 mod related;
 mod report;
 mod request;
+mod resource_list;
 mod retry;
 mod run;
 mod save;
 mod scope;
 mod selectors;
-mod sharers;
+mod shared_pvcs;
 mod sink;
+mod staging;
 mod types;
 mod volumes;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use super::reader::Reader;
-use super::run::{Run, Stop};
+use super::run::{BackupRun, Stop};
 use super::types::Type;
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::Resource;
@@ -95,7 +95,7 @@ impl Alive {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Saves the Namespace objects that belong to what was saved, and those the user chose.
     pub(super) async fn save_namespaces(&self, type_: &Arc<Type>) -> Result<(), Stop> {
         let mut events = pin!(self.reader.list(ListRequest::all(type_.resource.clone())));

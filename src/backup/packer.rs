@@ -52,7 +52,7 @@ pub(super) enum Unpackable {
 
 /// The thread ended before the run did. Its error is the one that counts; see [`Pieces::into_sink`].
 #[derive(Debug)]
-pub(super) struct Ended;
+pub(super) struct PackerEnded;
 
 /// Where members go.
 #[derive(Clone, Debug)]
@@ -133,10 +133,15 @@ fn pack(
 
 impl Packer {
     /// Queues a member, waiting while too many bytes wait already.
-    pub(super) async fn pack(&self, member: Member) -> Result<(), Ended> {
+    pub(super) async fn pack(&self, member: Member) -> Result<(), PackerEnded> {
         let bytes = u32::try_from(member.json.len()).unwrap_or(u32::MAX).min(WAITING_BYTES);
-        let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| Ended)?;
-        self.queue.send((member, room)).map_err(|_| Ended)
+        let room = self
+            .room
+            .clone()
+            .acquire_many_owned(bytes)
+            .await
+            .map_err(|_| PackerEnded)?;
+        self.queue.send((member, room)).map_err(|_| PackerEnded)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::order::Ordered;
 use super::scope::Scope;
-use super::types::{Role, Type, Types};
+use super::types::{KnownType, Type, Types};
 use crate::cluster::discovery::{GroupResource, Resource};
 
 /// Types whose objects are one and the same in two groups, and the groups. Where both are collected the first one met
@@ -22,7 +22,7 @@ const COHABITING: [(&str, [&str; 2]); 5] = [
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// Phase A: listed to the end and put aside, then saved in item blocks. In discovery's order.
-    pub(super) aside: Vec<Planned>,
+    pub(super) staged: Vec<Planned>,
     /// Phase B: saved as it is listed. In discovery's order.
     pub(super) streamed: Vec<Planned>,
     /// Whether Namespace objects are saved: last, since what else was saved decides which.
@@ -73,12 +73,12 @@ impl Plan {
                 }
                 met.push(type_.group_resource.clone());
             }
-            if type_.role == Role::Namespace {
+            if type_.known == KnownType::Namespace {
                 plan.namespaces = true;
                 continue;
             }
             let ordered = Ordered::of(ordered_resources, resource).filter(|_| type_.preferred);
-            let together = matches!(type_.role, Role::Pod | Role::Claim | Role::Volume);
+            let together = matches!(type_.known, KnownType::Pod | KnownType::Claim | KnownType::Volume);
             let planned = Planned {
                 type_,
                 scope: if resource.namespaced {
@@ -89,7 +89,7 @@ impl Plan {
                 ordered,
             };
             if together || planned.ordered.is_some() {
-                plan.aside.push(planned);
+                plan.staged.push(planned);
             } else {
                 plan.streamed.push(planned);
             }
@@ -101,7 +101,7 @@ impl Plan {
 impl Plan {
     /// Plurals of the types that are collected in the user's order.
     pub(super) fn ordered(&self) -> Vec<&str> {
-        let ordered = self.aside.iter().filter(|planned| planned.ordered.is_some());
+        let ordered = self.staged.iter().filter(|planned| planned.ordered.is_some());
         ordered.map(|planned| planned.type_.resource.plural.as_str()).collect()
     }
 }

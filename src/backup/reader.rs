@@ -2,7 +2,7 @@
 
 use futures::Stream;
 
-use super::retry::patiently;
+use super::retry::with_retries;
 use crate::cluster::budget::Budget;
 use crate::cluster::discovery::Resource;
 use crate::cluster::list::{ListError, ListEvent, ListRequest, list};
@@ -32,7 +32,7 @@ impl Reader {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<Option<RawObject>, ApiError> {
-        patiently(|| objects::get_raw(&self.cluster, resource, namespace, name)).await
+        with_retries(|| objects::get_raw(&self.cluster, resource, namespace, name)).await
     }
 
     /// A list as a stream; what was seen before may come again.

@@ -5,10 +5,10 @@
 
 use serde_json::Error;
 
-use super::aside::Related;
 use super::done::Key;
 use super::facts::{ClaimFacts, PodFacts};
-use super::types::Role;
+use super::staging::Related;
+use super::types::KnownType;
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::RawObject;
 use crate::hook;
@@ -17,11 +17,11 @@ use crate::hook;
 ///
 /// Every pod is tied to its claims. Upstream ties those that run, which are those with hooks; but whatever pod is saved has
 /// its claims saved with it, and in a block of its own that could be before the pods that write to them stand still.
-pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Result<Related, Error> {
+pub(super) fn related(known: KnownType, object: &RawObject, group_label: &str) -> Result<Related, Error> {
     let namespace = object.head.namespace.as_deref();
     let claims = GroupResource::new("", "persistentvolumeclaims");
-    Ok(match role {
-        Role::Pod => {
+    Ok(match known {
+        KnownType::Pod => {
             let pod: PodFacts = serde_json::from_slice(&object.json)?;
             Related {
                 with: pod.claims().map(|name| Key::new(&claims, namespace, name)).collect(),
@@ -29,7 +29,7 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                 ..Related::default()
             }
         }
-        Role::Claim => {
+        KnownType::Claim => {
             let claim: ClaimFacts = serde_json::from_slice(&object.json)?;
             let volumes = GroupResource::new("", "persistentvolumes");
             let group = object.head.labels.get(group_label).filter(|value| !value.is_empty());
@@ -43,6 +43,6 @@ pub(super) fn related(role: Role, object: &RawObject, group_label: &str) -> Resu
                 ..Related::default()
             }
         }
-        Role::Volume | Role::Namespace | Role::Definition | Role::Other => Related::default(),
+        KnownType::Volume | KnownType::Namespace | KnownType::Crd | KnownType::Other => Related::default(),
     })
 }

@@ -16,7 +16,7 @@ const WAITS: Policy = Policy::doubling(Duration::from_millis(250), Duration::fro
 const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 /// Whether the same read may succeed later: the connection, too many requests, or a server that is unwell.
-fn can_pass(error: &ApiError) -> bool {
+fn is_transient(error: &ApiError) -> bool {
     match error.class() {
         Class::Transport | Class::Timeout => true,
         Class::Answered => error.is_too_many_requests() || (500..600).contains(&error.code),
@@ -25,14 +25,14 @@ fn can_pass(error: &ApiError) -> bool {
 }
 
 /// Reads until it succeeds, fails for good, or was tried often enough.
-pub(super) async fn patiently<T, F>(mut read: impl FnMut() -> F) -> Result<T, ApiError>
+pub(super) async fn with_retries<T, F>(mut read: impl FnMut() -> F) -> Result<T, ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,
 {
     let mut waits = Backoff::new(WAITS);
     for _ in 1..TRIES {
         match read().await {
-            Err(error) if can_pass(&error) => {
+            Err(error) if is_transient(&error) => {
                 let wait = waits.failed();
                 tokio::time::sleep(error.retry_after.map_or(wait, |asked| asked.min(LONGEST_ASKED))).await;
             }
@@ -56,7 +56,7 @@ mod tests {
             reason: String::new(),
             message: String::new(),
             causes: Vec::new(),
-            subject: None,
+            object: None,
             retry_after: None,
             continue_token: None,
         }
@@ -74,7 +74,7 @@ mod tests {
             (500, true),
             (503, true),
         ] {
-            assert_eq!(can_pass(&answered(code)), again, "{code}");
+            assert_eq!(is_transient(&answered(code)), again, "{code}");
         }
         for (class, again) in [
             (Class::Transport, true),
@@ -82,7 +82,7 @@ mod tests {
             (Class::Unsent, false),
             (Class::Unreadable, false),
         ] {
-            assert_eq!(can_pass(&ApiError { class, ..answered(0) }), again, "{class:?}");
+            assert_eq!(is_transient(&ApiError { class, ..answered(0) }), again, "{class:?}");
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     async fn the_server_is_given_the_time_it_asks_for() {
         let tries = Cell::new(0);
         let begun = tokio::time::Instant::now();
-        let outcome = patiently(|| {
+        let outcome = with_retries(|| {
             tries.set(tries.get() + 1);
             let asked = ApiError {
                 retry_after: Some(Duration::from_secs(5)),
@@ -107,7 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_stays_unwell_is_an_error_in_the_end() {
         let tries = Cell::new(0);
-        let outcome: Result<(), _> = patiently(|| {
+        let outcome: Result<(), _> = with_retries(|| {
             tries.set(tries.get() + 1);
             async { Err(answered(503)) }
         })

@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::actions::ActionTable;
-use super::aside::Aside;
 use super::done::{Done, Key};
 use super::item_log::ItemLog;
-use super::names::Names;
 use super::packer::Packer;
 use super::progress::Progress;
 use super::reader::Reader;
 use super::report::Fatal;
 use super::request::Request;
+use super::resource_list::ResourceList;
+use super::staging::Staged;
 use super::types::Types;
 use super::volumes::Volumes;
 use crate::cluster::discovery::{Discovery, GroupResource};
@@ -23,7 +25,7 @@ use crate::telemetry::run_log::RunLog;
 
 /// One run. Its steps borrow it and work at the same time, on one task; what they change is behind short locks that are
 /// never held across an await.
-pub(super) struct Run<'a> {
+pub(super) struct BackupRun<'a> {
     pub(super) request: &'a Request,
     pub(super) discovery: &'a Discovery,
     pub(super) log: &'a RunLog,
@@ -40,8 +42,8 @@ pub(super) struct Run<'a> {
     pub(super) packer: Packer,
     pub(super) item_log: ItemLog<'a>,
     /// What phase A put aside, once it is complete.
-    pub(super) aside: OnceLock<Aside>,
-    pub(super) names: Mutex<Names>,
+    pub(super) staged: OnceLock<Staged>,
+    pub(super) resource_list: Mutex<ResourceList>,
     pub(super) state: Mutex<State>,
 }
 
@@ -82,16 +84,16 @@ impl<E: Into<Fatal>> From<E> for Stop {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// The state, for a moment.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes an item in hand; false if it was before.
-    pub(super) fn claim(&self, key: Key) -> bool {
-        self.state().done.claim(key)
+    pub(super) fn begin_item(&self, key: Key) -> bool {
+        self.state().done.insert(key)
     }
 
     /// Whether an item was taken in hand.
@@ -109,7 +111,7 @@ impl Run<'_> {
     }
 
     /// Notes the name of a saved item.
-    pub(super) async fn note_name(
+    pub(super) async fn list_name(
         &self,
         api_version: &str,
         kind: &str,
@@ -117,10 +119,10 @@ impl Run<'_> {
         name: &str,
     ) -> Result<(), Stop> {
         let (full, scratch) = {
-            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            match names.add(api_version, kind, namespace, name) {
+            let mut list = self.resource_list.lock();
+            match list.add(api_version, kind, namespace, name) {
                 None => return Ok(()),
-                Some(full) => (full, names.scratch().to_owned()),
+                Some(full) => (full, list.scratch().to_owned()),
             }
         };
         let written = tokio::task::spawn_blocking(move || full.write(&scratch)).await;
@@ -128,7 +130,7 @@ impl Run<'_> {
             .map_err(io::Error::other)
             .and_then(|file| file)
             .map_err(Stop::scratch)?;
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).keep(file);
+        self.resource_list.lock().add_run(file);
         Ok(())
     }
 }

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::actions::ActionContext;
 use super::done::Key;
-use super::inclusion::{PassedOver, judge, judge_type};
+use super::inclusion::{PassedOver, check_object, check_type};
 use super::item::{Item, ItemRef};
 use super::packer::Member;
-use super::run::{Run, Stop};
-use super::types::{Role, Type};
+use super::run::{BackupRun, Stop};
+use super::types::{KnownType, Type};
 use super::volumes::Approach;
 use crate::cluster::raw::{Head, RawObject};
 use crate::telemetry::logrus::Level;
@@ -26,7 +26,7 @@ const SKIP: &str = "velero.io/skip-from-backup";
 
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum SaveOutcome {
     /// It is in the archive.
     Saved,
     /// Somebody took it in hand before.
@@ -37,44 +37,44 @@ pub(super) enum Outcome {
     Failed,
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Saves an object, from whatever list or action it came, unless it does not belong to the backup or was taken in hand
     /// before. `must`: an action insists on it.
-    pub(super) async fn save(&self, type_: &Arc<Type>, source: RawObject, must: bool) -> Result<Outcome, Stop> {
+    pub(super) async fn save(&self, type_: &Arc<Type>, source: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
         let head = &source.head;
-        if let Err(why) = judge(head, type_, &self.namespaces, must) {
+        if let Err(why) = check_object(head, type_, &self.namespaces, must) {
             self.passed_over(type_, &source, why);
-            return Ok(Outcome::PassedOver);
+            return Ok(SaveOutcome::PassedOver);
         }
-        if !self.claim(type_.key(head.namespace.as_deref(), &head.name)) {
-            return Ok(Outcome::AlreadyDone);
+        if !self.begin_item(type_.key(head.namespace.as_deref(), &head.name)) {
+            return Ok(SaveOutcome::AlreadyDone);
         }
         let mut item = Item::new(source);
-        if matches!(type_.role, Role::Pod | Role::Claim)
+        if matches!(type_.known, KnownType::Pod | KnownType::Claim)
             // Boxed: the future of every other item would be as large.
             && let Err(error) = Box::pin(self.decide_volumes(type_, &item)).await
         {
             return Ok(self.failed(type_, item.head(), "error reading item", &error));
         }
         for at in &type_.actions {
-            if self.act(*at, type_, &mut item).await? == Outcome::Failed {
-                return Ok(Outcome::Failed);
+            if self.act(*at, type_, &mut item).await? == SaveOutcome::Failed {
+                return Ok(SaveOutcome::Failed);
             }
         }
         match is_kept_out(&mut item) {
             Ok(false) => self.pack(type_, item).await,
             Ok(true) => {
                 self.passed_over_head(type_, item.head(), PassedOver::Action);
-                Ok(Outcome::PassedOver)
+                Ok(SaveOutcome::PassedOver)
             }
             Err(error) => Ok(self.failed(type_, item.head(), "error reading item", &error)),
         }
     }
 
     /// Runs one action on an item, if it is for it, and saves what it asks for. `Failed` ends the item.
-    async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<Outcome, Stop> {
+    async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<SaveOutcome, Stop> {
         let Some(action) = self.actions.applicable(at, item.head()) else {
-            return Ok(Outcome::Saved);
+            return Ok(SaveOutcome::Saved);
         };
         let context = ActionContext {
             request: self.request,
@@ -94,21 +94,21 @@ impl Run<'_> {
             Err(error) => return Ok(self.failed(type_, item.head(), "error reading item", &error)),
         };
         for additional in executed.additional {
-            if self.save_additional(&additional, must).await? == Outcome::Failed {
+            if self.save_additional(&additional, must).await? == SaveOutcome::Failed {
                 let what = format!("error backing up additional item `{}`", describe(&additional));
                 self.item_log
                     .line(Level::Error, type_, item.head().namespace.as_deref(), &item.head().name)
                     .msg(what);
                 self.state().failed += 1;
-                return Ok(Outcome::Failed);
+                return Ok(SaveOutcome::Failed);
             }
         }
-        Ok(Outcome::Saved)
+        Ok(SaveOutcome::Saved)
     }
 
     /// Saves an item that an action asked for: from what was put aside, else from the cluster. One that is not there is a
     /// warning. Boxed, because such an item may ask for further ones.
-    fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<Outcome, Stop>> {
+    fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<SaveOutcome, Stop>> {
         Box::pin(async move {
             let ItemRef {
                 group_resource,
@@ -123,17 +123,17 @@ impl Run<'_> {
                     .field("namespace", namespace.unwrap_or_default())
                     .field("name", name)
                     .msg("Unable to back up additional item because its resource type is not served");
-                return Ok(Outcome::PassedOver);
+                return Ok(SaveOutcome::PassedOver);
             };
             let key = Key::new(group_resource, namespace, name);
             if self.is_done(key) {
-                return Ok(Outcome::AlreadyDone);
+                return Ok(SaveOutcome::AlreadyDone);
             }
-            if !must && let Err(why) = judge_type(type_, namespace, &self.namespaces) {
+            if !must && let Err(why) = check_type(type_, namespace, &self.namespaces) {
                 self.item_log
                     .line(Level::Debug, type_, namespace, name)
                     .msg(why.words());
-                return Ok(Outcome::PassedOver);
+                return Ok(SaveOutcome::PassedOver);
             }
             let object = match self.fetch(type_, key, namespace, name).await {
                 Ok(Some(object)) => object,
@@ -141,7 +141,7 @@ impl Run<'_> {
                     self.item_log
                         .line(Level::Warning, type_, namespace, name)
                         .msg("Additional item was not found in Kubernetes API, can't back it up");
-                    return Ok(Outcome::PassedOver);
+                    return Ok(SaveOutcome::PassedOver);
                 }
                 Err(error) => {
                     self.item_log
@@ -149,11 +149,11 @@ impl Run<'_> {
                         .error(&*error)
                         .msg("Error getting item");
                     self.state().failed += 1;
-                    return Ok(Outcome::Failed);
+                    return Ok(SaveOutcome::Failed);
                 }
             };
-            match type_.role {
-                Role::Pod => self.save_pod(type_, object, must).await,
+            match type_.known {
+                KnownType::Pod => self.save_pod(type_, object, must).await,
                 _ => self.save(type_, object, must).await,
             }
         })
@@ -166,14 +166,14 @@ impl Run<'_> {
         namespace: Option<&str>,
         name: &str,
     ) -> Result<Option<RawObject>, Box<dyn std::error::Error + Send + Sync>> {
-        if let Some((aside, place)) = self.aside.get().and_then(|aside| Some((aside, aside.find(key)?))) {
-            return Ok(Some(aside.read(place).await?));
+        if let Some((staged, place)) = self.staged.get().and_then(|staged| Some((staged, staged.find(key)?))) {
+            return Ok(Some(staged.read(place).await?));
         }
         Ok(self.reader.get(&type_.resource, namespace, name).await?)
     }
 
     /// Notes that an item is saved, and sends it to the archive.
-    async fn pack(&self, type_: &Arc<Type>, item: Item) -> Result<Outcome, Stop> {
+    async fn pack(&self, type_: &Arc<Type>, item: Item) -> Result<SaveOutcome, Stop> {
         let edited = item.is_edited();
         let json = match item.json() {
             Ok(json) => json,
@@ -190,7 +190,7 @@ impl Run<'_> {
         if let Err(error) = member.check() {
             return Ok(self.failed(type_, head, "error writing item", &error));
         }
-        if type_.role == Role::Volume
+        if type_.known == KnownType::Volume
             && let Err(error) = Box::pin(self.volume_is_saved(type_, head, &member.json)).await
         {
             return Ok(self.failed(type_, head, "error reading item", &error));
@@ -203,7 +203,7 @@ impl Run<'_> {
             Some(meta) => (&meta.api_version, &meta.kind),
             None => (&head.api_version, &head.kind),
         };
-        self.note_name(api_version, kind, head.namespace.as_deref(), &head.name)
+        self.list_name(api_version, kind, head.namespace.as_deref(), &head.name)
             .await?;
         self.note_type(type_);
         self.item_log.saved(
@@ -214,7 +214,7 @@ impl Run<'_> {
             &head.name,
         );
         self.packer.pack(member).await.map_err(|_| Stop::Packer)?;
-        Ok(Outcome::Saved)
+        Ok(SaveOutcome::Saved)
     }
 
     fn note_type(&self, type_: &Type) {
@@ -225,7 +225,7 @@ impl Run<'_> {
     }
 
     fn passed_over(&self, type_: &Type, source: &RawObject, why: PassedOver) {
-        if why == PassedOver::Label && type_.role == Role::Claim {
+        if why == PassedOver::Label && type_.known == KnownType::Claim {
             let Head { namespace, name, .. } = &source.head;
             let reason = "item has label velero.io/exclude-from-backup=true";
             let mut state = self.state();
@@ -249,13 +249,13 @@ impl Run<'_> {
             .msg(why.words());
     }
 
-    fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> Outcome {
+    fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> SaveOutcome {
         self.item_log
             .line(Level::Error, type_, head.namespace.as_deref(), &head.name)
             .error(error)
             .msg(format!("Error backing up item: {what}"));
         self.state().failed += 1;
-        Outcome::Failed
+        SaveOutcome::Failed
     }
 }
 

@@ -25,17 +25,17 @@ pub(super) struct Type {
     pub(super) excluded: bool,
     /// The actions that may apply, by their place in the table.
     pub(super) actions: Vec<usize>,
-    pub(super) role: Role,
+    pub(super) known: KnownType,
 }
 
 /// The types that a run treats in a way of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum KnownType {
     Pod,
     Claim,
     Volume,
     Namespace,
-    Definition,
+    Crd,
     Other,
 }
 
@@ -47,14 +47,14 @@ impl Type {
     }
 }
 
-impl Role {
+impl KnownType {
     fn of(resource: &GroupResource) -> Self {
         match (resource.group.as_str(), resource.resource.as_str()) {
             ("", "pods") => Self::Pod,
             ("", "persistentvolumeclaims") => Self::Claim,
             ("", "persistentvolumes") => Self::Volume,
             ("", "namespaces") => Self::Namespace,
-            ("apiextensions.k8s.io", "customresourcedefinitions") => Self::Definition,
+            ("apiextensions.k8s.io", "customresourcedefinitions") => Self::Crd,
             _ => Self::Other,
         }
     }
@@ -75,9 +75,9 @@ impl Types {
             .map(|resource| {
                 let group_resource = resource.group_resource();
                 let name = group_resource.to_string();
-                let role = Role::of(&group_resource);
-                let excluded = match role {
-                    Role::Definition => !filter.takes_related_definitions(),
+                let known = KnownType::of(&group_resource);
+                let excluded = match known {
+                    KnownType::Crd => !filter.takes_related_crds(),
                     _ => filter.is_explicitly_excluded(&name, resource.namespaced),
                 };
                 let type_ = Type {
@@ -87,7 +87,7 @@ impl Types {
                     included: filter.should_include(&name, resource.namespaced),
                     excluded,
                     actions: actions.for_type(&name),
-                    role,
+                    known,
                     name: name.into(),
                     group_resource: group_resource.clone(),
                 };
@@ -114,7 +114,7 @@ impl Types {
             version: resource.version.as_str().into(),
             preferred: false,
             actions: preferred.actions.clone(),
-            role: Role::Other,
+            known: KnownType::Other,
             name: preferred.name.clone(),
             group_resource: preferred.group_resource.clone(),
             included: preferred.included,
@@ -122,8 +122,8 @@ impl Types {
         }))
     }
 
-    /// The type of the definitions of custom resources; none where the group cannot be discovered.
-    pub(super) fn definitions(&self) -> Option<&Arc<Type>> {
+    /// The type of the crds of custom resources; none where the group cannot be discovered.
+    pub(super) fn crds(&self) -> Option<&Arc<Type>> {
         self.get(&GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions"))
     }
 }

@@ -20,7 +20,7 @@ pub struct ApiError {
     /// The causes the answer lists.
     pub causes: Vec<Cause>,
     /// The object the answer speaks of; absent when a path is not served.
-    pub subject: Option<Subject>,
+    pub object: Option<ErrorObject>,
     /// How long the server asks to wait (header `Retry-After`, else `details.retryAfterSeconds`).
     pub retry_after: Option<Duration>,
     /// The token in the metadata of a 410 answer with which a list may go on, at the price of a consistent view.
@@ -55,7 +55,7 @@ pub struct Cause {
 
 /// The object an answer speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subject {
+pub struct ErrorObject {
     /// The API group; empty for core.
     pub group: String,
     /// The kind, or the plural where the server writes that (it does for most errors).
@@ -87,7 +87,7 @@ impl ApiError {
 
     /// The path itself is not served: the group, version or resource is unknown to the server (now).
     pub fn is_unserved(&self) -> bool {
-        self.code == 404 && self.subject.as_ref().is_none_or(|subject| subject.name.is_empty())
+        self.code == 404 && self.object.as_ref().is_none_or(|object| object.name.is_empty())
     }
 
     /// Not allowed: permissions, quota, or an admission plugin.

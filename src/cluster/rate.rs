@@ -1,10 +1,11 @@
 //! The user's limit on requests to the API server (`--client-qps`, `--client-burst`; decision 9).
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
 
@@ -45,10 +46,7 @@ impl RateLimit {
 
     fn reserve(&self) -> Instant {
         // Nothing that can panic runs under this lock.
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .reserve(Instant::now())
+        self.0.lock().reserve(Instant::now())
     }
 }
 

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 
-use super::error::{Cause, Class, Subject};
+use super::error::{Cause, Class, ErrorObject};
 use super::{ApiError, Cluster};
 use crate::telemetry::causes;
 
@@ -178,7 +178,7 @@ impl Request {
             reason: String::new(),
             message,
             causes: Vec::new(),
-            subject: None,
+            object: None,
             retry_after: None,
             continue_token: None,
         }
@@ -206,7 +206,7 @@ impl Request {
                     .filter(|s| *s > 0)
             });
         let details = status.details.unwrap_or_default();
-        let subject = Subject {
+        let object = ErrorObject {
             group: details.group,
             kind: details.kind,
             name: details.name,
@@ -216,7 +216,7 @@ impl Request {
             reason: status.reason,
             message,
             causes: details.causes.into_iter().map(Cause::from).collect(),
-            subject: (subject != Subject::default()).then_some(subject),
+            object: (object != ErrorObject::default()).then_some(object),
             retry_after: asked.map(Duration::from_secs),
             continue_token: Some(status.metadata.continue_).filter(|token| !token.is_empty()),
             ..self.failed(Class::Answered, String::new())
@@ -314,14 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn causes_and_the_subject_are_read() {
+    fn causes_and_the_object_are_read() {
         let error = answered(
             403,
             &[],
             r#"{"reason":"Forbidden","message":"no","details":{"name":"a","kind":"pods","causes":[{"reason":"NamespaceTerminating","message":"m","field":"f"}]}}"#,
         );
         assert!(error.is_namespace_terminating());
-        assert_eq!(error.subject.unwrap().name, "a");
+        assert_eq!(error.object.unwrap().name, "a");
     }
 
     #[test]

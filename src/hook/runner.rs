@@ -7,15 +7,16 @@ mod state;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use self::failure::{Failure, nonsense};
-use self::lines::{HookLog, tell};
+use self::failure::{Failure, why_never};
+use self::lines::{HookLog, log_output};
 use self::state::{Idle, State};
 use super::command::{Hook, OnError, Phase};
 use super::freeze::{Freeze, Journal, JournalError, Unthawed};
@@ -110,7 +111,7 @@ impl Runner {
     /// Runs the pre hooks of pods that are to be saved together, pod after pod. That they may be frozen is written down
     /// before the first command.
     pub async fn freeze(&self, mut pods: Vec<PodHooks>) -> Vec<Frozen> {
-        self.look_again(&mut pods).await;
+        self.refresh_stopped(&mut pods).await;
         let intended: Vec<Option<u64>> = pods.iter().map(|pod| self.intend(pod)).collect();
         let recorded = if intended.iter().any(Option::is_some) {
             self.record().await
@@ -158,7 +159,7 @@ impl Runner {
     }
 
     /// Reads pods afresh whose containers did not run when they were listed, which may be long ago.
-    async fn look_again(&self, pods: &mut [PodHooks]) {
+    async fn refresh_stopped(&self, pods: &mut [PodHooks]) {
         for pod in pods {
             let is_stopped = |hook: &Hook| pod.now.stopped(&hook.container).is_some();
             if pod.now.ended || !pod.pre.iter().any(is_stopped) {
@@ -219,7 +220,7 @@ impl Runner {
             let mut touched = BTreeSet::new();
             for hook in &pod.pre {
                 let turn = match (pod.now.stopped(&hook.container), recorded) {
-                    (Some(state), _) if nonsense(&pod, hook).is_none() => Turn::Stopped(state.to_owned()),
+                    (Some(state), _) if why_never(&pod, hook).is_none() => Turn::Stopped(state.to_owned()),
                     (None, Err(error)) if freeze.is_some() => Turn::Failed(Failure::before(error.to_string())),
                     _ => self.turn(&pod, hook, freeze).await,
                 };
@@ -320,14 +321,14 @@ impl Runner {
             let line = |level| self.shared.log.line(level, &namespace, &pod, hook);
             line(Level::Info).msg("running exec hook to end a freeze that was left open");
             let ran = self.persist(&hook.exec(&namespace, &pod), hook, Some(id)).await;
-            tell(&line, &ran);
+            log_output(&line, &ran);
             let Some(failure) = Failure::of(hook, &ran) else {
                 continue;
             };
             if let Some(error) = failure.error.clone().filter(ExecError::can_pass) {
                 return Some(Unthawed { namespace, pod, error });
             }
-            match self.judge(&namespace, &pod, hook, failure).await {
+            match self.classify(&namespace, &pod, hook, failure).await {
                 Turn::Ran => {}
                 Turn::Gone(failure) => {
                     line(Level::Info)
@@ -364,7 +365,7 @@ impl Runner {
             let Err(failure) = self.run(pod, hook, freeze).await else {
                 break;
             };
-            let turn = self.judge(&pod.namespace, &pod.name, hook, failure).await;
+            let turn = self.classify(&pod.namespace, &pod.name, hook, failure).await;
             match &turn {
                 Turn::Failed(failure) if tried < TRIES && failure.is(|e| matches!(e, ExecError::Stopped(_))) => {
                     tokio::time::sleep(waits.failed()).await;
@@ -377,7 +378,7 @@ impl Runner {
 
     /// What a failure means. Where nothing was begun the pod is read afresh: it decides whether there is anything to freeze or to
     /// thaw.
-    async fn judge(&self, namespace: &str, pod: &str, hook: &Hook, failure: Failure) -> Turn {
+    async fn classify(&self, namespace: &str, pod: &str, hook: &Hook, failure: Failure) -> Turn {
         if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) {
             return Turn::Gone(failure);
         }
@@ -399,7 +400,7 @@ impl Runner {
     async fn run(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Result<(), Failure> {
         let line = |level| self.shared.log.line(level, &pod.namespace, &pod.name, hook);
         line(Level::Info).msg("running exec hook");
-        if let Some(text) = nonsense(pod, hook) {
+        if let Some(text) = why_never(pod, hook) {
             return Err(Failure::before(text));
         }
         let exec = hook.exec(&pod.namespace, &pod.name);
@@ -408,7 +409,7 @@ impl Runner {
             Phase::Pre => self.execute(&exec, hook, freeze).await,
             Phase::Post => self.persist(&exec, hook, freeze).await,
         };
-        tell(&line, &ran);
+        log_output(&line, &ran);
         Failure::of(hook, &ran).map_or(Ok(()), Err)
     }
 
@@ -428,7 +429,7 @@ impl Runner {
 
     /// Runs a command as a task of its own, which ends with it and not with the caller that waits.
     async fn execute(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
-        let (told, outcome) = oneshot::channel();
+        let (done, outcome) = oneshot::channel();
         let (shared, exec, hook) = (self.shared.clone(), exec.clone(), hook.clone());
         let name = format!("hook in {}/{}", exec.namespace, exec.pod);
         shared.state().command_begins(freeze);
@@ -438,7 +439,7 @@ impl Runner {
             let has_run = hook.phase == Phase::Post && !ran.outcome.as_ref().is_err_and(missed);
             shared.state().command_ended(freeze, has_run.then_some(&hook));
             // The caller may have stopped waiting.
-            let _ = told.send(ran);
+            let _ = done.send(ran);
         });
         outcome.await.unwrap_or_else(|_| Ran::failed(ExecError::Lost))
     }
@@ -488,6 +489,6 @@ impl Drop for Runner {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

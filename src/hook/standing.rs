@@ -44,19 +44,22 @@ impl Standing {
 }
 
 fn why_stopped(spec: &Value, status: &Value, name: &str) -> Option<String> {
-    let told: Vec<&Value> = ["containerStatuses", "initContainerStatuses"]
+    let statuses: Vec<&Value> = ["containerStatuses", "initContainerStatuses"]
         .iter()
         .flat_map(|list| list_of(&status[list]))
         .filter(|container| container["name"] == name)
         .collect();
-    if told.is_empty() {
+    if statuses.is_empty() {
         // Kubelets tell of each container as soon as they have seen the pod.
         return (status["phase"] == "Pending").then(|| not_begun(spec, status));
     }
-    if told.iter().any(|container| container["state"]["running"].is_object()) {
+    if statuses
+        .iter()
+        .any(|container| container["state"]["running"].is_object())
+    {
         return None;
     }
-    told.into_iter().find_map(state_of)
+    statuses.into_iter().find_map(state_of)
 }
 
 fn state_of(container: &Value) -> Option<String> {
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "`json!` in place reads better")]
-    fn told(state: Value) -> Value {
+    fn status_with(state: Value) -> Value {
         json!({"phase": "Running", "containerStatuses": [{"name": "one", "state": state}]})
     }
 
@@ -129,22 +132,22 @@ mod tests {
         let cases = [
             (
                 "n",
-                told(json!({"running": {"startedAt": "2026-11-24T01:02:03Z"}})),
+                status_with(json!({"running": {"startedAt": "2026-11-24T01:02:03Z"}})),
                 None,
             ),
-            ("n", told(json!({"running": {}})), None),
+            ("n", status_with(json!({"running": {}})), None),
             (
                 "n",
-                told(json!({"waiting": {"reason": "ImagePullBackOff", "message": "m"}})),
+                status_with(json!({"waiting": {"reason": "ImagePullBackOff", "message": "m"}})),
                 Some("ImagePullBackOff"),
             ),
             (
                 "n",
-                told(json!({"waiting": {"reason": "PodInitializing"}})),
+                status_with(json!({"waiting": {"reason": "PodInitializing"}})),
                 Some("PodInitializing"),
             ),
-            ("n", told(json!({"waiting": {}})), Some("it waits")),
-            ("n", told(json!({"waiting": {"reason": ""}})), Some("it waits")),
+            ("n", status_with(json!({"waiting": {}})), Some("it waits")),
+            ("n", status_with(json!({"waiting": {"reason": ""}})), Some("it waits")),
             (
                 "n",
                 json!({"phase": "Running", "containerStatuses": [{
@@ -154,15 +157,15 @@ mod tests {
             ),
             (
                 "n",
-                told(json!({"terminated": {"reason": "Completed", "exitCode": 0}})),
+                status_with(json!({"terminated": {"reason": "Completed", "exitCode": 0}})),
                 Some("Completed, exit code 0"),
             ),
             (
                 "n",
-                told(json!({"terminated": {"exitCode": 137}})),
+                status_with(json!({"terminated": {"exitCode": 137}})),
                 Some("it has ended, exit code 137"),
             ),
-            ("n", told(json!({"terminated": {}})), Some("it has ended")),
+            ("n", status_with(json!({"terminated": {}})), Some("it has ended")),
             // Nothing is told of it.
             (
                 "n",
@@ -188,20 +191,20 @@ mod tests {
             ("n", json!({}), None),
             ("n", Value::Null, None),
             // What makes no sense says nothing.
-            ("n", told(Value::Null), None),
-            ("n", told(json!({})), None),
-            ("n", told(json!("running")), None),
+            ("n", status_with(Value::Null), None),
+            ("n", status_with(json!({})), None),
+            ("n", status_with(json!("running")), None),
             (
                 "n",
-                told(json!({"running": null, "waiting": null, "terminated": null})),
+                status_with(json!({"running": null, "waiting": null, "terminated": null})),
                 None,
             ),
             (
                 "n",
-                told(json!({"running": null, "waiting": {"reason": "ErrImagePull"}})),
+                status_with(json!({"running": null, "waiting": {"reason": "ErrImagePull"}})),
                 Some("ErrImagePull"),
             ),
-            ("n", told(json!({"waiting": 3, "terminated": []})), None),
+            ("n", status_with(json!({"waiting": 3, "terminated": []})), None),
             ("n", json!({"phase": "Running", "containerStatuses": "none"}), None),
             (
                 "n",

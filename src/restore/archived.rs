@@ -1,9 +1,10 @@
 //! The items of a restore's archive, read without holding up the runtime.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -58,7 +59,7 @@ impl<'a> ArchivedItems<'a> {
 
     /// The kind of the first item of a type.
     pub(super) fn kind_of(&self, group_resource: &str) -> Option<String> {
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kinds = self.kinds.lock();
         kinds.of(self.spool, group_resource)
     }
 

@@ -8,9 +8,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt, ready};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -130,26 +130,19 @@ impl<'s> DryRun<'s> {
             .filter(|version| version.get("served").is_some_and(|served| served == true))
             .filter_map(|version| version.get("name")?.as_str())
             .map(|version| (format!("{group}/{version}"), kind.to_owned()));
-        self.types.lock().unwrap_or_else(PoisonError::into_inner).extend(served);
+        self.types.lock().extend(served);
     }
 
     /// Whether the restore itself brings the type of an object.
     fn brings(&self, object: &Value) -> bool {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let wanted = (text("apiVersion"), text("kind"));
-        self.types
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&wanted)
+        self.types.lock().contains(&wanted)
     }
 
     /// Reports a target namespace, the first time.
     async fn report_namespace(&self, namespace: TargetNamespace<'_>, action: PlannedAction, reason: String) {
-        let is_new = self
-            .namespaces
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(namespace.name.to_owned());
+        let is_new = self.namespaces.lock().insert(namespace.name.to_owned());
         if !is_new {
             return;
         }
@@ -339,7 +332,7 @@ fn outcome(
         let known = format!("error restoring {}: ", parts.prepared.id_of(item.handle));
         planned.reason = reason.strip_prefix(&known).map_or(reason.clone(), String::from);
     }
-    if *processed == Processed::Done(State::Differs) && !messages.note.told {
+    if *processed == Processed::Done(State::Differs) && !messages.note.reported {
         planned.warnings.push(differs_warning(&planned.kind, &planned.name));
     }
     planned

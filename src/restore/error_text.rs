@@ -245,7 +245,7 @@ mod tests {
                 reason: String::new(),
                 message: message.to_owned(),
                 causes: Vec::new(),
-                subject: None,
+                object: None,
                 retry_after: None,
                 continue_token: None,
             };

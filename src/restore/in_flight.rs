@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 /// The items that are being worked on. `K` is what identifies an item.
@@ -112,7 +112,7 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<K, Running<K>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 }
 

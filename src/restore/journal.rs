@@ -3,7 +3,7 @@
 //! What happens if the process dies: the next run resumes from the record that was stored last. What was done since is done
 //! again, which is safe (see [`crate::restore::engine`]).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::archive::spool::ItemRef;
 use crate::restore::ledger::{Ledger, Message, Note, State};
@@ -125,7 +125,7 @@ impl<'a> Journal<'a> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock()
     }
 }
 
@@ -156,23 +156,23 @@ mod tests {
         }
 
         fn stored(&self) -> usize {
-            self.stored.lock().unwrap().len()
+            self.stored.lock().len()
         }
 
         fn last(&self, archive: &Spool) -> Ledger {
-            let stored = self.stored.lock().unwrap();
+            let stored = self.stored.lock();
             Ledger::resume(stored.last().unwrap(), archive).unwrap()
         }
     }
 
     impl LedgerSink for Sink {
         fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
-            let mut failures = self.failures.lock().unwrap();
+            let mut failures = self.failures.lock();
             if *failures > 0 {
                 *failures -= 1;
                 return ready(Err(SinkError("refused".to_owned()))).boxed();
             }
-            self.stored.lock().unwrap().push(record);
+            self.stored.lock().push(record);
             ready(Ok(())).boxed()
         }
     }

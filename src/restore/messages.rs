@@ -49,7 +49,7 @@ impl<'a> ItemMessages<'a> {
 
     /// Reports in one message that an object exists, differs and is left as it is, and why that matters or is so.
     pub(super) fn differs(&mut self, kind: &str, name: &str, reason: &str) {
-        self.note.told = true;
+        self.note.reported = true;
         self.why = "it exists and is different: left as it is".into();
         self.warn(format!("{}: {reason}", differs_warning(kind, name)));
     }

@@ -1,9 +1,10 @@
 //! Each target namespace is ensured once, for all items that need it (spec restore 8.2, 25.2 invariant 2).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -118,7 +119,7 @@ impl Namespaces {
     }
 
     fn slot(&self, name: &str) -> Arc<tokio::sync::Mutex<Known>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.get(name) {
             return Arc::clone(slot);
         }

@@ -1,7 +1,6 @@
 //! How far a restore is.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// A restore as its observers see it.
@@ -121,7 +120,7 @@ impl<'a> ProgressTracker<'a> {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 }
 
@@ -132,7 +131,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_total_is_what_is_restored_and_what_is_left() {
         let reported = Mutex::new(Vec::new());
-        let on_progress = |progress: Progress| reported.lock().unwrap().push((progress.restored, progress.total));
+        let on_progress = |progress: Progress| reported.lock().push((progress.restored, progress.total));
         let tracker = ProgressTracker::new(2, &on_progress);
         tracker.report(0);
         tracker.planned_item_done();
@@ -143,7 +142,7 @@ mod tests {
         // more items than were planned do not make it fall
         tracker.planned_item_done();
         tracker.report(2);
-        assert_eq!(*reported.lock().unwrap(), [(0, 2), (1, 2), (2, 3), (2, 2)]);
+        assert_eq!(*reported.lock(), [(0, 2), (1, 2), (2, 3), (2, 2)]);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Writer {
         self.report
             .resources
             .add_restored(api_version, kind, target, name, &action);
-        if state == State::Differs && !note.is_some_and(|note| note.told) {
+        if state == State::Differs && !note.is_some_and(|note| note.reported) {
             let text = differs_warning(kind, path.name);
             self.say(Severity::Warning, Some(target.unwrap_or_default()), &text);
         }

@@ -35,15 +35,15 @@ pub fn retry_reason(error: &ApiError) -> Option<RetryReason> {
 /// Whether the namespace was not found: it was there a moment ago, so it is being deleted.
 fn names_a_namespace(error: &ApiError) -> bool {
     error
-        .subject
+        .object
         .as_ref()
-        .is_some_and(|subject| subject.group.is_empty() && subject.kind == "namespaces")
+        .is_some_and(|object| object.group.is_empty() && object.kind == "namespaces")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::error::{Cause, Subject};
+    use crate::cluster::error::{Cause, ErrorObject};
 
     fn answered(code: u16, reason: &str, message: &str) -> ApiError {
         ApiError {
@@ -53,7 +53,7 @@ mod tests {
             reason: reason.to_owned(),
             message: message.to_owned(),
             causes: Vec::new(),
-            subject: Some(Subject {
+            object: Some(ErrorObject {
                 group: String::new(),
                 kind: "things".to_owned(),
                 name: "a".to_owned(),
@@ -176,7 +176,7 @@ mod tests {
         ];
         for (code, message) in table {
             let error = ApiError {
-                subject: None,
+                object: None,
                 ..answered(code, "", message)
             };
             assert_eq!(retry_reason(&error), None, "{message}");
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_404_of_an_unserved_type_parks() {
         let error = ApiError {
-            subject: None,
+            object: None,
             ..answered(404, "NotFound", "the server could not find the requested resource")
         };
         is_transient(&error, RetryReason::Unserved);
@@ -210,13 +210,13 @@ mod tests {
 
     #[test]
     fn a_404_of_the_namespace_parks() {
-        let subject = Subject {
+        let object = ErrorObject {
             group: String::new(),
             kind: "namespaces".to_owned(),
             name: "shop".to_owned(),
         };
         let error = ApiError {
-            subject: Some(subject),
+            object: Some(object),
             ..answered(404, "NotFound", "namespaces \"shop\" not found")
         };
         is_transient(&error, RetryReason::NamespaceTerminating);

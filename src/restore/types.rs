@@ -1,9 +1,10 @@
 //! The types that the cluster serves while it is restored into: CRDs of the restore itself add to them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::time::{Instant, sleep};
 
 use crate::archive::spool::Spool;
@@ -56,7 +57,7 @@ impl<'a> ApiTypes<'a> {
 
     /// What the cluster serves now.
     pub(super) fn served(&self) -> Arc<ServedTypes> {
-        Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.served.read())
     }
 
     /// A CRD was accepted: its type will be served in a moment.
@@ -89,7 +90,7 @@ impl<'a> ApiTypes<'a> {
         let names = TypeNames::new(&discovery, self.archive);
         let actions = Actions::resolve(&self.deps.actions, &|name| names.resolve(name))?;
         let served = Arc::new(ServedTypes { discovery, actions });
-        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+        *self.served.write() = served;
         self.outlooks().clear();
         Ok(())
     }
@@ -105,10 +106,10 @@ impl<'a> ApiTypes<'a> {
     }
 
     fn expected(&self) -> MutexGuard<'_, Vec<GroupResource>> {
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+        self.expected.lock()
     }
 
     fn outlooks(&self) -> MutexGuard<'_, HashMap<String, Outlook>> {
-        self.outlooks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outlooks.lock()
     }
 }

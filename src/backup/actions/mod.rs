@@ -6,7 +6,7 @@
 mod aggregation;
 mod built_in;
 mod claim;
-mod definition;
+mod crd;
 mod pod;
 mod service_account;
 
@@ -76,7 +76,7 @@ pub struct ActionContext<'a> {
     pub request: &'a Request,
     /// What the cluster serves.
     pub discovery: &'a Discovery,
-    /// Reads from the cluster, patiently.
+    /// Reads from the cluster, with_retries.
     pub reader: &'a Reader,
     /// The backup's log.
     pub log: &'a RunLog,

@@ -558,7 +558,7 @@ async fn a_backup_without_filters_saves_everything() {
     assert_eq!(ran.sorted(), expected);
     assert_eq!(
         ran.progress.expected, ran.report.saved,
-        "every list told how long it is"
+        "every list announced its length"
     );
 }
 
@@ -1016,7 +1016,7 @@ async fn more_items_than_fit_on_a_page_or_in_the_log_are_all_saved() {
     assert_eq!(
         ran.log_text().matches("Backed up ").count(),
         2_000 + 1 + 1,
-        "the total is told too"
+        "the total is logged too"
     );
     let pages = api
         .seen()

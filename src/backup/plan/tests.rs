@@ -61,7 +61,7 @@ fn names(planned: &[Planned]) -> Vec<&str> {
 fn pods_claims_and_volumes_are_put_aside_and_the_rest_is_streamed() {
     let plan = plan(&BackupSpec::default());
     assert_eq!(
-        names(&plan.aside),
+        names(&plan.staged),
         ["pods", "persistentvolumeclaims", "persistentvolumes"]
     );
     assert_eq!(
@@ -85,7 +85,7 @@ fn types_the_user_puts_in_order_are_put_aside_too() {
         "deployments.apps",
         "deployments.third.example.com",
     ];
-    assert_eq!(names(&plan.aside), expected);
+    assert_eq!(names(&plan.staged), expected);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_twin_that_is_left_out_does_not_count() {
 #[test]
 fn cluster_scoped_types_are_listed_once_and_others_where_the_scope_says() {
     let plan = plan(&BackupSpec::default());
-    for planned in plan.aside.iter().chain(&plan.streamed) {
+    for planned in plan.staged.iter().chain(&plan.streamed) {
         let one_by_one = planned.scope != Scope::Cluster;
         assert_eq!(one_by_one, planned.type_.resource.namespaced, "{}", planned.type_.name);
     }
@@ -120,7 +120,7 @@ fn types_that_the_filters_leave_out_are_named() {
         ..BackupSpec::default()
     };
     let plan = plan(&spec);
-    assert_eq!(names(&plan.aside), ["pods"]);
+    assert_eq!(names(&plan.staged), ["pods"]);
     assert_eq!(names(&plan.streamed), [""; 0]);
     assert_eq!(plan.left_out.len(), 8);
 }
@@ -141,6 +141,6 @@ fn other_versions_are_streamed_whatever_is_done_with_the_preferred_one() {
         let of = |planned: &Planned| (planned.type_.version.to_string(), planned.type_.preferred);
         planned.iter().map(of).collect()
     };
-    assert_eq!(versions(&plan.aside), [("v1".to_owned(), true)]);
+    assert_eq!(versions(&plan.staged), [("v1".to_owned(), true)]);
     assert_eq!(versions(&plan.streamed), [("v1beta1".to_owned(), false)]);
 }

@@ -1,19 +1,19 @@
 //! Decides about the data of each volume as its pod, its claim and its object come along, and hands on what was chosen.
 //!
-//! [`Run::carry_files`] and [`Run::carry_snapshot`] are where data will be carried: they get what was chosen, and today they
+//! [`BackupRun::carry_files`] and [`BackupRun::carry_snapshot`] are where data will be carried: they get what was chosen, and today they
 //! say that nobody does it yet (decision 22), one warning an object.
 
 use std::error::Error;
 
 use super::facts::{PodVolume, PodVolumes, VolumeObject};
 use super::files::{self, Choice, Obstacle, Rule};
-use super::record::{Approach, Judged, SavedVolume};
+use super::record::{Approach, PolicyDecision, SavedVolume};
 use super::snapshot::{Known, Snapshot};
 use crate::backup::done::Key;
 use crate::backup::facts::ClaimFacts;
 use crate::backup::item::Item;
-use crate::backup::run::Run;
-use crate::backup::types::{Role, Type};
+use crate::backup::run::BackupRun;
+use crate::backup::types::{KnownType, Type};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::{Head, RawObject};
 use crate::select::resource_policies::{ActionType, ClaimTraits};
@@ -38,7 +38,7 @@ impl Unsaved {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     fn files_rule(&self) -> Rule {
         let claims = self.types.get(&claims());
         Rule {
@@ -61,9 +61,9 @@ impl Run<'_> {
 
     /// Decides about what an item has or stands for, before any action on it.
     pub(in crate::backup) async fn decide_volumes(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
-        match type_.role {
-            Role::Pod => self.choose_files(type_, item).await,
-            Role::Claim => self.claim_without_volume(type_, item),
+        match type_.known {
+            KnownType::Pod => self.choose_files(type_, item).await,
+            KnownType::Claim => self.claim_without_volume(type_, item),
             _ => Ok(()),
         }
     }
@@ -190,12 +190,12 @@ impl Run<'_> {
         };
         let facts: ClaimFacts = serde_json::from_slice(&claim.json)?;
         if let Some(name) = facts.bound_volume() {
-            if let Some(Judged { policy, host_path }) = self.state().volumes.judged(volume_key(name)) {
+            if let Some(PolicyDecision { policy, host_path }) = self.state().volumes.decision(volume_key(name)) {
                 return Ok(Behind { policy, host_path });
             }
             if let Some(object) = self.read(&volumes(), None, name).await? {
                 let facts: VolumeObject = serde_json::from_slice(&object.json)?;
-                let Judged { policy, host_path } = self.judge(name, &facts, Some(&claim.head));
+                let PolicyDecision { policy, host_path } = self.decide_policy(name, &facts, Some(&claim.head));
                 return Ok(Behind { policy, host_path });
             }
         }
@@ -208,14 +208,14 @@ impl Run<'_> {
     }
 
     /// What the policies say of a PersistentVolume with its claim, kept for who asks next.
-    fn judge(&self, name: &str, volume: &VolumeObject, claim: Option<&Head>) -> Judged {
+    fn decide_policy(&self, name: &str, volume: &VolumeObject, claim: Option<&Head>) -> PolicyDecision {
         let action = self.request.policies.action_for(&volume.traits(claim.map(of_claim)));
-        let judged = Judged {
+        let decision = PolicyDecision {
             policy: action.map(|action| action.kind),
             host_path: volume.is_host_path(),
         };
-        self.state().volumes.judge(volume_key(name), judged);
-        judged
+        self.state().volumes.record_decision(volume_key(name), decision);
+        decision
     }
 
     async fn read(
@@ -290,7 +290,7 @@ impl Run<'_> {
         };
         let files = claim.is_some_and(|(namespace, name)| {
             let key = Key::new(&claims(), Some(namespace), name);
-            self.aside.get().is_some_and(|aside| aside.saves_files_of(key))
+            self.staged.get().is_some_and(|staged| staged.saves_files_of(key))
         });
         let snapshot = Known {
             policy,
@@ -317,8 +317,8 @@ impl Run<'_> {
         if !policies.has_volume_policies() {
             return Ok(None);
         }
-        if let Some(judged) = self.state().volumes.judged(volume_key(&head.name)) {
-            return Ok(judged.policy);
+        if let Some(decision) = self.state().volumes.decision(volume_key(&head.name)) {
+            return Ok(decision.policy);
         }
         let mut claim = None;
         if policies.look_at_claims()
@@ -332,7 +332,9 @@ impl Run<'_> {
                 .is_ok_and(|claim| claim.bound_volume() == Some(head.name.as_str()))
         };
         let claim = claim.as_ref().filter(own);
-        Ok(self.judge(&head.name, facts, claim.map(|claim| &claim.head)).policy)
+        Ok(self
+            .decide_policy(&head.name, facts, claim.map(|claim| &claim.head))
+            .policy)
     }
 
     /// Hands a volume to who takes snapshots. Nobody does yet; where one is asked for, not merely allowed, that is told.

@@ -44,7 +44,7 @@ pub(super) struct SavedVolume {
 
 /// What policies say of a PersistentVolume, and what else was read of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Judged {
+pub(super) struct PolicyDecision {
     pub(super) policy: Option<ActionType>,
     pub(super) host_path: bool,
 }
@@ -56,7 +56,7 @@ pub(in crate::backup) struct Volumes {
     /// By namespace and name of the claim; the last reason of an approach counts.
     reasons: HashMap<(String, String), BTreeMap<Approach, Cow<'static, str>>>,
     /// PersistentVolumes that were read already, so that a pod, a claim and the volume itself cost one look.
-    judged: HashMap<Key, Judged>,
+    decisions: HashMap<Key, PolicyDecision>,
     /// Claims whose files some pod saves: once is enough (spec backup 12.3).
     taken: HashSet<Key>,
 }
@@ -86,12 +86,12 @@ impl Volumes {
         self.taken.insert(claim)
     }
 
-    pub(super) fn judged(&self, volume: Key) -> Option<Judged> {
-        self.judged.get(&volume).copied()
+    pub(super) fn decision(&self, volume: Key) -> Option<PolicyDecision> {
+        self.decisions.get(&volume).copied()
     }
 
-    pub(super) fn judge(&mut self, volume: Key, judged: Judged) {
-        self.judged.insert(volume, judged);
+    pub(super) fn record_decision(&mut self, volume: Key, decision: PolicyDecision) {
+        self.decisions.insert(volume, decision);
     }
 
     /// The records, by volume.
@@ -105,9 +105,9 @@ impl Volumes {
                     .as_ref()
                     .and_then(|claim| reasons.remove(claim))
                     .unwrap_or_default();
-                let nobody = volume.snapshot == Snapshot::Policy(ActionType::FsBackup)
+                let no_pod = volume.snapshot == Snapshot::Policy(ActionType::FsBackup)
                     && !reasons.contains_key(&Approach::PodVolume);
-                if nobody {
+                if no_pod {
                     reasons.insert(Approach::PodVolume, NO_POD.into());
                 }
                 reasons.insert(Approach::VolumeSnapshot, volume.snapshot.reason().into());
@@ -115,7 +115,7 @@ impl Volumes {
                     name,
                     volume,
                     reasons,
-                    nobody,
+                    no_pod,
                 }
             })
             .collect()
@@ -132,7 +132,7 @@ pub(in crate::backup) struct SkippedVolume {
     volume: SavedVolume,
     reasons: BTreeMap<Approach, Cow<'static, str>>,
     /// A policy wants its files saved, and no pod could have.
-    nobody: bool,
+    no_pod: bool,
 }
 
 impl SkippedVolume {
@@ -156,9 +156,9 @@ impl SkippedVolume {
 
     /// The volume's name, and what to tell of it that no pod's line has told.
     pub(in crate::backup) fn warning(&self) -> Option<(&str, String)> {
-        self.nobody.then(|| {
+        self.no_pod.then(|| {
             let text = format!(
-                "A resource policy wants the volume saved by file system backup, but {NO_POD}; its data is not saved. Run a pod \
+                "A resource policy wants the volume saved by file system backup, but {NO_POD}; its data is not saved. BackupRun a pod \
                  that mounts it, or choose another action for it"
             );
             (self.name.as_str(), text)
@@ -251,7 +251,7 @@ mod tests {
                 .starts_with("podvolume: no pod of the backup mounts it;volumeSnapshot: not satisfy")
         );
         assert_eq!(alone.warning().map(|(name, _)| name), Some("shop-data"));
-        assert_eq!(finished(Some("the pod has told")).warning(), None);
+        assert_eq!(finished(Some("the pod has a warning")).warning(), None);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Failure {
 }
 
 /// Why a hook could never be run, whatever state its pod is in.
-pub(super) fn nonsense(pod: &PodHooks, hook: &Hook) -> Option<String> {
+pub(super) fn why_never(pod: &PodHooks, hook: &Hook) -> Option<String> {
     if hook.command.is_empty() {
         return Some("the command is empty: name the program to run and its arguments".to_owned());
     }

@@ -65,7 +65,7 @@ impl HookLog {
 }
 
 /// What a command wrote.
-pub(super) fn tell<'l>(line: &dyn Fn(Level) -> Line<'l>, ran: &Ran) {
+pub(super) fn log_output<'l>(line: &dyn Fn(Level) -> Line<'l>, ran: &Ran) {
     line(Level::Info).msg(format!("stdout: {}", ran.output.stdout));
     line(Level::Info).msg(format!("stderr: {}", ran.output.stderr));
 }

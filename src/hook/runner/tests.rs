@@ -466,7 +466,7 @@ async fn hooks_of_containers_that_run_are_run_beside_one_that_does_not() {
     // Found when its pod is listed, or when the first command is run.
     for when_listed in [true, false] {
         let (pods, log) = (FakePods::new(), log());
-        let mut mixed = pod("a", &["freeze", "sync"], &["thaw", "tell"]);
+        let mut mixed = pod("a", &["freeze", "sync"], &["thaw", "log_output"]);
         for hook in [&mut mixed.pre[1], &mut mixed.post[1]] {
             hook.container = "side".to_owned();
         }
@@ -618,9 +618,9 @@ async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner
-        .freeze(vec![pod("a", &["freeze"], &["thaw", "tell", "ping"])])
+        .freeze(vec![pod("a", &["freeze"], &["thaw", "log_output", "ping"])])
         .await;
-    let slow = pods.hold("tell");
+    let slow = pods.hold("log_output");
     {
         let mut thawing = pin!(runner.thaw(frozen));
         for _ in 0..20 {
@@ -630,7 +630,7 @@ async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
     }
     slow.release();
     assert!(runner.settle().await.is_empty());
-    assert_eq!(commands(&pods), ["freeze", "thaw", "tell", "ping"]);
+    assert_eq!(commands(&pods), ["freeze", "thaw", "log_output", "ping"]);
     assert_eq!(log.counts(), (0, 0));
 }
 

@@ -87,10 +87,10 @@ async fn drop_tokens(spec: &mut Map<String, Value>, pod: &str, input: &Input<'_>
         .iter()
         .filter(|(volume, _)| !automounts || is_mounted_elsewhere(spec, volume))
         .map(|(_, secret)| secret);
-    let mut told: Vec<&String> = lost.chain(&used).collect();
-    told.sort_unstable();
-    told.dedup();
-    let warnings = told
+    let mut names: Vec<&String> = lost.chain(&used).collect();
+    names.sort_unstable();
+    names.dedup();
+    let warnings = names
         .iter()
         .map(|secret| warning(&format!("pod {pod}"), secret))
         .collect();

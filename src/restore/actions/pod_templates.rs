@@ -115,10 +115,10 @@ mod tests {
             ),
             (object(json!({}), json!(null)), 0),
         ];
-        for (before, told) in table {
+        for (before, warned) in table {
             let (after, output) = run(&PodTemplatesAction, &RestoreContext::default(), &archive, &before);
             let warnings = output.unwrap().warnings;
-            assert_eq!(warnings.len(), told, "{before} {warnings:?}");
+            assert_eq!(warnings.len(), warned, "{before} {warnings:?}");
             assert!(
                 warnings.iter().all(|text| text.starts_with("deployment w refers to")),
                 "{warnings:?}"

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::context::{ItemRestore, Outcome};
+use super::context::{ItemOutcome, ItemRestore};
 use crate::restore::actions::{ActionError, RestoreItemAction};
 use crate::restore::item_id::ItemId;
 use crate::restore::processed::{Step, wait};
@@ -28,7 +28,7 @@ impl ItemRestore<'_> {
         };
         let item = parts.prepared.plan.winner(item);
         let this = self.item.handle;
-        if self.ctx.restore(item, Some(this)).await == Outcome::Waiting
+        if self.ctx.restore(item, Some(this)).await == ItemOutcome::Waiting
             && parts.tracker.queue.blocked_on(this, item, Instant::now())
         {
             return wait(WaitReason::Item(item));

@@ -33,7 +33,7 @@ impl<'a> ItemContext<'a> {
 
 /// What became of an item, for its requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::restore) enum Outcome {
+pub(in crate::restore) enum ItemOutcome {
     /// It was processed.
     Done,
     /// It waits to be tried again.

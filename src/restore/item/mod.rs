@@ -49,19 +49,19 @@ mod unserved;
 mod volumes;
 
 pub(super) use self::context::ItemContext;
-use self::context::{ItemRestore, Outcome};
+use self::context::{ItemOutcome, ItemRestore};
 
 impl<'a> ItemContext<'a> {
     /// Restores an item, or waits until another pass has. `requester` is the item whose action asks for it.
-    pub(super) fn restore(self, item: ItemRef, requester: Option<ItemRef>) -> BoxFuture<'a, Outcome> {
+    pub(super) fn restore(self, item: ItemRef, requester: Option<ItemRef>) -> BoxFuture<'a, ItemOutcome> {
         let item = self.parts.prepared.plan.winner(item);
         async move {
             loop {
                 match self.parts.in_flight.acquire(item, requester, || self.known(item)) {
                     Err(outcome) => return outcome,
-                    Ok(Acquire::Cycle) => return Outcome::Cycle,
+                    Ok(Acquire::Cycle) => return ItemOutcome::Cycle,
                     // the pass belongs to this wave or to an item of it, so the wave waits for it anyway
-                    Ok(Acquire::Wait(_)) if requester.is_none() => return Outcome::Waiting,
+                    Ok(Acquire::Wait(_)) if requester.is_none() => return ItemOutcome::Waiting,
                     Ok(Acquire::Wait(waiting)) => waiting.finished().await,
                     Ok(Acquire::Acquired(_guard)) => return self.work(item).await,
                 }
@@ -70,15 +70,15 @@ impl<'a> ItemContext<'a> {
         .boxed()
     }
 
-    fn known(self, item: ItemRef) -> Option<Outcome> {
+    fn known(self, item: ItemRef) -> Option<ItemOutcome> {
         let tracker = &self.parts.tracker;
         match tracker.journal.state(item) {
-            State::Pending => tracker.queue.holds(item).then_some(Outcome::Waiting),
-            _ => Some(Outcome::Done),
+            State::Pending => tracker.queue.holds(item).then_some(ItemOutcome::Waiting),
+            _ => Some(ItemOutcome::Done),
         }
     }
 
-    async fn work(self, handle: ItemRef) -> Outcome {
+    async fn work(self, handle: ItemRef) -> ItemOutcome {
         let parts = self.parts;
         let item = parts.prepared.item(handle);
         let mut pass = ItemRestore {
@@ -91,7 +91,7 @@ impl<'a> ItemContext<'a> {
         match self.apply.finish(parts, item, processed, &mut messages).await {
             Processed::Done(state) => {
                 parts.tracker.done(handle, state, messages.list, messages.note);
-                Outcome::Done
+                ItemOutcome::Done
             }
             Processed::Waiting(reason) => {
                 if matches!(reason, WaitReason::Namespace(_))
@@ -100,7 +100,7 @@ impl<'a> ItemContext<'a> {
                     parts.namespaces.doubt(target).await;
                 }
                 parts.tracker.wait(handle, reason);
-                Outcome::Waiting
+                ItemOutcome::Waiting
             }
         }
     }

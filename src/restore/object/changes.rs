@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn told(from: &Value, to: &Value, hidden: bool) -> Vec<String> {
+    fn lines(from: &Value, to: &Value, hidden: bool) -> Vec<String> {
         let changes = between(from, to, hidden);
         changes.listed.iter().map(ToString::to_string).collect()
     }
@@ -104,7 +104,7 @@ mod tests {
             "metadata": {"labels": {"same": "x"}, "annotations": {"example.com/a.b": "2"}},
         });
         assert_eq!(
-            told(&from, &to, false),
+            lines(&from, &to, false),
             [
                 r#"metadata.annotations["example.com/a.b"]: "1" -> "2""#,
                 r#"spec.list[0].image: "a" -> "b""#,
@@ -114,7 +114,7 @@ mod tests {
                 "spec.replicas: 3 -> 2",
             ]
         );
-        assert!(told(&from, &from, false).is_empty());
+        assert!(lines(&from, &from, false).is_empty());
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             json!({"data": {"password": "bmV3"}}),
         );
         assert_eq!(
-            told(&from, &to, true),
+            lines(&from, &to, true),
             ["data.new: (hidden)", "data.password: (hidden)"]
         );
         let text = serde_json::to_string(&between(&from, &to, true).listed).unwrap();
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((changes.listed.len(), changes.more), (MOST, 100 - MOST as u64));
         let large = json!({"data": "x".repeat(1000)});
         assert_eq!(
-            told(&json!({"data": "y"}), &large, false),
+            lines(&json!({"data": "y"}), &large, false),
             [r#"data: "y" -> "(1002 bytes)""#]
         );
     }

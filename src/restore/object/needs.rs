@@ -62,16 +62,16 @@ pub fn missing(refusal: &str, resource: &GroupResource, object: &Value, namespac
 /// The object that a creation of `name` in the backup's namespace did not find, where the answer names another one: it may
 /// live in the namespace or in the cluster.
 pub fn named_by(error: &ApiError, name: &str, namespace: Option<&str>) -> Vec<ItemId> {
-    let Some(subject) = error.subject.as_ref().filter(|_| error.code == 404) else {
+    let Some(object) = error.object.as_ref().filter(|_| error.code == 404) else {
         return Vec::new();
     };
-    if subject.name.is_empty() || subject.name == name {
+    if object.name.is_empty() || object.name == name {
         return Vec::new();
     }
-    let resource = GroupResource::new(&subject.group, &subject.kind);
-    let own = namespace.map(|namespace| ItemId::namespaced(resource.clone(), namespace, &subject.name));
+    let resource = GroupResource::new(&object.group, &object.kind);
+    let own = namespace.map(|namespace| ItemId::namespaced(resource.clone(), namespace, &object.name));
     own.into_iter()
-        .chain([ItemId::cluster(resource.clone(), &subject.name)])
+        .chain([ItemId::cluster(resource.clone(), &object.name)])
         .collect()
 }
 
@@ -147,7 +147,7 @@ mod tests {
             reason: "NotFound".to_owned(),
             message: "x".to_owned(),
             causes: Vec::new(),
-            subject: Some(crate::cluster::error::Subject {
+            object: Some(crate::cluster::error::ErrorObject {
                 group: "rbac.authorization.k8s.io".to_owned(),
                 kind: kind.to_owned(),
                 name: name.to_owned(),

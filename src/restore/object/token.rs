@@ -11,36 +11,36 @@ use crate::api::annotations::{LAST_APPLIED, SERVICE_ACCOUNT_NAME, SERVICE_ACCOUN
 /// The type of such a Secret.
 pub const TYPE: &str = "kubernetes.io/service-account-token";
 
-/// What stands between the name of the account and the end that is drawn by lot.
+/// Between the name of the account and the random end of the name.
 const MIDDLE: &str = "-token-";
 
-/// What the API server draws the ends of names from: no vowels and nothing that reads like one.
+/// The characters of random name ends: no vowels and nothing that looks like one.
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// So long is an end that is drawn by lot.
-const DRAWN: usize = 5;
+/// The length of a random name end.
+const RANDOM: usize = 5;
 
-/// What comes before such an end is cut off here, so that the whole is no longer than a label value.
-const LONGEST: usize = 63 - DRAWN;
+/// The part before the end is cut to this length, so that the name is no longer than a label value.
+const LONGEST: usize = 63 - RANDOM;
 
 /// Whether the controller could have given this name to a token of this account.
 pub fn is_name_of(account: &str, name: &str) -> bool {
     let full = format!("{account}{MIDDLE}");
     let prefix = full.get(..LONGEST).unwrap_or(&full);
-    !account.is_empty() && name.strip_prefix(prefix).is_some_and(is_drawn)
+    !account.is_empty() && name.strip_prefix(prefix).is_some_and(is_random)
 }
 
 /// Whether it could have given this name to a token of any account.
 pub fn is_name(name: &str) -> bool {
-    let at = name.len().saturating_sub(DRAWN);
+    let at = name.len().saturating_sub(RANDOM);
     match (name.get(..at), name.get(at..)) {
-        (Some(prefix), Some(end)) => is_drawn(end) && (prefix.ends_with(MIDDLE) || prefix.len() == LONGEST),
+        (Some(prefix), Some(end)) => is_random(end) && (prefix.ends_with(MIDDLE) || prefix.len() == LONGEST),
         _ => false,
     }
 }
 
-fn is_drawn(end: &str) -> bool {
-    end.len() == DRAWN && end.bytes().all(|byte| ALPHABET.contains(&byte))
+fn is_random(end: &str) -> bool {
+    end.len() == RANDOM && end.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
 /// Whether the controller made this Secret: by its type, its account, its name, and the traces of its making.

@@ -238,10 +238,10 @@ async fn a_copy_joins_the_bindings_of_its_source() {
         assert_eq!(said.is_some(), !warnings.is_empty(), "{warnings}");
         assert!(warnings.contains(said.unwrap_or_default()), "{warnings}");
         if listed.contains("updated") {
-            let foreseen = items.iter().find(|item| item.kind == "ClusterRoleBinding").unwrap();
+            let planned = items.iter().find(|item| item.kind == "ClusterRoleBinding").unwrap();
             assert!(
-                foreseen.reason.contains("added: ServiceAccount copy/robot"),
-                "{foreseen:?}"
+                planned.reason.contains("added: ServiceAccount copy/robot"),
+                "{planned:?}"
             );
             assert!(!scene.said("these are added: ServiceAccount copy/robot").is_empty());
         }

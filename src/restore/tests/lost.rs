@@ -37,13 +37,13 @@ async fn an_object_that_loses_its_place_to_one_of_its_name_is_told_with_both_sou
     for (mapping, target) in [(json!({"a": "c", "b": "c"}), "c"), (json!({"a": "b"}), "b")] {
         let scene = Scene::of(&objects).with_spec(json!({"namespaceMapping": mapping}));
         let report = scene.run().await;
-        let told = &report.results.warnings.namespaces[target];
-        assert_eq!(told.len(), 2, "{told:?}");
+        let warned = &report.results.warnings.namespaces[target];
+        assert_eq!(warned.len(), 2, "{warned:?}");
         for what in ["configmaps/", "serviceaccounts/"] {
-            let text = told.iter().find(|text| text.contains(what)).unwrap();
+            let text = warned.iter().find(|text| text.contains(what)).unwrap();
             assert!(text.contains("namespaces a and b"), "{text}");
         }
-        assert!(told.iter().any(|text| text.contains("differs")), "{told:?}");
+        assert!(warned.iter().any(|text| text.contains("differs")), "{warned:?}");
         assert_eq!(
             scene.api.get("v1", "ConfigMap", Some(target), "differs").unwrap()["data"],
             json!({"key": "1"})
@@ -150,9 +150,9 @@ async fn a_volume_goes_back_only_to_a_claim_of_this_restore_that_has_no_other() 
         let (_, report) = held(&scene).await;
         let claim = scene.api.get("v1", "PersistentVolume", None, "pv").unwrap()["spec"]["claimRef"].clone();
         assert_eq!(claim.get("uid").is_none(), goes_back, "{name}: {}", warnings(&report));
-        let told = report.results.warnings.cluster.join("\n");
-        assert_eq!(told.contains("PersistentVolume:pv"), !goes_back, "{name}: {told}");
-        assert!(!told.contains("stays Pending"), "{name}: {told}");
+        let warned = report.results.warnings.cluster.join("\n");
+        assert_eq!(warned.contains("PersistentVolume:pv"), !goes_back, "{name}: {warned}");
+        assert!(!warned.contains("stays Pending"), "{name}: {warned}");
     }
 }
 
@@ -209,8 +209,8 @@ async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
             .api
             .get("v1", "PersistentVolumeClaim", Some("default"), "web-scratch");
         assert_eq!(live.is_none(), left);
-        let told = warnings(&report);
-        assert_eq!(told.contains("pod web"), left, "{told}");
+        let warned = warnings(&report);
+        assert_eq!(warned.contains("pod web"), left, "{warned}");
     }
 }
 
@@ -262,9 +262,9 @@ async fn what_needs_something_that_is_not_there_is_told() {
             scene.api.insert(live);
         }
         let (_, report) = held(&scene).await;
-        let told = warnings(&report);
-        assert_eq!(said.is_none(), told == "{}", "{spec} {told}");
-        assert!(told.contains(said.unwrap_or_default()), "{spec} {told}");
+        let warned = warnings(&report);
+        assert_eq!(said.is_none(), warned == "{}", "{spec} {warned}");
+        assert!(warned.contains(said.unwrap_or_default()), "{spec} {warned}");
     }
 }
 

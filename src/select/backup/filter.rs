@@ -127,11 +127,11 @@ impl ResourceFilter {
 
     /// Whether the definitions of saved custom resources come along. Unlike upstream they do when the user's includes name
     /// only the custom resource (spec backup 9.4, 22-C7).
-    pub fn takes_related_definitions(&self) -> bool {
-        const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+    pub fn takes_related_crds(&self) -> bool {
+        const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
         match &self.style {
-            Style::Old { lists, include_cluster } => !lists.is_excluded(DEFINITIONS) && *include_cluster != Some(false),
-            Style::New { cluster, .. } => !cluster.excludes.matches(DEFINITIONS),
+            Style::Old { lists, include_cluster } => !lists.is_excluded(CRDS) && *include_cluster != Some(false),
+            Style::New { cluster, .. } => !cluster.excludes.matches(CRDS),
         }
     }
 

@@ -9,7 +9,7 @@ mod unknown;
 pub use automatic::{AUTOMATIC_CLUSTER_SCOPED_EXCLUDES, AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES, with_automatic_excludes};
 pub use filter::ResourceFilter;
 pub use lists::{PolicyLists, TypeLists};
-pub use unknown::{Served, orders_in_vain, unknown_types};
+pub use unknown::{Served, unknown_types, unused_orders};
 
 #[cfg(test)]
 mod tests;

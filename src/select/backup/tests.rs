@@ -387,7 +387,7 @@ fn definitions_of_saved_custom_resources_come_along_unless_excluded() {
         ),
     ];
     for (at, (spec, expected)) in table.into_iter().enumerate() {
-        assert_eq!(spec.filter().takes_related_definitions(), expected, "row {at}");
+        assert_eq!(spec.filter().takes_related_crds(), expected, "row {at}");
     }
 }
 

@@ -91,7 +91,7 @@ pub fn unknown_types(lists: TypeLists<'_>, policy: PolicyLists<'_>, served: Serv
 
 /// Warnings about types of `spec.orderedResources` that order nothing. `ordered`: plurals of the types that are collected
 /// in an order.
-pub fn orders_in_vain(orders: &BTreeMap<String, String>, ordered: &[&str], served: Served<'_>) -> Vec<String> {
+pub fn unused_orders(orders: &BTreeMap<String, String>, ordered: &[&str], served: Served<'_>) -> Vec<String> {
     let in_vain = orders.keys().filter(|key| !ordered.contains(&key.as_str()));
     in_vain
         .map(|key| {
@@ -236,7 +236,7 @@ mod tests {
             resolve: &resolve,
         };
         let orders = ["pods", "pod", "deployments", "podss"].map(|key| (key.to_owned(), "a/b".to_owned()));
-        let found = orders_in_vain(&BTreeMap::from(orders), &["pods"], served);
+        let found = unused_orders(&BTreeMap::from(orders), &["pods"], served);
         let has = |text: &str| found.iter().filter(|line| line.contains(text)).count();
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(

@@ -350,7 +350,7 @@ async fn without_policies_nothing_is_read_to_decide_and_with_them_each_volume_on
         assert_eq!(
             of("/persistentvolumeclaims/data"),
             0,
-            "{policies}: claims were put aside"
+            "{policies}: claims were put staged"
         );
     }
 }

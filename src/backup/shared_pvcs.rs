@@ -6,12 +6,12 @@ use std::pin::pin;
 
 use futures::StreamExt;
 
-use super::aside::{Collector, Related};
 use super::done::Key;
 use super::facts::PodFacts;
-use super::inclusion::judge;
-use super::run::{Run, Stop};
-use super::types::{Role, Type};
+use super::inclusion::check_object;
+use super::run::{BackupRun, Stop};
+use super::staging::{Collector, Related};
+use super::types::{KnownType, Type};
 use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
@@ -20,21 +20,21 @@ use crate::telemetry::logrus::Level;
 /// The claims that belong to the backup, and the pods that are part of it already. Empty where nothing is selected by
 /// labels: then every pod is.
 #[derive(Debug, Default)]
-pub(super) struct Sharers {
+pub(super) struct SharedPvcs {
     claims: HashSet<Key>,
     pods: HashSet<Key>,
     namespaces: BTreeSet<String>,
 }
 
-impl Sharers {
+impl SharedPvcs {
     /// An object that is going to be saved is put aside.
-    pub(super) fn saw(&mut self, role: Role, object: &RawObject, key: Key, related: &Related) {
-        let claims: &[Key] = match role {
-            Role::Pod => {
+    pub(super) fn saw(&mut self, known: KnownType, object: &RawObject, key: Key, related: &Related) {
+        let claims: &[Key] = match known {
+            KnownType::Pod => {
                 self.pods.insert(key);
                 &related.with
             }
-            Role::Claim => &[key],
+            KnownType::Claim => &[key],
             _ => &[],
         };
         if !claims.is_empty() {
@@ -49,33 +49,36 @@ impl Sharers {
     }
 }
 
-impl Run<'_> {
+impl BackupRun<'_> {
     /// Whether labels decide what is collected, so that pods may be left out that share a claim with one that is not.
-    pub(super) fn has_sharers(&self) -> bool {
+    pub(super) fn looks_for_sharing_pods(&self) -> bool {
         let by_labels = self.selectors.iter().all(Option::is_some);
         by_labels && self.types.get(&claims()).is_some_and(|claims| claims.included)
     }
 
     /// Puts the missing pods aside. Each may bring further claims, so a namespace is listed until none is missing.
-    pub(super) async fn put_sharers_aside(
+    pub(super) async fn stage_sharing_pods(
         &self,
         pods: &Type,
         collector: &mut Collector,
-        sharers: &mut Sharers,
+        shared_pvcs: &mut SharedPvcs,
     ) -> Result<(), Stop> {
-        for namespace in sharers.namespaces.clone() {
-            while self.put_sharers_of(&namespace, pods, collector, sharers).await? {}
+        for namespace in shared_pvcs.namespaces.clone() {
+            while self
+                .stage_sharing_pods_of(&namespace, pods, collector, shared_pvcs)
+                .await?
+            {}
         }
         Ok(())
     }
 
     /// One round over a namespace; whether there was one missing.
-    async fn put_sharers_of(
+    async fn stage_sharing_pods_of(
         &self,
         namespace: &str,
         pods: &Type,
         collector: &mut Collector,
-        sharers: &mut Sharers,
+        shared_pvcs: &mut SharedPvcs,
     ) -> Result<bool, Stop> {
         let mut found = false;
         let request = ListRequest::all(pods.resource.clone()).in_namespace(namespace);
@@ -83,13 +86,13 @@ impl Run<'_> {
         while let Some(event) = list.next().await {
             match event {
                 Ok(ListEvent::Item(pod)) => {
-                    if self.is_missing(pods, &pod, sharers) {
+                    if self.is_missing(pods, &pod, shared_pvcs) {
                         found = true;
                         self.progress.expect(1);
                         self.item_log
                             .line(Level::Info, pods, Some(namespace), &pod.head.name)
                             .msg("The pod comes along because it mounts a claim of the backup");
-                        self.put_aside(collector, sharers, pods, &pod).await?;
+                        self.stage(collector, shared_pvcs, pods, &pod).await?;
                     }
                 }
                 Ok(ListEvent::FirstPage { .. } | ListEvent::Restarted | ListEvent::Unreadable { .. }) => {}
@@ -105,12 +108,12 @@ impl Run<'_> {
         Ok(found)
     }
 
-    fn is_missing(&self, pods: &Type, pod: &RawObject, sharers: &Sharers) -> bool {
+    fn is_missing(&self, pods: &Type, pod: &RawObject, shared_pvcs: &SharedPvcs) -> bool {
         let (namespace, claims) = (pod.head.namespace.as_deref(), claims());
         let key = Key::new(&pods.group_resource, namespace, &pod.head.name);
         serde_json::from_slice(&pod.json)
-            .is_ok_and(|facts| sharers.misses(key, &facts, |name| Key::new(&claims, namespace, name)))
-            && judge(&pod.head, pods, &self.namespaces, false).is_ok()
+            .is_ok_and(|facts| shared_pvcs.misses(key, &facts, |name| Key::new(&claims, namespace, name)))
+            && check_object(&pod.head, pods, &self.namespaces, false).is_ok()
     }
 }
 

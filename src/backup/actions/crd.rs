@@ -13,9 +13,9 @@ const PLURAL: &str = "customresourcedefinitions";
 const OLD: &str = "v1beta1";
 
 /// See the module.
-pub(super) struct RemapDefinitionVersion;
+pub(super) struct RemapCrdVersion;
 
-impl BackupItemAction for RemapDefinitionVersion {
+impl BackupItemAction for RemapCrdVersion {
     fn name(&self) -> &'static str {
         "velero.io/crd-remap-version"
     }
@@ -49,12 +49,12 @@ fn old_version(discovery: &Discovery) -> Option<&Resource> {
         .find(|r| r.group == GROUP && r.version == OLD && r.plural == PLURAL)
 }
 
-/// Whether a v1 definition bears the marks of one that was written for v1beta1.
-fn written_for_v1beta1(definition: &Value) -> bool {
-    let spec = &definition["spec"];
+/// Whether a v1 crd bears the marks of one that was written for v1beta1.
+fn written_for_v1beta1(crd: &Value) -> bool {
+    let spec = &crd["spec"];
     let no_schema = spec["versions"][0]["schema"]["openAPIV3Schema"].is_null();
     let preserves = spec["preserveUnknownFields"] == true;
-    let conditions = definition["status"]["conditions"].as_array();
+    let conditions = crd["status"]["conditions"].as_array();
     let not_structural = conditions
         .into_iter()
         .flatten()
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_marks_of_v1beta1_are_known() {
         let schema = json!({"openAPIV3Schema": {"type": "object"}});
-        for (what, definition, old) in [
+        for (what, crd, old) in [
             ("a v1 one", json!({"spec": {"versions": [{"schema": schema}]}}), false),
             ("no schema", json!({"spec": {"versions": [{"name": "v1"}]}}), true),
             (
@@ -86,7 +86,7 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(written_for_v1beta1(&definition), old, "{what}");
+            assert_eq!(written_for_v1beta1(&crd), old, "{what}");
         }
     }
 }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::block::{Blocks, Links};
@@ -62,7 +63,7 @@ pub(super) struct Related {
 
 /// The objects put aside, in blocks.
 #[derive(Debug)]
-pub(super) struct Aside {
+pub(super) struct Staged {
     file: Arc<Mutex<File>>,
     entries: Vec<Entry>,
     types: Vec<Arc<Type>>,
@@ -154,7 +155,7 @@ impl Collector {
     }
 
     /// Ends the collection and makes the blocks.
-    pub(super) async fn finish(mut self) -> io::Result<Aside> {
+    pub(super) async fn finish(mut self) -> io::Result<Staged> {
         self.out.flush().await?;
         let file = self.out.into_inner().into_std().await;
         let count = u32::try_from(self.entries.len()).map_err(io::Error::other)?;
@@ -171,7 +172,7 @@ impl Collector {
             links.join(a, b);
         }
         self.files_of.sort_unstable();
-        Ok(Aside {
+        Ok(Staged {
             files_of: self.files_of,
             blocks: links.blocks(&self.order),
             file: Arc::new(Mutex::new(file)),
@@ -190,7 +191,7 @@ fn find(entries: &[Entry], by_key: &[u32], key: Key) -> Option<u32> {
     Some(by_key[found])
 }
 
-impl Aside {
+impl Staged {
     /// The place of an object, if it was put aside.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         find(&self.entries, &self.by_key, key)
@@ -223,7 +224,7 @@ impl Aside {
         let file = self.file.clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut json = vec![0; length as usize];
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = file.lock();
             file.seek(SeekFrom::Start(offset))?;
             file.read_exact(&mut json)?;
             Ok::<_, io::Error>(json)

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::backup::related::related;
-use crate::backup::types::Role;
+use crate::backup::types::KnownType;
 use crate::cluster::discovery::{GroupResource, Resource};
 
-fn type_of(plural: &str, kind: &str, namespaced: bool, role: Role) -> Arc<Type> {
+fn type_of(plural: &str, kind: &str, namespaced: bool, known: KnownType) -> Arc<Type> {
     let resource = Resource {
         version: "v1".to_owned(),
         plural: plural.to_owned(),
@@ -22,7 +22,7 @@ fn type_of(plural: &str, kind: &str, namespaced: bool, role: Role) -> Arc<Type> 
         included: true,
         excluded: false,
         actions: Vec::new(),
-        role,
+        known,
     })
 }
 
@@ -61,7 +61,7 @@ fn volume(name: &str) -> RawObject {
     object("PersistentVolume", None, name, serde_json::json!({}))
 }
 
-async fn collected(types: &[(Arc<Type>, Vec<RawObject>, Option<&str>)]) -> (Aside, Vec<String>) {
+async fn collected(types: &[(Arc<Type>, Vec<RawObject>, Option<&str>)]) -> (Staged, Vec<String>) {
     let scratch = tempfile::tempdir().unwrap();
     let mut collector = Collector::new(scratch.path()).unwrap();
     let mut missing = Vec::new();
@@ -71,7 +71,7 @@ async fn collected(types: &[(Arc<Type>, Vec<RawObject>, Option<&str>)]) -> (Asid
             let head = &object.head;
             let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
             collector
-                .put(key, &object.json, related(type_.role, object, "group").unwrap())
+                .put(key, &object.json, related(type_.known, object, "group").unwrap())
                 .await
                 .unwrap();
         }
@@ -82,12 +82,12 @@ async fn collected(types: &[(Arc<Type>, Vec<RawObject>, Option<&str>)]) -> (Asid
     (collector.finish().await.unwrap(), missing)
 }
 
-async fn names(aside: &Aside) -> Vec<Vec<String>> {
+async fn names(staged: &Staged) -> Vec<Vec<String>> {
     let mut blocks = Vec::new();
-    for block in 0..aside.blocks.len() {
+    for block in 0..staged.blocks.len() {
         let mut names = Vec::new();
-        for place in aside.blocks.get(block) {
-            names.push(aside.read(*place).await.unwrap().head.name);
+        for place in staged.blocks.get(block) {
+            names.push(staged.read(*place).await.unwrap().head.name);
         }
         blocks.push(names);
     }
@@ -96,8 +96,8 @@ async fn names(aside: &Aside) -> Vec<Vec<String>> {
 
 #[tokio::test]
 async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
-    let (pods, claims) = (type_of("pods", "Pod", true, Role::Pod), claims());
-    let (aside, missing) = collected(&[
+    let (pods, claims) = (type_of("pods", "Pod", true, KnownType::Pod), claims());
+    let (staged, missing) = collected(&[
         (
             pods,
             vec![
@@ -115,7 +115,7 @@ async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
     ])
     .await;
     assert_eq!(
-        names(&aside).await,
+        names(&staged).await,
         [
             // Whoever is saved has the claim saved with it: not before the others stand still.
             vec!["one", "done", "two", "data", "v"],
@@ -130,19 +130,19 @@ async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
 
 #[tokio::test]
 async fn claims_of_a_group_are_in_one_block() {
-    let (aside, _) = collected(&[(
+    let (staged, _) = collected(&[(
         claims(),
         vec![claim("a", "", "x"), claim("b", "", "y"), claim("c", "", "x")],
         None,
     )])
     .await;
-    assert_eq!(names(&aside).await, [vec!["a", "c"], vec!["b"]]);
+    assert_eq!(names(&staged).await, [vec!["a", "c"], vec!["b"]]);
 }
 
 #[tokio::test]
 async fn items_in_the_users_order_share_a_block_and_keep_it() {
-    let pods = type_of("pods", "Pod", true, Role::Pod);
-    let (aside, missing) = collected(&[
+    let pods = type_of("pods", "Pod", true, KnownType::Pod);
+    let (staged, missing) = collected(&[
         (
             pods,
             vec![
@@ -155,25 +155,30 @@ async fn items_in_the_users_order_share_a_block_and_keep_it() {
         (claims(), vec![claim("data", "", "")], None),
     ])
     .await;
-    assert_eq!(names(&aside).await, [vec!["three", "two", "data"], vec!["one"]]);
+    assert_eq!(names(&staged).await, [vec!["three", "two", "data"], vec!["one"]]);
     assert_eq!(missing, ["a/four"]);
 }
 
 #[tokio::test]
 async fn what_was_put_aside_is_found_and_read_back() {
-    let (aside, _) = collected(&[(claims(), vec![claim("a", "v", ""), claim("b", "w", "")], None)]).await;
+    let (staged, _) = collected(&[(claims(), vec![claim("a", "v", ""), claim("b", "w", "")], None)]).await;
     let resource = GroupResource::new("", "persistentvolumeclaims");
-    let place = aside.find(Key::new(&resource, Some("a"), "b")).unwrap();
-    assert_eq!(aside.read(place).await.unwrap().json, claim("b", "w", "").json);
-    assert_eq!(aside.identity(place).0.name.as_ref(), "persistentvolumeclaims");
-    assert_eq!(aside.find(Key::new(&resource, Some("a"), "c")), None);
-    assert_eq!(aside.len(), 2);
+    let place = staged.find(Key::new(&resource, Some("a"), "b")).unwrap();
+    assert_eq!(staged.read(place).await.unwrap().json, claim("b", "w", "").json);
+    assert_eq!(staged.identity(place).0.name.as_ref(), "persistentvolumeclaims");
+    assert_eq!(staged.find(Key::new(&resource, Some("a"), "c")), None);
+    assert_eq!(staged.len(), 2);
 }
 
 fn claims() -> Arc<Type> {
-    type_of("persistentvolumeclaims", "PersistentVolumeClaim", true, Role::Claim)
+    type_of(
+        "persistentvolumeclaims",
+        "PersistentVolumeClaim",
+        true,
+        KnownType::Claim,
+    )
 }
 
 fn volumes() -> Arc<Type> {
-    type_of("persistentvolumes", "PersistentVolume", false, Role::Volume)
+    type_of("persistentvolumes", "PersistentVolume", false, KnownType::Volume)
 }

@@ -1,32 +1,32 @@
 //! The CustomResourceDefinitions of custom resources that were saved come along (spec backup 9.4).
 
 use super::done::Key;
-use super::run::{Run, Stop};
+use super::run::{BackupRun, Stop};
 use crate::telemetry::logrus::Level;
 
-impl Run<'_> {
-    /// Saves the definition of each saved type that has one, unless the user put definitions out.
-    pub(super) async fn save_definitions(&self) -> Result<(), Stop> {
-        let Some(definitions) = self.types.definitions().filter(|type_| !type_.excluded) else {
+impl BackupRun<'_> {
+    /// Saves the definition of each saved type that has one, unless the user put crds out.
+    pub(super) async fn save_crds(&self) -> Result<(), Stop> {
+        let Some(crds) = self.types.crds().filter(|type_| !type_.excluded) else {
             return Ok(());
         };
         let saved = self.state().saved_types.clone();
         // The API server takes no definition whose group has no dot.
         for type_ in saved.iter().filter(|type_| type_.group.contains('.')) {
             let name = format!("{}.{}", type_.resource, type_.group);
-            if self.is_done(Key::new(&definitions.group_resource, None, &name)) {
+            if self.is_done(Key::new(&crds.group_resource, None, &name)) {
                 continue;
             }
-            match self.reader.get(&definitions.resource, None, &name).await {
+            match self.reader.get(&crds.resource, None, &name).await {
                 Ok(Some(object)) => {
                     self.log.info(format!("Found associated CRD {name} to add to backup"));
-                    self.save(definitions, object, false).await?;
+                    self.save(crds, object, false).await?;
                 }
                 Ok(None) => {}
                 Err(error) => {
                     self.state().failed += 1;
                     self.item_log
-                        .line(Level::Error, definitions, None, &name)
+                        .line(Level::Error, crds, None, &name)
                         .error(&error)
                         .msg("Error getting CRD");
                 }

@@ -1,6 +1,6 @@
 //! The names of what was saved, for `<backup>-resource-list.json.gz` (spec backup 16.3): sorted outside of memory.
 //!
-//! Names are collected in a buffer of bounded size; a full one is sorted and written to scratch as a run, and in the end
+//! ResourceList are collected in a buffer of bounded size; a full one is sorted and written to scratch as a run, and in the end
 //! the runs are merged into the artifact.
 
 use std::cmp::Reverse;
@@ -17,7 +17,7 @@ const SEPARATOR: char = '\t';
 
 /// The names so far.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct ResourceList {
     scratch: PathBuf,
     /// One record after the other, ends in `ends`.
     text: String,
@@ -32,7 +32,7 @@ pub(super) struct FullBuffer {
     ends: Vec<u32>,
 }
 
-impl Names {
+impl ResourceList {
     /// Bytes of names held in memory before they go to scratch.
     const BUFFER: usize = 2 << 20;
 
@@ -46,7 +46,7 @@ impl Names {
         }
     }
 
-    /// Adds a saved item. A buffer that this made full comes back: [`FullBuffer::write`] it and [`Names::keep`] the run.
+    /// Adds a saved item. A buffer that this made full comes back: [`FullBuffer::write`] it and [`ResourceList::keep`] the run.
     #[must_use]
     pub(super) fn add(
         &mut self,
@@ -69,7 +69,7 @@ impl Names {
     }
 
     /// Keeps a run that was written.
-    pub(super) fn keep(&mut self, run: File) {
+    pub(super) fn add_run(&mut self, run: File) {
         self.runs.push(run);
     }
 
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn names_are_sorted_below_their_types() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut names = Names::new(scratch.path());
+        let mut names = ResourceList::new(scratch.path());
         for (version, kind, namespace, name) in [
             ("v1", "Pod", Some("b"), "x"),
             ("apps/v1", "Deployment", Some("a"), "web"),
@@ -209,13 +209,13 @@ mod tests {
     #[test]
     fn nothing_saved_is_an_empty_object() {
         let scratch = tempfile::tempdir().unwrap();
-        assert_eq!(text(Names::new(scratch.path()).finish().unwrap()), "{}\n");
+        assert_eq!(text(ResourceList::new(scratch.path()).finish().unwrap()), "{}\n");
     }
 
     #[test]
     fn more_names_than_fit_in_memory_come_out_sorted_all_the_same() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut names = Names::new(scratch.path());
+        let mut names = ResourceList::new(scratch.path());
         let count = 100_000_u32;
         let mut runs = 0;
         for i in 0..count {
@@ -223,7 +223,7 @@ mod tests {
             let name = format!("{:0>40}", u64::from(i) * 77_773 % u64::from(count));
             if let Some(full) = names.add("v1", "Pod", Some("ns"), &name) {
                 let run = full.write(scratch.path()).unwrap();
-                names.keep(run);
+                names.add_run(run);
                 runs += 1;
             }
         }
