@@ -1,4 +1,4 @@
-//! The 512-byte blocks of a tar: headers as Go writes them, and headers as anybody may have written them.
+//! The 512-byte blocks of a tar: writing headers as Go does, and reading the headers of any writer.
 
 use tar::{EntryType, Header};
 
@@ -45,12 +45,12 @@ pub(super) fn pax(path: &str, size: u64) -> Header {
     header(EntryType::XHeader, "", &ascii(name.trim_start_matches('/')), 0, size, 0)
 }
 
-/// Header of an entry whose real path is in the PAX records before it.
+/// Header of an entry with its real path in the PAX records before it.
 pub(super) fn file_after_pax(path: &str, size: u64, mtime: u64) -> Header {
     file("", &ascii(path), size, mtime)
 }
 
-/// What is ASCII of a path, as much of it as a name field holds.
+/// The ASCII characters of a path, as many as a name field holds.
 fn ascii(path: &str) -> String {
     let kept: String = path.chars().filter(char::is_ascii).take(NAME).collect();
     kept.trim_end_matches('/').to_owned()
@@ -110,7 +110,7 @@ pub(super) fn decode(block: &[u8; SIZE]) -> Result<Decoded, &'static str> {
     let size = header.entry_size().map_err(|_| "a header's size is no number")?;
     let path = header.path_bytes().into_owned();
     let kind = match header.entry_type() {
-        // Before POSIX a directory was a file whose name ends with a slash.
+        // Before POSIX a directory was a file with a slash at the end of its name.
         EntryType::Regular if block[156] == 0 && path.ends_with(b"/") => Kind::Directory,
         EntryType::Regular => Kind::File,
         EntryType::Directory => Kind::Directory,

@@ -57,7 +57,7 @@ pub enum Member<'a> {
     FormatVersion,
     /// One copy of an item.
     Item(ItemPath<'a>, ItemCopy<'a>),
-    /// A file below [`RESOURCES`] that fits no rule; readers warn and go on.
+    /// A file below [`RESOURCES`] that fits no rule; readers log a warning and continue.
     Stray,
     /// A file outside of [`RESOURCES`] that this release does not know.
     Other,
@@ -126,9 +126,9 @@ fn safe<'a>(part: &'static str, value: &'a str) -> Result<&'a str, UnsafeName> {
     Ok(value)
 }
 
-/// Says what a path is. Total: whatever fits no rule is [`Member::Stray`] or [`Member::Other`].
+/// Returns what a path is; a path that fits no rule is [`Member::Stray`] or [`Member::Other`].
 ///
-/// The path is taken as clean (relative, no dot segments); the reader sees to that before.
+/// The path must be clean (relative, no dot segments); the reader has checked that.
 pub fn parse_path(path: &str) -> Member<'_> {
     if path == VERSION_PATH {
         return Member::FormatVersion;
@@ -184,14 +184,14 @@ fn parse_item(rest: &str) -> Option<Member<'_>> {
     ))
 }
 
-/// The format of an archive, as its first entry tells it: `1` (plain copies only) or `1.1.0` (with versioned copies).
+/// The format of an archive, from its first entry: `1` (plain copies only) or `1.1.0` (with versioned copies).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FormatVersion {
     /// Readers refuse a major they do not know.
     pub major: u32,
-    /// Additions that readers of the same major may overlook.
+    /// Additions that readers of the same major may ignore.
     pub minor: u32,
-    /// Never carried a meaning.
+    /// Has no meaning so far.
     pub patch: u32,
 }
 
@@ -209,7 +209,7 @@ impl FormatVersion {
         patch: 0,
     };
 
-    /// Reads the content of [`VERSION_PATH`]; `None` for what is no version at all.
+    /// Reads the content of [`VERSION_PATH`]; `None` if it is not a version.
     pub fn parse(content: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(content).ok()?.trim();
         let mut parts = text
@@ -272,7 +272,7 @@ mod tests {
                 "resources/clusterroles.rbac.authorization.k8s.io/",
                 "cluster/system:node.json",
             ),
-            // A namespace may be called like a directory of the layout.
+            // A namespace may have the name of a directory of the layout.
             (
                 item("pods", Some("cluster"), "namespaces"),
                 "resources/pods/",

@@ -1,4 +1,4 @@
-//! The backup tarball (spec backup 15): its names, writing it, reading it, and keeping it at hand while it is restored.
+//! The backup tarball (spec backup 15): its names, writing it, reading it, and spooling it for a restore.
 //!
 //! Format only: `std::io` traits in, `std::io` traits out; no client, no tokio, no store.
 //!

@@ -14,7 +14,7 @@ pub(super) fn record(key: &str, value: &str) -> Vec<u8> {
     }
 }
 
-/// What the records before an entry say about it.
+/// The records that describe the next entry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
     pub(super) path: Option<Vec<u8>>,

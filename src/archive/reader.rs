@@ -1,6 +1,6 @@
 //! Reading an archive in one pass: gzip, tar, names, limits (spec restore 5, decision 21).
 //!
-//! An archive is somebody else's data. Whatever is in it, reading it ends, in bounded memory, with a summary or a reason.
+//! An archive is untrusted data. Reading any input ends, in bounded memory, with a summary or an error.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -16,7 +16,7 @@ use super::pax;
 #[cfg(test)]
 mod tests;
 
-/// What an archive may be at most. Whoever made it, reading it takes bounded memory and bounded time.
+/// The limits of an archive, which bound the memory and the time of reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of one member.
@@ -50,13 +50,13 @@ pub enum Rule {
     /// Devices, pipes, sparse files and whatever else is neither file nor directory.
     #[error("it is not a regular file")]
     NotAFile,
-    /// `..`, an absolute path, an empty segment, a NUL, or no UTF-8.
+    /// `..`, an absolute path, an empty segment, a NUL, or invalid UTF-8.
     #[error("its path is not a clean relative one")]
     Path,
     /// Longer than [`Limits::path`].
     #[error("its path is too long")]
     PathLength,
-    /// The same path twice: which one a restore used would depend on chance.
+    /// The same path twice: the one that a restore uses would be random.
     #[error("its path is there twice")]
     Duplicate,
     /// Larger than [`Limits::member`].
@@ -84,10 +84,10 @@ pub enum ReadError {
     Gzip {
         /// Whole members seen before.
         members: u64,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
-    /// Valid gzip of something that is no tar, or a damaged one.
+    /// Valid gzip, but not a tar, or a damaged one.
     #[error("the backup archive is not a valid tar after {members} members: {reason}; check the stored object")]
     Tar {
         /// Whole members seen before.
@@ -96,14 +96,16 @@ pub enum ReadError {
         reason: &'static str,
     },
     /// A member breaks a rule; nothing of the archive may be used.
-    #[error("the backup archive is refused because of its member `{member}`: {rule}; check who wrote the backup")]
+    #[error(
+        "the backup archive is refused because of its member `{member}`: {rule}; check where the backup comes from"
+    )]
     Hostile {
         /// Which rule.
         rule: Rule,
         /// The member's path, shortened, unprintable characters escaped.
         member: String,
     },
-    /// Written by something newer than this release, or no version at all.
+    /// Written by a newer release, or not a version.
     #[error(
         "the backup archive has format `{found}`, but this release reads up to {}; use a newer release",
         FormatVersion::CURRENT
@@ -120,8 +122,8 @@ pub enum ReadError {
     Sink(#[source] io::Error),
 }
 
-/// Takes the members of an archive in their order. Nothing may be used before [`read`] has returned `Ok`: only then is it known that no rule is
-/// broken further on, and that the checksum holds.
+/// Takes the members of an archive in their order. Members must not be used before [`read`] has returned `Ok`: a later member may break
+/// a rule, and the checksum comes last.
 pub trait Sink {
     /// One member with its whole content. An error ends the pass with [`ReadError::Sink`].
     fn member(&mut self, member: Member<'_>, path: &str, content: &[u8]) -> io::Result<()>;
@@ -132,15 +134,15 @@ pub trait Sink {
 pub struct Summary {
     /// From `metadata/version`; [`FormatVersion::FIRST`] without one.
     pub format: FormatVersion,
-    /// Files, of whatever kind.
+    /// Files of every kind.
     pub members: u64,
     /// Whether there is a directory `resources`. If not, the backup saved nothing: no items, and no error.
     pub has_resources: bool,
-    /// What was passed over.
+    /// What was skipped.
     pub warnings: Warnings,
 }
 
-/// Complaints about an archive: the first few in words, the others counted.
+/// Warnings about an archive: the first texts, and how many more there were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
     /// At most [`Warnings::KEPT`].
@@ -150,7 +152,7 @@ pub struct Warnings {
 }
 
 impl Warnings {
-    /// How many are kept in words.
+    /// How many texts are kept.
     pub const KEPT: usize = 100;
 
     fn add(&mut self, message: impl FnOnce() -> String) {
@@ -164,8 +166,8 @@ impl Warnings {
 
 /// Reads a gzip'd archive to its end, checksum included.
 ///
-/// Several gzip streams one after another are one archive. Memory: one member, and until the end of the pass 9 to 18 bytes a member to find
-/// duplicates: 10 MB for 300,000 items with two copies each.
+/// Several gzip streams one after another are one archive. Memory: one member, and 9 to 18 bytes a member to find duplicates
+/// (10 MB for 300,000 items with two copies each).
 pub fn read<R: Read>(archive: R, limits: &Limits, sink: &mut impl Sink) -> Result<Summary, ReadError> {
     let mut tar = Tar::new(archive, *limits);
     let mut seen = Seen::default();
@@ -252,8 +254,8 @@ fn shown(bytes: &[u8]) -> String {
     shown
 }
 
-/// The paths so far, as keyed 64-bit hashes: nobody can make two collide on purpose, and by chance it happens once in ten million archives of
-/// the largest size.
+/// The paths so far, as keyed 64-bit hashes. A collision cannot be made on purpose, and happens by chance once in ten million archives
+/// of the largest size.
 #[derive(Default)]
 struct Seen {
     key: RandomState,
@@ -266,7 +268,7 @@ impl Seen {
     }
 }
 
-/// An entry whose content comes next.
+/// An entry before its content.
 struct Entry {
     kind: Kind,
     size: u64,
@@ -385,7 +387,7 @@ impl<R: Read> Tar<R> {
         self.skip_padding(size)
     }
 
-    /// Passes over an entry's content and padding.
+    /// Skips an entry's content and padding.
     fn skip(&mut self, size: u64) -> Result<(), ReadError> {
         self.count(size)?;
         let skipped = io::copy(&mut self.gzip.by_ref().take(size), &mut io::sink());
@@ -443,7 +445,7 @@ impl<R: Read> Tar<R> {
         }
     }
 
-    /// Tells the three causes of a failed read apart: the source failed, the archive ends too early, the archive is damaged.
+    /// Returns the cause of a failed read: the source failed, the archive ends too early, or the archive is damaged.
     fn failure(&mut self, error: &io::Error) -> ReadError {
         if let Some(error) = self.gzip.get_mut().get_mut().failed.take() {
             return ReadError::Source(error);
@@ -458,7 +460,7 @@ impl<R: Read> Tar<R> {
     }
 }
 
-/// Remembers that an error came from the archive's source: behind the decoder it could not be told from a damaged archive.
+/// Remembers that an error came from the archive's source: the decoder reports it like a damaged archive.
 struct Source<R> {
     inner: R,
     failed: Option<io::Error>,

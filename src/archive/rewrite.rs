@@ -7,7 +7,7 @@ use super::layout::{ItemPath, Member, UnsafeName, VERSION_PATH, copies};
 use super::reader::{self, Limits, ReadError, Sink, Summary};
 use super::writer::{ArchiveWriter, WriteError};
 
-/// Items that are to be in an archive as they are now: by path, so that both copies are replaced. They are few, and in memory.
+/// The changed items, by path, so that both copies are replaced. They are few and held in memory.
 #[derive(Debug, Default)]
 pub struct Changes {
     entries: BTreeMap<String, Vec<u8>>,
@@ -34,8 +34,8 @@ pub enum RewriteError {
     Write(#[from] WriteError),
 }
 
-/// Copies an archive entry by entry: what has changed is replaced where it is, what is new comes at the end. `new` was begun and is to be
-/// finished by the caller.
+/// Copies an archive entry by entry: changed items are replaced in place, new items come at the end. The caller begins `new` and
+/// finishes it.
 pub fn rewrite<R: Read, W: Write>(
     old: R,
     limits: &Limits,

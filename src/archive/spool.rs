@@ -51,7 +51,7 @@ pub struct Spool {
 impl Spool {
     /// Reads an archive into a data file in the directory `scratch`.
     ///
-    /// The file has no name (or loses it at once) and goes with the process: a crash leaves nothing behind, and a second call begins anew.
+    /// The file has no name (or loses it at once), so a crash leaves nothing behind. A second call starts over.
     pub fn fill<R: Read>(archive: R, scratch: &Path, options: &Options) -> Result<Self, ReadError> {
         let data = tempfile::tempfile_in(scratch).map_err(ReadError::Sink)?;
         let mut filling = Filling {
@@ -73,7 +73,7 @@ impl Spool {
         })
     }
 
-    /// What the pass over the archive found.
+    /// The summary of the pass over the archive.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
@@ -137,7 +137,7 @@ impl Spool {
         u32::try_from(at).ok().map(|at| ItemRef(range.start + at))
     }
 
-    /// What an item is.
+    /// The path of an item, and which copy it is.
     pub fn path(&self, item: ItemRef) -> (ItemPath<'_>, ItemCopy<'_>) {
         let entry = &self.index.items[item.index()];
         let scope = &self.index.scopes[entry.scope as usize];

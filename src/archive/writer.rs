@@ -11,8 +11,8 @@ mod tests;
 
 /// Writes the entries of an archive to `W`.
 ///
-/// What comes out is an uncompressed tar, byte for byte what Go's writer would make of it; [`gzip`] is the compression that a backup wants
-/// around it. Two archives of the same items, order and time are equal.
+/// The output is an uncompressed tar, byte for byte that of Go's writer; [`gzip`] compresses it. Two archives of the same items, order and
+/// time are equal.
 #[derive(Debug)]
 pub struct ArchiveWriter<W: Write> {
     out: W,
@@ -22,10 +22,10 @@ pub struct ArchiveWriter<W: Write> {
 /// Why an entry could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The item cannot be named; nothing of it was written and the archive is still good.
+    /// The name cannot be in a path. Nothing of the item was written, and the archive is still valid.
     #[error(transparent)]
     Name(#[from] UnsafeName),
-    /// The item is larger than a restore would accept; nothing of it was written and the archive is still good.
+    /// The item is larger than a restore accepts. Nothing of it was written, and the archive is still valid.
     #[error("cannot archive `{path}`: its {size} bytes are more than the {limit} that a restore accepts")]
     TooLarge {
         /// Path of the first copy.
@@ -35,7 +35,7 @@ pub enum WriteError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// What is below failed; the archive is broken.
+    /// The writer below failed; the archive is broken.
     #[error("cannot write the backup archive: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -58,7 +58,7 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(())
     }
 
-    /// Writes one entry under a path of the caller's, for what copies an archive.
+    /// Writes one entry under the given path, for copying an archive.
     pub fn entry(&mut self, path: &str, content: &[u8]) -> Result<(), WriteError> {
         let (size, limit) = (content.len() as u64, Limits::default().member);
         if size > limit {

@@ -1,7 +1,7 @@
 //! Item blocks: the items that must be saved together (spec backup 8).
 //!
-//! A block is what one worker works on from its pods' pre hooks to their post hooks: pods that share a claim, the claim
-//! and its volume, claims that are snapshotted as a group, and the items of a type the user put in order.
+//! One worker saves a block, from its pods' pre hooks to their post hooks. A block holds pods that share a claim, the claim and its
+//! volume, claims that are snapshotted as a group, and the items of a type that the user ordered.
 
 /// Blocks over items known by their place (0, 1, 2, …).
 #[derive(Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Blocks {
     ends: Vec<u32>,
 }
 
-/// Which items hang together, as it becomes known.
+/// Which items belong together, collected pair by pair.
 #[derive(Debug)]
 pub(super) struct Links {
     parents: Vec<u32>,
@@ -29,7 +29,7 @@ impl Links {
     /// Two items belong into one block.
     pub(super) fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
-        // The smaller place leads, so that the outcome does not depend on the order of the calls.
+        // The smaller place is the root, so that the result does not depend on the order of the calls.
         self.parents[a.max(b) as usize] = a.min(b);
     }
 
@@ -42,8 +42,8 @@ impl Links {
         item
     }
 
-    /// The blocks, for items that are to be saved in this order: a block stands where its first item stands, and within
-    /// it the order is kept.
+    /// The blocks of items that are to be saved in this order. A block has the place of its first item, and keeps the order
+    /// within.
     pub(super) fn blocks(mut self, order: &[u32]) -> Blocks {
         const UNSEEN: u32 = u32::MAX;
         let mut block_of_root = vec![UNSEEN; self.parents.len()];
@@ -59,7 +59,7 @@ impl Links {
         let mut ends = sizes;
         let mut start = 0;
         for end in &mut ends {
-            // First the place where the block's next item goes; it has moved to the block's end when all are placed.
+            // First the place of the block's next item; it is the block's end when all items are placed.
             (*end, start) = (start, start + *end);
         }
         let mut items = vec![0; order.len()];

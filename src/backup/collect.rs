@@ -1,4 +1,5 @@
-//! The lists: phase A puts aside what must be known before it is saved, phase B saves what it streams (decision 10).
+//! The lists: phase A stages the objects that must be known before they are saved, phase B saves objects as they are listed
+//! (decision 10).
 
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ impl Planned {
 }
 
 impl BackupRun<'_> {
-    /// Tells what is not collected, and remembers how many lists there are to begin.
+    /// Logs the types that are not collected, and counts the lists.
     pub(super) fn announce(&self, plan: &Plan) {
         for (resource, why) in &plan.left_out {
             let line = self
@@ -76,7 +77,7 @@ impl BackupRun<'_> {
         }
     }
 
-    /// Phase A: lists its types to the end, and makes blocks of what it found.
+    /// Phase A: lists its types to the end, and makes blocks of their objects.
     pub(super) async fn collect_staged(&self, planned: &[Planned], mut collector: Collector) -> Result<Staged, Stop> {
         let mut shared_pvcs = SharedPvcs::default();
         for planned in planned {
@@ -118,7 +119,7 @@ impl BackupRun<'_> {
         let head = &object.head;
         let group_label = &self.request.spec.volume_group_snapshot_label_key;
         let mut related = self.related(type_, object, group_label).unwrap_or_else(|error| {
-            // Saving it will fail for the same reason, with its line.
+            // Saving it will fail for the same reason, with a line in the log.
             self.item_log
                 .line(Level::Debug, type_, head.namespace.as_deref(), &head.name)
                 .error(&error)
@@ -127,7 +128,7 @@ impl BackupRun<'_> {
         });
         related.hooked |= self.is_hooked_by_spec(type_, head);
         let key = Key::new(&type_.group_resource, head.namespace.as_deref(), &head.name);
-        // Nobody shares anything with what is passed over.
+        // A skipped object has no claim to share.
         if self.looks_for_sharing_pods() && check_object(head, type_, &self.namespaces, false).is_ok() {
             shared_pvcs.saw(type_.known, object, key, &related);
         }
@@ -136,14 +137,14 @@ impl BackupRun<'_> {
 
     fn related(&self, type_: &Type, object: &RawObject, group_label: &str) -> Result<Related, serde_json::Error> {
         let mut related = related(type_.known, object, group_label)?;
-        // A pod that is passed over saves nothing.
+        // A skipped pod saves no files.
         if type_.known == KnownType::Pod && check_object(&object.head, type_, &self.namespaces, false).is_ok() {
             related.files_of = self.claims_saved_by(object)?;
         }
         Ok(related)
     }
 
-    /// Saves what was put aside, block by block, several blocks at a time.
+    /// Saves the staged objects, several blocks at a time.
     pub(super) async fn save_blocks(&self, staged: &Staged) -> Result<(), Stop> {
         let blocks = (0..staged.blocks.len()).map(|block| self.save_block(staged, block));
         stream::iter(blocks)
@@ -152,8 +153,8 @@ impl BackupRun<'_> {
             .await
     }
 
-    /// Works on one block: its items, with the hooks of its pods around them. After the loop comes the wait for the data of
-    /// their volumes (spec backup 8), before the pods are thawed.
+    /// Saves one block: its items, with the hooks of its pods around them. The wait for the data of their volumes (spec backup 8)
+    /// belongs after the loop, before the pods are thawed.
     fn save_block<'s>(&'s self, staged: &'s Staged, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
         Box::pin(async move {
             let frozen = self.freeze_block(staged, block).await;
@@ -176,7 +177,7 @@ impl BackupRun<'_> {
         })
     }
 
-    /// Phase B: saves the objects of its types as they come, a few lists at a time.
+    /// Phase B: saves the objects of its types as they are listed, a few lists at a time.
     pub(super) async fn stream(&self, planned: &[Planned]) -> Result<(), Stop> {
         let lists: Vec<List<'_>> = planned
             .iter()
@@ -221,7 +222,7 @@ impl BackupRun<'_> {
     }
 }
 
-/// A list being read. One that fails is an error line, and what came before it counts.
+/// A list being read. A failed list is an error line; the objects before the error are saved.
 struct Reading<'r> {
     run: &'r BackupRun<'r>,
     list: List<'r>,
@@ -231,7 +232,7 @@ struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    /// The next object of the backup's namespaces; `None` when the list has ended, in whatever way.
+    /// The next object of the backup's namespaces; `None` when the list has ended or failed.
     async fn next(&mut self) -> Option<RawObject> {
         while let Some(event) = self.events.next().await {
             match event {
@@ -272,16 +273,16 @@ impl Reading<'_> {
         None
     }
 
-    /// What became of the last object.
+    /// Counts the last object.
     fn took(&mut self, outcome: SaveOutcome) {
         let more = self.expectation.seen();
-        // Where the server does not tell, only what is saved is expected.
+        // If the server announces no length, only saved objects are expected.
         if matches!(outcome, SaveOutcome::Saved | SaveOutcome::Failed) || self.expectation.announced > 0 {
             self.run.progress.expect(more);
         }
     }
 
-    /// Whether what the server tells about the list counts: only a part of a list of the whole cluster may be of the backup.
+    /// Whether the announced length counts: of a cluster-wide list only a part may belong to the backup.
     fn counts(&self) -> bool {
         self.list.namespace.is_some()
             || !self.list.type_.resource.namespaced
@@ -297,7 +298,7 @@ impl Reading<'_> {
 }
 
 impl BackupRun<'_> {
-    /// Whether an object of a list is of the backup's namespaces; if so, its namespace is one with items.
+    /// Whether an object of a list is in the backup's namespaces; if so, the tracker notes its namespace.
     fn collects(&self, object: &RawObject) -> bool {
         let Some(namespace) = &object.head.namespace else {
             return true;
@@ -310,7 +311,7 @@ impl BackupRun<'_> {
     }
 }
 
-/// How many more items are expected as a list is read (decision 13).
+/// The number of items that are expected of a list (decision 13).
 #[derive(Debug, Default)]
 struct Expectation {
     seen: u64,
@@ -318,20 +319,20 @@ struct Expectation {
 }
 
 impl Expectation {
-    /// The server says how many the list will hold; gives how many more that is.
+    /// The server announces the length of the list. Returns how many more items that is.
     fn announced(&mut self, total: u64) -> u64 {
         let more = total.saturating_sub(self.announced.max(self.seen));
         self.announced = self.announced.max(total);
         more
     }
 
-    /// Items seen before may come again: none of them is one more.
+    /// Items seen before may come again; they do not add to the number.
     fn restarted(&mut self) {
         self.announced = self.announced.max(self.seen);
         self.seen = 0;
     }
 
-    /// One more item came; gives how many more that is.
+    /// One more item came. Returns how many more items that is.
     fn seen(&mut self) -> u64 {
         self.seen += 1;
         u64::from(self.seen > self.announced)

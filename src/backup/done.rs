@@ -1,4 +1,4 @@
-//! Which items a run has taken in hand already.
+//! The items that a run has begun.
 
 use sha2::{Digest, Sha256};
 
@@ -6,7 +6,7 @@ use crate::cluster::discovery::GroupResource;
 
 /// An item's identity in 16 bytes: a hash of its type, namespace and name.
 ///
-/// Half of a SHA-256: nobody who may create objects can make two of them collide.
+/// Half of a SHA-256, so that two objects cannot be made to collide on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key([u8; 16]);
 
@@ -40,7 +40,7 @@ impl Key {
     }
 }
 
-/// The set of items taken in hand. It costs 16 bytes an item, and never more than 32 while a shard grows (decision 11).
+/// The set of items that were begun. It costs 16 bytes an item, and never more than 32 while a shard grows (decision 11).
 ///
 /// The keys are sorted within shards that stay small, so that an insertion moves a few kilobytes even at millions of
 /// items; a hash table would need up to 40 bytes an item, and all of them twice while it grows.
@@ -58,7 +58,7 @@ impl Done {
         }
     }
 
-    /// Takes an item in hand; false if it was before. Who gets true works on it, and nobody else ever will.
+    /// Adds an item; false if it was there. The one caller that gets true processes the item.
     pub(super) fn insert(&mut self, key: Key) -> bool {
         let shard = &mut self.shards[key.shard()];
         match shard.binary_search(&key) {
@@ -70,7 +70,7 @@ impl Done {
         }
     }
 
-    /// Whether an item was taken in hand.
+    /// Whether an item was begun.
     pub(super) fn contains(&self, key: Key) -> bool {
         self.shards[key.shard()].binary_search(&key).is_ok()
     }

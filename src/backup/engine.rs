@@ -37,30 +37,30 @@ use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
-/// What a run works with.
+/// The dependencies of a run.
 pub struct Deps<'a> {
     /// The cluster to back up. Its client has no retry layer: each step retries its own requests.
     pub cluster: &'a Cluster,
     /// What the cluster serves.
     pub discovery: &'a Discovery,
-    /// A directory for temporary files. They have no names: nothing stays behind, however the run ends.
+    /// A directory for temporary files. They have no names, so nothing is left behind by any end of the run.
     pub scratch: &'a Path,
     /// The backup's log; its warnings and errors are the run's.
     pub log: &'a RunLog,
-    /// Runs the hooks of pods. When the run has ended, in whatever way, some may be frozen yet: the caller of the run settles
-    /// that.
+    /// Runs the hooks of pods. When the run has ended, some pods may still be frozen: the caller of the run must settle the
+    /// runner.
     pub hooks: &'a Runner,
-    /// The time that the archive's entries carry.
+    /// The time of the archive's entries.
     pub now: Timestamp,
-    /// Actions besides the built-in ones, in the order they are to run (plugins).
+    /// Actions besides the built-in ones (plugins), in their order.
     pub actions: Vec<Arc<dyn BackupItemAction>>,
 }
 
-/// Backs up what the request asks for: its archive goes to `sink`, the rest comes back in the report.
+/// Runs a backup: its archive goes to `sink`, everything else is in the report.
 ///
-/// Objects that cannot be saved are error lines in the log and do not end the run. It may be repeated: nothing but the
-/// sink, scratch and the log is written. Cancelled, it ends with [`Fatal::Cancelled`] at its next wait; dropping it is
-/// as good. Pods that are frozen then stay so until its [`Runner`] is settled.
+/// Objects that cannot be saved are error lines in the log and do not end the run. It may be repeated: only the sink, scratch
+/// and the log are written. A cancelled run ends with [`Fatal::Cancelled`] at its next wait; it may also be dropped. Pods that
+/// are frozen then stay frozen until the [`Runner`] is settled.
 pub async fn run<S: ArchiveSink>(
     request: &Request,
     deps: Deps<'_>,
@@ -68,14 +68,14 @@ pub async fn run<S: ArchiveSink>(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, Fatal> {
-    // Boxed, or every caller's future would be as large as everything a run holds.
+    // Boxed, or every caller's future would be as large as the state of a run.
     cancel
         .run_until_cancelled(Box::pin(uncancelled(request, deps, sink, progress)))
         .await
         .unwrap_or(Err(Fatal::Cancelled))
 }
 
-/// What a run has made besides the archive.
+/// The results of a run besides the archive.
 struct Made {
     state: State,
     resource_list: ResourceList,
@@ -94,7 +94,7 @@ async fn uncancelled<S: ArchiveSink>(
     let (made, archive_bytes) = match select(making, storing).await {
         Either::Left((Ok(made), storing)) => (made, storing.await?),
         Either::Left((Err(Stop::Fatal(fatal)), _)) => return Err(fatal),
-        // The archive ends before the run only when it cannot be made or stored, and then it knows why.
+        // The archive ends before the run only if it cannot be made or stored; its error is the reason.
         Either::Left((Err(Stop::Packer), storing)) => return Err(storing.await.err().unwrap_or_else(too_early)),
         Either::Right((stored, _)) => return Err(stored.err().unwrap_or_else(too_early)),
     };
@@ -289,7 +289,7 @@ fn announce_volumes(request: &Request, log: &RunLog) {
     ));
 }
 
-/// Tells the filters, in upstream's words.
+/// Logs the filters, in upstream's words.
 fn announce_filters(spec: &BackupSpec, log: &RunLog) {
     let list = |entries: &[String], empty: &str| match entries {
         [] => empty.to_owned(),
@@ -331,7 +331,7 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
     }
 }
 
-/// Tells what will not be in the backup though nobody excluded it.
+/// Warns of what will not be in the backup although it was not excluded.
 fn announce_gaps(discovery: &Discovery, log: &RunLog) {
     for (group, reason) in discovery.failed_groups() {
         log.line(Level::Warning).field("error", reason).msg(format!(

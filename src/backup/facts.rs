@@ -1,4 +1,4 @@
-//! The few facts of pods and claims that a backup decides by, read from their JSON. `volumes::facts` has those about data.
+//! The few facts of pods and claims that a backup needs, read from their JSON. `volumes::facts` has those about data.
 
 use std::collections::BTreeMap;
 

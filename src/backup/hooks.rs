@@ -1,5 +1,4 @@
-//! The commands that people want run around the backup of their pods (spec backup 10): before anything of a block is saved,
-//! and after everything.
+//! Hooks of pods (spec backup 10): they run before the first object of a block is saved, and after the last.
 
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ impl BackupRun<'_> {
             if !staged.is_hooked(place) || self.is_done(key) {
                 continue;
             }
-            // One that cannot be read gets its error line where it would be saved.
+            // A pod that cannot be read gets its error line where it would be saved.
             if let Ok(pod) = staged.read(place).await {
                 pods.extend(self.hooks_of(type_, &pod, false));
             }
@@ -37,7 +36,7 @@ impl BackupRun<'_> {
         self.freeze(pods).await
     }
 
-    /// Saves a pod that some other item brought along, with its own hooks around it.
+    /// Saves a pod that another item asked for, with its own hooks around it.
     pub(super) async fn save_pod(&self, type_: &Arc<Type>, pod: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
         let frozen = self
             .freeze(self.hooks_of(type_, &pod, must).into_iter().collect())
@@ -51,15 +50,15 @@ impl BackupRun<'_> {
         outcome
     }
 
-    /// The hooks of a pod, if it is going to be saved and nobody took care of them before.
+    /// The hooks of a pod, if it will be saved and they were not begun before.
     fn hooks_of(&self, type_: &Type, pod: &RawObject, must: bool) -> Option<PodHooks> {
         check_object(&pod.head, type_, &self.namespaces, must).ok()?;
-        // What is no pod gets its error line where it would be saved.
+        // An object that is not a pod gets its error line where it would be saved.
         let hooks = PodHooks::of(&self.spec_hooks, pod).ok()??;
         self.state().hooked.insert(key_of(&hooks, type_)).then_some(hooks)
     }
 
-    /// A pod whose pre hooks refuse it is done with: it is not saved.
+    /// Runs pre hooks. A pod with a failed pre hook counts as begun, so that it is not saved.
     async fn freeze(&self, pods: Vec<PodHooks>) -> Vec<Frozen> {
         if pods.is_empty() {
             return Vec::new();

@@ -4,13 +4,13 @@ use super::types::{KnownType, Type};
 use crate::cluster::raw::Head;
 use crate::select::namespaces::NamespaceFilter;
 
-/// The label with which anyone keeps an object out of every backup.
+/// The label that excludes an object from every backup.
 const EXCLUDE_LABEL: &str = "velero.io/exclude-from-backup";
 
-/// Why an object is passed over.
+/// Why an object is skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PassedOver {
-    /// Its label says so.
+    /// It has the label.
     Label,
     /// Its namespace is not part of the backup.
     Namespace,
@@ -18,12 +18,12 @@ pub(super) enum PassedOver {
     Type,
     /// It is being deleted.
     Deleting,
-    /// An action said so.
+    /// An action excluded it.
     Action,
 }
 
 impl PassedOver {
-    /// The log's words.
+    /// The text in the log.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Label => "Excluding item because it has label velero.io/exclude-from-backup=true",
@@ -35,8 +35,7 @@ impl PassedOver {
     }
 }
 
-/// Judges an object, from whatever list or action it came. `must`: an action insists on it; then only an object that is
-/// being deleted is passed over.
+/// Checks an object of a list or an action. `must`: an action requires it; then it is skipped only if it is being deleted.
 pub(super) fn check_object(
     head: &Head,
     type_: &Type,
@@ -55,7 +54,7 @@ pub(super) fn check_object(
     Ok(())
 }
 
-/// The part of the judgement that needs only names.
+/// The part of the check that needs only names.
 pub(super) fn check_type(
     type_: &Type,
     namespace: Option<&str>,

@@ -39,10 +39,10 @@ impl ItemRef {
     }
 }
 
-/// An object as the API server sent it, and what actions made of it.
+/// An object as the API server sent it, and the changes of actions.
 ///
-/// As long as nobody edits it its bytes are those of the API server; reading it costs a pass over them, and only an
-/// edited one is parsed whole and serialised again (decision 12).
+/// Until it is edited its bytes are those of the API server. Reading it costs a pass over them; only an edited object is parsed
+/// whole and serialised again (decision 12).
 #[derive(Debug)]
 pub struct Item {
     source: RawObject,
@@ -50,7 +50,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// An object nobody has edited yet.
+    /// An unedited object.
     pub fn new(source: RawObject) -> Self {
         Self { source, edited: None }
     }
@@ -60,7 +60,7 @@ impl Item {
         &self.source.head
     }
 
-    /// Reads part of the object as it is now.
+    /// Reads part of the object with its changes.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         match &self.edited {
             Some(value) => T::deserialize(value),
@@ -68,7 +68,7 @@ impl Item {
         }
     }
 
-    /// The object as it is now, to be changed. From here on it will be serialised again.
+    /// The object with its changes, to be edited. It is serialised again from then on.
     pub fn edit(&mut self) -> Result<&mut Value, serde_json::Error> {
         let value = match self.edited.take() {
             Some(value) => value,
@@ -77,12 +77,12 @@ impl Item {
         Ok(self.edited.insert(value))
     }
 
-    /// Whether somebody edited it.
+    /// Whether it was edited.
     pub fn is_edited(&self) -> bool {
         self.edited.is_some()
     }
 
-    /// Compact JSON of the object as it is now, with the escapes that the API server writes too.
+    /// Compact JSON of the object with its changes, with the same escapes as the API server's.
     pub(super) fn json(&self) -> Result<Bytes, serde_json::Error> {
         match &self.edited {
             Some(value) => Ok(go_json::to_vec(value)?.into()),
@@ -90,7 +90,7 @@ impl Item {
         }
     }
 
-    /// The object as the API server sent it, which holds its share of the run's memory.
+    /// The object as the API server sent it, with its share of the run's memory.
     pub(super) fn into_source(self) -> RawObject {
         self.source
     }

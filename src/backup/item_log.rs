@@ -1,15 +1,14 @@
-//! The log's lines about single items, in upstream's words (spec backup 16.6), and how many of them there may be.
+//! The log's lines about single items, in upstream's words (spec backup 16.6), and the limit of their number.
 
 use super::progress::Snapshot;
 use super::types::Type;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::{Line, RunLog};
 
-/// So many items are logged one by one, as upstream logs them all.
+/// The first items are logged one by one; upstream logs all of them.
 const ONE_BY_ONE: u64 = 2_000;
 
-/// Beyond that, one line for so many items: a log of half a gigabyte helps nobody, and every name stands in the
-/// backup's resource list.
+/// After them, one line for this many items: a log of half a gigabyte is of no use, and the resource list has every name.
 const THEN_EVERY: u64 = 1_000;
 
 /// Writes lines about items.
@@ -23,7 +22,7 @@ impl<'a> ItemLog<'a> {
         Self { log }
     }
 
-    /// A line about an item. At the levels of warnings and errors it counts.
+    /// A line about an item. Warnings and errors count.
     #[track_caller]
     pub(super) fn line(&self, level: Level, type_: &Type, namespace: Option<&str>, name: &str) -> Line<'a> {
         self.log
@@ -33,7 +32,7 @@ impl<'a> ItemLog<'a> {
             .field("name", name)
     }
 
-    /// An item went into the archive.
+    /// Logs that an item went into the archive.
     pub(super) fn saved(&self, progress: Snapshot, kind: &str, type_: &Type, namespace: Option<&str>, name: &str) {
         let Snapshot { saved, expected, .. } = progress;
         if !is_logged(saved) {

@@ -1,17 +1,17 @@
 //! The backup engine: select -> collect -> items -> archive. Knows no phase and no queue.
 //!
 //! ```text
-//!   engine        one run: phase A, phase B, namespaces, definitions (decision 10)
-//!   request       what is asked for; report: what comes back; sink: where the archive goes
+//!   engine        one run: phase A, phase B, namespaces, CRDs (decision 10)
+//!   request       input of a run; report: its result; sink: where the archive goes
 //!   plan, scope   which types are collected, when, and from which lists
-//!   collect       the lists: put aside (A) or streamed (B)
-//!   shared_pvcs       pods that no list brought, and that share a claim with those that one did
-//!   aside, block  phase A's objects in scratch, and what must be saved together
+//!   collect       the lists: staged (A) or streamed (B)
+//!   shared_pvcs   pods that no list returned and that share a claim with a listed pod
+//!   staging       phase A's objects in scratch; block: the items that must be saved together
 //!   hooks         the commands around a block
-//!   save          one object, step by step: judged, acted on, packed
-//!   actions       what is done with an item before it is saved; one file a built-in action
+//!   save          one object, step by step: checked, changed by actions, packed
+//!   actions       changes to an item before it is saved; one file a built-in action
 //!   packer        tar and gzip on a thread of their own, into the sink
-//!   names         the resource list, sorted outside of memory
+//!   resource_list the names of saved objects, sorted outside of memory
 //! ```
 
 pub mod actions;

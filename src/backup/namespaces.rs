@@ -1,4 +1,4 @@
-//! The namespaces of the cluster: which are alive when a run begins, and which Namespace objects are saved in its end
+//! The namespaces of the cluster: those that exist when a run begins, and the Namespace objects that are saved at its end
 //! (spec backup 7.2, 7.4).
 
 use std::collections::BTreeSet;
@@ -19,15 +19,15 @@ use crate::telemetry::run_log::RunLog;
 
 const EXCLUDE_LABEL: &str = "velero.io/exclude-from-backup";
 
-/// The label of namespaces that Argo CD manages: what is restored there may be undone by it.
+/// The label of namespaces that Argo CD manages. Argo CD may undo a restore into them.
 const ARGO_LABEL: &str = "argocd.argoproj.io/managed-by";
 
-/// The namespaces that are there when a run begins.
+/// The namespaces that exist when a run begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Alive {
     /// Sorted.
     pub(super) names: Vec<String>,
-    /// Those whose label keeps them out of backups.
+    /// Those with the label that excludes them from backups.
     pub(super) excluded: BTreeSet<String>,
     /// Those that Argo CD manages.
     pub(super) managed: BTreeSet<String>,
@@ -53,8 +53,8 @@ impl Alive {
         Ok(alive)
     }
 
-    /// The user's namespace filter: without the excludes that were added for a namespace's label. They keep its objects
-    /// out, but they do not make a backup of everything one of a part (decision 4).
+    /// The user's namespace filter, without the excludes that were added for a namespace's label. These exclude its objects, but
+    /// do not turn a backup of everything into a partial one (decision 4).
     pub(super) fn users_filter(&self, spec: &BackupSpec) -> NamespaceFilter {
         let excludes: Vec<String> = spec
             .excluded_namespaces
@@ -65,7 +65,7 @@ impl Alive {
         NamespaceFilter::new(&spec.included_namespaces, &excludes)
     }
 
-    /// Tells what the user should know about the namespaces chosen.
+    /// Logs errors and warnings about the chosen namespaces.
     pub(super) fn report(&self, filter: &NamespaceFilter, log: &RunLog) {
         for name in filter.literal_includes() {
             if self.names.binary_search_by(|alive| alive.as_str().cmp(name)).is_err() {

@@ -1,4 +1,4 @@
-//! The order users ask for: `spec.orderedResources` (spec backup 7.5).
+//! The order in `spec.orderedResources` (spec backup 7.5).
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    /// Looks the type up by its plural, which is how upstream reads the field: without a group, so it means every group's
-    /// type of that plural. `None` if the user names none of this type. Names are taken as written, spaces and all.
+    /// Finds the type by its plural without a group, as upstream does, so an entry applies to that plural in every group. `None`
+    /// if there is no entry for this type. Names are taken as written, spaces included.
     pub(super) fn of(spec: &BTreeMap<String, String>, resource: &Resource) -> Option<Self> {
         let names = spec.get(&resource.plural)?;
         let group_resource = resource.group_resource();
@@ -27,7 +27,7 @@ impl Ordered {
     }
 
     /// The places of the named items among those collected, in the user's order, and the names that were not found.
-    /// `find` tells where an item lies.
+    /// `find` returns the place of an item.
     pub(super) fn places(&self, find: impl Fn(Key) -> Option<u32>) -> (Vec<u32>, Vec<&str>) {
         let mut places = Vec::new();
         let mut missing = Vec::new();

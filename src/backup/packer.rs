@@ -1,7 +1,7 @@
 //! The archive being made: tar and gzip on a thread of their own, bounded in bytes on both sides.
 //!
-//! Compression is what a backup takes longest for, so nothing else runs on that thread. Before it waits a queue of
-//! members, behind it one of compressed pieces; whoever is faster waits.
+//! Compression takes most of the time of a backup, so nothing else runs on that thread. Its input is a queue of members, its output
+//! a queue of compressed pieces; the faster side waits.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -30,12 +30,12 @@ const WAITING_PIECES: usize = 4;
 pub(super) struct Member {
     /// `deployments.apps`
     pub(super) group_resource: Arc<str>,
-    /// The version it was read at.
+    /// The version in which it was read.
     pub(super) version: Arc<str>,
     /// Whether that is the preferred one.
     pub(super) preferred: bool,
     pub(super) json: Bytes,
-    /// Names it, and holds its share of the run's memory until it is written.
+    /// Its names, and its share of the run's memory until it is written.
     pub(super) source: RawObject,
 }
 
@@ -50,18 +50,18 @@ pub(super) enum Unpackable {
     LongPath { size: usize, limit: usize },
 }
 
-/// The thread ended before the run did. Its error is the one that counts; see [`Pieces::into_sink`].
+/// The thread ended before the run did. [`Pieces::into_sink`] returns the error that counts.
 #[derive(Debug)]
 pub(super) struct PackerEnded;
 
-/// Where members go.
+/// The input of the archive.
 #[derive(Clone, Debug)]
 pub(super) struct Packer {
     queue: mpsc::UnboundedSender<(Member, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
 }
 
-/// Where the compressed archive comes out.
+/// The output of the archive, compressed.
 #[derive(Debug)]
 pub(super) struct Pieces {
     pieces: mpsc::Receiver<Bytes>,
@@ -77,9 +77,9 @@ impl Member {
         }
     }
 
-    /// Refuses what the thread could only fail for.
+    /// Refuses a member that the thread could not write.
     pub(super) fn check(&self) -> Result<(), Unpackable> {
-        // The longer of the two. One that is longer than that would have the whole archive refused.
+        // The longer of the two paths. A restore refuses the whole archive for a longer one.
         let path = versioned_path(&self.path(), &self.version, self.preferred)?;
         let limit = Limits::default().path;
         if path.len() > limit {
@@ -106,7 +106,7 @@ pub(super) fn start(now: Timestamp) -> Result<(Packer, Pieces), Fatal> {
     thread::Builder::new()
         .name("backup-archive".to_owned())
         .spawn(move || {
-            // Nobody listens any more when the run was cancelled.
+            // The receiver is dropped when the run was cancelled.
             let _ = ended.send(pack(members, PieceWriter::new(out), mtime));
         })
         .map_err(|error| Fatal::Archive(format!("start its thread: {error}")))?;
@@ -132,7 +132,7 @@ fn pack(
 }
 
 impl Packer {
-    /// Queues a member, waiting while too many bytes wait already.
+    /// Queues a member, and waits while too many bytes are queued.
     pub(super) async fn pack(&self, member: Member) -> Result<(), PackerEnded> {
         let bytes = u32::try_from(member.json.len()).unwrap_or(u32::MAX).min(WAITING_BYTES);
         let room = self
@@ -146,7 +146,7 @@ impl Packer {
 }
 
 impl Pieces {
-    /// Hands the archive to a sink until it is complete, and says how many bytes it has.
+    /// Writes the archive to a sink until it is complete, and returns its size in bytes.
     pub(super) async fn into_sink<S: ArchiveSink>(mut self, sink: &mut S) -> Result<u64, Fatal> {
         let mut bytes = 0;
         while let Some(piece) = self.pieces.recv().await {
@@ -161,7 +161,7 @@ impl Pieces {
     }
 }
 
-/// Cuts what is written into pieces and waits while too many of them wait.
+/// Cuts its input into pieces, and waits while too many of them are queued.
 #[derive(Debug)]
 struct PieceWriter {
     out: mpsc::Sender<Bytes>,

@@ -8,8 +8,8 @@ use super::scope::Scope;
 use super::types::{KnownType, Type, Types};
 use crate::cluster::discovery::{GroupResource, Resource};
 
-/// Types whose objects are one and the same in two groups, and the groups. Where both are collected the first one met
-/// wins; in the order of discovery that is never `extensions`.
+/// Types with the same objects in two groups, and the groups. If both are collected, the first one in the order of discovery
+/// wins; that is never `extensions`.
 const COHABITING: [(&str, [&str; 2]); 5] = [
     ("deployments", ["extensions", "apps"]),
     ("daemonsets", ["extensions", "apps"]),
@@ -18,14 +18,14 @@ const COHABITING: [(&str, [&str; 2]); 5] = [
     ("events", ["", "events.k8s.io"]),
 ];
 
-/// What a run collects.
+/// The types that a run collects.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// Phase A: listed to the end and put aside, then saved in item blocks. In discovery's order.
+    /// Phase A: listed to the end and staged, then saved in item blocks. In discovery's order.
     pub(super) staged: Vec<Planned>,
-    /// Phase B: saved as it is listed. In discovery's order.
+    /// Phase B: saved as they are listed. In discovery's order.
     pub(super) streamed: Vec<Planned>,
-    /// Whether Namespace objects are saved: last, since what else was saved decides which.
+    /// Whether Namespace objects are saved: last, because the other saved objects decide which.
     pub(super) namespaces: bool,
     /// Types that are not collected, and why.
     pub(super) left_out: Vec<(Resource, LeftOut)>,
@@ -35,7 +35,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) type_: Arc<Type>,
-    /// Where it is listed: once, or in each of these namespaces.
+    /// Where it is listed: cluster-wide, or in each of these namespaces.
     pub(super) scope: Scope,
     /// The items the user put first.
     pub(super) ordered: Option<Ordered>,
@@ -46,7 +46,7 @@ pub(super) struct Planned {
 pub(super) enum LeftOut {
     /// The filters of the spec.
     Excluded,
-    /// The same objects come from this type.
+    /// This type has the same objects.
     Cohabits(GroupResource),
 }
 

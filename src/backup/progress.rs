@@ -1,39 +1,39 @@
-//! How far a run is, for whoever wants to know (decision 13).
+//! The progress of a run (decision 13).
 
 use tokio::sync::watch;
 
-/// How far a run is.
+/// The progress of a run at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Items in the archive.
     pub saved: u64,
-    /// Items expected in all, as far as is known; never falls, and may be too high where listed items are passed over.
+    /// The estimated total. It never falls, and may be too high where listed items are skipped.
     pub expected: u64,
-    /// Whether every list has been begun: only then is `saved / expected` a share of the whole.
+    /// Whether every list has begun: only then is `saved / expected` a share of the whole.
     pub complete: bool,
 }
 
-/// Where a run puts its progress. Only the latest value is kept, so it costs the run nothing if nobody looks.
+/// The sending side of a run's progress. Only the latest value is kept, so the run never waits for a receiver.
 #[derive(Clone, Debug)]
 pub struct Progress {
     latest: watch::Sender<Snapshot>,
 }
 
 impl Progress {
-    /// The two ends.
+    /// The sender and the receiver.
     pub fn new() -> (Self, watch::Receiver<Snapshot>) {
         let (latest, receiver) = watch::channel(Snapshot::default());
         (Self { latest }, receiver)
     }
 
-    /// So many more items are expected.
+    /// Adds to the number of expected items.
     pub(super) fn expect(&self, more: u64) {
         if more > 0 {
             self.latest.send_modify(|now| now.expected += more);
         }
     }
 
-    /// One more item is in the archive; gives the new numbers.
+    /// One more item is in the archive. Returns the new counts.
     pub(super) fn saved(&self) -> Snapshot {
         self.latest.send_modify(|now| {
             now.saved += 1;
@@ -42,7 +42,7 @@ impl Progress {
         *self.latest.borrow()
     }
 
-    /// Every list has been begun.
+    /// Every list has begun.
     pub(super) fn complete(&self) {
         self.latest.send_modify(|now| now.complete = true);
     }

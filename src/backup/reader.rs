@@ -1,4 +1,4 @@
-//! Reads from the cluster that is backed up.
+//! Reads from the cluster.
 
 use futures::Stream;
 
@@ -9,7 +9,7 @@ use crate::cluster::list::{ListError, ListEvent, ListRequest, list};
 use crate::cluster::raw::RawObject;
 use crate::cluster::{ApiError, Cluster, objects};
 
-/// Reads from the cluster, again where an error can pass, and in bounded memory.
+/// Reads from the cluster, with retries of transient errors and in bounded memory.
 #[derive(Clone, Debug)]
 pub struct Reader {
     cluster: Cluster,
@@ -25,7 +25,7 @@ impl Reader {
         }
     }
 
-    /// An object; `None` when it is not there.
+    /// An object; `None` if it does not exist.
     pub async fn get(
         &self,
         resource: &Resource,
@@ -35,7 +35,7 @@ impl Reader {
         with_retries(|| objects::get_raw(&self.cluster, resource, namespace, name)).await
     }
 
-    /// A list as a stream; what was seen before may come again.
+    /// A list as a stream; an object may come twice.
     pub fn list(&self, request: ListRequest) -> impl Stream<Item = Result<ListEvent, ListError>> + Send + use<> {
         list(&self.cluster, request, &self.budget)
     }

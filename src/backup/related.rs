@@ -1,7 +1,7 @@
-//! Which of the objects put aside belong into one block: upstream's item block actions `velero.io/pod` and
+//! Which staged objects belong into one block: upstream's item block actions `velero.io/pod` and
 //! `velero.io/pvc` (spec backup 8), read from one object at a time.
 //!
-//! The third, `velero.io/service-account`, only makes a block of what the item action of that name brings along anyway.
+//! The third, `velero.io/service-account`, is not needed: the item action of that name already saves the same objects.
 
 use serde_json::Error;
 
@@ -13,10 +13,11 @@ use crate::cluster::discovery::GroupResource;
 use crate::cluster::raw::RawObject;
 use crate::hook;
 
-/// What ties an object to others. `group_label`: the label whose value groups claims (`spec.volumeGroupSnapshotLabelKey`).
+/// The objects of the same block. `group_label`: the label with the value that groups claims (`spec.volumeGroupSnapshotLabelKey`).
 ///
-/// Every pod is tied to its claims. Upstream ties those that run, which are those with hooks; but whatever pod is saved has
-/// its claims saved with it, and in a block of its own that could be before the pods that write to them stand still.
+/// Every pod shares a block with its claims. Upstream does so only for running pods, which are those with hooks. But every
+/// saved pod has its claims saved with it, and in a block of its own that could be before the pods that write to them are
+/// frozen.
 pub(super) fn related(known: KnownType, object: &RawObject, group_label: &str) -> Result<Related, Error> {
     let namespace = object.head.namespace.as_deref();
     let claims = GroupResource::new("", "persistentvolumeclaims");

@@ -1,4 +1,4 @@
-//! What a run gives back, and why one ends early.
+//! The result of a run, and the errors that end one early.
 
 use std::fs::File;
 
@@ -6,12 +6,12 @@ use crate::api::artifact::VolumeInfo;
 use crate::cluster::list::ListError;
 use crate::select::labels::SelectorError;
 
-/// A run that came to its end. Items may have failed: the log counts them.
+/// The result of a complete run. Items may have failed: the log counts them.
 #[derive(Debug)]
 pub struct Report {
     /// Items in the archive; `progress.itemsBackedUp` and `progress.totalItems`.
     pub saved: u64,
-    /// Items passed over on purpose, though a list brought them; the log says why.
+    /// Listed items that were skipped on purpose; the log says why.
     pub skipped: u64,
     /// Items that could not be saved; each has an error line.
     pub failed: u64,
@@ -23,13 +23,13 @@ pub struct Report {
     pub volumes: Vec<VolumeInfo>,
 }
 
-/// Why a run ended early. What went to the sink is no archive.
+/// Why a run ended early. The sink then holds no valid archive.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// It was told to stop.
+    /// It was cancelled.
     #[error("the backup was cancelled")]
     Cancelled,
-    /// The namespaces could not be listed, so nothing can be decided.
+    /// The namespaces could not be listed, so nothing can be selected.
     #[error("list namespaces: {0}")]
     Namespaces(Box<ListError>),
     /// The server serves no namespaces: discovery failed for the core group.
@@ -38,7 +38,7 @@ pub enum Fatal {
     /// A label selector of the spec cannot be read.
     #[error("read the label selector of the spec: {0}")]
     Selector(#[from] SelectorError),
-    /// The hooks of the spec make no sense.
+    /// The hooks of the spec are invalid.
     #[error("read the hooks of the spec: {}", .0.join("; "))]
     Hooks(Vec<String>),
     /// A temporary file failed.

@@ -1,4 +1,4 @@
-//! What a run is asked for.
+//! The input of a run.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +18,16 @@ pub struct Request {
     pub labels: BTreeMap<String, String>,
     /// The spec as it was prepared: defaulted, validated, automatic excludes written into it (spec backup 4).
     pub spec: BackupSpec,
-    /// What the ConfigMap of `spec.resourcePolicy` says; nothing where the spec names none.
+    /// The policies in the ConfigMap of `spec.resourcePolicy`; empty if the spec names none.
     pub policies: ResourcePolicies,
     /// Whether objects are saved in every version they are served in (feature `EnableAPIGroupVersions`), not only in the
     /// preferred one.
     pub every_version: bool,
-    /// How many item blocks are worked on at a time (`--item-block-worker-count`); at least one.
+    /// How many item blocks are saved at a time (`--item-block-worker-count`); at least one.
     pub workers: usize,
 }
 
-/// What a spec asks for and this release cannot do yet, each with the field that asks (decision 22). For validation.
+/// The features in a spec that this release does not support yet, each with its field (decision 22). For validation.
 pub fn unsupported(spec: &BackupSpec) -> Vec<String> {
     let data = "the data of volumes is not backed up yet";
     let asked = [

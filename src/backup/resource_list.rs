@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Stands between type and name: sorts before every character of either.
+/// Between type and name: sorts before every character of either.
 const SEPARATOR: char = '\t';
 
 /// The names so far.
@@ -25,7 +25,7 @@ pub(super) struct ResourceList {
     runs: Vec<File>,
 }
 
-/// A full buffer, to be sorted and written where that may block.
+/// A full buffer, to be sorted and written on a blocking thread.
 #[derive(Debug)]
 pub(super) struct FullBuffer {
     text: String,
@@ -68,7 +68,7 @@ impl ResourceList {
         (self.text.len() >= Self::BUFFER).then(|| self.take())
     }
 
-    /// Keeps a run that was written.
+    /// Adds a run that was written.
     pub(super) fn add_run(&mut self, run: File) {
         self.runs.push(run);
     }
@@ -85,7 +85,7 @@ impl ResourceList {
         }
     }
 
-    /// Writes the artifact, gzipped, into a temporary file of the scratch directory and gives it back rewound. Blocks.
+    /// Writes the artifact, gzipped, into a temporary file of the scratch directory and returns it rewound. Blocks.
     pub(super) fn finish(mut self) -> io::Result<File> {
         let last = self.take();
         let mut sources: Vec<Box<dyn Iterator<Item = io::Result<String>>>> =

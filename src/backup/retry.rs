@@ -1,4 +1,4 @@
-//! Reads that are tried again. The only place of a run that does so, but for lists, which see to it themselves.
+//! Retries of reads. A run retries only here and in lists, which have retries of their own.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const WAITS: Policy = Policy::doubling(Duration::from_millis(250), Duration::fro
 /// The longest wait a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
-/// Whether the same read may succeed later: the connection, too many requests, or a server that is unwell.
+/// Whether the same read may succeed later: a broken connection, too many requests, or an error of the server.
 fn is_transient(error: &ApiError) -> bool {
     match error.class() {
         Class::Transport | Class::Timeout => true,
@@ -24,7 +24,7 @@ fn is_transient(error: &ApiError) -> bool {
     }
 }
 
-/// Reads until it succeeds, fails for good, or was tried often enough.
+/// Reads until success, a final error, or the last try.
 pub(super) async fn with_retries<T, F>(mut read: impl FnMut() -> F) -> Result<T, ApiError>
 where
     F: Future<Output = Result<T, ApiError>>,

@@ -1,4 +1,4 @@
-//! What the steps of one run share.
+//! The state that the steps of one run share.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -23,7 +23,7 @@ use crate::hook::{Runner, SpecHooks};
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
 use crate::telemetry::run_log::RunLog;
 
-/// One run. Its steps borrow it and work at the same time, on one task; what they change is behind short locks that are
+/// One run. Its steps borrow it and run concurrently, on one task; what they change is behind short locks that are
 /// never held across an await.
 pub(super) struct BackupRun<'a> {
     pub(super) request: &'a Request,
@@ -41,13 +41,13 @@ pub(super) struct BackupRun<'a> {
     pub(super) selectors: Vec<Option<String>>,
     pub(super) packer: Packer,
     pub(super) item_log: ItemLog<'a>,
-    /// What phase A put aside, once it is complete.
+    /// The objects that phase A staged, once it is complete.
     pub(super) staged: OnceLock<Staged>,
     pub(super) resource_list: Mutex<ResourceList>,
     pub(super) state: Mutex<State>,
 }
 
-/// What a run has done so far.
+/// The results of a run so far.
 pub(super) struct State {
     pub(super) done: Done,
     pub(super) tracker: NamespaceTracker,
@@ -56,18 +56,18 @@ pub(super) struct State {
     pub(super) saved_types: BTreeSet<GroupResource>,
     pub(super) skipped: u64,
     pub(super) failed: u64,
-    /// Lists that have not given their first page yet.
+    /// Lists without a first page yet.
     pub(super) lists_to_begin: usize,
-    /// Pods whose hooks are taken care of.
+    /// Pods with hooks that were run or are running.
     pub(super) hooked: HashSet<Key>,
 }
 
-/// Why a run cannot go on.
+/// Why a run cannot continue.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The archive's thread has ended; it knows why.
+    /// The archive's thread has ended; its error is the reason.
     Packer,
-    /// Something of the run itself.
+    /// An error of the run itself.
     Fatal(Fatal),
 }
 
@@ -85,23 +85,22 @@ impl<E: Into<Fatal>> From<E> for Stop {
 }
 
 impl BackupRun<'_> {
-    /// The state, for a moment.
+    /// Locks the state.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under this lock.
         self.state.lock()
     }
 
-    /// Takes an item in hand; false if it was before.
+    /// Begins an item; false if it was begun before.
     pub(super) fn begin_item(&self, key: Key) -> bool {
         self.state().done.insert(key)
     }
 
-    /// Whether an item was taken in hand.
+    /// Whether an item was begun.
     pub(super) fn is_done(&self, key: Key) -> bool {
         self.state().done.contains(key)
     }
 
-    /// A list gave its first page, or failed.
+    /// A list returned its first page, or failed.
     pub(super) fn list_begun(&self) {
         let mut state = self.state();
         state.lists_to_begin = state.lists_to_begin.saturating_sub(1);
@@ -110,7 +109,7 @@ impl BackupRun<'_> {
         }
     }
 
-    /// Notes the name of a saved item.
+    /// Adds a saved item to the resource list.
     pub(super) async fn list_name(
         &self,
         api_version: &str,

@@ -17,19 +17,19 @@ use super::volumes::Approach;
 use crate::cluster::raw::{Head, RawObject};
 use crate::telemetry::logrus::Level;
 
-/// With this annotation on what it returns an action insists on its additional items, whatever the filters say. Since 1.10.
+/// An action that returns the item with this annotation requires its additional items, against all filters. Since 1.10.
 const MUST_INCLUDE: &str = "backup.velero.io/must-include-additional-items";
 
-/// With this annotation on what it returns an action keeps the item out of the backup, whatever its value is; the other
-/// actions run all the same, and what they ask for is saved. Since 1.15.
+/// An action that returns the item with this annotation, with any value, excludes the item from the backup. The other actions
+/// still run, and their additional items are saved. Since 1.15.
 const SKIP: &str = "velero.io/skip-from-backup";
 
-/// What became of an object.
+/// The result for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SaveOutcome {
     /// It is in the archive.
     Saved,
-    /// Somebody took it in hand before.
+    /// It was begun before.
     AlreadyDone,
     /// It does not belong to the backup.
     PassedOver,
@@ -38,8 +38,8 @@ pub(super) enum SaveOutcome {
 }
 
 impl BackupRun<'_> {
-    /// Saves an object, from whatever list or action it came, unless it does not belong to the backup or was taken in hand
-    /// before. `must`: an action insists on it.
+    /// Saves an object of a list or an action, unless it does not belong to the backup or was begun before. `must`: an action
+    /// requires it.
     pub(super) async fn save(&self, type_: &Arc<Type>, source: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
         let head = &source.head;
         if let Err(why) = check_object(head, type_, &self.namespaces, must) {
@@ -51,7 +51,7 @@ impl BackupRun<'_> {
         }
         let mut item = Item::new(source);
         if matches!(type_.known, KnownType::Pod | KnownType::Claim)
-            // Boxed: the future of every other item would be as large.
+            // Boxed: otherwise the future of every other item would be as large.
             && let Err(error) = Box::pin(self.decide_volumes(type_, &item)).await
         {
             return Ok(self.failed(type_, item.head(), "error reading item", &error));
@@ -71,7 +71,7 @@ impl BackupRun<'_> {
         }
     }
 
-    /// Runs one action on an item, if it is for it, and saves what it asks for. `Failed` ends the item.
+    /// Runs one action on an item if it applies, and saves its additional items. `Failed` ends the item.
     async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<SaveOutcome, Stop> {
         let Some(action) = self.actions.applicable(at, item.head()) else {
             return Ok(SaveOutcome::Saved);
@@ -106,8 +106,8 @@ impl BackupRun<'_> {
         Ok(SaveOutcome::Saved)
     }
 
-    /// Saves an item that an action asked for: from what was put aside, else from the cluster. One that is not there is a
-    /// warning. Boxed, because such an item may ask for further ones.
+    /// Saves an item that an action asked for: a staged one, or else one of the cluster. A missing one is a warning. Boxed, because
+    /// such an item may ask for further ones.
     fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<SaveOutcome, Stop>> {
         Box::pin(async move {
             let ItemRef {
@@ -172,7 +172,7 @@ impl BackupRun<'_> {
         Ok(self.reader.get(&type_.resource, namespace, name).await?)
     }
 
-    /// Notes that an item is saved, and sends it to the archive.
+    /// Counts an item as saved, and sends it to the archive.
     async fn pack(&self, type_: &Arc<Type>, item: Item) -> Result<SaveOutcome, Stop> {
         let edited = item.is_edited();
         let json = match item.json() {
@@ -195,7 +195,7 @@ impl BackupRun<'_> {
         {
             return Ok(self.failed(type_, head, "error reading item", &error));
         }
-        // An edited item may have got another apiVersion; the list of resources tells what is in the archive.
+        // An edited item may have another apiVersion; the resource list has what is in the archive.
         let renamed = edited
             .then(|| serde_json::from_slice::<TypeMeta>(&member.json).ok())
             .flatten();
@@ -238,7 +238,7 @@ impl BackupRun<'_> {
 
     fn passed_over_head(&self, type_: &Type, head: &Head, why: PassedOver) {
         self.state().skipped += 1;
-        // A list of the whole cluster brings what is of other namespaces: that is not worth a line each.
+        // A cluster-wide list has the objects of other namespaces too; they are not worth a line each.
         let level = if why == PassedOver::Namespace {
             Level::Debug
         } else {
@@ -259,7 +259,7 @@ impl BackupRun<'_> {
     }
 }
 
-/// The annotations of an item that some action has edited.
+/// The annotations of an item that an action has edited.
 fn edited_annotations(item: &mut Item) -> Result<Option<&mut Map<String, Value>>, serde_json::Error> {
     if !item.is_edited() {
         return Ok(None);
@@ -268,13 +268,13 @@ fn edited_annotations(item: &mut Item) -> Result<Option<&mut Map<String, Value>>
     Ok(annotations.and_then(Value::as_object_mut))
 }
 
-/// Whether an action insists on its additional items. It says so to the engine, and in the archive it would say so again.
+/// Whether an action requires its additional items. The annotation is removed, so that it is not in the archive.
 fn takes_must_include(item: &mut Item) -> Result<bool, serde_json::Error> {
     let said = edited_annotations(item)?.and_then(|annotations| annotations.remove(MUST_INCLUDE));
     Ok(said.is_some_and(|value| value == "true"))
 }
 
-/// Whether some action keeps the item out.
+/// Whether an action excludes the item.
 fn is_kept_out(item: &mut Item) -> Result<bool, serde_json::Error> {
     Ok(edited_annotations(item)?.is_some_and(|annotations| annotations.contains_key(SKIP)))
 }

@@ -1,29 +1,29 @@
 //! One list for the whole cluster, or one a namespace (spec backup 22-E1).
 
-/// So few namespaces are always listed one by one: it is the usual backup of one application, and the rest of the
-/// cluster, however large, costs it nothing.
+/// Up to this many namespaces are always listed one by one: this is the usual backup of one application, and its cost does not
+/// depend on the size of the cluster.
 const ALWAYS_ONE_BY_ONE: usize = 4;
 
 /// Beyond this many lists a type, one list of everything is less work for the API server.
 const MOST_LISTS: usize = 64;
 
-/// A list a namespace is worth it while the chosen ones are at most this part of all.
+/// Namespaces are listed one by one while the chosen ones are at most this part of all.
 const WORTHWHILE_PART: usize = 8;
 
 /// Where the objects of a namespaced type are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// One list; what is of no chosen namespace is passed over as it comes.
+    /// One list; objects of other namespaces are skipped.
     Cluster,
-    /// A list each. Empty when none of the chosen namespaces is there.
+    /// One list each. Empty if none of the chosen namespaces exists.
     Namespaces(Vec<String>),
 }
 
 impl Scope {
-    /// Chooses for the namespaces that are alive. `everything`: the filter holds nothing back; else `chosen` tells.
+    /// Chooses for the namespaces that exist. `everything`: the filter excludes none; else `chosen` decides.
     ///
-    /// A list a namespace when they are few, or a small part of all; else one list. It does not matter what is in them:
-    /// that would have to be listed to be known.
+    /// One list a namespace if they are few, or a small part of all; else one list. The number of their objects does not count,
+    /// because it is not known before the lists.
     pub(super) fn choose(everything: bool, chosen: impl Fn(&str) -> bool, alive: &[String]) -> Self {
         if everything {
             return Self::Cluster;

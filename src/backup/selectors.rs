@@ -30,8 +30,8 @@ fn as_machinery(selector: &LabelSelector) -> machinery::LabelSelector {
     }
 }
 
-/// What to list with: one list a selector, in query form. A lone `None` lists everything, and so does a list of selectors
-/// one of which is empty: what it finds is all there is (spec backup 22-C10).
+/// The selectors to list with, in query form, one list each. A single `None` lists everything. If one of the selectors is empty,
+/// the result is a single `None`, because that one already selects everything (spec backup 22-C10).
 pub(super) fn queries(selectors: &[Selector]) -> Vec<Option<String>> {
     let queries: Vec<Option<String>> = selectors.iter().map(Selector::to_query).collect();
     if queries.iter().any(Option::is_none) || queries.is_empty() {

@@ -1,5 +1,5 @@
-//! Running pods that label selectors leave out, though they mount a claim of the backup: they come along, as upstream has it
-//! (spec backup 8). A claim that one pod writes to while another one stands still is no consistent copy.
+//! Running pods that label selectors exclude although they mount a claim of the backup. They are saved too, as upstream does
+//! (spec backup 8): the copy of a claim is inconsistent if one pod writes to it while the other one is frozen.
 
 use std::collections::{BTreeSet, HashSet};
 use std::pin::pin;
@@ -17,8 +17,7 @@ use crate::cluster::list::{ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
 use crate::telemetry::logrus::Level;
 
-/// The claims that belong to the backup, and the pods that are part of it already. Empty where nothing is selected by
-/// labels: then every pod is.
+/// The claims of the backup, and the pods that are part of it already. Empty without label selectors: then all pods are.
 #[derive(Debug, Default)]
 pub(super) struct SharedPvcs {
     claims: HashSet<Key>,
@@ -27,7 +26,7 @@ pub(super) struct SharedPvcs {
 }
 
 impl SharedPvcs {
-    /// An object that is going to be saved is put aside.
+    /// Notes a staged object that will be saved.
     pub(super) fn saw(&mut self, known: KnownType, object: &RawObject, key: Key, related: &Related) {
         let claims: &[Key] = match known {
             KnownType::Pod => {
@@ -50,13 +49,13 @@ impl SharedPvcs {
 }
 
 impl BackupRun<'_> {
-    /// Whether labels decide what is collected, so that pods may be left out that share a claim with one that is not.
+    /// Whether labels decide which objects are collected, so that pods that share a claim with a collected one may be excluded.
     pub(super) fn looks_for_sharing_pods(&self) -> bool {
         let by_labels = self.selectors.iter().all(Option::is_some);
         by_labels && self.types.get(&claims()).is_some_and(|claims| claims.included)
     }
 
-    /// Puts the missing pods aside. Each may bring further claims, so a namespace is listed until none is missing.
+    /// Stages the missing pods. Each may mount further claims, so a namespace is listed until none is missing.
     pub(super) async fn stage_sharing_pods(
         &self,
         pods: &Type,
@@ -72,7 +71,7 @@ impl BackupRun<'_> {
         Ok(())
     }
 
-    /// One round over a namespace; whether there was one missing.
+    /// One round over a namespace; returns whether a pod was missing.
     async fn stage_sharing_pods_of(
         &self,
         namespace: &str,

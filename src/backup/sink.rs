@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 /// Takes the bytes of the archive, in order.
 pub trait ArchiveSink: Send {
-    /// Why bytes could not be taken; ends the run.
+    /// The error of a write; it ends the run.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Takes the next bytes, waiting while too many are still on their way: nothing behind it buffers without bound.
+    /// Takes the next bytes, and waits while too many are buffered: an implementation must not buffer without bound.
     fn write(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 

@@ -1,7 +1,6 @@
-//! Phase A's objects, put aside in a temporary file until all of them are known (decision 10).
+//! Phase A's objects, staged in a temporary file until all of them are known (decision 10).
 //!
-//! In memory stay 32 bytes an object, 4 for its block and 4 for finding it, and the links between pods, claims and
-//! volumes.
+//! Memory holds 32 bytes an object, 4 for its block and 4 for finding it, and the links between pods, claims and volumes.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,7 +18,7 @@ use super::order::Ordered;
 use super::types::Type;
 use crate::cluster::raw::{RawError, RawObject};
 
-/// Where an object lies.
+/// The place of an object in the file.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
@@ -28,7 +27,7 @@ struct Entry {
     type_: u32,
 }
 
-/// Takes objects, type after type.
+/// Stages objects, type after type.
 #[derive(Debug)]
 pub(super) struct Collector {
     out: BufWriter<tokio::fs::File>,
@@ -48,20 +47,20 @@ pub(super) struct Collector {
     type_start: u32,
 }
 
-/// What makes an object part of another one's block.
+/// The relations of an object to others of its block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Related {
-    /// Objects it must be saved together with, if they are put aside.
+    /// Staged objects that must be saved together with it.
     pub(super) with: Vec<Key>,
-    /// The group whose members must be saved together.
+    /// The group of claims that must be saved together.
     pub(super) group: Option<Key>,
     /// Whether hooks may run around it.
     pub(super) hooked: bool,
-    /// Claims whose files it saves.
+    /// Claims with files that this pod saves.
     pub(super) files_of: Vec<Key>,
 }
 
-/// The objects put aside, in blocks.
+/// The staged objects, in blocks.
 #[derive(Debug)]
 pub(super) struct Staged {
     file: Arc<Mutex<File>>,
@@ -69,12 +68,12 @@ pub(super) struct Staged {
     types: Vec<Arc<Type>>,
     by_key: Vec<u32>,
     hooked: Vec<u32>,
-    /// Claims whose files some pod saves, sorted.
+    /// Claims with files that a pod saves, sorted.
     files_of: Vec<Key>,
     pub(super) blocks: Blocks,
 }
 
-/// Why an object put aside cannot be read.
+/// Why a staged object cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     #[error("read from scratch: {0}")]
@@ -108,11 +107,11 @@ impl Collector {
     }
 
     fn next(&self) -> u32 {
-        // At 32 bytes an entry memory ends long before the numbers do.
+        // At 32 bytes an entry, memory runs out long before the numbers do.
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
     }
 
-    /// Puts an object aside.
+    /// Stages an object.
     pub(super) async fn put(&mut self, key: Key, json: &[u8], related: Related) -> io::Result<()> {
         let place = self.next();
         self.out.write_all(json).await?;
@@ -135,7 +134,7 @@ impl Collector {
         Ok(())
     }
 
-    /// All objects of the type were put aside: brings them into the user's order. Gives the names that were not found.
+    /// All objects of the type are staged: brings them into the user's order. Returns the names that were not found.
     pub(super) fn end<'o>(&mut self, ordered: Option<&'o Ordered>) -> Vec<&'o str> {
         let all = self.type_start..self.next();
         let Some(ordered) = ordered else {
@@ -147,7 +146,7 @@ impl Collector {
             .map(|place| (self.entries[place as usize].key, place))
             .collect();
         let (first, missing) = ordered.places(|key| places.get(&key).copied());
-        // Ordered items share a block, so that no other worker comes before.
+        // Ordered items share a block, so that no other worker saves one of them earlier.
         self.together.extend(first.windows(2).map(|pair| (pair[0], pair[1])));
         self.order.extend(&first);
         self.order.extend(all.filter(|place| !first.contains(place)));
@@ -162,7 +161,7 @@ impl Collector {
         let mut by_key: Vec<u32> = (0..count).collect();
         by_key.sort_unstable_by_key(|place| self.entries[*place as usize].key);
         let mut links = Links::new(count);
-        // Who shares something belongs together, also where the thing itself was not listed: selectors may leave it out.
+        // Objects with a link to the same object share a block, even if that object is not listed: selectors may exclude it.
         let mut absent: HashMap<Key, u32> = HashMap::new();
         for (place, key) in self.links {
             let found = find(&self.entries, &by_key, key);
@@ -192,7 +191,7 @@ fn find(entries: &[Entry], by_key: &[u32], key: Key) -> Option<u32> {
 }
 
 impl Staged {
-    /// The place of an object, if it was put aside.
+    /// The place of an object, if it is staged.
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         find(&self.entries, &self.by_key, key)
     }
@@ -202,7 +201,7 @@ impl Staged {
         self.files_of.binary_search(&claim).is_ok()
     }
 
-    /// How many there are; one that came twice counts twice.
+    /// The number of objects; one that was listed twice counts twice.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

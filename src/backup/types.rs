@@ -1,4 +1,4 @@
-//! What a run knows of each resource type.
+//! The resource types of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::done::Key;
 use crate::cluster::discovery::{Discovery, GroupResource, Resource};
 use crate::select::backup::ResourceFilter;
 
-/// A type in one version, mostly the one the server prefers, with everything about it that is the same for each of its objects.
+/// A type in one version, usually the one that the server prefers, with the facts that all its objects share.
 #[derive(Debug)]
 pub(super) struct Type {
     pub(super) resource: Resource,
@@ -19,16 +19,16 @@ pub(super) struct Type {
     pub(super) version: Arc<str>,
     /// Whether that is the version the server prefers.
     pub(super) preferred: bool,
-    /// Whether objects of it are collected.
+    /// Whether its objects are collected.
     pub(super) included: bool,
-    /// Whether it is out even as a related item.
+    /// Whether it is excluded even as a related item.
     pub(super) excluded: bool,
     /// The actions that may apply, by their place in the table.
     pub(super) actions: Vec<usize>,
     pub(super) known: KnownType,
 }
 
-/// The types that a run treats in a way of their own.
+/// The types with special handling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KnownType {
     Pod,
@@ -40,7 +40,7 @@ pub(super) enum KnownType {
 }
 
 impl Type {
-    /// The identity of an object of it.
+    /// The key of one of its objects.
     pub(super) fn key(&self, namespace: Option<&str>, name: &str) -> Key {
         let version = (!self.preferred).then_some(&*self.version);
         Key::in_version(&self.group_resource, version, namespace, name)
@@ -102,8 +102,8 @@ impl Types {
         self.by_name.get(group_resource)
     }
 
-    /// The type as it is served in this very version. In another one than the preferred its objects are only copies: what
-    /// a role asks for is done with the originals.
+    /// The type in this version. In a version other than the preferred one its objects are only copies: special handling applies
+    /// to the originals.
     pub(super) fn in_version(&self, resource: &Resource) -> Option<Arc<Type>> {
         let preferred = self.get(&resource.group_resource())?;
         if preferred.resource.version == resource.version {
@@ -122,7 +122,7 @@ impl Types {
         }))
     }
 
-    /// The type of the crds of custom resources; none where the group cannot be discovered.
+    /// The type of CRDs; none if the group cannot be discovered.
     pub(super) fn crds(&self) -> Option<&Arc<Type>> {
         self.get(&GroupResource::new("apiextensions.k8s.io", "customresourcedefinitions"))
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many bytes of listed objects may be alive at once in a run. Clones share the bytes.
+/// How many bytes of listed objects a run may hold in memory at once. Clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct Budget {
     bytes: Arc<Semaphore>,
@@ -32,11 +32,11 @@ impl Budget {
         }
     }
 
-    /// Takes so many bytes, waiting until others gave enough back. A request for more than there is gets everything: an item
-    /// larger than the budget still passes, alone. Waiters are served in order. May be cancelled.
+    /// Takes this many bytes, and waits until enough are free. A request for more than the capacity takes all of it: an item
+    /// larger than the budget is handled alone. Waiters are served in order. May be cancelled.
     pub async fn take(&self, bytes: usize) -> Permit {
         let wanted = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.capacity);
-        // Nothing closes this semaphore, so the error cannot happen; without it the item would merely pass uncounted.
+        // Nothing closes this semaphore, so the error cannot happen; if it did, the item would only be uncounted.
         Permit {
             _permit: Arc::clone(&self.bytes).acquire_many_owned(wanted).await.ok(),
         }

@@ -16,7 +16,7 @@ use super::rate::RateLimit;
 use super::{leniency, proxy, unreached};
 use crate::telemetry::causes;
 
-/// No single request takes longer: longer than the API server's own minute, so that its answer comes first.
+/// The deadline of a single request: longer than the API server's own minute, so that its answer comes first.
 const DEADLINE: Duration = Duration::from_secs(70);
 
 /// Requests waiting for the connection pool.
@@ -36,18 +36,18 @@ pub struct Options {
     pub kubeconfig: Option<std::path::PathBuf>,
     /// A context of the kubeconfig; absent: its current one.
     pub context: Option<String>,
-    /// What the requests say they come from.
+    /// The `User-Agent` of the requests.
     pub user_agent: Option<String>,
     /// The user's limit on requests; absent: as many as the server takes (decision 9).
     pub limit: Option<RateLimit>,
-    /// Whether requests that fail in a way that passes are tried again here; engines decide for themselves.
+    /// Whether the client retries transient errors. The engines have retries of their own.
     pub retry: bool,
-    /// Whether large answers are to come as they are. Beside the API server compressing a list takes it longer than sending it.
+    /// Whether to ask for uncompressed answers. Near the API server, compressing a list takes longer than sending it.
     pub uncompressed: bool,
 }
 
 impl Cluster {
-    /// Connects as the options say. Nothing is asked of the server yet.
+    /// Sets up the connection. Sends no request yet.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -98,7 +98,7 @@ impl Cluster {
         &self.client
     }
 
-    /// No single request takes longer than this.
+    /// The deadline of a single request.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
@@ -110,7 +110,7 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// Why the client cannot be built. What a plugin prints on its standard output may be a token and is left out.
+/// Why the client cannot be built. The standard output of a plugin may be a token and is left out.
 fn unusable(error: kube::Error, plugin: Option<&ExecConfig>) -> ConnectError {
     let command = plugin.and_then(|plugin| plugin.command.clone()).unwrap_or_default();
     match error {

@@ -1,9 +1,8 @@
-//! What a request to the API server came to when it failed, with every fact a retry decision needs; and why there is no
-//! connection to send one over.
+//! Failed requests to the API server, with every fact that a retry decision needs; and failed connections.
 
 use std::time::Duration;
 
-/// A failed request. The decision whether to try again lies with the caller (decision 19 for restores).
+/// A failed request. The caller decides whether to retry (decision 19 for restores).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{attempt}: {message}")]
 pub struct ApiError {
@@ -19,11 +18,11 @@ pub struct ApiError {
     pub message: String,
     /// The causes the answer lists.
     pub causes: Vec<Cause>,
-    /// The object the answer speaks of; absent when a path is not served.
+    /// The object that the answer is about; absent when a path is not served.
     pub object: Option<ErrorObject>,
-    /// How long the server asks to wait (header `Retry-After`, else `details.retryAfterSeconds`).
+    /// The wait that the server asks for (header `Retry-After`, else `details.retryAfterSeconds`).
     pub retry_after: Option<Duration>,
-    /// The token in the metadata of a 410 answer with which a list may go on, at the price of a consistent view.
+    /// The token in the metadata of a 410 answer with which a list may continue in a newer, inconsistent view.
     pub continue_token: Option<String>,
 }
 
@@ -47,13 +46,13 @@ pub enum Class {
 pub struct Cause {
     /// Machine-readable: `FieldValueInvalid`, `NamespaceTerminating`, …
     pub reason: String,
-    /// For people.
+    /// The text for users.
     pub message: String,
     /// The field at fault: `spec.clusterIPs[0]`.
     pub field: String,
 }
 
-/// The object an answer speaks of.
+/// The object that an answer is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorObject {
     /// The API group; empty for core.
@@ -65,17 +64,17 @@ pub struct ErrorObject {
 }
 
 impl ApiError {
-    /// Whether, and how far, the server took part.
+    /// Where the request failed.
     pub fn class(&self) -> Class {
         self.class
     }
 
-    /// An object of that name is there already.
+    /// An object of that name exists.
     pub fn is_already_exists(&self) -> bool {
         self.reason == "AlreadyExists"
     }
 
-    /// The resource version was stale, or another writer was faster. Not: already exists.
+    /// The resource version was stale, or another writer came first. Not: already exists.
     pub fn is_conflict(&self) -> bool {
         self.reason_or_code("Conflict", 409)
     }
@@ -85,7 +84,7 @@ impl ApiError {
         self.reason_or_code("NotFound", 404)
     }
 
-    /// The path itself is not served: the group, version or resource is unknown to the server (now).
+    /// The path itself is not served: the server does not know the group, version or resource (now).
     pub fn is_unserved(&self) -> bool {
         self.code == 404 && self.object.as_ref().is_none_or(|object| object.name.is_empty())
     }
@@ -153,7 +152,7 @@ const KNOWN_REASONS: [&str; 19] = [
     "UnsupportedMediaType",
 ];
 
-/// The API server cannot be found or the connection not be set up.
+/// The API server cannot be found, or the connection cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No usable configuration.
@@ -181,10 +180,10 @@ pub enum ConnectError {
         command: String,
         /// Why.
         why: String,
-        /// What the kubeconfig says of how to install it.
+        /// The install hint of the kubeconfig.
         hint: String,
     },
-    /// The retry policy makes no sense.
+    /// The retry policy is invalid.
     #[error("setting up retries failed: {0}")]
     Retry(#[from] kube::client::retry::InvalidBackoff),
 }

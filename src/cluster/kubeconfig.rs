@@ -34,7 +34,7 @@ impl Surroundings {
 pub(super) enum Found {
     /// A configuration that chooses this context.
     Chosen(Box<Kubeconfig>, String),
-    /// None chooses a context; why, to be told where no cluster is around this process either.
+    /// None chooses a context. The reason is part of the error if there is no in-cluster configuration either.
     Nothing(String),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn find(
     let Some(name) = context.or(current).map(str::to_owned) else {
         let why = format!("no current context is set in {shown}");
         return match explicit {
-            // A file that was named is not left for whatever cluster this process runs in.
+            // A file that was named is never replaced by the in-cluster configuration.
             Some(_) => Err(ConnectError::Config(why)),
             None => Ok(Found::Nothing(why)),
         };
@@ -87,7 +87,7 @@ fn files(surroundings: &Surroundings) -> Vec<PathBuf> {
     files
 }
 
-/// All that exist as one.
+/// Merges the files that exist.
 fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ConnectError> {
     let mut merged = Kubeconfig::default();
     for file in files {
@@ -96,7 +96,7 @@ fn merge(files: &[PathBuf]) -> Result<Kubeconfig, ConnectError> {
             Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(unread(file, &error)),
         };
-        // The crate lets an empty current context of an earlier file win over a name of a later one.
+        // The crate prefers an empty current context of an earlier file to the name in a later one.
         merged.current_context = merged.current_context.filter(|name| !name.is_empty());
         merged = merged.merge(next).map_err(|error| unread(file, &error))?;
     }

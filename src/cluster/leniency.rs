@@ -1,4 +1,4 @@
-//! What client-go takes in a kubeconfig and kube does not: a server without a scheme, and white space around a token.
+//! What client-go accepts in a kubeconfig and kube does not: a server without a scheme, and white space around a token.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use kube::config::{AuthInfo, Cluster, Kubeconfig};
 
 use super::error::ConnectError;
 
-/// Writes the cluster and the user of this context as kube takes them. Returns whether the kubeconfig names a proxy itself.
+/// Writes the cluster and the user of this context as kube accepts them. Returns whether the kubeconfig names a proxy itself.
 ///
 /// # Errors
 /// A token that no header can hold, or a token file that cannot be read.
@@ -37,7 +37,7 @@ pub(super) fn apply(config: &mut Kubeconfig, context: &str) -> Result<bool, Conn
     Ok(cluster.proxy_url.as_ref().is_some_and(|url| !url.is_empty()))
 }
 
-/// client-go guesses the scheme by whether anything is said about TLS.
+/// As client-go: the scheme is https if the kubeconfig has any setting of TLS.
 fn scheme(cluster: &mut Cluster, has_certificate: bool) {
     let Some(server) = cluster
         .server

@@ -1,4 +1,4 @@
-//! JSON merge patches (RFC 7386): what has to be sent to turn one object into another.
+//! JSON merge patches (RFC 7386) that turn one object into another.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// Merge patches cannot write a `null`, and API servers drop most of them, so a `null` field counts as absent on both sides.
 pub fn diff(from: &Value, to: &Value) -> Option<Value> {
     let (Value::Object(from), Value::Object(to)) = (from, to) else {
-        // A list is sent whole, and what the server keeps of it has lost the nulls: they must not differ for ever.
+        // A list is sent whole, and the server drops its nulls: without this the two would always differ.
         let to = without_null_fields(to);
         return (without_null_fields(from) != to).then_some(to);
     };

@@ -1,7 +1,7 @@
 //! Talking to an API server: client, discovery, raw objects, paging, exec, status writes, yaml.
 //!
-//! Objects of other people stay raw JSON here: a typed struct knows only the fields of one Kubernetes minor and loses the
-//! rest. Everything takes a [`Cluster`], which is cheap to clone.
+//! Backed-up objects stay raw JSON here: a typed struct has only the fields of one Kubernetes minor and loses the
+//! others. Everything takes a [`Cluster`], which is cheap to clone.
 
 pub mod budget;
 pub mod client;

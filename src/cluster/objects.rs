@@ -1,4 +1,4 @@
-//! One object at a time, as raw JSON. Nothing here tries again: that is the caller's decision.
+//! One object at a time, as raw JSON. Nothing here retries: the caller decides that.
 
 use bytes::Bytes;
 use http::Method;
@@ -16,13 +16,13 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 /// How a write is to be carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Everything but the last step: admission and validation run, nothing is stored.
+    /// A dry run: admission and validation run, nothing is stored.
     pub dry_run: bool,
 }
 
 impl WriteOptions {
     fn query(self) -> &'static str {
-        // Unknown and duplicate fields are the object's own business, as for upstream's dynamic client.
+        // Unknown and duplicate fields are accepted, as by upstream's dynamic client.
         if self.dry_run {
             "?dryRun=All&fieldValidation=Ignore"
         } else {
@@ -104,14 +104,14 @@ async fn fetch(cluster: &Cluster, request: &Request) -> Result<Option<Bytes>, Ap
 }
 
 /// An object's bytes for a write, with the escapes that Go writes. A field that holds any JSON (`data` of a
-/// ControllerRevision) is stored as the bytes that were sent. What Go clients send back is escaped, and compared as bytes:
-/// without the escapes a StatefulSet whose template has a `>` could not take over its restored revision, and stood still.
+/// ControllerRevision) is stored as the bytes that were sent. Go clients escape what they send back, and it is compared as bytes:
+/// without the escapes a StatefulSet with a `>` in its template could not adopt its restored revision, and stopped.
 pub fn body(object: &Value) -> Bytes {
-    // A value is JSON; if it were not, its plain text would be.
+    // A value can always be written; its plain text would be JSON too.
     go_json::to_vec(object).map_or_else(|_| Bytes::from(object.to_string()), Bytes::from)
 }
 
-/// Creates an object; gives what the server stored. An answer that was lost may have been a success.
+/// Creates an object and returns what the server stored. If the answer was lost, the object may have been created.
 pub async fn create(
     cluster: &Cluster,
     resource: &Resource,

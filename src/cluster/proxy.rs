@@ -1,4 +1,4 @@
-//! Which proxy stands before the API server, by Go's rules: that of the kubeconfig, else the environment's unless `NO_PROXY`
+//! The proxy of the API server, by Go's rules: that of the kubeconfig, else the environment's unless `NO_PROXY`
 //! names the server. kube 5.0.0 compares `NO_PROXY` with the proxy itself.
 
 use http::Uri;
@@ -7,7 +7,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 /// The proxy of the environment for this server; `variable` reads an environment variable.
 ///
 /// # Errors
-/// The variable is no address of a proxy.
+/// The variable is not the address of a proxy.
 pub(super) fn of_environment(
     server: &Uri,
     variable: impl Fn(&str) -> Option<String>,

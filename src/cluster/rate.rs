@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tower::{Layer, Service};
 
-/// A limit that all connections made with it, and with its clones, keep together.
+/// A limit that all connections made with it, and with its clones, share.
 #[derive(Clone, Debug)]
 pub struct RateLimit(Arc<Mutex<Schedule>>);
 
@@ -23,7 +23,7 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// Takes a place for a request and says when it may go.
+    /// Reserves a place for a request and returns when it may be sent.
     fn reserve(&mut self, now: Instant) -> Instant {
         let even = self.even.map_or(now, |even| even.max(now));
         self.even = Some(even + self.interval);
@@ -34,7 +34,7 @@ impl Schedule {
 impl RateLimit {
     /// `qps` requests a second, and after a rest `burst` at once (at least one); `None` where `qps` means no limit.
     pub fn new(qps: f32, burst: u32) -> Option<Self> {
-        // Slower than one in an hour is nobody's intention, and a span that long could not be added to a time.
+        // A rate below one in an hour is a mistake, and an interval that long could overflow a time.
         let interval = Duration::try_from_secs_f32(1.0 / qps).ok().filter(|i| !i.is_zero())?;
         let interval = interval.min(Duration::from_hours(1));
         Some(Self(Arc::new(Mutex::new(Schedule {
@@ -45,7 +45,6 @@ impl RateLimit {
     }
 
     fn reserve(&self) -> Instant {
-        // Nothing that can panic runs under this lock.
         self.0.lock().reserve(Instant::now())
     }
 }
@@ -62,12 +61,12 @@ impl<S> Layer<S> for RateLimit {
     }
 }
 
-/// A service whose requests wait for their place.
+/// A service that delays its requests by the limit.
 #[derive(Debug)]
 pub struct Limited<S> {
     inner: S,
     limit: RateLimit,
-    /// Of the next request, once somebody wants to send one.
+    /// The wait of the next request, from its first poll on.
     place: Option<Pin<Box<Sleep>>>,
 }
 
@@ -97,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// Hundredths of a second after the start (timers have a grain of a millisecond) at which each of so many requests went, over two connections by turns.
+    /// When each request was sent, in hundredths of a second after the start (timers have a grain of a millisecond), over two connections in turn.
     async fn went(limit: &RateLimit, requests: u32) -> Vec<u128> {
         let start = Instant::now();
         let answer = || service_fn(|()| async { Ok::<_, Infallible>(Instant::now()) });

@@ -13,7 +13,7 @@ use super::budget::Permit;
 
 /// One object: its bytes, untouched, and what was read of them in one light pass.
 ///
-/// Cloning shares the bytes. While it (or a clone) lives it holds its share of the run's [`super::budget::Budget`].
+/// Cloning shares the bytes. Until it and its clones are dropped it holds its share of the run's [`super::budget::Budget`].
 #[derive(Clone, Debug)]
 pub struct RawObject {
     /// The facts that were read.
@@ -44,26 +44,26 @@ pub struct Head {
     pub creation_timestamp: Option<String>,
     /// `metadata.deletionTimestamp` as written: set while the object is being deleted.
     pub deletion_timestamp: Option<String>,
-    /// `status.phase` where that is a text (namespaces, pods, claims, volumes).
+    /// `status.phase` where that is a string (namespaces, pods, claims, volumes).
     pub phase: Option<String>,
 }
 
-/// Bytes that are no Kubernetes object.
+/// The bytes are not a Kubernetes object.
 #[derive(Debug, thiserror::Error)]
 #[error("read an object: {source}")]
 pub struct RawError {
     /// The object's name when that could be read.
     pub name: Option<String>,
-    /// Where the JSON broke off or had another shape.
+    /// The place of the error in the JSON.
     pub source: serde_json::Error,
 }
 
 impl RawObject {
     /// Reads the head of an object's JSON. The bytes are kept as they are, without white space behind them: an API server
-    /// ends an answer with a newline, which is none of the object's.
+    /// ends an answer with a newline, which is not part of the object.
     ///
     /// # Errors
-    /// The bytes are no JSON object, or their metadata have another shape than the API's.
+    /// The bytes are not a JSON object, or their metadata have not the shape of the API.
     pub fn parse(mut json: Bytes) -> Result<Self, RawError> {
         json.truncate(json.trim_ascii_end().len());
         let outline = Outline::read(&json)?;
@@ -111,7 +111,7 @@ impl RawObject {
         })
     }
 
-    /// Ties the object to its share of a budget, which is given back when the last clone is dropped.
+    /// Attaches the object's share of a budget, which is returned when the last clone is dropped.
     #[must_use]
     pub fn holding(mut self, permit: Permit) -> Self {
         self.permit = Some(Arc::new(permit));
@@ -128,7 +128,7 @@ impl RawObject {
     }
 }
 
-/// Texts of the values need no escaping but get it, since a server could send anything.
+/// The values need no escaping, but a server could send anything.
 fn with_fields_in_front(json: &[u8], fields: &[(&str, &str)]) -> Bytes {
     let front = json.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
     let rest = &json[front..];
@@ -145,7 +145,7 @@ fn with_fields_in_front(json: &[u8], fields: &[(&str, &str)]) -> Bytes {
     Bytes::from(out)
 }
 
-/// The few fields that are read; serde checks the syntax of all others and builds nothing of them.
+/// The few fields that are read; serde only checks the syntax of the others.
 #[derive(Deserialize)]
 struct Outline<'a> {
     #[serde(borrow, default, rename = "apiVersion")]
@@ -180,7 +180,7 @@ struct Metadata<'a> {
 
 impl<'a> Outline<'a> {
     fn read(json: &'a [u8]) -> Result<Self, RawError> {
-        // serde would take a list for a struct, field by field.
+        // serde would accept a list as a struct, field by field.
         let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
         let outline = if is_object {
             serde_json::from_slice(json)
@@ -236,7 +236,7 @@ fn phase_of(status: &RawValue) -> Option<String> {
     serde_json::from_str(status.phase?.get()).ok()
 }
 
-/// What can be told of an object whose metadata have another shape.
+/// The name of an object with metadata of another shape.
 fn name_of(json: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(json).ok()?;
     value

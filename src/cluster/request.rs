@@ -1,4 +1,4 @@
-//! One raw request and its answer, with a deadline, a bound and every fact of a failure.
+//! One raw request and its answer, with a deadline, a size limit and every fact of a failure.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::telemetry::causes;
 /// The largest answer that is read as a whole: more than etcd holds in one object by far. Lists are streamed elsewhere.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// The largest error answer that is looked into.
+/// The largest error answer that is read.
 const MAX_ERROR: usize = 1 << 20;
 
-/// A request, and in words what it attempts.
+/// A request, with a text of what it attempts.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: Method,
@@ -72,7 +72,7 @@ impl Request {
         self
     }
 
-    /// What the request attempts, in words.
+    /// The text of what the request attempts.
     pub fn attempt(&self) -> &str {
         &self.attempt
     }
@@ -88,7 +88,7 @@ impl Request {
     /// Sends it and reads the whole answer.
     ///
     /// # Errors
-    /// No answer in time, none at all, or one that is no success.
+    /// No answer, none in time, or an error.
     pub async fn send(&self, cluster: &Cluster) -> Result<Bytes, ApiError> {
         let exchange = async {
             let answer = self.open(cluster).await?;
@@ -100,10 +100,10 @@ impl Request {
         }
     }
 
-    /// Sends it and gives the answer as it begins, its body unread. Has no deadline of its own.
+    /// Sends it and returns the answer with its body unread. Has no deadline.
     ///
     /// # Errors
-    /// No answer, or one that is no success.
+    /// No answer, or an error.
     pub async fn open(&self, cluster: &Cluster) -> Result<http::Response<Body>, ApiError> {
         let mut builder = http::Request::builder()
             .method(self.method.clone())
@@ -122,7 +122,7 @@ impl Request {
         let (parts, body) = answer.into_parts();
         let text = match tokio::time::timeout(cluster.deadline(), self.whole(body, MAX_ERROR)).await {
             Ok(Ok(text)) => text,
-            // The code alone says enough.
+            // The code is enough.
             Ok(Err(_)) | Err(_) => Bytes::new(),
         };
         Err(self.answered(parts.status.as_u16(), &parts.headers, &text))
@@ -154,7 +154,7 @@ impl Request {
 
     /// The connection failed.
     pub fn transport(&self, error: &kube::Error) -> ApiError {
-        // The crate's own word for it says nothing that its cause does not.
+        // The crate's own text adds nothing to its cause.
         let why = match error {
             kube::Error::Service(cause) => causes::in_line(&**cause),
             other => causes::in_line(other),
@@ -187,7 +187,7 @@ impl Request {
     fn answered(&self, code: u16, headers: &HeaderMap, text: &[u8]) -> ApiError {
         let status: Status = serde_json::from_slice(text).unwrap_or_default();
         let message = if status.message.is_empty() {
-            // Not an API server's own answer: a proxy's page, or nothing.
+            // Not an answer of an API server: a proxy's page, or nothing.
             let shown: String = String::from_utf8_lossy(text).chars().take(200).collect();
             format!("the server answered {code} {}", shown.trim())
                 .trim_end()
@@ -224,7 +224,7 @@ impl Request {
     }
 }
 
-/// `metav1.Status`, as far as it matters; whatever is missing or null is its default.
+/// The fields of `metav1.Status` that are used; missing and null fields are defaults.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Status {

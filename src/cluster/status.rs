@@ -7,19 +7,19 @@ use super::merge::diff;
 use super::objects::{WriteOptions, merge_patch, merge_patch_status};
 use super::{ApiError, Cluster};
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StatusWrite {
     /// Nothing differs; no request was made.
     Unchanged,
     /// The object as the server has it now.
     Written(Value),
-    /// Somebody was faster: look at the object again.
+    /// Another writer came first: read the object again.
     Conflict,
 }
 
-/// Whether the served schema keeps `status.conditions` (decision 1); what would be pruned is not sent, or it would differ
-/// for ever.
+/// Whether the served schema keeps `status.conditions` (decision 1); pruned fields are not sent, or they would always
+/// differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conditions {
     /// The schema has them.

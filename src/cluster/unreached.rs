@@ -1,4 +1,4 @@
-//! The error of a request that reached no server: it names the server and the cause. hyper's own says `client error (Connect)`.
+//! The error of a request that reached no server. It names the server and the cause; hyper's own text is `client error (Connect)`.
 
 use http::Uri;
 use tower::BoxError;

@@ -1,9 +1,9 @@
 //! Refusals of a WebSocket to a pod (`exec`, `portforward`).
 //!
 //! A WebSocket is a GET request, so the API server asks its authorizer for `get`; since Kubernetes 1.35 it asks for `create` on
-//! the same subresource as well, and says nothing of why it refuses that.
+//! the same subresource as well, and its refusal does not name that verb.
 
-/// The verb that the user lacks, by the API server's message; nothing if it is refused for another reason.
+/// The verb that the user lacks, by the API server's message; nothing if the refusal has another reason.
 pub fn missing_verb(message: &str) -> Option<&str> {
     if let Some((_, rest)) = message.split_once("\" cannot ") {
         return rest.split_whitespace().next();

@@ -1,9 +1,9 @@
-//! Which release the API server is of.
+//! The release of the API server.
 
 use super::request::Request;
 use super::{ApiError, Cluster};
 
-/// What the API server is.
+/// The version of the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServerVersion {

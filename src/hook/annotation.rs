@@ -6,7 +6,7 @@ use super::command::{Hook, OnError, Phase, Source, timeout_of};
 use crate::api::constants::HOOK_TIMEOUT;
 use crate::api::{GoDuration, annotations as key};
 
-/// What logs call a hook that has no name.
+/// The name in the log of a hook that has none.
 const NAME: &str = "<from-annotation>";
 
 /// The annotations of one hook.
@@ -24,7 +24,7 @@ const PRE: Keys = Keys {
     timeout: key::PRE_BACKUP_TIMEOUT,
 };
 
-/// From before there were post hooks.
+/// The form of releases without post hooks.
 const LEGACY: Keys = Keys {
     command: key::BACKUP_COMMAND,
     container: key::BACKUP_CONTAINER,
@@ -46,7 +46,7 @@ pub fn asked(annotations: &BTreeMap<String, String>) -> bool {
         .any(|keys| command(annotations, keys).is_some())
 }
 
-/// The hook that these annotations ask for in a phase. What they say and cannot be understood is a warning.
+/// The hook that these annotations ask for in a phase. Values that cannot be parsed are warnings.
 pub(super) fn hook(annotations: &BTreeMap<String, String>, phase: Phase, warnings: &mut Vec<String>) -> Option<Hook> {
     let candidates: &[Keys] = match phase {
         Phase::Pre => &[PRE, LEGACY],
@@ -107,7 +107,7 @@ fn words(text: &str) -> Option<Vec<String>> {
     text.starts_with('[').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-/// Whether a text that is no list looks as if it were to be more than the name of a program.
+/// Whether a text that is not a list seems to be more than the name of a program.
 fn is_meant_as_several(text: &str) -> bool {
     text.contains(char::is_whitespace) || text.starts_with(['[', '{'])
 }

@@ -13,17 +13,17 @@ use crate::cluster::exec::Exec;
 pub struct Hook {
     /// Where it was asked for.
     pub source: Source,
-    /// The name that logs know it by.
+    /// The name in the log.
     pub name: String,
     /// When it runs.
     pub phase: Phase,
-    /// The container; as long as it is empty, the pod's first one.
+    /// The container; if empty, the first one of the pod.
     pub container: String,
     /// The command with its arguments; no shell is involved.
     pub command: Vec<String>,
     /// What happens when it fails.
     pub on_error: OnError,
-    /// How long it may take.
+    /// The timeout.
     pub timeout: Duration,
 }
 
@@ -47,7 +47,7 @@ pub enum Source {
     Spec,
 }
 
-/// What happens when a hook fails. Without a word of the user's it is `Fail`, as documented (decision 4).
+/// What happens when a hook fails. The default is `Fail`, as documented (decision 4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnError {
     /// The error is noted and the next hook runs.
@@ -71,7 +71,7 @@ impl Hook {
 }
 
 impl Phase {
-    /// As logs write it.
+    /// The text in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pre => "pre",
@@ -81,7 +81,7 @@ impl Phase {
 }
 
 impl Source {
-    /// As logs write it.
+    /// The text in logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Annotation => "annotation",
@@ -91,7 +91,7 @@ impl Source {
 }
 
 impl OnError {
-    /// As the API writes it.
+    /// The value in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Continue => "Continue",
@@ -100,8 +100,7 @@ impl OnError {
     }
 }
 
-/// How long a hook may take: half a minute unless it says otherwise. Upstream gives a negative time up at once; here it is
-/// an error.
+/// The timeout of a hook, half a minute by default. With a negative one upstream stops waiting at once; here it is an error.
 pub(super) fn timeout_of(written: &GoDuration) -> Result<Duration, String> {
     match written.positive() {
         Some(timeout) => Ok(timeout),

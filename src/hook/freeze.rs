@@ -1,4 +1,4 @@
-//! What must be known of a frozen application to thaw it.
+//! What a server needs to thaw a frozen application.
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::command::Hook;
 use crate::cluster::exec::ExecError;
 
-/// An application that pre hooks may have frozen. Everything that ends it is in here: the pod's annotations and the
-/// backup's spec may have changed, or be gone, when it is needed.
+/// An application that pre hooks may have frozen. It holds everything that thaws it, because the pod's annotations and the
+/// backup's spec may have changed, or be gone, by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Freeze {
@@ -19,13 +19,13 @@ pub struct Freeze {
     pub thaw: Vec<Hook>,
 }
 
-/// Where the open freezes of a run are written down, so that they outlive it.
+/// Where the open freezes of a run are recorded, so that they outlive it.
 pub trait Journal: Send {
-    /// Writes down which freezes are open now. When it returns without an error they are safe.
+    /// Records the freezes that are open now. They are durable when it returns without an error.
     fn record<'a>(&'a mut self, open: &'a [Freeze]) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
-/// They could not be written down.
+/// The freezes could not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write down which pods are frozen: {0}")]
 pub struct JournalError(pub String);
@@ -40,6 +40,6 @@ pub struct Unthawed {
     pub namespace: String,
     /// The pod.
     pub pod: String,
-    /// Why.
+    /// The error.
     pub error: ExecError,
 }

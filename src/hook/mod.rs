@@ -1,19 +1,19 @@
-//! Hooks: commands that people want run in the containers of their pods around a backup, as a rule to bring an application
-//! to rest and to wake it again (spec backup 10, spec api 5).
+//! Hooks: commands that run in containers of pods around their backup, usually to freeze an application and to thaw it
+//! (spec backup 10, spec api 5).
 //!
 //! ```text
-//!   command      one hook: which command, where, for how long, and what if it fails
-//!   annotation   hooks a pod asks for by itself
+//!   command      one hook: its command, container, timeout and error mode
+//!   annotation   hooks in the annotations of a pod
 //!   spec         hooks of a spec, and the pods they are for
 //!   pod          the hooks of one pod: annotations first
-//!   standing     which containers of a pod run, as its status says
-//!   runner       runs them, and knows what is frozen; tally counts
-//!   freeze       what a successor must know to thaw a frozen application
+//!   standing     which containers of a pod run, by its status
+//!   runner       runs them and tracks what is frozen; tally counts
+//!   freeze       what the next server needs to thaw a frozen application
 //! ```
 //!
-//! What must never happen is an application that stays frozen. So a freeze is written down before the first command that
-//! may bring it about ([`Journal`]), and it is ended whatever becomes of the backup: [`Runner::settle`] runs what is left
-//! of the post hooks after a run that failed, was cancelled or whose process died.
+//! An application must never stay frozen. So a freeze is recorded before the first command that may cause it ([`Journal`]), and
+//! it ends with every outcome of the backup: [`Runner::settle`] runs the remaining post hooks after a run that failed, was
+//! cancelled or died with its process.
 
 mod annotation;
 mod command;

@@ -10,7 +10,7 @@ use super::spec::SpecHooks;
 use super::standing::Standing;
 use crate::cluster::raw::RawObject;
 
-/// What is to run in a pod around its backup.
+/// The hooks that run in a pod around its backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodHooks {
     /// The pod's namespace.
@@ -21,18 +21,18 @@ pub struct PodHooks {
     pub(super) post: Vec<Hook>,
     /// Containers that commands can run in.
     pub(super) containers: Vec<String>,
-    /// How it stood when it was read last.
+    /// The state of its containers when it was read last.
     pub(super) now: Standing,
-    /// What its annotations say and cannot be understood.
+    /// The values of its annotations that cannot be parsed.
     pub(super) warnings: Vec<String>,
 }
 
 impl PodHooks {
-    /// The hooks of a pod: its annotations decide for a phase, and where they say nothing the spec does. `None` if there
-    /// is nothing to run.
+    /// The hooks of a pod. The annotations decide for a phase; without annotations the spec decides. `None` if there is
+    /// nothing to run.
     ///
     /// # Errors
-    /// The object has not the shape of a pod.
+    /// The object does not have the shape of a pod.
     pub fn of(spec: &SpecHooks, pod: &RawObject) -> Result<Option<Self>, serde_json::Error> {
         let facts: Pod = serde_json::from_slice(&pod.json)?;
         let namespace = pod.head.namespace.clone().unwrap_or_default();

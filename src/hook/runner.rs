@@ -1,4 +1,4 @@
-//! Runs hooks, and sees to it that nothing stays frozen.
+//! Runs hooks, and thaws everything that they froze.
 
 mod failure;
 mod lines;
@@ -29,62 +29,62 @@ use crate::runtime::task::Group;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
-/// How often a post hook is tried that the way to its container keeps from running.
+/// How often a post hook is tried when the connection to its container fails.
 const TRIES: u32 = 4;
 
 /// The waits in between.
 const WAITS: Policy = Policy::doubling(Duration::from_secs(1), Duration::from_secs(4));
 
-/// Pods that are thawed at a time after a run that broke off.
+/// Pods that are thawed at a time after an interrupted run.
 const AT_ONCE: usize = 8;
 
 /// Runs a command in a container.
 pub trait Executor: Send + Sync {
-    /// Runs it to its end or until its time is over.
+    /// Runs it to its end or until its timeout.
     fn execute<'a>(&'a self, exec: &'a Exec) -> BoxFuture<'a, Ran>;
 
-    /// How a pod stands now; `None` when it is not there.
+    /// The present state of a pod's containers; `None` if the pod does not exist.
     fn look<'a>(&'a self, namespace: &'a str, pod: &'a str) -> BoxFuture<'a, Result<Option<Standing>, ExecError>>;
 }
 
-/// Runs the hooks of one backup. Its log tells of each; errors and warnings in it count.
+/// Runs the hooks of one backup. Each has its lines in the backup's log; errors and warnings there count.
 ///
-/// A caller that waits for hooks here may stop waiting (a run that is cancelled or fails is dropped where it stands): a command
-/// that was begun goes on to its end, and [`Runner::settle`] waits for it before it thaws. Otherwise an application could
-/// be frozen by a command that ends after its thaw.
+/// A caller may stop waiting for hooks, because a run that is cancelled or fails is dropped. A command that was begun
+/// continues to its end, and [`Runner::settle`] waits for it before it thaws. Otherwise a command that ends after the thaw
+/// could freeze the application again.
 pub struct Runner {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     executor: Arc<dyn Executor>,
-    /// Held across the write on purpose: what is written last must be what is true last.
+    /// Held across the write on purpose: the last record written must be the latest state.
     journal: tokio::sync::Mutex<Box<dyn Journal>>,
     log: HookLog,
     commands: Group,
     state: Mutex<State>,
 }
 
-/// A pod whose pre hooks have had their turn.
+/// A pod after its pre hooks.
 #[derive(Debug)]
 #[must_use = "a frozen pod must be thawed"]
 pub struct Frozen {
     /// The pod.
     pub pod: PodHooks,
-    /// Whether it must not be saved: a pre hook failed that was not to.
+    /// Whether it must not be saved: a pre hook with `onError: Fail` failed.
     pub refused: bool,
     freeze: Option<u64>,
-    /// Whether a pre hook of it was begun, by this run or by one before, so that it may be frozen.
+    /// Whether this run or an earlier one began a pre hook of it, so that it may be frozen.
     begun: bool,
 }
 
-/// What became of a hook whose turn it was.
+/// The outcome of a hook.
 enum Turn {
     Ran,
     Failed(Failure),
     /// The pod has ended or is gone.
     Gone(Failure),
-    /// Its container, which is in this state, does not run. Nothing was begun.
+    /// Its container does not run and is in this state. Nothing was begun.
     Stopped(String),
 }
 
@@ -103,13 +103,12 @@ impl Runner {
         }
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn tally(&self) -> Tally {
         self.state().tally
     }
 
-    /// Runs the pre hooks of pods that are to be saved together, pod after pod. That they may be frozen is written down
-    /// before the first command.
+    /// Runs the pre hooks of pods that are saved together, pod after pod. The freezes are recorded before the first command.
     pub async fn freeze(&self, mut pods: Vec<PodHooks>) -> Vec<Frozen> {
         self.refresh_stopped(&mut pods).await;
         let intended: Vec<Option<u64>> = pods.iter().map(|pod| self.intend(pod)).collect();
@@ -125,15 +124,15 @@ impl Runner {
         frozen
     }
 
-    /// Runs the post hooks of pods after everything of them is saved, pod after pod.
+    /// Runs the post hooks of pods after they are saved, pod after pod.
     pub async fn thaw(&self, frozen: Vec<Frozen>) {
         for frozen in frozen.iter().filter(|frozen| !frozen.refused) {
             self.thaw_pod(&frozen.pod, frozen.freeze, frozen.begun).await;
         }
     }
 
-    /// Ends every freeze that is still open, also one of an earlier run. To be called before a run and after it, however it ended;
-    /// returns those whose pods could not be reached, which stay open. May be repeated.
+    /// Ends every freeze that is still open, also those of earlier runs. To be called before a run and after it, with any outcome.
+    /// Returns the freezes of unreachable pods, which stay open. May be repeated.
     pub async fn settle(&self) -> Vec<Unthawed> {
         let mut stock = self.state().take_stock();
         let mut unthawed = self.thaw_all(stock.idle).await;
@@ -158,7 +157,7 @@ impl Runner {
             .await
     }
 
-    /// Reads pods afresh whose containers did not run when they were listed, which may be long ago.
+    /// Reads the pods with stopped containers again: they may have been listed long ago.
     async fn refresh_stopped(&self, pods: &mut [PodHooks]) {
         for pod in pods {
             let is_stopped = |hook: &Hook| pod.now.stopped(&hook.container).is_some();
@@ -167,18 +166,18 @@ impl Runner {
             }
             match self.shared.executor.look(&pod.namespace, &pod.name).await {
                 Ok(Some(now)) => pod.now = now,
-                // A pod that is gone was not running either.
+                // A pod that is gone is not running either.
                 Ok(None) => {}
-                // Then the answers to its commands have to tell.
+                // Then the answers to its commands decide.
                 Err(_) => pod.now = Standing::default(),
             }
         }
     }
 
-    /// A pod with hooks on both sides is one that may be frozen, unless there is nothing in it that could be.
+    /// Opens a freeze for a pod with pre and post hooks, unless nothing in it can be frozen.
     fn intend(&self, pod: &PodHooks) -> Option<u64> {
         let runs = |hook: &Hook| pod.now.stopped(&hook.container).is_none();
-        // A post hook of a stopped container may be what thaws another one.
+        // A post hook of a stopped container may thaw another container.
         let is_for = |hook: &Hook| runs(hook) || pod.pre.iter().all(|pre| pre.container != hook.container);
         let thaw: Vec<Hook> = pod.post.iter().filter(|hook| is_for(hook)).cloned().collect();
         let freezes = !pod.now.ended && pod.pre.iter().any(runs) && !thaw.is_empty();
@@ -205,8 +204,7 @@ impl Runner {
         }
         self.state().tally.attempted += pod.pre.len();
         let mut refused = false;
-        // Whether something may be frozen: by an earlier command, by one of which nothing is known, or by one that a run
-        // before this one began.
+        // Whether something may be frozen: by an earlier command, by one with an unknown outcome, or by one of an earlier run.
         let suspect = self.state().is_suspect(&pod.namespace, &pod.name);
         let (mut effective, mut begun) = (suspect, suspect);
         if pod.now.ended && !pod.pre.is_empty() {
@@ -251,7 +249,7 @@ impl Runner {
                 }
             }
             if !suspect {
-                // What was not frozen is not thawed.
+                // Only containers that may be frozen are thawed.
                 let only_untouched = !untouched.is_empty() && touched.is_empty();
                 let is_untouched = |name: &String| untouched.contains(name) && !touched.contains(name);
                 pod.post
@@ -275,8 +273,8 @@ impl Runner {
         }
     }
 
-    /// `begun`: it may be frozen. Then a post hook whose container does not run keeps the freeze open: a frozen filesystem outlives
-    /// the container in which it was frozen.
+    /// `begun`: it may be frozen. Then a post hook in a stopped container keeps the freeze open, because a frozen filesystem
+    /// outlives the container that froze it.
     async fn thaw_pod(&self, pod: &PodHooks, freeze: Option<u64>, begun: bool) {
         self.state().tally.attempted += pod.post.len();
         let mut left_frozen = false;
@@ -305,14 +303,14 @@ impl Runner {
                 }
             }
         }
-        // What stays open is tried again when the run has ended.
+        // An open freeze is tried again when the run has ended.
         if !left_frozen {
             self.close(freeze).await;
         }
     }
 
-    /// What is left of the post hooks of a run that broke off. All of them run, whatever becomes of each; that one fails
-    /// may only mean that there was nothing to thaw (any more), so it is a warning.
+    /// Runs the remaining post hooks of an interrupted run. All of them run, even if one fails. A failure is a warning,
+    /// because there may be nothing to thaw (any more).
     async fn thaw_left(&self, idle: Idle) -> Option<Unthawed> {
         let Idle { id, freeze } = idle;
         let Freeze { namespace, pod, thaw } = freeze;
@@ -337,7 +335,7 @@ impl Runner {
                     stopped = None;
                     break;
                 }
-                // The others are run all the same: they may be what thaws it.
+                // The others still run: they may thaw it.
                 Turn::Stopped(state) => stopped = Some(ExecError::Stopped(state)),
                 Turn::Failed(failure) if failure.is(|e| matches!(e, ExecError::Stopped(_))) => stopped = failure.error,
                 Turn::Failed(failure) => {
@@ -349,7 +347,7 @@ impl Runner {
             }
         }
         if let Some(error) = stopped {
-            // Those that have run are not run again.
+            // The record leaves out those that have run.
             self.note_record().await;
             return Some(Unthawed { namespace, pod, error });
         }
@@ -357,8 +355,8 @@ impl Runner {
         None
     }
 
-    /// Runs one hook, again as long as its container is said to run and takes no command: it has just come back, or has just
-    /// stopped and the kubelet has not reported it yet. What was begun is never begun a second time.
+    /// Runs one hook. It is tried again while its container is reported as running but takes no command: the container has just
+    /// restarted, or has just stopped and the kubelet has not reported it yet. A command that was begun is never begun again.
     async fn turn(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Turn {
         let mut waits = Backoff::new(WAITS);
         for tried in 1.. {
@@ -376,8 +374,8 @@ impl Runner {
         Turn::Ran
     }
 
-    /// What a failure means. Where nothing was begun the pod is read afresh: it decides whether there is anything to freeze or to
-    /// thaw.
+    /// What a failure means. If nothing was begun, the pod is read again: its state decides whether there is anything to freeze
+    /// or to thaw.
     async fn classify(&self, namespace: &str, pod: &str, hook: &Hook, failure: Failure) -> Turn {
         if failure.is(|e| e.is_pod_gone() || e.is_pod_ended()) {
             return Turn::Gone(failure);
@@ -396,7 +394,7 @@ impl Runner {
         }
     }
 
-    /// Runs one hook, of this freeze if it is of one.
+    /// Runs one hook, as part of this freeze if there is one.
     async fn run(&self, pod: &PodHooks, hook: &Hook, freeze: Option<u64>) -> Result<(), Failure> {
         let line = |level| self.shared.log.line(level, &pod.namespace, &pod.name, hook);
         line(Level::Info).msg("running exec hook");
@@ -405,7 +403,7 @@ impl Runner {
         }
         let exec = hook.exec(&pod.namespace, &pod.name);
         let ran = match hook.phase {
-            // What may have frozen the application is not begun a second time.
+            // A command that may have frozen the application is not begun again.
             Phase::Pre => self.execute(&exec, hook, freeze).await,
             Phase::Post => self.persist(&exec, hook, freeze).await,
         };
@@ -413,8 +411,8 @@ impl Runner {
         Failure::of(hook, &ran).map_or(Ok(()), Err)
     }
 
-    /// Tries again as long as it is the way to the container that fails: an API server that restarts must not leave an
-    /// application frozen.
+    /// Tries again while the connection to the container fails: a restart of the API server must not leave an application
+    /// frozen.
     async fn persist(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
         let mut waits = Backoff::new(WAITS);
         for _ in 1..TRIES {
@@ -427,7 +425,7 @@ impl Runner {
         self.execute(exec, hook, freeze).await
     }
 
-    /// Runs a command as a task of its own, which ends with it and not with the caller that waits.
+    /// Runs a command as a task of its own, which continues when the caller stops waiting.
     async fn execute(&self, exec: &Exec, hook: &Hook, freeze: Option<u64>) -> Ran {
         let (done, outcome) = oneshot::channel();
         let (shared, exec, hook) = (self.shared.clone(), exec.clone(), hook.clone());
@@ -444,7 +442,7 @@ impl Runner {
         outcome.await.unwrap_or_else(|_| Ran::failed(ExecError::Lost))
     }
 
-    /// A freeze is over.
+    /// Closes a freeze.
     async fn close(&self, freeze: Option<u64>) {
         if let Some(id) = freeze {
             self.state().close(id);
@@ -452,7 +450,7 @@ impl Runner {
         }
     }
 
-    /// Writes down what is open where nothing depends on it: what is written too much is only thawed once more.
+    /// Records the open freezes where nothing depends on it: a freeze that stays recorded is only thawed once more.
     async fn note_record(&self) {
         if let Err(error) = self.record().await {
             tracing::warn!(%error, "a freeze that is over stays written down; its post hooks may run once more");
@@ -462,7 +460,7 @@ impl Runner {
     async fn record(&self) -> Result<(), JournalError> {
         let mut journal = self.shared.journal.lock().await;
         let open = self.state().freezes();
-        // Until it is known: this may be dropped in the middle.
+        // Until the outcome is known: this future may be dropped before.
         self.state().unwritten = true;
         let recorded = journal.record(&open).await;
         self.state().unwritten = recorded.is_err();
@@ -481,14 +479,13 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // Only by force: a run that ends in good order has settled.
+        // Commands are left only after an abort: a run that ends normally has settled.
         self.shared.commands.abort();
     }
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under this lock.
         self.state.lock()
     }
 }

@@ -27,7 +27,7 @@ struct Resource {
     post: Vec<Hook>,
 }
 
-/// What is wrong with the hooks of a spec, each with its place.
+/// The errors in the hooks of a spec, each with its place.
 pub fn check(hooks: &BackupHooks) -> Vec<String> {
     SpecHooks::new(hooks, &|_| None).err().unwrap_or_default()
 }
@@ -36,7 +36,7 @@ impl SpecHooks {
     /// Reads the hooks of a spec; the names of types are resolved through discovery.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// All errors in them.
     pub fn new(hooks: &BackupHooks, resolve: Resolve<'_>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let resources = hooks
@@ -123,7 +123,7 @@ impl Resource {
     }
 }
 
-/// The hook, or the field at fault and why.
+/// The hook, or the invalid field and the reason.
 fn hook_of(name: &str, phase: Phase, written: &BackupHook) -> Result<Hook, (&'static str, String)> {
     let Some(exec) = &written.exec else {
         return Err((

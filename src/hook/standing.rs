@@ -1,21 +1,21 @@
-//! How the containers of a pod stand: whether a command can run in them, and if not, why.
+//! The state of a pod's containers: whether a command can run in them, and if not, why.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What a pod's status says of its containers. A container of which it says nothing that makes sense is taken for one that
-/// may run: the kubelet's answer to a command decides then.
+/// The state of a pod's containers by its status. A container without a valid status counts as one that may run: the kubelet's
+/// answer to a command decides then.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The pod has run to its end.
+    /// The pod has ended.
     pub ended: bool,
     /// Containers that do not run, each with its state.
     pub(super) stopped: BTreeMap<String, String>,
 }
 
 impl Standing {
-    /// As the pod's object says.
+    /// From the pod's object.
     pub fn of(pod: &Value) -> Self {
         let (spec, status) = (&pod["spec"], &pod["status"]);
         let stopped = ["containers", "initContainers"]
@@ -50,7 +50,7 @@ fn why_stopped(spec: &Value, status: &Value, name: &str) -> Option<String> {
         .filter(|container| container["name"] == name)
         .collect();
     if statuses.is_empty() {
-        // Kubelets tell of each container as soon as they have seen the pod.
+        // A kubelet reports every container as soon as it has seen the pod.
         return (status["phase"] == "Pending").then(|| not_begun(spec, status));
     }
     if statuses
@@ -166,7 +166,7 @@ mod tests {
                 Some("it has ended, exit code 137"),
             ),
             ("n", status_with(json!({"terminated": {}})), Some("it has ended")),
-            // Nothing is told of it.
+            // It has no status.
             (
                 "n",
                 json!({"phase": "Pending"}),
@@ -190,7 +190,7 @@ mod tests {
             ("n", json!({"phase": "Unknown"}), None),
             ("n", json!({}), None),
             ("n", Value::Null, None),
-            // What makes no sense says nothing.
+            // An invalid status counts as none.
             ("n", status_with(Value::Null), None),
             ("n", status_with(json!({})), None),
             ("n", status_with(json!("running")), None),

@@ -2,10 +2,10 @@
 
 use crate::api::HookStatus;
 
-/// Counts of one run. A hook counts as attempted when its pod's turn comes, also if one before it kept it from running.
+/// Counts of one run. A hook counts as attempted when its pod is processed, even if an earlier hook prevented it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Hooks whose turn came.
+    /// Attempted hooks.
     pub attempted: usize,
     /// Those that failed.
     pub failed: usize,

@@ -1,4 +1,4 @@
-//! Wildcards as upstream's filters know them.
+//! The wildcards of upstream's filters.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 /// A compiled pattern: `*` any run, `?` one character, `[abc]`, `[a-z]`, `[!a]`, `{a,b}`, and `\` takes the next character as
 /// it is.
 ///
-/// There are no separators: `*` crosses dots and slashes (spec restore 7.4). Matching takes linear time whatever the pattern.
+/// There are no separators: `*` crosses dots and slashes (spec restore 7.4). Matching takes linear time for every pattern.
 #[derive(Clone, Debug)]
 pub struct Glob {
     pattern: String,
@@ -21,7 +21,7 @@ enum Matcher {
     Regex(Regex),
 }
 
-/// A pattern that is none.
+/// An invalid pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{pattern}` is no pattern: {reason}")]
 pub struct GlobError {
@@ -108,7 +108,7 @@ fn to_regex(pattern: &str) -> Result<String, &'static str> {
     Ok(regex)
 }
 
-/// What stands after `[`, the closing bracket included.
+/// The part after `[`, including the closing bracket.
 fn class(chars: &mut std::str::Chars<'_>, regex: &mut String) -> Result<(), &'static str> {
     const OPEN: &str = "a bracket is not closed";
     let mut members: Vec<(char, bool)> = Vec::new(); // with whether it was escaped

@@ -5,7 +5,7 @@ use super::glob::{Glob, GlobError};
 /// The entry that stands for everything.
 pub const EVERYTHING: &str = "*";
 
-/// A resource type as discovery knows it: what a name typed by a person is resolved to.
+/// A resource type of discovery, to which a user's name is resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedType {
     /// `deployments.apps`
@@ -14,11 +14,11 @@ pub struct ResolvedType {
     pub namespaced: bool,
 }
 
-/// Resolves a name typed by a person (plural, singular, short name, with or without group); `None` when no such type is served.
+/// Resolves a user's name of a type (plural, singular, short name, with or without group); `None` when no such type is served.
 pub type Resolve<'a> = &'a dyn Fn(&str) -> Option<ResolvedType>;
 
-/// Includes and excludes. What matches an exclude is out; of the rest, everything that matches an include is in, and all of
-/// it when nothing is included by name (spec restore 7.4).
+/// Includes and excludes. A name that matches an exclude is excluded. Of the rest, a name is included if it matches an include,
+/// or if there are no includes (spec restore 7.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IncludesExcludes {
     includes: Patterns,
@@ -46,7 +46,7 @@ impl Patterns {
         if !self.entries.contains(&entry) {
             match Glob::new(&entry) {
                 Ok(glob) => self.globs.push(glob),
-                // Upstream gives up on the entries behind a broken one; here only the broken one matches nothing.
+                // Upstream ignores the entries after a broken one; here only the broken one matches nothing.
                 Err(error) => self.broken.push(error),
             }
             self.entries.push(entry);
@@ -97,7 +97,7 @@ impl IncludesExcludes {
         )
     }
 
-    /// Whether a name is in.
+    /// Whether a name is included.
     pub fn should_include(&self, name: &str) -> bool {
         !self.is_excluded(name) && (self.includes.is_empty() || self.includes.matches(name))
     }
@@ -112,7 +112,7 @@ impl IncludesExcludes {
         self.excludes.is_empty() && self.includes.is_no_restriction()
     }
 
-    /// Entries that are no patterns and so match nothing: the user must be told.
+    /// Invalid patterns, which match nothing. Each must be reported.
     pub fn broken(&self) -> impl Iterator<Item = &GlobError> {
         self.includes.broken.iter().chain(&self.excludes.broken)
     }

@@ -30,7 +30,7 @@ enum Test {
 /// A selector the API would refuse.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectorError {
-    /// An operator that is none of In, NotIn, Exists, DoesNotExist.
+    /// An operator other than In, NotIn, Exists, DoesNotExist.
     #[error("{0:?} is not a valid label selector operator")]
     Operator(String),
     /// In or NotIn without values.
@@ -57,7 +57,7 @@ pub enum SelectorError {
     Value {
         /// The label's key.
         key: String,
-        /// The value at fault.
+        /// The invalid value.
         value: String,
     },
 }
@@ -223,7 +223,7 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns_label)
 }
 
-/// The characters of a DNS-1123 label; its length is the caller's matter.
+/// The characters of a DNS-1123 label; the caller checks its length.
 pub(super) fn is_dns_label(label: &str) -> bool {
     !label.is_empty()
         && label

@@ -1,4 +1,4 @@
-//! Which namespaces, and which Namespace objects, a backup takes.
+//! Which namespaces, and which Namespace objects, a backup saves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use super::glob::{Glob, GlobError, is_pattern};
 use super::includes::{EVERYTHING, IncludesExcludes};
 use super::labels::Selector;
 
-/// The namespaces of a backup. Patterns stay patterns: a namespace born during the run is judged by them too, and "all"
-/// stays "all" (spec backup 22-C8).
+/// The namespaces of a backup. Patterns are not expanded: they also apply to a namespace that is created during the run, and
+/// "all" stays "all" (spec backup 22-C8).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceFilter {
     lists: IncludesExcludes,
@@ -31,14 +31,14 @@ impl NamespaceFilter {
         self.lists.includes_everything()
     }
 
-    /// Names among the includes that are no patterns: each must exist, or the user is told (spec backup 22-C4). The empty
-    /// name, which a spec may hold, means no namespace and is left out.
+    /// Names among the includes that are not patterns. One that does not exist is an error (spec backup 22-C4). The empty name,
+    /// which a spec may hold, means no namespace and is left out.
     pub fn literal_includes(&self) -> Vec<&str> {
         let names = self.lists.includes().iter().map(String::as_str);
         names.filter(|name| !name.is_empty() && !is_pattern(name)).collect()
     }
 
-    /// Patterns among the includes that match none of these namespaces: the user is told.
+    /// Patterns among the includes that match none of these namespaces. Each is a warning.
     pub fn idle_patterns<'a>(&'a self, namespaces: &[String]) -> Vec<&'a str> {
         let matches =
             |pattern: &str| Glob::new(pattern).map_or(true, |glob| namespaces.iter().any(|name| glob.matches(name)));
@@ -62,7 +62,7 @@ impl NamespaceFilter {
         )
     }
 
-    /// Entries that are no patterns and so match nothing.
+    /// Invalid patterns, which match nothing.
     pub fn broken(&self) -> impl Iterator<Item = &GlobError> {
         self.lists.broken()
     }
@@ -104,7 +104,7 @@ impl NamespaceTracker {
         if self.selectors.iter().any(|selector| selector.matches(labels)) {
             return true;
         }
-        // With a selector and no choice of names, only namespaces that are selected or hold something selected are meant.
+        // With a selector and without includes, only namespaces that are selected or hold a selected object are saved.
         let selected_by_label_alone = self.filter.includes_everything() && !self.selectors.is_empty();
         !selected_by_label_alone && self.filter.includes(name)
     }

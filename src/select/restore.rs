@@ -1,4 +1,4 @@
-//! What a restore takes out of an archive (spec restore 7.4, 7.5).
+//! Which items of an archive a restore takes (spec restore 7.4, 7.5).
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::glob::GlobError;
 use super::includes::{IncludesExcludes, Resolve};
 use super::labels::{Selector, any_matches};
 
-/// Restored whatever the lists and selectors say: the data of volumes hangs on them. [since 1.12]
+/// Restored with any lists and selectors: the data of volumes depends on them. [since 1.12]
 pub const MUST_HAVE: [&str; 2] = [
     "datauploads.velero.io",
     "volumesnapshotcontents.snapshot.storage.k8s.io",
@@ -79,13 +79,13 @@ impl RestoreFilter {
         }
     }
 
-    /// Whether a listed item with these labels is taken. Additional items are never asked this.
+    /// Whether a listed item with these labels is taken. Does not apply to additional items.
     pub fn labelled(&self, resource: &str, labels: &BTreeMap<String, String>) -> Result<(), LeftOut> {
         let taken = is_must_have(resource) || any_matches(&self.selectors, labels);
         if taken { Ok(()) } else { Err(LeftOut::Labels) }
     }
 
-    /// Whether an item that an action asked for is taken. Cluster-scoped ones are, unless they are refused outright.
+    /// Whether an item that an action asked for is taken. Cluster-scoped ones are, unless `includeClusterResources` is false.
     pub fn additional(&self, resource: &str, namespace: Option<&str>) -> Result<(), LeftOut> {
         let must_have = is_must_have(resource);
         if !must_have && !self.resources.should_include(resource) {
@@ -98,7 +98,7 @@ impl RestoreFilter {
         }
     }
 
-    /// Entries that are no patterns and so match nothing.
+    /// Invalid patterns, which match nothing.
     pub fn broken(&self) -> impl Iterator<Item = &GlobError> {
         self.resources.broken().chain(self.namespaces.broken())
     }

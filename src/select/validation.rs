@@ -1,4 +1,4 @@
-//! What is wrong with the lists of a spec, in upstream's words and order (spec api 7.1, 7.2).
+//! The errors in the lists of a spec, in upstream's words and order (spec api 7.1, 7.2).
 
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ pub fn restore_lists(resources: (&[String], &[String]), namespaces: (&[String], 
     resources.chain(namespaces).collect()
 }
 
-/// Messages about label selectors that the API would refuse; upstream finds out when it is at work.
+/// Messages about label selectors that the API would refuse; upstream finds them only during the run.
 pub fn label_selectors(one: Option<&LabelSelector>, any: &[LabelSelector]) -> Vec<String> {
     let one = one.map(|selector| ("labelSelector".to_owned(), selector));
     let any = any
@@ -97,7 +97,7 @@ pub fn label_selectors(one: Option<&LabelSelector>, any: &[LabelSelector]) -> Ve
         .collect()
 }
 
-/// Entries that look like patterns and are none. One among the excludes would let in what it was to keep out.
+/// Invalid patterns. One among the excludes would not exclude anything.
 fn patterns<'a>(includes: &'a [String], excludes: &'a [String]) -> impl Iterator<Item = String> + use<'a> {
     let all = includes.iter().chain(excludes);
     all.filter_map(|entry| Glob::new(entry).err().map(|error| error.to_string()))
@@ -150,7 +150,7 @@ fn overlap(includes: &BTreeSet<&str>, excludes: &BTreeSet<&str>) -> Vec<String> 
         .collect()
 }
 
-/// Velero takes the empty string for "no namespace"; all else must be a legal pattern and, but for its wildcards, a legal name.
+/// The empty string means "no namespace". Any other entry must be a valid pattern and, apart from its wildcards, a valid name.
 fn namespace_name(name: &str) -> Option<String> {
     if name.is_empty() {
         return None;
@@ -183,7 +183,7 @@ fn namespace_pattern(pattern: &str) -> Option<&'static str> {
     None
 }
 
-/// Why this is no DNS-1123 label, in the API machinery's words.
+/// Why this is not a DNS-1123 label, in the API machinery's words.
 fn label_error(name: &str) -> Option<&'static str> {
     if name.len() > 63 {
         Some("must be no more than 63 characters")

@@ -39,7 +39,7 @@ fn zip(tar: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// One raw entry: whatever header, whatever name, content padded.
+/// One raw entry with any header and any name, its content padded.
 fn raw(kind: u8, name: &[u8], content: &[u8]) -> Vec<u8> {
     raw_with(kind, name, content, |_| ())
 }

@@ -1,4 +1,4 @@
-//! `ClusterRoles` that another one aggregates: a controller writes its rules from theirs, so it is empty without them.
+//! ClusterRoles that another one aggregates: a controller writes its rules from theirs, so it is empty without them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -14,10 +14,10 @@ use crate::select::labels::Selector;
 
 pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Set on the API server's own roles, which each cluster has.
+/// The label of the API server's own roles, which every cluster has.
 const BOOTSTRAPPING: (&str, &str) = ("kubernetes.io/bootstrapping", "rbac-defaults");
 
-/// The cluster's roles, as far as aggregation is concerned.
+/// The aggregation rules of the cluster's roles.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
     by_name: BTreeMap<String, Role>,
@@ -58,7 +58,7 @@ impl Roles {
                     let role = serde_json::from_slice(&object.json)?;
                     roles.add(&object.head.name, object.head.labels.clone(), role);
                 }
-                // What was seen before comes again.
+                // The roles seen before come again.
                 ListEvent::Restarted => roles = Self::default(),
                 ListEvent::Unreadable { .. } | ListEvent::FirstPage { .. } => {}
             }
@@ -68,13 +68,13 @@ impl Roles {
 
     fn add(&mut self, name: &str, labels: BTreeMap<String, String>, role: ClusterRole) {
         let selectors = role.aggregation_rule.and_then(|rule| rule.cluster_role_selectors);
-        // the API server lets none in that cannot be read
+        // the API server refuses a role that cannot be read
         let aggregates = selectors.iter().flatten().filter_map(|one| Selector::new(one).ok());
         let aggregates = aggregates.collect();
         self.by_name.insert(name.to_owned(), Role { labels, aggregates });
     }
 
-    /// The roles that these aggregate, directly or through others, themselves and default ones left out.
+    /// The roles that these aggregate, directly or through others, without themselves and the default ones.
     pub(super) fn aggregated_by<'a>(&'a self, roles: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
         let mut open: Vec<&str> = roles.into_iter().collect();
         let mut seen: BTreeSet<&str> = open.iter().copied().collect();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{BackupItemAction, claim, crd, pod, service_account};
 
-/// The built-in actions, in upstream's order. Made anew for each run: some remember what they read. Where `every_version`
-/// is saved anyway, no CRD has to take the place of another version of it.
+/// The built-in actions, in upstream's order. New ones for each run, because some keep what they read. With `every_version` no CRD
+/// has to be replaced by another version of it.
 pub(in crate::backup) fn built_in(every_version: bool) -> Vec<Arc<dyn BackupItemAction>> {
     let mut actions: Vec<Arc<dyn BackupItemAction>> = Vec::new();
     if !every_version {

@@ -1,5 +1,5 @@
-//! `velero.io/pv`, which despite its name is about claims: a bound claim's volume comes along, and what would tie the
-//! restored claim to the past is taken out.
+//! `velero.io/pv`, which despite its name is about claims: a bound claim's volume is saved too, and fields that bind the claim to
+//! its old volume or an old restore are removed.
 
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -52,13 +52,13 @@ impl BackupItemAction for ClaimAction {
     }
 }
 
-/// Takes out what must not be restored; true if there was any of it. `backup`: its name as labels carry it.
+/// Removes what must not be restored; returns whether anything was removed. `backup`: its name as a label value.
 fn strip(claim: &mut Value, backup: &str) -> bool {
     let mut changed = false;
     if let Some(spec) = claim.get_mut("spec").and_then(Value::as_object_mut) {
         changed |= spec.remove("dataSource").is_some();
         changed |= spec.remove("dataSourceRef").is_some();
-        // Only with no class at all (not even the default one) is the volume found by its labels again.
+        // Only a claim without any class (not even the default one) finds its volume by labels again.
         if spec.get("storageClassName").and_then(Value::as_str) != Some("") {
             changed |= spec.remove("selector").is_some();
         }
@@ -74,7 +74,7 @@ fn strip(claim: &mut Value, backup: &str) -> bool {
     changed
 }
 
-/// Keeps some entries of the map under `key`, and drops it when none is left; true if one went.
+/// Keeps some entries of the map under `key`, and drops the map if none is left; returns whether one was removed.
 fn retain(parent: &mut Map<String, Value>, key: &str, keep: impl Fn(&str, &Value) -> bool) -> bool {
     let Some(map) = parent.get_mut(key).and_then(Value::as_object_mut) else {
         return false;

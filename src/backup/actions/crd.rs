@@ -1,5 +1,5 @@
-//! `velero.io/crd-remap-version`: a CustomResourceDefinition that v1 could not hold as its author wrote it is saved as
-//! v1beta1, where the cluster still serves that (before Kubernetes 1.22).
+//! `velero.io/crd-remap-version`: a CRD that was written for v1beta1 and is not valid in v1 is saved as v1beta1, if the cluster
+//! still serves that (before Kubernetes 1.22).
 
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -49,7 +49,7 @@ fn old_version(discovery: &Discovery) -> Option<&Resource> {
         .find(|r| r.group == GROUP && r.version == OLD && r.plural == PLURAL)
 }
 
-/// Whether a v1 crd bears the marks of one that was written for v1beta1.
+/// Whether a v1 CRD was written for v1beta1.
 fn written_for_v1beta1(crd: &Value) -> bool {
     let spec = &crd["spec"];
     let no_schema = spec["versions"][0]["schema"]["openAPIV3Schema"].is_null();

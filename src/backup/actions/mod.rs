@@ -1,5 +1,4 @@
-//! Backup item actions: what is done with an item before it is saved, and which other items must come along
-//! (spec backup 11).
+//! Backup item actions: they edit an item before it is saved, and name other items that must be saved with it (spec backup 11).
 //!
 //! The built-in ones are plain Rust, one file each. A plugin becomes one more implementation of [`BackupItemAction`].
 
@@ -27,15 +26,15 @@ use crate::select::includes::{IncludesExcludes, Resolve};
 use crate::select::labels::Selector;
 use crate::telemetry::run_log::RunLog;
 
-/// Something that is done with items while they are backed up.
+/// An action on items while they are backed up.
 pub trait BackupItemAction: Send + Sync {
     /// The registered name, with its domain: `velero.io/pod`.
     fn name(&self) -> &str;
 
-    /// Which items it is for. Asked once a run.
+    /// Which items it is for. Called once a run.
     fn applies_to(&self) -> AppliesTo;
 
-    /// Looks at an item, may edit it, and names the items that must be saved with it; those are saved before it.
+    /// Reads an item, may edit it, and returns the items that must be saved with it; those are saved before it.
     ///
     /// An error fails the item. May be called for several items at a time. Dropping the future cancels it.
     fn execute<'a>(
@@ -48,13 +47,13 @@ pub trait BackupItemAction: Send + Sync {
 /// Which items an action is for; empty lists and an empty selector mean all.
 #[derive(Clone, Debug, Default)]
 pub struct AppliesTo {
-    /// Types as a person would write them.
+    /// Types, in any form that users may write.
     pub included_resources: Vec<String>,
-    /// Types it is not for.
+    /// Excluded types.
     pub excluded_resources: Vec<String>,
-    /// Namespaces. Cluster-scoped items are offered only where the namespace lists hold nothing back.
+    /// Namespaces. Cluster-scoped items match only if the namespace lists exclude nothing.
     pub included_namespaces: Vec<String>,
-    /// Namespaces it is not for.
+    /// Excluded namespaces.
     pub excluded_namespaces: Vec<String>,
     /// Labels of the item as the API server sent it.
     pub labels: Selector,
@@ -70,35 +69,35 @@ impl AppliesTo {
     }
 }
 
-/// What an action has at hand.
+/// What an action can use.
 pub struct ActionContext<'a> {
     /// The backup that is made.
     pub request: &'a Request,
     /// What the cluster serves.
     pub discovery: &'a Discovery,
-    /// Reads from the cluster, with_retries.
+    /// Reads from the cluster, with retries.
     pub reader: &'a Reader,
     /// The backup's log.
     pub log: &'a RunLog,
 }
 
-/// What an action did, besides editing the item.
+/// The result of an action, besides its edits of the item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
-    /// Items that must be saved too, unless they are in the archive already or the backup's filters put them out.
+    /// Items that must be saved too, unless they are in the archive already or the backup's filters exclude them.
     pub additional: Vec<ItemRef>,
 }
 
 /// Why an action failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
-    /// The item is not what its type promises.
+    /// The item does not have the shape of its type.
     #[error("read the item: {0}")]
     Item(#[from] serde_json::Error),
-    /// Something else that it had to read from the cluster.
+    /// A read from the cluster failed.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// A list that it needed.
+    /// A list failed.
     #[error(transparent)]
     List(#[from] ListError),
 }
@@ -137,14 +136,14 @@ impl ActionTable {
         Self { entries }
     }
 
-    /// The actions for a type (`deployments.apps`), to be asked again for each item.
+    /// The actions for a type (`deployments.apps`), to be filtered by [`ActionTable::applicable`] for each item.
     pub(super) fn for_type(&self, name: &str) -> Vec<usize> {
         (0..self.entries.len())
             .filter(|at| self.entries[*at].resources.should_include(name))
             .collect()
     }
 
-    /// The action at this place, if it is for this item of a type it is for.
+    /// The action at this place, if it is for this item of its types.
     pub(super) fn applicable(&self, at: usize, head: &Head) -> Option<&dyn BackupItemAction> {
         let entry = &self.entries[at];
         let by_namespace = match &head.namespace {
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
     use crate::select::includes::ResolvedType;
 
-    /// For the items that it is told to be for.
+    /// An action for the given items.
     struct Stub(&'static str, AppliesTo);
 
     impl BackupItemAction for Stub {

@@ -1,4 +1,4 @@
-//! `velero.io/pod`: a pod's claims and its PriorityClass come along.
+//! `velero.io/pod`: a pod's claims and its PriorityClass are saved too.
 
 use futures::future::BoxFuture;
 

@@ -1,5 +1,5 @@
-//! `velero.io/service-account`: the ClusterRoleBindings of a service account come along, and their ClusterRoles with those that they
-//! aggregate.
+//! `velero.io/service-account`: the ClusterRoleBindings of a service account are saved too, with their ClusterRoles and those that
+//! these aggregate.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -16,8 +16,8 @@ use crate::cluster::discovery::GroupResource;
 use crate::cluster::list::{ListEvent, ListRequest};
 use crate::telemetry::logrus::Level;
 
-/// See the module. Remembers the bindings: they are listed once a run, when the first service account comes; likewise the roles, when
-/// the first one with a binding comes.
+/// See the module. The bindings are listed once a run, for the first service account; the roles once, for the first account with a
+/// binding.
 #[derive(Default)]
 pub(super) struct ServiceAccountAction {
     bindings: OnceCell<Bindings>,
@@ -87,7 +87,7 @@ impl BackupItemAction for ServiceAccountAction {
     }
 }
 
-/// The roles, or none where they cannot be listed: those that are bound are saved all the same.
+/// The roles, or none if they cannot be listed; bound roles are still saved.
 async fn known_roles(context: &ActionContext<'_>) -> Roles {
     Roles::list(context).await.unwrap_or_else(|error| {
         context.log.line(Level::Error).error(&error).msg(
@@ -115,8 +115,8 @@ fn related(bound: &[Bound], roles: &Roles) -> Vec<ItemRef> {
 }
 
 impl Bindings {
-    /// The bindings, or none where they cannot be listed: the accounts are saved all the same, and what does not come along with
-    /// them is one error of the backup.
+    /// The bindings, or none if they cannot be listed: the accounts are still saved, and the missing bindings are one error of
+    /// the backup.
     async fn known(context: &ActionContext<'_>) -> Self {
         Self::list(context).await.unwrap_or_else(|error| {
             context.log.line(Level::Error).error(&error).msg(
@@ -136,7 +136,7 @@ impl Bindings {
         while let Some(event) = list.next().await {
             match event? {
                 ListEvent::Item(object) => bindings.add(&object.head.name, serde_json::from_slice(&object.json)?),
-                // What was seen before comes again.
+                // The bindings seen before come again.
                 ListEvent::Restarted => bindings = Self::default(),
                 ListEvent::Unreadable { .. } | ListEvent::FirstPage { .. } => {}
             }

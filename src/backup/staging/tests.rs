@@ -117,7 +117,7 @@ async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
     assert_eq!(
         names(&staged).await,
         [
-            // Whoever is saved has the claim saved with it: not before the others stand still.
+            // A saved pod has its claim saved with it: not before the others are frozen.
             vec!["one", "done", "two", "data", "v"],
             vec!["bare"],
             // The claim they share was not listed.

@@ -1,7 +1,7 @@
-//! Decides about the data of each volume as its pod, its claim and its object come along, and hands on what was chosen.
+//! Decides about the data of each volume when its pod, its claim and its object are processed.
 //!
-//! [`BackupRun::carry_files`] and [`BackupRun::carry_snapshot`] are where data will be carried: they get what was chosen, and today they
-//! say that nobody does it yet (decision 22), one warning an object.
+//! [`BackupRun::carry_files`] and [`BackupRun::carry_snapshot`] get the chosen volumes. Data will be saved there; for now they only
+//! warn that this release does not do it yet (decision 22), one warning an object.
 
 use std::error::Error;
 
@@ -21,14 +21,14 @@ use crate::telemetry::logrus::Level;
 
 type ReadFailed = Box<dyn Error + Send + Sync>;
 
-/// What stands behind a volume of a pod.
+/// The policy and the type of the PersistentVolume behind a pod's volume.
 #[derive(Clone, Copy, Debug, Default)]
 struct Behind {
     policy: Option<ActionType>,
     host_path: bool,
 }
 
-/// Volumes of one pod whose data is not saved though it is asked for, and why: told in one line.
+/// Volumes of one pod with requested data that is not saved, and why: one line in the log.
 #[derive(Default)]
 struct Unsaved(Vec<String>);
 
@@ -47,7 +47,7 @@ impl BackupRun<'_> {
         }
     }
 
-    /// The claims whose files a pod saves where no policy says otherwise. Asked while pods are listed: a volume may be saved
+    /// The claims with files that a pod saves, unless a policy overrides it. Called while pods are listed: a volume may be saved
     /// before the last pod that mounts it.
     pub(in crate::backup) fn claims_saved_by(&self, pod: &RawObject) -> Result<Vec<Key>, serde_json::Error> {
         let facts: PodVolumes = serde_json::from_slice(&pod.json)?;
@@ -59,7 +59,7 @@ impl BackupRun<'_> {
             .collect())
     }
 
-    /// Decides about what an item has or stands for, before any action on it.
+    /// Decides about the volumes of a pod or a claim, before any action on it.
     pub(in crate::backup) async fn decide_volumes(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
         match type_.known {
             KnownType::Pod => self.choose_files(type_, item).await,
@@ -68,7 +68,7 @@ impl BackupRun<'_> {
         }
     }
 
-    /// Chooses the volumes of a pod whose files are saved.
+    /// Chooses the volumes of a pod that are saved file by file.
     async fn choose_files(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
         let pod: PodVolumes = item.read()?;
         let rule = self.files_rule();
@@ -78,7 +78,7 @@ impl BackupRun<'_> {
         }
         let mut chosen = Vec::new();
         for volume in pod.volumes() {
-            // What is never saved needs no look at what stands behind it.
+            // For a volume that is never saved the PersistentVolume is not read.
             let behind = match rule.choose(&pod, volume, None) {
                 Choice::Never | Choice::NoClaims => Behind::default(),
                 choice => match self.behind(item.head(), volume, choice == Choice::Files).await {
@@ -138,7 +138,7 @@ impl BackupRun<'_> {
         Ok(())
     }
 
-    /// Hands the chosen volumes of a pod to who saves their files. Nobody does yet.
+    /// Will save the files of the chosen volumes. Not implemented yet: it reports them as not saved.
     fn carry_files(&self, pod: &Head, chosen: &[&PodVolume], unsaved: &mut Unsaved) {
         const NOT_YET: &str = "this release does not do that yet";
         for volume in chosen {
@@ -173,7 +173,7 @@ impl BackupRun<'_> {
         self.not_by_files(pod, volume, problem(pod, &error.to_string()));
     }
 
-    /// What stands behind a pod's volume. `always`: even if no policy asks.
+    /// Reads the PersistentVolume behind a pod's volume. `always`: even without policies.
     async fn behind(&self, pod: &Head, volume: &PodVolume, always: bool) -> Result<Behind, ReadFailed> {
         let policies = &self.request.policies;
         let Some(claim) = volume.claim() else {
@@ -199,7 +199,7 @@ impl BackupRun<'_> {
                 return Ok(Behind { policy, host_path });
             }
         }
-        // Not bound, or its volume is gone: what the pod and the claim tell is all there is.
+        // Not bound, or its volume is gone: only the pod and the claim are known.
         let action = policies.action_for(&volume.traits(Some(of_claim(&claim.head))));
         Ok(Behind {
             policy: action.map(|action| action.kind),
@@ -207,7 +207,7 @@ impl BackupRun<'_> {
         })
     }
 
-    /// What the policies say of a PersistentVolume with its claim, kept for who asks next.
+    /// The policies' decision about a PersistentVolume with its claim, cached for the next caller.
     fn decide_policy(&self, name: &str, volume: &VolumeObject, claim: Option<&Head>) -> PolicyDecision {
         let action = self.request.policies.action_for(&volume.traits(claim.map(of_claim)));
         let decision = PolicyDecision {
@@ -231,7 +231,7 @@ impl BackupRun<'_> {
             .await
     }
 
-    /// A claim that has no volume is saved as an object. Told, because data may be expected of it.
+    /// A claim without a volume is saved as an object. It is logged, because the user may expect data.
     fn claim_without_volume(&self, type_: &Type, item: &Item) -> Result<(), serde_json::Error> {
         let facts: ClaimFacts = item.read()?;
         if facts.bound_volume().is_some() {
@@ -269,7 +269,7 @@ impl BackupRun<'_> {
         Ok(())
     }
 
-    /// Decides about the data of a PersistentVolume whose object is about to go into the archive.
+    /// Decides about the data of a PersistentVolume before its object goes into the archive.
     pub(in crate::backup) async fn volume_is_saved(
         &self,
         type_: &Type,
@@ -326,7 +326,7 @@ impl BackupRun<'_> {
         {
             claim = self.read(&claims(), Some(namespace), name).await?;
         }
-        // A claim of that name may be another one by now, with another volume.
+        // A claim of that name may be a newer one with another volume.
         let own = |claim: &&RawObject| {
             serde_json::from_slice::<ClaimFacts>(&claim.json)
                 .is_ok_and(|claim| claim.bound_volume() == Some(head.name.as_str()))
@@ -337,7 +337,7 @@ impl BackupRun<'_> {
             .policy)
     }
 
-    /// Hands a volume to who takes snapshots. Nobody does yet; where one is asked for, not merely allowed, that is told.
+    /// Will take a snapshot of the volume. Not implemented yet: it warns if a snapshot is requested, and not merely allowed.
     fn carry_snapshot(&self, type_: &Type, head: &Head, policy: Option<ActionType>, snapshot: Snapshot) {
         let text = match snapshot {
             Snapshot::Take => match self.snapshot_asked(policy) {
@@ -354,7 +354,7 @@ impl BackupRun<'_> {
             .msg(format!("{text}; its data is not saved, only the objects"));
     }
 
-    /// Who asks for snapshots in so many words.
+    /// What requests a snapshot explicitly.
     fn snapshot_asked(&self, policy: Option<ActionType>) -> Option<&'static str> {
         let spec = &self.request.spec;
         if policy == Some(ActionType::Snapshot) {

@@ -1,4 +1,4 @@
-//! What is read of pods and volumes to decide about data.
+//! The fields of pods and volumes that decide about their data.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ struct Named {
     name: String,
 }
 
-/// A volume as a pod has it.
+/// A volume of a pod.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct PodVolume {
@@ -69,7 +69,7 @@ pub(super) struct PodVolume {
     persistent_volume_claim: Option<ClaimReference>,
     nfs: Option<Nfs>,
     csi: Option<Csi>,
-    /// The other types of volumes are told by the name of their field alone.
+    /// The other types of volumes, each known by the name of its field alone.
     #[serde(flatten)]
     fields: BTreeMap<String, Option<IgnoredAny>>,
 }
@@ -139,9 +139,9 @@ struct ObjectReference {
 pub(super) enum Use {
     /// Some container mounts it.
     Mounted,
-    /// As a block device.
+    /// Some container uses it as a block device.
     Device,
-    /// Not at all.
+    /// No container uses it.
     Unused,
 }
 
@@ -154,7 +154,7 @@ impl PodVolumes {
         self.status.phase == "Running"
     }
 
-    /// The names in an annotation: separated by commas, taken as written, spaces and all.
+    /// The names in an annotation: separated by commas, taken as written, spaces included.
     pub(super) fn names_in(&self, annotation: &str) -> impl Iterator<Item = &str> {
         let names = self.metadata.annotations.get(annotation);
         names
@@ -177,18 +177,18 @@ impl PodVolumes {
 }
 
 impl PodVolume {
-    /// The claim it stands for.
+    /// The claim of the volume.
     pub(super) fn claim(&self) -> Option<&str> {
         let claim = self.persistent_volume_claim.as_ref()?;
         Some(claim.claim_name.as_str()).filter(|name| !name.is_empty())
     }
 
-    /// What it is; none for a claim.
+    /// The type; none for a claim.
     pub(super) fn volume_type(&self) -> Option<VolumeType> {
         volume_type(self.nfs.as_ref(), self.csi.as_ref(), &self.fields)
     }
 
-    /// What policies look at where there is no PersistentVolume behind it.
+    /// The properties for policies, if there is no PersistentVolume behind it.
     pub(super) fn traits<'a>(&'a self, claim: Option<ClaimTraits<'a>>) -> VolumeTraits<'a> {
         VolumeTraits {
             nfs: self.nfs.as_ref().map(Nfs::traits),
@@ -207,7 +207,7 @@ impl VolumeObject {
         Some((claim.namespace.as_str(), claim.name.as_str()))
     }
 
-    /// Whether its claim was deleted: another one may have that name by now.
+    /// Whether its claim was deleted: a newer claim may have that name.
     pub(super) fn is_released(&self) -> bool {
         self.status.phase == "Released"
     }
@@ -226,12 +226,12 @@ impl VolumeObject {
         volume_type(spec.nfs.as_ref(), spec.csi.as_ref(), &spec.fields)
     }
 
-    /// What policies look at.
+    /// The properties for policies.
     pub(super) fn traits<'a>(&'a self, claim: Option<ClaimTraits<'a>>) -> VolumeTraits<'a> {
         let spec = &self.spec;
         let capacity = spec.capacity.get("storage").map(|size| size.parse());
         VolumeTraits {
-            // The API server lets nothing pass that is no quantity.
+            // The API server refuses a value that is not a quantity.
             capacity: capacity.and_then(Result::ok).unwrap_or_default(),
             storage_class: &spec.storage_class_name,
             nfs: spec.nfs.as_ref().map(Nfs::traits),

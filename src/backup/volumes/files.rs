@@ -4,10 +4,10 @@ use super::facts::{PodVolume, PodVolumes, Use};
 use crate::api::annotations::{VOLUMES_TO_BACK_UP, VOLUMES_TO_EXCLUDE};
 use crate::select::resource_policies::ActionType;
 
-/// Types without data of their own, or out of a node agent's reach.
+/// Types without data of their own, or not accessible to a node agent.
 const NEVER: [&str; 5] = ["hostPath", "secret", "configMap", "projected", "downwardAPI"];
 
-/// Where old releases of Kubernetes mounted the token of the service account: a secret by another name.
+/// The volume in which old releases of Kubernetes mounted the token of the service account: a secret by another name.
 const DEFAULT_TOKEN: &str = "default-token";
 
 /// The rule of one backup.
@@ -26,15 +26,15 @@ pub(super) enum Choice {
     Files,
     /// It is of a kind that is never saved this way.
     Never,
-    /// Claims are no part of the backup.
+    /// Claims are not part of the backup.
     NoClaims,
-    /// A policy says something else.
+    /// A policy has another action.
     Policy(ActionType),
-    /// The pod's annotations, or their absence, say no.
+    /// The pod's annotations, or their absence, exclude it.
     OptedOut,
 }
 
-/// What keeps the files of a chosen volume from being saved.
+/// Why the files of a chosen volume cannot be saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Obstacle {
     /// The pod does not run, so the volume is mounted nowhere.
@@ -43,12 +43,12 @@ pub(super) enum Obstacle {
     Device,
     /// No container mounts it, so the node has no directory of it.
     Unused,
-    /// The PersistentVolume is a directory of the node, out of a node agent's reach.
+    /// The PersistentVolume is a directory of the node, not accessible to a node agent.
     HostPath,
 }
 
 impl Obstacle {
-    /// In words for logs and records.
+    /// The text in logs and records.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::NotRunning => "the pod is not running",
@@ -90,13 +90,13 @@ impl Rule {
         !self.opt_out && self.is_asked(pod, volume)
     }
 
-    /// Names that the pod asks for without having such volumes.
+    /// Names in the annotation that are not volumes of the pod.
     pub(super) fn unknown(self, pod: &PodVolumes) -> impl Iterator<Item = &str> {
         pod.names_in(VOLUMES_TO_BACK_UP)
             .filter(move |name| !self.opt_out && pod.volumes().iter().all(|volume| volume.name != *name))
     }
 
-    /// The claims whose files the pod saves where no policy says otherwise: they need no snapshot.
+    /// The claims with files that the pod saves, unless a policy overrides it: they need no snapshot.
     pub(super) fn claims_of(self, pod: &PodVolumes) -> impl Iterator<Item = &str> {
         pod.volumes()
             .iter()
@@ -112,7 +112,7 @@ fn is_never(volume: &PodVolume) -> bool {
         || volume.name.starts_with(DEFAULT_TOKEN)
 }
 
-/// What keeps the files of a volume from being saved, as far as the pod tells.
+/// Why the files of a volume cannot be saved, judging by the pod alone.
 pub(super) fn obstacle(pod: &PodVolumes, volume: &PodVolume) -> Option<Obstacle> {
     if !pod.is_running() {
         return Some(Obstacle::NotRunning);

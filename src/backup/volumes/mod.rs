@@ -1,12 +1,12 @@
-//! Who saves which volume's data (spec backup 12), decided and recorded. Nothing carries data yet (decision 22): what was
-//! chosen is told, and recorded as skipped.
+//! How the data of each volume is saved (spec backup 12), decided and recorded. No data is saved yet (decision 22): a chosen volume
+//! is logged, and recorded as skipped.
 //!
 //! ```text
-//!   facts      what is read of pods and volumes
-//!   files      file by file, through a pod: chosen or not, and what stands in the way
+//!   facts      the fields of pods and volumes that are read
+//!   files      file by file, through a pod: chosen or not, and obstacles
 //!   snapshot   by a snapshot of the volume: taken or not
-//!   decide     reads the facts, asks the two, and hands on what they chose
-//!   record     what became of each volume, for the volume-info file
+//!   decide     reads the facts and applies the two
+//!   record     the outcome of each volume, for the volume-info file
 //! ```
 
 mod decide;

@@ -1,5 +1,5 @@
-//! What became of the data of volumes (spec backup 12.5, 16.4). No data is saved yet: every saved volume is reported as
-//! skipped, with the reasons upstream gives where nothing can save it.
+//! The outcome for the data of volumes (spec backup 12.5, 16.4). No data is saved yet: every saved volume is reported as skipped,
+//! with upstream's reasons for volumes that cannot be saved.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,10 +11,10 @@ use crate::api::artifact::{PersistentVolumeInfo, VolumeInfo};
 use crate::backup::done::Key;
 use crate::select::resource_policies::ActionType;
 
-/// How data can be saved, in the order of the alphabet: reasons are told in it.
+/// How data can be saved, in alphabetical order, which is that of the reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::backup) enum Approach {
-    /// Whatever there is.
+    /// Any approach.
     Any,
     /// File by file, through a pod.
     PodVolume,
@@ -42,22 +42,22 @@ pub(super) struct SavedVolume {
     pub(super) snapshot: Snapshot,
 }
 
-/// What policies say of a PersistentVolume, and what else was read of it.
+/// The policies' decision about a PersistentVolume, and whether it is a hostPath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PolicyDecision {
     pub(super) policy: Option<ActionType>,
     pub(super) host_path: bool,
 }
 
-/// What is known of volumes so far.
+/// The volumes so far.
 #[derive(Debug, Default)]
 pub(in crate::backup) struct Volumes {
     saved: BTreeMap<String, SavedVolume>,
     /// By namespace and name of the claim; the last reason of an approach counts.
     reasons: HashMap<(String, String), BTreeMap<Approach, Cow<'static, str>>>,
-    /// PersistentVolumes that were read already, so that a pod, a claim and the volume itself cost one look.
+    /// PersistentVolumes that were read already, so that a pod, a claim and the volume itself cost one read.
     decisions: HashMap<Key, PolicyDecision>,
-    /// Claims whose files some pod saves: once is enough (spec backup 12.3).
+    /// Claims with files that a pod saves: once is enough (spec backup 12.3).
     taken: HashSet<Key>,
 }
 
@@ -122,16 +122,16 @@ impl Volumes {
     }
 }
 
-/// Why a volume that a policy gives to file system backup is not saved, where no pod said more.
+/// Why a volume with a policy for file system backup is not saved, if no pod has a more exact reason.
 const NO_POD: &str = "no pod of the backup mounts it";
 
-/// A volume whose data was not saved, and why.
+/// A volume with data that was not saved, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::backup) struct SkippedVolume {
     name: String,
     volume: SavedVolume,
     reasons: BTreeMap<Approach, Cow<'static, str>>,
-    /// A policy wants its files saved, and no pod could have.
+    /// A policy requests file system backup, and no pod mounts it.
     no_pod: bool,
 }
 
@@ -154,7 +154,7 @@ impl SkippedVolume {
         }
     }
 
-    /// The volume's name, and what to tell of it that no pod's line has told.
+    /// The volume's name and its warning, unless a pod's line has reported it.
     pub(in crate::backup) fn warning(&self) -> Option<(&str, String)> {
         self.no_pod.then(|| {
             let text = format!(

@@ -5,7 +5,7 @@
 
 use crate::select::resource_policies::ActionType;
 
-/// What is known of a PersistentVolume, or of a claim without one.
+/// The facts of a PersistentVolume, or of a claim without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
     /// The action for it, if a policy has one.
@@ -18,18 +18,18 @@ pub(super) struct Known {
     pub(super) wanted: Option<bool>,
 }
 
-/// What is done.
+/// The decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Snapshot {
-    /// One is taken.
+    /// A snapshot is taken.
     Take,
-    /// A policy says something else.
+    /// A policy has another action.
     Policy(ActionType),
-    /// There is nothing to take one of. The claim is saved all the same (spec backup 22 D6).
+    /// There is no volume. The claim is still saved (spec backup 22 D6).
     Unbound,
     /// The files are saved.
     Files,
-    /// The backup wants none.
+    /// The backup takes no snapshots.
     NotWanted,
 }
 
@@ -63,7 +63,7 @@ impl Snapshot {
 mod tests {
     use super::*;
 
-    /// Every combination of what is known, for each action.
+    /// Every combination of the facts, for each action.
     fn decided(policy: Option<ActionType>) -> Vec<(bool, bool, Option<bool>, Snapshot)> {
         let mut all = Vec::new();
         for bound in [true, false] {

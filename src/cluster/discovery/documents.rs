@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Group, GroupVersion, Resource};
 
-/// What the two roots (`/api`, `/apis`) may answer, by what was asked for and what the server knows.
+/// The answers of the two roots (`/api`, `/apis`), by the form that was asked for and those that the server knows.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind")]
 pub(super) enum Root {
@@ -104,7 +104,7 @@ impl AggregatedVersion {
             resources,
             freshness,
         } = self;
-        // As client-go: what a stale document says may be long out of date, so the group counts as failed.
+        // As client-go: a stale document may be long out of date, so the group counts as failed.
         if freshness == "Stale" {
             let reason = "its discovery document is stale: check the API service behind it".to_owned();
             return GroupVersion {
@@ -176,7 +176,7 @@ impl Groups {
     }
 }
 
-/// The types of one group version, as older servers tell them.
+/// The types of one group version, as older servers list them.
 #[derive(Debug, Deserialize)]
 pub(super) struct ResourceList {
     #[serde(default, deserialize_with = "null_as_default")]

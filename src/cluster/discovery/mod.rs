@@ -22,7 +22,7 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Asks the server: two requests where it knows aggregated discovery, else one a group version. A group that cannot be
+    /// Reads from the server: two requests with aggregated discovery, else one a group version. A group that cannot be
     /// read is left out and reported by [`Discovery::failed_groups`].
     pub async fn read(cluster: &Cluster) -> Result<Self, DiscoveryError> {
         Ok(Self::of_groups(read::groups(cluster).await?))
@@ -99,7 +99,7 @@ impl Discovery {
         &self.all_versions
     }
 
-    /// Everything that is served, in the server's order, whatever its verbs. No subresources.
+    /// Every served type with any verbs, in the server's order. No subresources.
     pub fn all(&self) -> &[Resource] {
         &self.all
     }
@@ -129,7 +129,7 @@ impl Discovery {
     }
 }
 
-/// The item that fits, made at the end where none does.
+/// The item that fits; if there is none, it is added at the end.
 fn entry<T>(items: &mut Vec<T>, fits: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> &mut T {
     let at = items.iter().position(fits).unwrap_or_else(|| {
         items.push(make());
@@ -138,8 +138,8 @@ fn entry<T>(items: &mut Vec<T>, fits: impl Fn(&T) -> bool, make: impl FnOnce() -
     &mut items[at]
 }
 
-/// What a backup can handle, in upstream's order: groups as the server has them but `extensions` last; within core first
-/// what the volumes of pods hang on (spec backup 7.1).
+/// The types that a backup can handle, in upstream's order: groups in the server's order with `extensions` last; in core first
+/// the types that the volumes of pods depend on (spec backup 7.1).
 fn in_backup_order<'a>(resources: impl Iterator<Item = &'a Resource>) -> Vec<Resource> {
     let backed_up = |resource: &&Resource| {
         ["list", "create", "get", "delete"]

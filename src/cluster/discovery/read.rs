@@ -7,7 +7,7 @@ use super::{DiscoveryError, Group, GroupVersion};
 use crate::cluster::request::Request;
 use crate::cluster::{ApiError, Cluster};
 
-/// Aggregated, else the older documents: a server answers with the first form that it knows.
+/// Aggregated, else the older documents: the server answers with the first form that it knows.
 const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                       application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,\
                       application/json";

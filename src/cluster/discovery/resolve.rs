@@ -1,9 +1,9 @@
-//! From the name a person types to the type that is meant, as client-go's REST mapper with short names does it.
+//! Resolves the names of types that users write, as client-go's REST mapper with short names does.
 
 use super::{Discovery, GroupResource, Resource};
 
 impl Discovery {
-    /// The type a person means: plural, singular or short name, with or without the group or the beginning of it
+    /// The type of a user's name for it: plural, singular or short name, with or without the group or the beginning of it
     /// (`deploy`, `deployments.apps`, `storageclass.storage`). In the version the server prefers.
     ///
     /// Of several types of that name the one of the first group wins. A whole group comes before the beginning of one, and

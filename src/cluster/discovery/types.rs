@@ -38,13 +38,13 @@ pub struct Resource {
     pub has_status: bool,
 }
 
-/// Discovery that could not be read at all. Single groups that fail do not lead here.
+/// Discovery could not be read. A failure of a single group is not this error.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DiscoveryError {
     /// The server refused or was not reached.
     #[error("discover what the API server serves: {0}")]
     Api(#[from] ApiError),
-    /// The answer is no discovery document; what answers there may be no API server.
+    /// The answer is not a discovery document; the address may not be that of an API server.
     #[error("discover what the API server serves: the answer of `{path}` is no discovery document: {reason}")]
     Document {
         /// `/api` or `/apis`.
@@ -61,7 +61,7 @@ pub(super) struct Group {
     pub(super) versions: Vec<GroupVersion>,
 }
 
-/// One version of a group: its types, or why they are not known.
+/// One version of a group: its types, or the error of reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GroupVersion {
     pub(super) version: String,
@@ -104,7 +104,7 @@ impl Resource {
         GroupResource::new(&self.group, &self.plural)
     }
 
-    /// Whether it is this type, in whatever version.
+    /// Whether it is this type, in any version.
     pub fn is(&self, group_resource: &GroupResource) -> bool {
         self.plural == group_resource.resource && self.group == group_resource.group
     }

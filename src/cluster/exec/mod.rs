@@ -1,8 +1,8 @@
 //! Running a command in a container of a pod, over the exec protocol (WebSocket, `v5.channel.k8s.io`).
 //!
-//! The protocol has no way to end a remote command: what takes too long is given up on our side, and that is what the
-//! error says. Both outputs are read to their ends at the same time, since the connection stands still as long as one of
-//! them is not read; what is kept of them is bounded.
+//! The protocol cannot end a remote command: after the timeout the client stops waiting, and the error says so. Both outputs
+//! are read to their ends at the same time, because the connection stalls while one of them is not read; only a bounded part of
+//! them is kept.
 
 mod output;
 #[cfg(test)]
@@ -27,7 +27,7 @@ pub use output::{Captured, Output};
 /// Bytes between the connection and the reader of an output.
 const PIPE: usize = 64 << 10;
 
-/// How long to wait when the API server asks for fewer requests without saying for how long.
+/// The wait after a 429 without a `Retry-After`.
 const PUSHED_BACK: Duration = Duration::from_secs(1);
 
 /// A command to run.
@@ -41,21 +41,21 @@ pub struct Exec {
     pub container: String,
     /// The command with its arguments; no shell is involved.
     pub command: Vec<String>,
-    /// How long to wait for its end.
+    /// The timeout.
     pub timeout: Duration,
 }
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// Its exit code, or why there is none.
+    /// Its exit code, or the error.
     pub outcome: Result<i32, ExecError>,
-    /// What it wrote, as far as it came.
+    /// The output that was received.
     pub output: Output,
 }
 
 impl Ran {
-    /// It did not run, or nothing is known of it.
+    /// It did not run, or its outcome is unknown.
     pub fn failed(error: ExecError) -> Self {
         Self {
             outcome: Err(error),
@@ -67,17 +67,17 @@ impl Ran {
 /// Why a command has no exit code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExecError {
-    /// The API server answered that it will not; nothing was run.
+    /// The API server refused; nothing was run.
     #[error("the API server refused to run the command: {message}")]
     Refused {
         /// The HTTP status code.
         code: u16,
         /// The machine-readable reason.
         reason: String,
-        /// What it said.
+        /// The message.
         message: String,
     },
-    /// There was no answer. The command may have been started all the same.
+    /// There was no answer. The command may still have been started.
     #[error("the API server could not be asked to run the command: {0}; check that it is reachable")]
     NoAnswer(String),
     /// The connection ended before the command did.
@@ -85,12 +85,12 @@ pub enum ExecError {
         "the connection to the command broke before its end: it may have been carried out, in part or whole; check the kubelet of the pod's node"
     )]
     Lost,
-    /// It took too long.
+    /// The timeout passed.
     #[error(
         "the command did not end within {0:?} and was given up: the connection is closed, but the command may still be running in the container; raise the hook's timeout or make the command faster"
     )]
     TimedOut(Duration),
-    /// The container was not running when it was to be started, so that nothing was run.
+    /// The container was not running, so nothing was run.
     #[error("the container does not run: {0}; check the state of the pod's containers")]
     Stopped(String),
     /// The container could not start it.
@@ -99,23 +99,23 @@ pub enum ExecError {
 }
 
 impl ExecError {
-    /// The pod is not there, or something else without which it is of no use.
+    /// The pod, or something else that the request needs, does not exist.
     pub fn is_pod_gone(&self) -> bool {
         matches!(self, Self::Refused { code: 404, reason, .. } if reason == "NotFound")
     }
 
-    /// The object of the pod's node is not there, so that nothing can be run in the pod: the API server finds kubelets by it. The
-    /// answer says what was not found in its text alone.
+    /// The pod's Node object does not exist, so nothing can be run in the pod: the API server finds kubelets by it. Only the text of
+    /// the answer names what was not found.
     pub fn is_node_gone(&self) -> bool {
         self.is_pod_gone() && matches!(self, Self::Refused { message, .. } if message.starts_with("nodes \""))
     }
 
-    /// The pod has run to its end, so that nothing runs in it. The API server has no reason of its own for this.
+    /// The pod has ended, so nothing runs in it. The API server has no reason of its own for this.
     pub fn is_pod_ended(&self) -> bool {
         matches!(self, Self::Refused { code: 400, message, .. } if message.contains("completed pod"))
     }
 
-    /// Whether it is certain that the command was not begun, because the pod or its container took none.
+    /// Whether the command was certainly not begun, because the pod or its container refused it.
     pub fn was_not_begun(&self) -> bool {
         match self {
             Self::Stopped(_) => true,
@@ -124,12 +124,12 @@ impl ExecError {
         }
     }
 
-    /// Whether the command may have had an effect, or may yet have one.
+    /// Whether the command may have had an effect, or may still have one.
     pub fn may_have_run(&self) -> bool {
         matches!(self, Self::NoAnswer(_) | Self::Lost | Self::TimedOut(_))
     }
 
-    /// Whether it is the way to the container that failed, so that another try may come through.
+    /// Whether the connection to the container failed, so that a retry may succeed.
     pub fn can_pass(&self) -> bool {
         match self {
             Self::NoAnswer(_) | Self::Lost => true,
@@ -142,7 +142,7 @@ impl ExecError {
 /// A pod as it is now, or `None` when it is not there.
 ///
 /// # Errors
-/// The API server could not be asked.
+/// The request to the API server failed.
 pub async fn look(cluster: &Cluster, namespace: &str, pod: &str) -> Result<Option<Value>, ExecError> {
     let pods: Api<DynamicObject> =
         Api::namespaced_with(cluster.client().clone(), namespace, &ApiResource::erase::<Pod>(&()));
@@ -153,8 +153,8 @@ pub async fn look(cluster: &Cluster, namespace: &str, pod: &str) -> Result<Optio
         .transpose()
 }
 
-/// Runs a command to its end, or until its time is over. Only a server that pushes back is asked again: anything else may
-/// have started the command already. Dropping this closes the connection; the remote command goes on.
+/// Runs a command to its end, or until its timeout. Only a 429 is retried: any other error may have started the command.
+/// Dropping this closes the connection; the remote command continues.
 pub async fn run(cluster: &Cluster, exec: &Exec) -> Ran {
     let mut output = Output::default();
     let outcome = timeout(exec.timeout, attempt(cluster, exec, &mut output)).await;
@@ -235,7 +235,7 @@ async fn drain(from: Option<impl AsyncRead + Unpin>, kept: &mut Captured) {
     }
 }
 
-/// The exit code that a status tells of.
+/// The exit code in a status.
 fn verdict(status: &Status) -> Result<i32, ExecError> {
     if status.status.as_deref() == Some("Success") {
         return Ok(0);
@@ -248,7 +248,7 @@ fn verdict(status: &Status) -> Result<i32, ExecError> {
         .and_then(|cause| cause.message.as_deref()?.parse().ok());
     code.ok_or_else(|| {
         let message = status.message.clone().unwrap_or_default();
-        if tells_of_a_stopped_container(&message) {
+        if is_about_a_stopped_container(&message) {
             ExecError::Stopped(message)
         } else {
             ExecError::NotRun(message)
@@ -256,11 +256,11 @@ fn verdict(status: &Status) -> Result<i32, ExecError> {
     })
 }
 
-/// Whether a kubelet, or the runtime below it, says that there was no running container to start a command in. None of them has a
+/// Whether a kubelet, or its container runtime, reports that the container was not running. None of them has a
 /// reason of its own for this.
-fn tells_of_a_stopped_container(message: &str) -> bool {
+fn is_about_a_stopped_container(message: &str) -> bool {
     const TEXTS: [&str; 6] = [
-        // The kubelet, which looks among the running ones.
+        // The kubelet, which searches the running ones.
         "container not found (",
         // containerd
         "container is in CONTAINER_",

@@ -9,13 +9,13 @@ const KEPT: usize = 16 << 10;
 /// Both outputs of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// What went to its standard output.
+    /// Its standard output.
     pub stdout: Captured,
-    /// What went to its standard error.
+    /// Its standard error.
     pub stderr: Captured,
 }
 
-/// The beginning and the end of an output, however long it was. Shown as text, with a note of what is left out.
+/// The beginning and the end of an output of any length. Shown as text, with a note of what is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captured {
     head: Vec<u8>,
@@ -34,7 +34,7 @@ impl Captured {
         self.left_out += over as u64;
     }
 
-    /// The last line with text in it, cut to its last 200 characters: where a program says why it failed.
+    /// The last line with text in it, cut to its last 200 characters: there a program reports why it failed.
     pub fn last_line(&self) -> Option<String> {
         let text = self.to_string();
         let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;

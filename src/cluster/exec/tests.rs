@@ -192,7 +192,7 @@ fn only_a_refusal_is_certain_to_have_begun_nothing() {
         (refused(429), false),
         (refused(500), false),
         (ExecError::Stopped(String::new()), true),
-        // It may have been begun, and the container gone under it.
+        // The command may have been begun before the container went away.
         (ExecError::NotRun("task not found".to_owned()), false),
         (ExecError::NoAnswer(String::new()), false),
         (ExecError::Lost, false),

@@ -14,7 +14,7 @@ fn config(name: &str, current: &str) -> String {
     )
 }
 
-/// A context whose cluster and user are in another file.
+/// A context with its cluster and its user in another file.
 const LINK: &str = "contexts: [{name: link, context: {cluster: a, user: b}}]\ncurrent-context: link\n";
 
 /// Names that file `a` has too, with other contents.
@@ -111,7 +111,7 @@ fn lists_of_files_follow_the_rules_of_kubectl() {
         (Some("missing:absent"), None, "nothing: no current context is set in "),
         (Some("none"), None, "nothing: no current context is set in "),
         (Some("empty"), None, "nothing: no current context is set in "),
-        // What is named and is not there is never replaced by something else.
+        // A file that is named and missing is never replaced by another one.
         (Some("a:b"), Some("c"), "error: "),
         (Some("missing"), Some("a"), "error: "),
         (Some("gone:a"), None, "error: "),

@@ -17,7 +17,7 @@ pub enum ListError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The list had to begin again too often.
+    /// The list had to start over too often.
     #[error("{attempt}: had to begin again {restarts} times, the last time because: {last}")]
     Restarts {
         /// What was attempted.
@@ -30,7 +30,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// Whether the same list may be read later without anybody doing anything.
+    /// Whether the error is transient: the same list may succeed later without any change.
     pub fn can_pass(&self) -> bool {
         match self {
             Self::Api(error) => can_pass(error, true),
@@ -40,7 +40,7 @@ impl ListError {
     }
 }
 
-/// Whether it may help to try again. `continued`: whether it was about a page after the first, whose token can expire.
+/// Whether a retry may succeed. `continued`: it was a page after the first, with a token that can expire.
 pub(super) fn can_pass(error: &ApiError, continued: bool) -> bool {
     match error.class {
         Class::Transport | Class::Timeout => true,

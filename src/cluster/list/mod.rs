@@ -14,10 +14,10 @@ use super::Cluster;
 use super::budget::Budget;
 use pager::Pager;
 
-/// Lists as a stream. Pages are asked for as items are consumed; dropping the stream ends the request.
+/// Lists as a stream. Pages are requested as items are consumed; dropping the stream ends the request.
 ///
-/// Answers that can pass (429, 5xx, a broken connection) are tried again inside; after an error the stream ends. While an
-/// item is alive its bytes count against `budget`, so a consumer that keeps items must not wait for further ones without end.
+/// Transient errors (429, 5xx, a broken connection) are retried inside; the stream ends after an error. An item's bytes count
+/// against `budget` until it is dropped, so a consumer that keeps items must not wait for further ones without end.
 pub fn list(
     cluster: &Cluster,
     request: ListRequest,

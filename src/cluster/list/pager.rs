@@ -1,4 +1,4 @@
-//! Page after page: limits that follow the measured size, and what to do when a page or the whole list is lost.
+//! Page after page: limits that follow the measured size, and the recovery of a lost page or list.
 
 use std::time::Duration;
 
@@ -15,22 +15,22 @@ use crate::cluster::request::Request;
 use crate::cluster::{ApiError, Cluster};
 use crate::runtime::backoff::{Backoff, Policy};
 
-/// What a page should weigh: large enough that requests do not matter, small enough for the server, which builds it whole.
+/// The size of a page: large enough that the number of requests does not matter, small enough for the server, which builds it whole.
 const TARGET_BYTES: u64 = 4 << 20;
 
 /// The most items of a page, however small they are.
 const MAX_LIMIT: u32 = 10_000;
 
-/// The longest silence amid a page.
+/// The longest pause within a page.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The longest that a page may keep us waiting in all, the time the consumer takes not counted.
+/// The longest wait for a page in all, without the time of the consumer.
 const PAGE: Duration = Duration::from_mins(5);
 
-/// Failures in a row, nothing new between them, after which the list is given up.
+/// Consecutive failures without progress after which the list fails.
 const MAX_FAILURES: u32 = 6;
 
-/// How often a list begins again.
+/// How often a list starts over.
 const MAX_RESTARTS: u32 = 5;
 
 /// The longest wait that a server may ask for.
@@ -47,10 +47,10 @@ pub(super) struct Pager {
     /// Of the page that is read or comes next; empty for the first.
     token: String,
     limit: u32,
-    /// What the next page will weigh, by the last one.
+    /// The expected size of the next page, by the last one.
     expected_bytes: u64,
     /// Items from `token` on that were handed out already. A token stands for one view of the list and one order, so a page
-    /// that broke off goes on where it was, even with another limit.
+    /// that broke off continues where it was, even with another limit.
     ahead: u64,
     /// The place of the next item since the list began (again).
     position: u64,
@@ -71,7 +71,7 @@ struct Page {
     waited: Duration,
 }
 
-/// What a read from a page came to.
+/// The result of a read from a page.
 enum Read {
     Some,
     End,
@@ -132,8 +132,8 @@ impl Pager {
     }
 
     async fn open(&mut self) -> Result<Page, ApiError> {
-        // A consumer that is slow holds the answer back, and the server breaks off what it cannot deliver within its
-        // minute. So a page is asked for only once much of it would find room.
+        // A slow consumer holds the answer back, and the server breaks off an answer that takes longer than its minute. So a
+        // page is requested only when there is room for much of it.
         let room = usize::try_from(self.expected_bytes)
             .unwrap_or(usize::MAX)
             .min(self.budget.capacity() / 4);
@@ -219,7 +219,7 @@ impl Pager {
         self.backoff.succeeded();
     }
 
-    /// Decides how to go on: an error ends the list, an event is to be handed out first.
+    /// Decides how to continue: an error ends the list, an event is to be handed out first.
     async fn failed(&mut self, error: ApiError) -> Result<Option<ListEvent>, ListError> {
         let begun = self.page.take().is_some();
         self.failures += 1;
@@ -233,7 +233,7 @@ impl Pager {
                     "the view of the list has expired; going on in a newer one"
                 );
                 self.token.clone_from(token);
-                // Without a page half handed out nothing comes twice: the order is that of the names.
+                // Unless a page was handed out in part, no item comes twice: the order is that of the names.
                 return Ok((std::mem::take(&mut self.ahead) > 0).then_some(ListEvent::Restarted));
             }
             return if self.restart() {
@@ -243,7 +243,7 @@ impl Pager {
             };
         }
         if begun {
-            // It may have been more than the server could deliver in its time.
+            // The page may have been too large for the server's timeout.
             self.limit = (self.limit / 2).max(1);
         }
         let wait = self
@@ -263,7 +263,7 @@ impl Pager {
         Ok(None)
     }
 
-    /// Goes back to the beginning, if that did not happen too often.
+    /// Starts over, unless that happened too often.
     fn restart(&mut self) -> bool {
         self.token.clear();
         self.ahead = 0;

@@ -31,12 +31,12 @@ pub enum ListEvent {
         /// Why it could not be read.
         error: String,
     },
-    /// The first page was read to its end: what the whole list will hold, as far as the server said (not under selectors).
+    /// The first page was read to its end: how many items the whole list has, if the server reports it (not with selectors).
     FirstPage {
         /// Items of the first page and those after it.
         expected_total: Option<u64>,
     },
-    /// The list lost its place and starts again, or goes on in a newer view: items seen before may come again.
+    /// The list starts over, or continues in a newer view: items seen before may come again.
     Restarted,
 }
 

@@ -34,7 +34,7 @@ pub(super) enum SplitError {
     NotAList(String),
 }
 
-/// What the list says of itself.
+/// The metadata of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ListMeta {
@@ -88,7 +88,7 @@ impl Splitter {
     /// Takes the next bytes of the page.
     ///
     /// # Errors
-    /// What stands around the items is no list, by its sheer size.
+    /// The text around the items is too large for a list.
     pub(super) fn feed(&mut self, chunk: &[u8]) -> Result<(), SplitError> {
         let mut rest = chunk;
         while let Some(first) = rest.first() {
@@ -129,10 +129,10 @@ impl Splitter {
         self.ready.pop_front()
     }
 
-    /// The page has ended: what it says of itself.
+    /// The page has ended: its metadata.
     ///
     /// # Errors
-    /// It was no list, or not a whole one.
+    /// It was not a list, or not a complete one.
     pub(super) fn finish(self) -> Result<ListMeta, SplitError> {
         #[derive(Deserialize)]
         struct Envelope {
@@ -201,7 +201,7 @@ impl Splitter {
         while at < bytes.len() {
             let byte = bytes[at];
             let was = self.text;
-            // Most bytes are text; those that end nothing are passed over at once.
+            // Most bytes are text; those that end nothing are skipped at once.
             if was == Text::Inside && byte != b'"' && byte != b'\\' {
                 at += bytes[at..]
                     .iter()

@@ -11,7 +11,7 @@ pub const MAX_TEXT: usize = 4 * 1024 * 1024;
 /// YAML that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum YamlError {
-    /// The value has no JSON form (a map key that is a list, for instance).
+    /// The value has no JSON form (for example a map key that is a list).
     #[error("write a value as yaml: {0}")]
     Write(#[source] serde_json::Error),
     /// The text is not YAML, or not of the expected shape. The message says where.
@@ -28,11 +28,11 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, YamlError> 
     Ok(write::document(&value))
 }
 
-/// One YAML document (JSON is YAML too). Text of strangers is safe here: its length, depth and aliases are limited.
+/// One YAML document (JSON is YAML too). Untrusted text is safe here: its length, depth and aliases are limited.
 ///
 /// # Errors
-/// Text that is too long, is not YAML or has another shape; a key that stands twice in one mapping, because a map of any
-/// type would keep the last value alone.
+/// Text that is too long, is not YAML or has another shape; a key that is twice in one mapping, because a map of any
+/// type would keep only the last value.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     if text.len() > MAX_TEXT {
         return Err(YamlError::TooLong(text.len()));

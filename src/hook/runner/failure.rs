@@ -8,7 +8,7 @@ use crate::cluster::exec::{ExecError, Ran};
 pub(super) struct Failure {
     pub(super) text: String,
     pub(super) error: Option<ExecError>,
-    /// Whether the command was begun, as far as is known.
+    /// Whether the command may have been begun.
     pub(super) begun: bool,
 }
 
@@ -34,7 +34,7 @@ impl Failure {
         }
     }
 
-    /// The hook cannot be run at all.
+    /// The hook failed before its command.
     pub(super) fn before(text: String) -> Self {
         Self {
             text,
@@ -48,7 +48,7 @@ impl Failure {
     }
 }
 
-/// Why a hook could never be run, whatever state its pod is in.
+/// Why a hook can never run, in any state of its pod.
 pub(super) fn why_never(pod: &PodHooks, hook: &Hook) -> Option<String> {
     if hook.command.is_empty() {
         return Some("the command is empty: name the program to run and its arguments".to_owned());

@@ -1,4 +1,4 @@
-//! What is reported of a hook in the log of the backup.
+//! The lines of a hook in the backup's log.
 
 use super::super::command::{Hook, Phase};
 use super::super::pod::PodHooks;
@@ -8,7 +8,7 @@ use crate::cluster::exec::{ExecError, Ran};
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::{Line, RunLog};
 
-/// The log of the backup, as far as it is about hooks.
+/// Writes lines about hooks to the backup's log.
 pub(super) struct HookLog(pub(super) RunLog);
 
 impl HookLog {
@@ -18,7 +18,7 @@ impl HookLog {
             .msg("Error executing hook");
     }
 
-    /// A container that does not run has nothing that could be frozen.
+    /// The container does not run, so nothing in it can be frozen.
     pub(super) fn idle(&self, pod: &PodHooks, hook: &Hook, state: &str) {
         let container = &hook.container;
         let meaning = match hook.phase {
@@ -64,7 +64,7 @@ impl HookLog {
     }
 }
 
-/// What a command wrote.
+/// Logs the outputs of a command.
 pub(super) fn log_output<'l>(line: &dyn Fn(Level) -> Line<'l>, ran: &Ran) {
     line(Level::Info).msg(format!("stdout: {}", ran.output.stdout));
     line(Level::Info).msg(format!("stderr: {}", ran.output.stderr));

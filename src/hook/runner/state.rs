@@ -1,4 +1,4 @@
-//! What a runner knows at a moment.
+//! The state of a runner.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,11 +10,11 @@ use crate::hook::tally::Tally;
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) tally: Tally,
-    /// The journal holds something else than what is open.
+    /// The journal differs from the open freezes.
     pub(super) unwritten: bool,
     next: u64,
     open: BTreeMap<u64, Open>,
-    /// Pods that an earlier run may have begun to freeze; a command of it may still be under way in them.
+    /// Pods that an earlier run may have begun to freeze; its commands may still be running in them.
     suspects: BTreeSet<(String, String)>,
 }
 
@@ -24,14 +24,14 @@ struct Open {
     freeze: Freeze,
     /// Whether a command that freezes was begun; before, there is nothing to thaw.
     begun: bool,
-    /// Commands of it that are under way.
+    /// Its running commands.
     running: usize,
 }
 
 /// The freezes that are open.
 #[derive(Debug)]
 pub(super) struct Stock {
-    /// Those in which no command is under way.
+    /// Those without a running command.
     pub(super) idle: Vec<Idle>,
     /// Whether there are others.
     pub(super) busy: bool,
@@ -46,7 +46,7 @@ pub(super) struct Idle {
 }
 
 impl State {
-    /// With what an earlier run left open: of each it must be assumed that it was begun.
+    /// With the freezes that an earlier run left open. Each may have been begun.
     pub(super) fn with(left: Vec<Freeze>) -> Self {
         let mut state = Self {
             suspects: left
@@ -93,7 +93,7 @@ impl State {
     pub(super) fn command_ended(&mut self, id: Option<u64>, thawed: Option<&Hook>) {
         if let Some(open) = id.and_then(|id| self.open.get_mut(&id)) {
             open.running -= 1;
-            // One alone: the same command may stand there twice.
+            // Only one: the list may hold the same command twice.
             let at = open.freeze.thaw.iter().position(|hook| Some(hook) == thawed);
             if let Some(at) = at {
                 open.freeze.thaw.remove(at);
@@ -106,12 +106,12 @@ impl State {
         self.open.remove(&id);
     }
 
-    /// All that are open, as they are written down.
+    /// All open freezes, as they are recorded.
     pub(super) fn freezes(&self) -> Vec<Freeze> {
         self.open.values().map(|open| open.freeze.clone()).collect()
     }
 
-    /// Forgets what was only intended, and gives what can be ended now.
+    /// Drops the freezes that were not begun, and returns those that can be ended now.
     pub(super) fn take_stock(&mut self) -> Stock {
         let before = self.open.len();
         self.open.retain(|_, open| open.begun);
@@ -128,7 +128,7 @@ impl State {
         }
     }
 
-    /// Whether a run before this one may have begun to freeze a pod.
+    /// Whether an earlier run may have begun to freeze a pod.
     pub(super) fn is_suspect(&self, namespace: &str, pod: &str) -> bool {
         self.suspects.contains(&(namespace.to_owned(), pod.to_owned()))
     }

@@ -1,4 +1,4 @@
-//! What no backup collects, whatever its lists say.
+//! Types that no backup collects, with any lists.
 
 use crate::select::includes::EVERYTHING;
 

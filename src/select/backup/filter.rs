@@ -1,4 +1,4 @@
-//! The decision: which types are collected, and which come along with others.
+//! Decides which types are collected, and which are saved with others.
 
 use super::automatic::is_automatic;
 use super::lists::{PolicyLists, TypeLists};
@@ -104,8 +104,8 @@ impl ResourceFilter {
         }
     }
 
-    /// Whether the type is out even as a related item ("explicitly excluded"). A type that is not served is, too; that the
-    /// caller knows.
+    /// Whether the type is excluded even as a related item ("explicitly excluded"). The caller treats types that are not served
+    /// in the same way.
     pub fn is_explicitly_excluded(&self, name: &str, namespaced: bool) -> bool {
         if is_automatic(name) {
             return true;
@@ -125,8 +125,8 @@ impl ResourceFilter {
         }
     }
 
-    /// Whether the definitions of saved custom resources come along. Unlike upstream they do when the user's includes name
-    /// only the custom resource (spec backup 9.4, 22-C7).
+    /// Whether the CRDs of saved custom resources are saved too. Unlike upstream they are if the user's includes name only the
+    /// custom resource (spec backup 9.4, 22-C7).
     pub fn takes_related_crds(&self) -> bool {
         const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
         match &self.style {
@@ -135,7 +135,7 @@ impl ResourceFilter {
         }
     }
 
-    /// Entries without effect because they stand in the list of the other scope: the user should be told.
+    /// Entries without effect because they are in the list of the other scope. Each is a warning.
     pub fn misplaced(&self) -> Vec<&str> {
         match &self.style {
             Style::Old { .. } => Vec::new(),

@@ -65,7 +65,7 @@ impl Spec {
         self.with_policy(PolicyLists::default())
     }
 
-    /// Which of pods, configmaps, persistentvolumes, definitions and namespaces are collected.
+    /// Which of pods, configmaps, persistentvolumes, CRDs and namespaces are collected.
     fn collected(&self) -> [bool; 5] {
         let filter = self.filter();
         [
@@ -105,7 +105,7 @@ fn old_filters_collect_as_upstreams_table_says() {
         include_cluster,
         ..Spec::default()
     };
-    //   namespaces, includeClusterResources, included, excluded -> pods, configmaps, volumes, definitions, namespaces
+    //   namespaces, includeClusterResources, included, excluded -> pods, configmaps, volumes, CRDs, namespaces
     let table: [(Spec, [bool; 5]); 10] = [
         (old(&["*"], Some(true), &[], &[]), [YES, YES, YES, YES, YES]),
         (old(one, Some(true), &[], &[]), [YES, YES, YES, YES, YES]),

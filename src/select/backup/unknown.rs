@@ -1,4 +1,4 @@
-//! Entries of a backup's lists that name nothing: a typo must not become a backup without what was meant. Pure.
+//! Entries of a backup's lists that name no type: a typo must not silently leave objects out of a backup. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use super::{PolicyLists, TypeLists};
 use crate::select::glob::Glob;
 use crate::select::includes::{EVERYTHING, Resolve};
 
-/// What names are judged by.
+/// The types that names are checked against.
 #[derive(Clone, Copy)]
 pub struct Served<'a> {
     /// Every type that is served, `deployments.apps`.
     pub types: &'a [String],
-    /// What a name typed by a person means.
+    /// Resolves a user's name of a type.
     pub resolve: Resolve<'a>,
 }
 
@@ -21,12 +21,12 @@ impl Served<'_> {
         if entry == EVERYTHING || is_automatic(entry) || (self.resolve)(entry).is_some() {
             return true;
         }
-        // A broken pattern is told of by validation.
+        // Validation reports a broken pattern.
         Glob::new(entry).map_or(true, |glob| self.types.iter().any(|name| glob.matches(name)))
     }
 }
 
-/// Warnings about entries of the lists that are no type which is served.
+/// Warnings about entries of the lists that name no served type.
 pub fn unknown_types(lists: TypeLists<'_>, policy: PolicyLists<'_>, served: Served<'_>) -> Vec<String> {
     let fields = [
         ("spec.includedResources", lists.included, true),
@@ -89,7 +89,7 @@ pub fn unknown_types(lists: TypeLists<'_>, policy: PolicyLists<'_>, served: Serv
     warnings
 }
 
-/// Warnings about types of `spec.orderedResources` that order nothing. `ordered`: plurals of the types that are collected
+/// Warnings about types of `spec.orderedResources` that have no effect. `ordered`: plurals of the types that are collected
 /// in an order.
 pub fn unused_orders(orders: &BTreeMap<String, String>, ordered: &[&str], served: Served<'_>) -> Vec<String> {
     let in_vain = orders.keys().filter(|key| !ordered.contains(&key.as_str()));

@@ -12,7 +12,7 @@ use crate::api::wire::nil;
 /// The phases a claim can have.
 const CLAIM_PHASES: [&str; 3] = ["Pending", "Bound", "Lost"];
 
-/// What a volume must be like. What is absent or empty is met by every volume.
+/// The conditions for a volume. Every volume meets one that is absent or empty.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Conditions {

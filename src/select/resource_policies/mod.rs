@@ -1,7 +1,7 @@
-//! Resource policies: what the ConfigMap that a backup names says of volumes and of types (spec backup 13).
+//! Resource policies: the rules for volumes and types in the ConfigMap that a backup names (spec backup 13).
 //!
-//! Every rule is checked while the text is read, so that a complaint says where in the text it is: serde_yaml adds the path
-//! and the line of the value being read to an error made there.
+//! Every rule is checked while the text is read, because serde_yaml then adds the path and the line of the value to the
+//! error.
 
 mod capacity;
 mod conditions;
@@ -23,10 +23,10 @@ pub use conditions::Conditions;
 use reading::{checked, word};
 pub use volume::{ClaimTraits, CsiTraits, NfsTraits, VolumeTraits, VolumeType};
 
-/// The only version there is.
+/// The only version.
 const VERSION: &str = "v1";
 
-/// The longest text that is read, in bytes. A run keeps the text beside its other notes in one ConfigMap.
+/// The longest text that is read, in bytes. The run record keeps the text in one ConfigMap with its other data.
 pub const MAX_TEXT: usize = 256 << 10;
 
 /// Policies that cannot be used.
@@ -35,12 +35,12 @@ pub enum PolicyError {
     /// The text is longer than [`MAX_TEXT`].
     #[error("the text has {0} bytes, and more than {MAX_TEXT} are refused")]
     TooLong(usize),
-    /// The text is not YAML, or says what has no meaning. The message says where.
+    /// The text is not YAML, or has an invalid value. The message says where.
     #[error(transparent)]
     Text(#[from] YamlError),
 }
 
-/// The policies of one ConfigMap. Without any (the default) they decide nothing.
+/// The policies of one ConfigMap. The default has none.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourcePolicies {
@@ -68,7 +68,7 @@ pub struct Action {
     /// What.
     #[serde(rename = "type")]
     pub kind: ActionType,
-    /// Whatever a plugin wants to know; not looked at here.
+    /// Parameters for a plugin; not read here.
     #[serde(default, deserialize_with = "nil")]
     pub parameters: Map<String, Value>,
 }
@@ -82,7 +82,7 @@ pub enum ActionType {
     FsBackup,
     /// It is saved by a snapshot of the volume.
     Snapshot,
-    /// A plugin takes care of it.
+    /// A plugin handles it.
     Custom,
 }
 
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for ActionType {
     }
 }
 
-/// Lists of types, beside those of the backup's spec.
+/// Lists of types, in addition to those of the backup's spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct IncludeExcludePolicy(ScopedLists);
 
@@ -147,10 +147,10 @@ impl<'de> Deserialize<'de> for IncludeExcludePolicy {
 }
 
 impl ResourcePolicies {
-    /// Reads policies, and checks all that they say.
+    /// Reads and checks policies.
     ///
     /// # Errors
-    /// The first thing in the text that has no meaning, with its line.
+    /// The first invalid value in the text, with its line.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         if text.len() > MAX_TEXT {
             return Err(PolicyError::TooLong(text.len()));
@@ -158,8 +158,8 @@ impl ResourcePolicies {
         Ok(yaml::from_str(text)?)
     }
 
-    /// The action for a volume: of the first policy whose conditions it meets all. `None` leaves it to the backup's spec
-    /// and to annotations.
+    /// The action for a volume: that of the first policy with all conditions met. `None` leaves it to the backup's spec and to
+    /// annotations.
     pub fn action_for(&self, volume: &VolumeTraits<'_>) -> Option<&Action> {
         self.volume_policies
             .iter()
@@ -167,7 +167,7 @@ impl ResourcePolicies {
             .map(|policy| &policy.action)
     }
 
-    /// Whether any volume can have an action; if not, nothing need be known of volumes.
+    /// Whether any volume can have an action; if not, volumes need not be read.
     pub fn has_volume_policies(&self) -> bool {
         !self.volume_policies.is_empty()
     }
@@ -184,7 +184,7 @@ impl ResourcePolicies {
         self.volume_policies.len()
     }
 
-    /// Whether there are lists of types, even empty ones: beside old filters they are an error.
+    /// Whether there are lists of types, even empty ones: with old filters they are an error.
     pub fn has_lists(&self) -> bool {
         self.include_exclude_policy.is_some()
     }
@@ -211,7 +211,7 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     })
 }
 
-/// A list of types, in which the star has no place.
+/// A list of types, which must not hold `*`.
 fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let names: Vec<String> = nil(deserializer)?;
     if names.iter().any(|name| name == EVERYTHING) {

@@ -1,10 +1,10 @@
-//! Values that are checked while they are read, so that a complaint names their line.
+//! Values that are checked while they are read, so that an error names their line.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// Reads a text that must have a meaning. A complaint is made while the text is visited, so that it names its line.
+/// Reads and checks a text. The check runs within the visit, so that an error names its line.
 pub(super) fn word<'de, D, T>(deserializer: D, read: impl FnOnce(&str) -> Result<T, String>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -24,7 +24,8 @@ where
     deserializer.deserialize_str(Word(read))
 }
 
-/// Reads a mapping and checks it as a whole, within the visit: so a complaint names the line where the mapping begins.
+/// Reads a mapping and checks it as a whole. The check runs within the visit, so that an error names the line where the
+/// mapping begins.
 pub(super) fn checked<'de, D, T>(deserializer: D, check: impl FnOnce(&T) -> Result<(), String>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

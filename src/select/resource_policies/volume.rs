@@ -1,4 +1,4 @@
-//! What conditions look at.
+//! The properties of volumes that conditions use.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::word;
 use crate::api::Quantity;
 
-/// What conditions look at of a volume: of a PersistentVolume with its claim, or of a pod's volume that is none.
+/// The properties of a PersistentVolume with its claim, or of a pod's volume without one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct VolumeTraits<'a> {
     /// Its size; zero for a pod's own volume.
@@ -24,7 +24,7 @@ pub struct VolumeTraits<'a> {
     pub claim: Option<ClaimTraits<'a>>,
 }
 
-/// Where an NFS volume lies.
+/// The place of an NFS volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NfsTraits<'a> {
     /// The host.
@@ -33,12 +33,12 @@ pub struct NfsTraits<'a> {
     pub path: &'a str,
 }
 
-/// Who provides a CSI volume.
+/// The driver of a CSI volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsiTraits<'a> {
     /// The driver.
     pub driver: &'a str,
-    /// What the driver is told.
+    /// The attributes for the driver.
     pub attributes: &'a BTreeMap<String, String>,
 }
 
@@ -51,8 +51,8 @@ pub struct ClaimTraits<'a> {
     pub phase: &'a str,
 }
 
-/// The types of volumes, each named as the field of a PersistentVolume or of a pod's volume that makes it one; and one that
-/// no volume has, which upstream knows too.
+/// The types of volumes, by the field of a PersistentVolume or of a pod's volume; and one without such a field that upstream
+/// has too.
 const TYPES: [&str; 30] = [
     "awsAzureDisk",
     "awsElasticBlockStore",
@@ -86,7 +86,7 @@ const TYPES: [&str; 30] = [
     "vsphereVolume",
 ];
 
-/// The one type whose field is written otherwise.
+/// The one type with another spelling of its field.
 const STORAGE_OS: (&str, &str) = ("storageos", "storageOS");
 
 /// A type of volume.
@@ -104,7 +104,7 @@ impl VolumeType {
         TYPES.into_iter().find(|known| *known == name).map(Self)
     }
 
-    /// As policies write it.
+    /// The name in policies.
     pub fn as_str(self) -> &'static str {
         self.0
     }

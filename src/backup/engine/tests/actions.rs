@@ -1,8 +1,8 @@
-//! What actions change, ask for and keep out.
+//! What actions change, require and exclude.
 
 use super::*;
 
-/// Does what a plugin might do.
+/// Does what a plugin may do.
 struct Meddler {
     change: fn(&mut Value),
     additional: Vec<ItemRef>,

@@ -1,11 +1,11 @@
-//! What is saved together, by how many workers, and what the built-in actions do on the way.
+//! Which objects are saved together, by how many workers, and what the built-in actions change.
 
 use super::hooks::{BOTH, Witness, running};
 use super::*;
 use crate::cluster::exec::ExecError;
 use crate::testing::fake_api::FakeKind;
 
-/// Runs a backup, and something beside it that may look at the pods and let held commands go.
+/// Runs a backup, and beside it a future that may inspect the pods and release held commands.
 async fn beside(
     api: &FakeApi,
     pods: &FakePods,
@@ -23,7 +23,7 @@ async fn beside(
 async fn calm(pods: &FakePods) -> Vec<String> {
     let (mut events, mut unchanged) = (pods.events(), 0);
     while unchanged < 50 {
-        // Objects that were put aside are read by another thread.
+        // Another thread reads staged objects.
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         let now = pods.events();
         unchanged = if now == events && !now.is_empty() {
@@ -117,7 +117,7 @@ async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_clai
     selected["metadata"]["labels"]["app"] = json!("web");
     let mut ended = running("ended", &BOTH, &["data"]);
     ended["status"]["phase"] = json!("Succeeded");
-    // It is selected and passed over, and so is nobody that others could share with.
+    // It is selected but skipped, so no pod can share a claim with it.
     let mut labelled = running("labelled", &BOTH, &["own"]);
     labelled["metadata"]["labels"] = json!({"app": "web", "velero.io/exclude-from-backup": "true"});
     let mut elsewhere = running("elsewhere", &BOTH, &["data"]);
@@ -127,7 +127,7 @@ async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_clai
         ended,
         labelled,
         elsewhere,
-        // By a claim of a pod that itself only comes along.
+        // By a claim of a pod that is itself saved only for a claim.
         running("further", &BOTH, &["more"]),
         running("sharing", &BOTH, &["more", "data"]),
         running("alone", &BOTH, &["own"]),
@@ -157,7 +157,7 @@ async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_clai
     assert_eq!(pods.events()[0], "written: shop/selected, shop/sharing, shop/further");
     assert_eq!(ran.progress.expected, ran.report.saved);
 
-    // Without claims in the backup there is none to share.
+    // A backup without claims has none to share.
     let spec = BackupSpec {
         included_resources: vec!["pods".to_owned()],
         ..spec

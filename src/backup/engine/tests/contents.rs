@@ -98,7 +98,7 @@ async fn an_object_is_saved_as_the_api_server_has_it() {
         ran.objects["deployments.apps shop/web"]["spec"]["big"],
         json!(9_007_199_254_740_993_i64)
     );
-    // The action for claims takes out what ties a restored claim to the past.
+    // The action for claims removes the fields that bind it to its old volume.
     let mut claim = api.get("v1", "PersistentVolumeClaim", Some("shop"), "data").unwrap();
     claim["spec"].as_object_mut().unwrap().remove("dataSource");
     assert_eq!(ran.objects["persistentvolumeclaims shop/data"], claim);
@@ -179,8 +179,8 @@ async fn what_a_list_brings_twice_is_saved_and_counted_once() {
     api.insert_all((0..1_200).map(|i| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "default", "name": format!("p-{i:04}")}})
     }));
-    // The view expires, and the server has no newer one to go on in: both lists, the one put aside and the streamed
-    // one, begin again after a page was handed out.
+    // The view expires, and the server has no newer one to continue in: both lists, the staged and the streamed one, start
+    // over after a page was handed out.
     for path in ["/api/v1/pods", "/api/v1/configmaps"] {
         api.fault(Fault::new(1, 410, "Expired", move |seen| {
             seen.path == path && seen.param("continue").is_some()

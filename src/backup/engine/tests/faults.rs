@@ -1,4 +1,4 @@
-//! What the API server or the sink refuses.
+//! Errors of the API server and of the sink.
 
 use super::*;
 

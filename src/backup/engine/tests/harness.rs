@@ -1,4 +1,4 @@
-//! Backups of a fake cluster, and what they left.
+//! Runs backups of a fake cluster and reads their results.
 
 use super::*;
 
@@ -15,7 +15,7 @@ impl ArchiveSink for Kept {
     }
 }
 
-/// Refuses after so many pieces.
+/// Refuses every piece.
 pub(super) struct Refusing;
 
 impl ArchiveSink for Refusing {
@@ -26,7 +26,7 @@ impl ArchiveSink for Refusing {
     }
 }
 
-/// What a finished run left.
+/// The results of a finished run.
 pub(super) struct Ran {
     pub(super) report: Report,
     /// Plain copies in their order: `pods shop/db-0`.
@@ -146,7 +146,7 @@ pub(super) async fn backup<S: ArchiveSink>(
     (outcome, log, progress)
 }
 
-/// As [`backup`], of an API server whose pods run commands.
+/// As [`backup`], with pods that run commands.
 pub(super) async fn backup_of<S: ArchiveSink>(
     api: &FakeApi,
     pods: &FakePods,
@@ -273,7 +273,7 @@ pub(super) fn namespace(name: &str, labels: Value) -> Value {
     object("v1", "Namespace", None, name, json!({"metadata": {"labels": labels}}))
 }
 
-/// A namespace `shop` with an application, and something beside it.
+/// A namespace `shop` with an application, and objects beside it.
 pub(super) fn shop() -> FakeApi {
     let api = FakeApi::new();
     let shop =

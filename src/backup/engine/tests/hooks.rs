@@ -120,7 +120,7 @@ async fn a_pre_hook_that_may_fail_keeps_nothing_from_being_saved() {
     let (ran, tally) = backed_up_of(&api, &pods, request(of_shop()), Vec::new()).await;
     assert!(ran.members.contains(&"pods shop/a".to_owned()));
     assert_eq!(ran.report.failed, 0);
-    // The application is as strict as fsfreeze: it was not frozen, so it cannot be thawed.
+    // The application is as strict as fsfreeze: a thaw fails if it is not frozen.
     assert_eq!((ran.log.counts(), tally.failed), ((0, 2), 2), "{:?}", ran.errors());
 }
 
@@ -184,7 +184,7 @@ async fn a_pod_that_is_not_saved_is_left_alone() {
     assert_eq!(pods.events(), [""; 0]);
 }
 
-/// Brings a pod along that the lists did not.
+/// Asks for a pod that is not listed.
 struct Bringer;
 
 impl BackupItemAction for Bringer {
@@ -258,6 +258,6 @@ async fn a_run_that_is_cancelled_while_pods_are_frozen_leaves_it_to_be_settled()
     };
     let ((outcome, ..), ()) = tokio::join!(run, watch);
     assert!(matches!(outcome, Err(Fatal::Cancelled)));
-    assert_eq!(pods.written().len(), 1, "who comes next knows of it");
+    assert_eq!(pods.written().len(), 1, "the next server reads it");
     drop(slow);
 }

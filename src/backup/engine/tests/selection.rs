@@ -112,7 +112,7 @@ async fn or_selectors_find_each_object_once() {
     ];
     assert_eq!(ran.sorted(), expected);
 
-    // One selector's list fails: what the other finds is saved, and the failure is told.
+    // One selector's list fails: the objects of the other are saved, and the failure is an error.
     api.fault(Fault::new(1, 403, "Forbidden", |seen| {
         seen.path.ends_with("/configmaps") && seen.param("labelSelector") == Some("tier=b")
     }));

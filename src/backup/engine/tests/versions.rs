@@ -1,7 +1,9 @@
+//! Objects that are served in several versions.
+
 use super::*;
 use crate::testing::fake_api::FakeKind;
 
-/// A cluster that still serves definitions as v1beta1, with one that was written for it.
+/// A cluster that still serves CRDs as v1beta1, with one that was written for it.
 fn old_cluster() -> FakeApi {
     let api = shop();
     api.serve(FakeKind::new(
@@ -36,7 +38,7 @@ async fn every_version_is_saved_where_that_is_asked_for_and_no_definition_takes_
     ));
     let mut request = request(BackupSpec::default());
     request.every_version = true;
-    // Only what is listed has other versions: the definition of the shop's widgets is, in a whole backup.
+    // Only listed objects are saved in other versions: the CRD of the shop's widgets is listed in a full backup.
     let ran = backed_up_by(&api, request, Vec::new()).await;
     let mut others = ran.other_versions.clone();
     others.sort_unstable();

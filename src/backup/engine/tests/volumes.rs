@@ -1,4 +1,4 @@
-//! Who saves which volume's data: decided over pods, claims and volumes, and recorded (spec backup 12).
+//! How the data of each volume is saved: decided over pods, claims and volumes, and recorded (spec backup 12).
 
 use super::*;
 
@@ -128,7 +128,7 @@ async fn a_volume_whose_pod_does_not_run_is_left_to_snapshots() {
         "{:?}",
         ran.warnings()
     );
-    // One that is kept out of the backup saves nothing either.
+    // An excluded pod saves no files either.
     let api = stored();
     let mut labelled = pod("db", "Running", files_wanted());
     labelled["metadata"]["labels"] = json!({"velero.io/exclude-from-backup": "true"});
@@ -197,7 +197,7 @@ async fn a_policy_decides_about_every_way_to_save_a_volume() {
     for (policy, expected, warned) in table {
         let api = stored();
         api.insert(pod("db", "Running", files_wanted()));
-        // What policies say goes before the spec.
+        // Policies win over the spec.
         let ran = decided(&api, &format!("[{{conditions: {policy}}}]"), |spec| {
             spec.snapshot_volumes = Some(false);
         })
@@ -368,7 +368,7 @@ async fn lists_of_types_in_policies_stand_beside_those_of_the_spec() {
         })
     };
     let ran = backed_up_by(&api, request, Vec::new()).await;
-    // The spec wins where both speak of a type.
+    // The spec wins if both name a type.
     assert!(ran.members.contains(&"configmaps shop/settings".to_owned()));
     assert!(ran.members.contains(&"widgets.example.com shop/blue".to_owned()));
     assert!(

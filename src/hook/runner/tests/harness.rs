@@ -94,7 +94,7 @@ pub(super) async fn around(runner: &Runner, pods: Vec<PodHooks>) -> Vec<bool> {
     refused
 }
 
-/// The commands that began, without where.
+/// The commands that began, without their pods.
 pub(super) fn commands(pods: &FakePods) -> Vec<String> {
     let events = pods.events().into_iter();
     events

@@ -27,7 +27,7 @@ async fn a_run_that_is_dropped_leaves_nothing_frozen() {
     assert_eq!(
         pods.events(),
         ["shop/a db: thaw", "written: shop/b"],
-        "the slow one keeps nobody frozen, and is not thawed before it has ended"
+        "the slow one does not keep other pods frozen, and is not thawed before it has ended"
     );
     slow.release();
     assert!(settling.await.is_empty());

@@ -33,7 +33,7 @@ async fn a_container_that_has_started_since_its_pod_was_listed_has_its_hooks_run
 
 #[tokio::test]
 async fn a_container_that_stops_before_its_hook_is_run_has_nothing_to_freeze() {
-    // what the pod was when it was read again -> whether that is a warning of its own kind
+    // the pod when it was read again -> whether that is a warning of its own kind
     let ended = Standing {
         ended: true,
         ..Standing::default()
@@ -70,7 +70,7 @@ async fn a_container_that_is_said_to_run_and_takes_no_command_is_asked_again_and
         assert_eq!((refusals, commands(&pods).len()), (vec![refused], asked), "{times}");
         assert_eq!(log.counts(), (0, u64::from(refused)));
     }
-    // Where the pod cannot be read it is not known that there is nothing to freeze.
+    // If the pod cannot be read, there may be something to freeze.
     let (pods, log) = (FakePods::new(), log());
     for _ in 0..4 {
         pods.script("freeze", absent());
@@ -102,7 +102,7 @@ async fn a_refusal_counts_as_nothing_to_freeze_only_where_the_pod_says_so() {
             "{look:?}"
         );
     }
-    // What may have been begun is no such refusal, wherever the container is now.
+    // A command that may have been begun is not such a refusal, in any state of the container.
     let (pods, log) = (FakePods::new(), log());
     pods.script("freeze", Err(ExecError::NotRun("task not found".to_owned())));
     pods.script_look(Ok(Some(Standing::default().with_stopped("db", "CrashLoopBackOff"))));
@@ -204,7 +204,7 @@ async fn one_stopped_container_does_not_keep_the_others_of_its_pod_frozen() {
     assert_eq!(runner.settle().await.len(), 1);
     assert!(pods.frozen().is_empty());
     assert_eq!(pods.written()[0].thaw, [other], "what has run is not run again");
-    // The pod goes: there is nothing to thaw any more.
+    // The pod is deleted: there is nothing to thaw any more.
     pods.script_look(Ok(None));
     assert!(runner.settle().await.is_empty());
     assert!(pods.written().is_empty());
