@@ -32,16 +32,16 @@ pub(super) struct NewObject<'a> {
     pub(super) object: &'a Value,
 }
 
-/// What became of an object to create.
+/// The result of a creation.
 #[derive(Debug)]
 pub(super) enum Creation {
     /// It was created; this is the API server's answer.
     Created(Value),
-    /// A run would create it. The text says why that was not asked of the API server, if it was not.
+    /// A run would create it. If the API server was not asked, the text says why.
     Planned(Cow<'static, str>),
     /// An object of this name is in the cluster.
     Exists(Value),
-    /// The API server refused it. An object of this name may be in the cluster all the same.
+    /// The API server refused it. An object of this name may still be in the cluster.
     Refused(ApiError),
     /// It is to be tried again.
     Waiting(WaitReason),
@@ -49,10 +49,10 @@ pub(super) enum Creation {
 
 /// What a run and a dry run do differently.
 pub(super) trait Apply: Send + Sync {
-    /// Creates an object, unless one of its name is found before.
+    /// Creates an object, unless one of its name is found first.
     fn create<'a>(&'a self, parts: &'a RunParts<'a>, new: NewObject<'a>) -> BoxFuture<'a, Creation>;
 
-    /// Sends the creation alone. Gives the created object, nothing in a dry run.
+    /// Sends only the creation. Returns the created object; nothing in a dry run.
     fn send<'a>(
         &'a self,
         parts: &'a RunParts<'a>,
@@ -65,10 +65,10 @@ pub(super) trait Apply: Send + Sync {
     /// Whether the differences of an object that exists are reported.
     fn reports_differences(&self) -> bool;
 
-    /// Why an object whose type is not served counts as created, if it does.
+    /// Why an object of a type that is not served counts as created, if it does.
     fn planned_type(&self, object: &Value) -> Option<&'static str>;
 
-    /// Whether a namespace that is not there counts as created although its creation was refused.
+    /// Whether a missing namespace counts as created although its creation was refused.
     fn plan_refused_namespace<'a>(
         &'a self,
         parts: &'a RunParts<'a>,
@@ -84,7 +84,7 @@ pub(super) trait Apply: Send + Sync {
         made: &'a Result<(), NotMade>,
     ) -> BoxFuture<'a, ()>;
 
-    /// Called at the end of a pass over an item. Gives what is recorded of it.
+    /// Called at the end of a pass over an item. Returns the result to record.
     fn finish<'a>(
         &'a self,
         parts: &'a RunParts<'a>,
@@ -104,8 +104,8 @@ pub(super) struct TargetNamespace<'a> {
 /// A run.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    /// Whether to look for an object before it is created. To read one costs the API server a fraction of refusing to create
-    /// it, so where one object was there already it is worth looking for the next ones, until one is not.
+    /// Whether to read an object before it is created. A read costs the API server a fraction of a refused creation, so after an
+    /// object that existed the next ones are read first, until one does not exist.
     looks_first: AtomicBool,
 }
 
@@ -120,7 +120,7 @@ impl Apply for Live {
                         if let Some(reason) = WaitReason::of(&error) {
                             return Creation::Waiting(reason);
                         }
-                        // the creation will say what is wrong
+                        // the creation will report the error
                     }
                 }
             }

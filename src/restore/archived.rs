@@ -1,4 +1,4 @@
-//! The items of a restore's archive, read without holding up the runtime.
+//! The items of a restore's archive, read without blocking the runtime.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl<'a> ArchivedItems<'a> {
 
     /// The bytes of an item.
     pub(super) async fn bytes(&self, item: ItemRef) -> Result<Bytes, String> {
-        // A runtime of one thread is a test's: read at once, everything happens in the same order each time.
+        // Only tests use a runtime of one thread: a direct read keeps the order of events the same each time.
         if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
             return self.spool.read(item).map_err(|error| error.to_string());
         }

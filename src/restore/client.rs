@@ -1,4 +1,4 @@
-//! The client of a run: every request takes a place at the limiter, and a 429 is the limiter's business.
+//! The client of a run: every request needs a permit of the limiter, which also handles a 429.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -10,14 +10,14 @@ use crate::cluster::objects::{self, WriteOptions};
 use crate::cluster::{ApiError, Cluster};
 use crate::restore::limiter::Limiter;
 
-/// A request that was turned away is sent again so often, each time after the pause that the server asked for. Going on to
-/// the next item instead would only move the burden, and leave the wave without the item that it is about.
+/// How often a request is sent again after a 429, each time after the pause that the server asked for. Continuing with the next
+/// item instead would send as many requests, and its wave would end without this item.
 const PUSH_BACKS: u32 = 20;
 
 /// Requests start at this many at once.
 const START: u32 = 8;
 
-/// The cluster, as fast as it can take it.
+/// A client of the cluster with a limit on concurrent requests.
 #[derive(Debug)]
 pub struct ThrottledClient {
     cluster: Cluster,
@@ -36,7 +36,7 @@ impl ThrottledClient {
         }
     }
 
-    /// Since when the API server turns every request away.
+    /// Since when the API server answers every request with a 429.
     pub fn turned_away_since(&self) -> Option<Instant> {
         self.limiter.turned_away_since()
     }
@@ -98,7 +98,7 @@ impl ThrottledClient {
                         continue;
                     }
                 }
-                // what never arrived says nothing about how busy the server is
+                // a request that did not arrive says nothing about the load of the server
                 Err(error) if matches!(error.class(), Class::Transport | Class::Unsent) => drop(permit),
                 _ => permit.answered(),
             }

@@ -1,4 +1,4 @@
-//! What a restore needs from outside.
+//! The dependencies of a restore.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use crate::restore::actions::RestoreItemAction;
 use crate::restore::ledger_sink::LedgerSink;
 use crate::telemetry::run_log::RunLog;
 
-/// What a run needs from outside.
+/// The dependencies of a run.
 pub struct EngineDeps<'a> {
-    /// The cluster to restore into. Its client has no retry layer: 429 is the engine's own business (decision 9).
+    /// The cluster to restore into. Its client has no retry layer: the engine handles a 429 itself (decision 9).
     pub cluster: Cluster,
     /// The restore item actions, in order: the built-in ones and those of plugins.
     pub actions: Vec<Arc<dyn RestoreItemAction>>,

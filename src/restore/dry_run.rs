@@ -1,9 +1,9 @@
 //! A dry run: the same plan, the same waves and the same steps as a run, up to the writes. Those are sent to the API server
-//! with `dryRun=All`, which runs admission and validation and stores nothing, wherever the server can know: what an object
-//! needs and only the restore itself would bring (its namespace, its type, its service account) is not there to be found.
+//! with `dryRun=All`, which runs admission and validation and stores nothing. The server is not asked where it cannot know: it
+//! does not find what only the restore itself would create (the namespace, the type or the service account of an object).
 //!
-//! Nothing is waited for and nothing is tried again: what a run would wait for is reported. All that a dry run does
-//! differently from a run is in this file.
+//! A dry run does not wait and does not retry: it reports what a run would wait for. All differences from a run are in this
+//! file.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -39,10 +39,10 @@ use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::WaitReason;
 use crate::restore::waves::Waves;
 
-/// Sends for every object what a run would do with it. Writes nothing: of the cluster in `deps` it asks for dry runs only,
-/// and the ledger's sink is not used. Ends when the receiver is dropped.
+/// Sends for every object what a run would do with it. Writes nothing: it sends only dry-run writes to the cluster in `deps`, and
+/// does not use the ledger's sink. Ends when the receiver is dropped.
 ///
-/// Gives what is to be reported about the restore as a whole.
+/// Returns the messages about the restore as a whole.
 ///
 /// # Errors
 /// As a run that cannot begin, and [`Fatal::Cancelled`] when the receiver was dropped.
@@ -63,12 +63,12 @@ pub async fn plan_changes(
     }
 }
 
-/// What a dry run knows beside the cluster, and where it reports to.
+/// The state of a dry run, and where it reports to.
 struct DryRun<'s> {
     sender: &'s mpsc::Sender<PlannedItem>,
     /// The number of the wave, from 1.
     wave: AtomicU64,
-    /// `apiVersion` and kind of what the CRDs would bring that would be created.
+    /// `apiVersion` and kind of the types of CRDs that would be created.
     types: Mutex<HashSet<(String, String)>>,
     /// Target namespaces that are reported.
     namespaces: Mutex<HashSet<String>>,
@@ -84,7 +84,7 @@ impl<'s> DryRun<'s> {
         }
     }
 
-    /// Goes through the waves. Gives what is to be reported about the restore as a whole.
+    /// Processes the waves. Returns the messages about the restore as a whole.
     async fn report_all(&self, parts: &RunParts<'_>) -> Vec<String> {
         let prepared = parts.prepared;
         let mut warnings = Vec::new();
@@ -119,7 +119,7 @@ impl<'s> DryRun<'s> {
         let _ = self.sender.send(item).await;
     }
 
-    /// Remembers the types that a definition brings.
+    /// Remembers the types of a CRD.
     fn expect_types(&self, crd: &Value) {
         let text = |path| crd.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let (group, kind) = (text("/spec/group"), text("/spec/names/kind"));
@@ -133,7 +133,7 @@ impl<'s> DryRun<'s> {
         self.types.lock().extend(served);
     }
 
-    /// Whether the restore itself brings the type of an object.
+    /// Whether the restore itself would create the CRD of an object.
     fn brings(&self, object: &Value) -> bool {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let wanted = (text("apiVersion"), text("kind"));
@@ -175,7 +175,7 @@ impl Apply for DryRun<'_> {
                         if let Some(reason) = WaitReason::of(&error) {
                             return Creation::Waiting(reason);
                         }
-                        // no answer: the creation will say what is wrong
+                        // no answer: the creation will report the error
                     }
                 }
                 if let Some(missing) = missing(parts, new) {
@@ -260,7 +260,7 @@ impl Apply for DryRun<'_> {
         self.report_namespace(namespace, action, reason).boxed()
     }
 
-    /// Reports what an item would come to, and gives what is recorded of it: nothing of a dry run is tried again.
+    /// Reports the planned result of an item, and returns what to record: a dry run retries nothing.
     fn finish<'a>(
         &'a self,
         parts: &'a RunParts<'a>,
@@ -270,7 +270,7 @@ impl Apply for DryRun<'_> {
     ) -> BoxFuture<'a, Processed> {
         let planned = outcome(parts, item, &processed, messages);
         let recorded = match (processed, planned.action) {
-            // what fails in the end holds up nothing then
+            // an item that fails in the end does not block others
             (Processed::Waiting(_), PlannedAction::Deny) => Processed::Done(State::Failed),
             (Processed::Waiting(_), PlannedAction::Unknown) => Processed::Done(State::Created),
             (processed, _) => processed,
@@ -286,7 +286,7 @@ impl Apply for DryRun<'_> {
     }
 }
 
-/// What an item would come to.
+/// The planned result of an item.
 fn outcome(
     parts: &RunParts<'_>,
     item: RestoreItem<'_>,
@@ -357,7 +357,7 @@ fn planned(parts: &RunParts<'_>, item: RestoreItem<'_>) -> PlannedItem {
     }
 }
 
-/// What admission looks for and would not find, because this restore has only planned it.
+/// The objects that admission would not find, because this restore has only planned them.
 fn missing(parts: &RunParts<'_>, new: NewObject<'_>) -> Option<ItemId> {
     let path = new.item.path;
     let resource: GroupResource = path.group_resource.parse().ok()?;
@@ -372,12 +372,11 @@ fn missing(parts: &RunParts<'_>, new: NewObject<'_>) -> Option<ItemId> {
         })
 }
 
-/// The action for an item that a run would try again: what it waits for, what fails in the end, and what the dry run
-/// itself could not find out.
+/// The action for an item that a run would retry: it waits, fails in the end, or could not be checked by the dry run.
 fn action_of(reason: &WaitReason) -> PlannedAction {
     match reason {
         WaitReason::Error(reason, _) => match reason {
-            // tried again for a while, but nothing of this restore ends them
+            // retried for a while, but nothing in this restore ends them
             RetryReason::Quota | RetryReason::Unserved => PlannedAction::Deny,
             RetryReason::Webhook
             | RetryReason::Conversion

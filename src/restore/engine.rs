@@ -1,8 +1,8 @@
 //! One run of a restore: begin, wave after wave, retries, report.
 //!
 //! What happens if the process dies: every effect of a run can be repeated. Items are recorded in the ledger when they are
-//! done; one that was done and not recorded is tried again, finds an object with our label that is not older than the
-//! restore, and takes it for its own.
+//! done. An item that was done and not recorded is processed again: an object with this restore's label that is not older than
+//! the restore counts as created by it.
 
 use std::time::Duration;
 
@@ -25,11 +25,11 @@ use crate::restore::retries;
 use crate::restore::standstill;
 use crate::restore::waves::Waves;
 
-/// The ledger is stored at most so often.
+/// The interval between writes of the ledger.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Restores what the request asks for. Can be cancelled, by the token or by dropping, and resumed with the ledger; a
-/// second run over the same archive does no harm.
+/// Runs a restore. It can be cancelled, by the token or by dropping it, and resumed with the ledger; a second run over the same
+/// archive is safe.
 ///
 /// Errors of single items are in the report; an `Err` means that the run as a whole could not begin or was interrupted.
 pub async fn run(
@@ -43,7 +43,7 @@ pub async fn run(
     let parts = RunParts::new(&prepared, deps, served, ledger, on_progress, WriteOptions::default());
     let live = Live::default();
     let ctx = ItemContext::new(&parts, &live);
-    // The warnings of a beginning read the archive, which takes a while where many objects give way to others.
+    // The first warnings read the archive, which takes a while if many objects are displaced by others.
     tokio::select! {
         () = cancel.cancelled() => return Err(Fatal::Cancelled),
         begun = begin(ctx) => begun?,
@@ -59,7 +59,7 @@ pub async fn run(
     Ok(report(&parts))
 }
 
-/// Once in the life of a restore: reports what is odd, and stores the ledger before the first effect.
+/// Once for each restore: reports the first warnings, and stores the ledger before the first effect.
 async fn begin(ctx: ItemContext<'_>) -> Result<(), Fatal> {
     let journal = &ctx.parts.tracker.journal;
     if journal.is_resumed() {
@@ -70,7 +70,7 @@ async fn begin(ctx: ItemContext<'_>) -> Result<(), Fatal> {
     journal.begin().await.map_err(Fatal::Unkept)
 }
 
-/// What is to be reported before the first item.
+/// Reports the errors and warnings that are known before the first item.
 fn report_oddities(parts: &RunParts<'_>) {
     let (prepared, tracker) = (parts.prepared, &parts.tracker);
     let summary = prepared.request.archive.summary();
@@ -117,7 +117,7 @@ async fn restore(waves: &Waves<'_>) {
         retries::retry_due(waves).await;
     }
     retries::drain(waves).await;
-    // the last progress is not to show a standstill that is over
+    // the last progress must not show a standstill that is over
     tracker.progress.set_standstill(None);
 }
 
@@ -132,7 +132,7 @@ fn announce(parts: &RunParts<'_>, wave: &Wave) {
     log.info(format!("Restoring {count} items of resource '{}'{what}", wave.resource));
 }
 
-/// Beside the waves: stores the ledger, and reports a standstill. Never ends.
+/// Runs beside the waves: stores the ledger, and reports a standstill. Never ends.
 async fn keep_up(parts: &RunParts<'_>) {
     loop {
         sleep(FLUSH).await;

@@ -3,9 +3,9 @@
 use crate::cluster::ApiError;
 use crate::restore::retry_reason::RetryReason;
 
-/// Errors that only their text distinguishes: the code (0: any), what the message contains, what it means.
+/// Errors that only their text distinguishes: the code (0: any), a part of the message, its meaning.
 /// Found by reading Kubernetes 1.35: the admission plugins, the quota evaluator, the service allocators, the handler of custom
-/// resources and its webhook converter, and what the generic handlers make of an error that has no status (500, raw text).
+/// resources and its webhook converter, and the generic handlers, which turn an error without a status into a 500 with its text.
 const BY_TEXT: [(u16, &str, RetryReason); 30] = [
     (500, "failed calling webhook", RetryReason::Webhook),
     (0, "failed to configure policy: ", RetryReason::Policy),
@@ -48,7 +48,7 @@ const BY_TEXT: [(u16, &str, RetryReason); 30] = [
     (500, "TLS handshake timeout", RetryReason::Backend),
 ];
 
-/// What an answer means by its text. The text of a webhook that refuses means nothing here.
+/// The meaning of an answer by its text. The text of a webhook that refuses is ignored.
 pub(super) fn reason(error: &ApiError) -> Option<RetryReason> {
     if error.is_refused_by_webhook() {
         return None;
@@ -62,8 +62,8 @@ pub(super) fn reason(error: &ApiError) -> Option<RetryReason> {
         .map(|(.., reason)| *reason)
 }
 
-/// Whether a conversion failed because its webhook could not be called. What follows `failed: ` is either the error of the
-/// call (a URL, or what an HTTP error of its server becomes), or what the webhook itself says against the object.
+/// Whether a conversion failed because its webhook could not be called. The text after `failed: ` is either the error of
+/// the call (a URL, or the HTTP error of its server), or the webhook's own refusal of the object.
 fn is_uncalled(message: &str) -> bool {
     let Some((_, why)) = message.split_once(" failed: ") else {
         return false;

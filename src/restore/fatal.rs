@@ -5,20 +5,19 @@ use crate::restore::actions::ActionError;
 use crate::restore::ledger_sink::SinkError;
 use crate::select::labels::SelectorError;
 
-/// Why a run ended without a report. What it did until then is in the ledger.
+/// Why a run ended without a report. The ledger has its results until then.
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
-    /// The spec asks for what this release cannot do. Nothing was restored.
+    /// The spec has features that this release does not support. Nothing was restored.
     #[error("the restore asks for what this release cannot do: {}", .0.join("; "))]
     Unsupported(Vec<String>),
-    /// The spec names what the backup does not have, so that something else than was meant would be restored. Nothing was
-    /// restored.
+    /// The spec names objects that the backup does not have, so the result would not be the intended one. Nothing was restored.
     #[error("the restore is refused: {}", .0.join("; "))]
     Refused(Vec<String>),
     /// A label selector cannot be read. Nothing was restored.
     #[error("read the label selectors of the restore: {0}")]
     Selector(#[from] SelectorError),
-    /// An action did not say what it applies to. Nothing was restored.
+    /// An action did not return what it applies to. Nothing was restored.
     #[error("prepare the restore item actions: {0}")]
     Actions(#[from] ActionError),
     /// The API server did not list its types. Nothing was restored; may be tried again.

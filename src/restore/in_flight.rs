@@ -1,5 +1,5 @@
-//! Each item is worked on once at a time. A requester that needs it meanwhile waits, unless that would never end (decision
-//! 18, spec restore 25.2 invariants 12 and 13).
+//! Each item is processed once at a time. A second requester waits meanwhile, unless that would be a deadlock (decision 18, spec
+//! restore 25.2 invariants 12 and 13).
 //!
 //! An item's action may ask for other items first. The requester runs an item that is not started, and waits for one that
 //! is in flight. Since an item works on one request of its actions at a time, it awaits at most one other: the wait-for
@@ -12,7 +12,7 @@ use std::hash::Hash;
 use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-/// The items that are being worked on. `K` is what identifies an item.
+/// The items that are being processed. `K` identifies an item.
 #[derive(Debug)]
 pub struct InFlight<K: Copy + Eq + Hash> {
     running: Mutex<HashMap<K, Running<K>>>,
@@ -21,18 +21,18 @@ pub struct InFlight<K: Copy + Eq + Hash> {
 #[derive(Debug)]
 struct Running<K> {
     awaits: Option<K>,
-    /// Made for the first requester that waits; cancelled when the item is finished.
+    /// Created for the first requester that waits; cancelled when the item is finished.
     finished: Option<CancellationToken>,
 }
 
-/// What a requester of an item is to do.
+/// What the requester of an item must do.
 #[derive(Debug)]
 pub enum Acquire<'a, K: Copy + Eq + Hash> {
-    /// Work on it; it is in flight as long as the guard lives.
+    /// Process it; it is in flight until the guard is dropped.
     Acquired(Guard<'a, K>),
-    /// It is being worked on: wait, then acquire it again.
+    /// It is being processed: wait, then acquire it again.
     Wait(Waiting<'a, K>),
-    /// It is being worked on and waits, directly or through others, for the requester: continue without it.
+    /// It is being processed and waits, directly or through others, for the requester: continue without it.
     Cycle,
 }
 
@@ -116,7 +116,8 @@ impl<K: Copy + Eq + Hash> InFlight<K> {
     }
 }
 
-/// An item being worked on. Dropped, also by a cancelled task, the item is finished: each waiting requester acquires again.
+/// An item being processed. The item is finished when this is dropped, also by a cancelled task: each waiting requester acquires
+/// it again.
 #[derive(Debug)]
 pub struct Guard<'a, K: Copy + Eq + Hash> {
     in_flight: &'a InFlight<K>,

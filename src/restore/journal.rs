@@ -1,7 +1,7 @@
 //! The ledger of a run, and when it is stored.
 //!
-//! What happens if the process dies: the next run resumes from the record that was stored last. What was done since is done
-//! again, which is safe (see [`crate::restore::engine`]).
+//! What happens if the process dies: the next run resumes from the last stored record. Later effects are repeated, which is safe
+//! (see [`crate::restore::engine`]).
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -52,7 +52,7 @@ impl<'a> Journal<'a> {
         read(&self.lock().ledger)
     }
 
-    /// What became of an item.
+    /// The state of an item.
     pub(super) fn state(&self, item: ItemRef) -> State {
         self.lock().ledger.state(item)
     }
@@ -62,7 +62,7 @@ impl<'a> Journal<'a> {
         self.lock().ledger.has_created_namespace(name)
     }
 
-    /// Records what became of an item together with its messages.
+    /// Records the state of an item together with its messages.
     pub(super) fn record(&self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
         let mut record = self.lock();
         record.ledger.record(item, state, messages, note);
@@ -76,13 +76,13 @@ impl<'a> Journal<'a> {
         record.is_dirty = true;
     }
 
-    /// Records that a namespace was created. Stored with the next item: a run that resumes without it knows the namespace
-    /// by its age.
+    /// Records that a namespace was created. Stored with the next item: a run that resumes without it recognises the namespace by
+    /// its age.
     pub(super) fn created_namespace(&self, name: &str) {
         self.lock().ledger.created_namespace(name);
     }
 
-    /// Stores that an item's object is about to be changed, before it is.
+    /// Stores that an item's object is about to be changed, before the change.
     pub(super) async fn intend_update(&self, item: ItemRef) {
         {
             let mut record = self.lock();
@@ -92,8 +92,8 @@ impl<'a> Journal<'a> {
         self.flush().await;
     }
 
-    /// Stores the first record, before the first effect. A run that finds it knows that an object with the restore's label
-    /// may be of this restore.
+    /// Stores the first record, before the first effect. After it an object with the restore's label may come from an earlier run
+    /// of this restore.
     pub(super) async fn begin(&self) -> Result<(), SinkError> {
         let encoded = {
             let mut record = self.lock();

@@ -1,4 +1,4 @@
-//! Which kind the items of a type have.
+//! The kind of a type's items.
 
 use std::collections::HashMap;
 

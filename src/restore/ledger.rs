@@ -1,8 +1,7 @@
-//! What became of each item, so that a restore can resume where it was cut off (decision 16, spec restore 25.3).
+//! The state of each item, so that a restore can resume where it was interrupted (decision 16, spec restore 25.3).
 //!
 //! One byte an item, by its number in the archive: selection, discovery and additional items cannot shift that number, so
-//! the record of a run stays valid whatever changed since. Beside it: messages, and the few names that the archive does not
-//! have. An item and its messages are recorded in one step.
+//! the record of a run stays valid after any change of them. It also holds messages, and the few names that are not in the archive. An item and its messages are recorded in one step.
 //!
 //! ```text
 //!   "VRL1" | gzip( one line of JSON: archive, counts, messages, names | one byte an item )
@@ -26,17 +25,17 @@ const MAGIC: &[u8; 4] = b"VRL1";
 /// What a ledger of every version begins with; the version follows.
 const FAMILY: &[u8; 3] = b"VRL";
 
-/// Texts of messages are kept up to this size; what comes after is counted and stands in the log only.
+/// Texts of messages are kept up to this size. Later ones are only counted, and are in the log.
 const MAX_TEXT: usize = 8 << 20;
 
-/// What became of an item.
+/// The state of an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum State {
     /// Nothing yet, or nothing that was flushed.
     #[default]
     Pending = 0,
-    /// Not for this cluster (a finished pod, a namespace that was there already): processed, and listed nowhere.
+    /// Not for this cluster (a finished pod, a namespace that existed): processed, and listed nowhere.
     Dropped = 1,
     /// Created by this restore.
     Created = 2,
@@ -44,16 +43,16 @@ pub enum State {
     Updated = 3,
     /// It existed and is equal, or an action left it out.
     Skipped = 4,
-    /// It could not be restored; messages say why.
+    /// It could not be restored; it has messages.
     Failed = 5,
     /// A persistent volume that is not restored so that its claim gets a new one.
     Provision = 6,
-    /// It existed, differs, and was left alone. The message is made from the item's names when it is needed, because there
-    /// can be as many of them as there are items.
+    /// It existed, differs, and was not changed. The message is made from the item's names when it is needed, because there can be
+    /// one for each item.
     Differs = 7,
-    /// It could not be read out of the archive; messages say why. Its kind is not known, so it is listed nowhere.
+    /// It could not be read from the archive; it has messages. Its kind is not known, so it is listed nowhere.
     Unreadable = 8,
-    /// Its namespace could not be made; one message a namespace says why. Listed nowhere, as upstream.
+    /// Its namespace could not be created; there is one message a namespace. Listed nowhere, as upstream.
     NoNamespace = 9,
 }
 
@@ -89,24 +88,24 @@ impl State {
     }
 }
 
-/// How bad a message is.
+/// The severity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something was not restored.
+    /// An object was not restored.
     Error,
-    /// Something is to be checked.
+    /// An object must be checked.
     Warning,
 }
 
 /// One entry of the results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// How bad.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is about: the target namespace, `Some("")` the cluster, `None` Velero itself.
+    /// Its part of the results: the target namespace, `Some("")` for the cluster, `None` for Velero itself.
     pub namespace: Option<String>,
-    /// For the user.
+    /// The text.
     pub text: String,
 }
 
@@ -128,26 +127,25 @@ impl Count {
     }
 }
 
-/// What the archive does not have about an item.
+/// Facts about an item that are not in the archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// The name the server gave it, if that is another one.
+    /// The name that the server gave it, if it is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// `apiVersion/Kind`, if it is not that of the first item of its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its object was there and is about to be changed. A run that finds it equal afterwards knows
-    /// from this that it was not.
+    /// Its object existed and is about to be changed. A resumed run that finds it equal then counts it as changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub updating: bool,
-    /// A message of its own says that it differs.
+    /// It has a message of its own that it differs. In the record the field keeps its first name.
     #[serde(rename = "told", default, skip_serializing_if = "std::ops::Not::not")]
     pub reported: bool,
 }
 
 impl Note {
-    /// Whether it says nothing.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
@@ -168,19 +166,19 @@ pub struct Ledger {
 struct Beside {
     archive: String,
     items: usize,
-    /// Messages whose texts were not kept.
+    /// Messages with texts that were not kept.
     #[serde(default)]
     dropped: Count,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     messages: Vec<Message>,
-    /// TypeNames of the namespaces that were created.
+    /// Names of the namespaces that were created.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     namespaces: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     notes: BTreeMap<usize, Note>,
 }
 
-/// A record cannot be used. Without it the restore begins anew, which is safe: what an earlier life made is recognised.
+/// A record cannot be used. The restore starts over without it, which is safe: objects of an earlier run are recognised.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A later release wrote it; it is not to be overwritten.
@@ -189,7 +187,7 @@ pub enum LedgerError {
     /// Not a record, or a damaged one.
     #[error("read the record of an earlier run: {0}")]
     Unreadable(#[from] io::Error),
-    /// The record of a run over another archive: the backup was replaced in the meantime.
+    /// The record is of another archive: the backup was replaced in the meantime.
     #[error("the record of an earlier run is about another archive")]
     OtherArchive,
 }
@@ -226,7 +224,7 @@ impl Ledger {
         }
     }
 
-    /// The record that an earlier life flushed.
+    /// The record that an earlier run stored.
     pub fn resume(record: &[u8], archive: &Spool) -> Result<Self, LedgerError> {
         Self::decode(record, &fingerprint(archive), archive.items().len())
     }
@@ -242,7 +240,7 @@ impl Ledger {
             .strip_prefix(MAGIC)
             .ok_or_else(|| broken("it does not begin like one"))?;
         let mut text = Vec::new();
-        // our own record: its size is bounded by what it was made from
+        // the record was written by a run, so its size is bounded
         let most = 64 * (MAX_TEXT + items) as u64;
         GzDecoder::new(body).take(most).read_to_end(&mut text)?;
         let end = text
@@ -280,12 +278,12 @@ impl Ledger {
         gzip.finish().map(Bytes::from)
     }
 
-    /// Whether an earlier life has left this record: then an object that is ours already may have been made by it.
+    /// Whether an earlier run has left this record: then an object of this restore may come from it.
     pub fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// What became of an item.
+    /// The state of an item.
     pub fn state(&self, item: ItemRef) -> State {
         self.states
             .get(item.index())
@@ -293,7 +291,7 @@ impl Ledger {
             .unwrap_or_default()
     }
 
-    /// Records what became of an item, with all that is to be said about it.
+    /// Records the state of an item, with all its messages.
     pub fn record(&mut self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
         let before = self.state(item);
         if let Some(slot) = self.states.get_mut(item.index()) {
@@ -325,7 +323,7 @@ impl Ledger {
         }
     }
 
-    /// The same, unless it was said already, also by an earlier life.
+    /// The same, unless it is recorded already, also by an earlier run.
     pub fn say_once(&mut self, message: Message) {
         if !self.beside.messages.contains(&message) {
             self.say(message);
@@ -354,18 +352,18 @@ impl Ledger {
         (&self.beside.messages, self.beside.dropped)
     }
 
-    /// What the archive does not have about an item.
+    /// Facts about an item that are not in the archive.
     pub fn note(&self, item: ItemRef) -> Option<&Note> {
         self.beside.notes.get(&item.index())
     }
 
-    /// How many objects are in the list of restored resources: what a restore's progress counts.
+    /// How many objects are in the list of restored resources; the restore's progress counts these.
     pub fn listed(&self) -> u64 {
         self.listed
     }
 }
 
-/// The archive by the names and sizes of its contents. Keeping other copies of it changes the numbers of the items, and so this.
+/// A hash of the names and sizes of the archive's contents. It also changes with the copies that are kept, as the numbers of items do.
 fn fingerprint(archive: &Spool) -> String {
     let mut hash = Sha256::new();
     for item in archive.items() {

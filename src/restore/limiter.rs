@@ -1,8 +1,7 @@
-//! How many requests are under way at once: as many as the API server takes (design 6, decision 9).
+//! The number of concurrent requests: as many as the API server takes (design 6, decision 9).
 //!
-//! Additive increase, multiplicative decrease, as TCP does it: the number grows while answers come quickly, is halved when
-//! the server says 429, and shrinks when answers become slow. `Retry-After` holds back every request, not only the one
-//! that got it.
+//! Additive increase, multiplicative decrease, as in TCP: the number grows while answers come quickly, is halved after a 429,
+//! and shrinks when answers become slow. `Retry-After` delays every request, not only the refused one.
 
 use std::time::Duration;
 
@@ -10,31 +9,31 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
-/// Answers that take longer than this on average are no reason to ask for more at once.
+/// The number does not grow while answers take longer than this on average.
 const UNHURRIED: Duration = Duration::from_millis(300);
 
 /// Answers that take longer than this on average mean that the server is overloaded.
 const OVERLOADED: Duration = Duration::from_millis(1500);
 
-/// One push-back halves the number; the others of the same moment say nothing new.
+/// After one 429 halved the number, others within this time do not count.
 const ONE_MOMENT: Duration = Duration::from_millis(500);
 
-/// The pause after a 429 that names none.
+/// The pause after a 429 without a `Retry-After`.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 
-/// A server that asks for more than this is asked again all the same.
+/// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// The arithmetic, free of time and waiting.
+/// The arithmetic, without clocks and waits.
 #[derive(Clone, Debug)]
 pub struct Aimd {
     limit: f64,
     max: f64,
     /// Until the first push-back every answer raises the limit by one, which doubles it each round.
     starting: bool,
-    /// After how many answers the latency is looked at: as many as were under way at the last look.
+    /// After how many answers the latency is checked: as many as were in flight at the last check.
     window: u32,
-    /// Answers and their summed latency since the last look.
+    /// Answers and their summed latency since the last check.
     answers: u32,
     latency: Duration,
     hurried: bool,
@@ -77,7 +76,7 @@ impl Aimd {
         self.paused_until.filter(|until| *until > now)
     }
 
-    /// Since when every request is turned away.
+    /// Since when every request gets a 429.
     pub fn turned_away_since(&self) -> Option<Instant> {
         self.turned_away_since
     }
@@ -114,7 +113,7 @@ impl Aimd {
     }
 }
 
-/// Gives out permits, as many at once as [`Aimd`] allows.
+/// Issues permits, as many at once as [`Aimd`] allows.
 #[derive(Debug)]
 pub struct Limiter {
     state: Mutex<State>,
@@ -124,7 +123,7 @@ pub struct Limiter {
 #[derive(Debug)]
 struct State {
     aimd: Aimd,
-    /// Permits that exist: free ones and those given out.
+    /// All permits: free ones and those in use.
     issued: u32,
 }
 
@@ -139,10 +138,10 @@ impl Limiter {
         }
     }
 
-    /// Waits for a place and for the end of a pause that the server asked for. Held for one request, never while waiting
-    /// for another item. Cancel-safe.
+    /// Waits for a free permit and for the end of a pause that the server asked for. A permit is held for one request, never while
+    /// waiting for another item. Cancel-safe.
     pub async fn permit(&self) -> Permit<'_> {
-        // the semaphore is never closed, so there is always a permit to come
+        // the semaphore is never closed, so this cannot fail
         let permit = self.free.acquire().await.ok();
         loop {
             let pause = self.state().aimd.paused_until(Instant::now());
@@ -164,7 +163,7 @@ impl Limiter {
         self.state().aimd.limit()
     }
 
-    /// Since when every request is turned away.
+    /// Since when every request gets a 429.
     pub fn turned_away_since(&self) -> Option<Instant> {
         self.state().aimd.turned_away_since()
     }
@@ -174,7 +173,7 @@ impl Limiter {
     }
 }
 
-/// A place for one request. Dropped without a word, it says nothing about the server.
+/// A permit for one request. If it is only dropped, the request does not count.
 #[derive(Debug)]
 pub struct Permit<'a> {
     limiter: &'a Limiter,
@@ -183,13 +182,13 @@ pub struct Permit<'a> {
 }
 
 impl Permit<'_> {
-    /// The request was answered, in whatever way.
+    /// The request was answered, with any result but a 429.
     pub fn answered(self) {
         let latency = self.since.elapsed();
         self.limiter.state().aimd.answered(latency);
     }
 
-    /// The request was turned away with a 429.
+    /// The request got a 429.
     pub fn pushed_back(self, retry_after: Option<Duration>) {
         self.limiter.state().aimd.pushed_back(Instant::now(), retry_after);
     }

@@ -1,4 +1,4 @@
-//! What is reported about one item: in the results, in the log, and in a dry run.
+//! The messages about one item: in the results, in the log, and in a dry run.
 
 use std::borrow::Cow;
 
@@ -9,20 +9,20 @@ use crate::restore::object::existing::differs_warning;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::{Line, RunLog};
 
-/// What one pass over an item has to report when it is over.
+/// The messages of one pass over an item.
 #[derive(Debug, Default)]
 pub(super) struct ItemMessages<'a> {
     /// The target namespace: the part of the results that the messages belong to.
     namespace: &'a str,
-    /// For the results.
+    /// The messages for the results.
     pub(super) list: Vec<Message>,
-    /// What the archive does not have.
+    /// Facts that are not in the archive.
     pub(super) note: Note,
-    /// Why the item ended as it did, where no message says so: for a dry run.
+    /// The reason of the item's state if no message has it: for a dry run.
     pub(super) why: Cow<'static, str>,
     /// The object exists and is equal.
     pub(super) is_equal: bool,
-    /// Where the object differs from the one in the cluster: for a dry run.
+    /// The differences from the object in the cluster: for a dry run.
     pub(super) changes: Changes,
 }
 
@@ -35,32 +35,32 @@ impl<'a> ItemMessages<'a> {
         }
     }
 
-    /// Something was not restored.
+    /// Adds an error: an object was not restored.
     pub(super) fn error(&mut self, text: String) {
         self.list
             .push(Message::new(Severity::Error, Some(self.namespace), text));
     }
 
-    /// Something is to be checked.
+    /// Adds a warning: an object must be checked.
     pub(super) fn warn(&mut self, text: String) {
         self.list
             .push(Message::new(Severity::Warning, Some(self.namespace), text));
     }
 
-    /// Reports in one message that an object exists, differs and is left as it is, and why that matters or is so.
+    /// Adds one warning that an object exists, differs and is not changed, with a reason or a consequence.
     pub(super) fn differs(&mut self, kind: &str, name: &str, reason: &str) {
         self.note.reported = true;
         self.why = "it exists and is different: left as it is".into();
         self.warn(format!("{}: {reason}", differs_warning(kind, name)));
     }
 
-    /// A warning that belongs to another namespace.
+    /// Adds a warning for another namespace.
     pub(super) fn warn_in(&mut self, namespace: Option<&str>, text: String) {
         let namespace = namespace.unwrap_or_default();
         self.list.push(Message::new(Severity::Warning, Some(namespace), text));
     }
 
-    /// The state of an item that an action left out: messages mean that it failed (spec restore 9, step 7).
+    /// The state of an item that an action left out: with messages it has failed (spec restore 9, step 7).
     pub(super) fn implied_state(&self) -> State {
         if self.list.is_empty() {
             State::Skipped

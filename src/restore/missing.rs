@@ -1,4 +1,4 @@
-//! TypeNames that a restore's spec gives and its backup does not have: a restore that does nothing says why (spec restore 7.4). Pure.
+//! Names in a restore's spec that are not in its backup: a restore that does nothing reports why (spec restore 7.4). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,13 +10,13 @@ use crate::select::glob::{Glob, is_pattern};
 use crate::select::includes::{EVERYTHING, Resolve};
 use crate::select::namespaces::NamespaceFilter;
 
-/// So many names of the backup are listed in a message.
+/// How many names of the backup a message lists.
 const LISTED: usize = 20;
 
-/// The group whose objects a restore leaves out by itself; the server adds its types to the excludes.
+/// The group of Velero's own types; the server adds these to the excludes of every restore.
 const OWN_GROUP: &str = ".velero.io";
 
-/// What a backup has, by name.
+/// The names in a backup.
 #[derive(Debug, Default)]
 pub struct Contents {
     namespaces: BTreeSet<String>,
@@ -24,7 +24,7 @@ pub struct Contents {
 }
 
 impl Contents {
-    /// The names of an archive. A namespace is there by its object or by an object in it.
+    /// The names in an archive. A namespace counts by its own object or by an object in it.
     pub fn of(archive: &Spool) -> Self {
         let occupied = archive
             .group_resources()
@@ -39,7 +39,7 @@ impl Contents {
         }
     }
 
-    /// Mappings of namespaces that the backup does not have: the restore would bring nothing of what was meant.
+    /// Mappings of namespaces that are not in the backup: the restore would not create the intended objects.
     pub fn unknown_sources(&self, mapping: &BTreeMap<String, String>) -> Vec<String> {
         if self.types.is_empty() {
             return Vec::new();
@@ -55,7 +55,7 @@ impl Contents {
             .collect()
     }
 
-    /// What the lists of a spec name in vain.
+    /// Warnings about names in the lists of a spec that have no effect.
     pub fn warnings(&self, spec: &RestoreSpec, resolve: Resolve<'_>) -> Vec<String> {
         if self.types.is_empty() {
             return Vec::new();
@@ -125,7 +125,7 @@ impl Contents {
         })
     }
 
-    /// Mappings of namespaces that the restore's own lists leave out.
+    /// Mappings of namespaces that the restore's own lists exclude.
     fn mappings_in_vain<'a>(&'a self, spec: &'a RestoreSpec) -> impl Iterator<Item = String> + 'a {
         let chosen = NamespaceFilter::new(&spec.included_namespaces, &spec.excluded_namespaces);
         let sources = spec
@@ -148,7 +148,7 @@ impl Contents {
     }
 }
 
-/// Whether a name or pattern of a list takes any of these. A broken pattern is reported elsewhere.
+/// Whether a name or pattern of a list matches any of these. A broken pattern is reported elsewhere.
 fn matches_any<'a>(entry: &str, mut names: impl Iterator<Item = &'a str>) -> bool {
     if entry == EVERYTHING {
         return true;

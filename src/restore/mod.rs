@@ -1,10 +1,10 @@
-//! The restore engine: what of a backup's archive goes into a cluster, in which order, and what became of it. Knows no
-//! phase and no queue of Restores; the controller gives it a request and gets a report.
+//! The restore engine: selects items of a backup's archive, restores them in order, and reports the result. It knows neither
+//! phases nor a queue of Restores; the controller passes a request and gets a report.
 //!
 //! ```text
 //!   request     archive + spec + settings
 //!      |
-//!   prepared    what the spec means here; plan: what, in which waves (planner, priorities, type_names, missing; pure)
+//!   prepared    the spec, resolved; plan: the items and their waves (planner, priorities, type_names, missing; pure)
 //!      |
 //!   engine      begin -> waves -> retries -> report (standstill beside them)     dry_run: the same waves, nothing written
 //!      |
@@ -15,21 +15,21 @@
 //!   apply       what a run and a dry run do differently: Live here, DryRun in dry_run
 //!      |
 //!   parts       what all items share; each owns its state and its locks
-//!                 archived    the items of the archive         client      the cluster, as fast as it takes it (limiter)
+//!                 archived    the items of the archive         client      the cluster, with a limit on requests (limiter)
 //!                 types       what the cluster serves          namespaces  each target namespace once
-//!                 in_flight   each item once, no deadlock      tracker     what became of each item:
+//!                 in_flight   each item once, no deadlock      tracker     the state of each item:
 //!                   journal     the ledger, and when it is stored
-//!                   retry_queue what waits, and for what (wait_reason, retry: which errors are transient)
-//!                   progress    how far it is
+//!                   retry_queue the waiting items (wait_reason, retry: which errors are transient)
+//!                   progress    counts and standstill
 //!      |
-//!   object/     the rules on JSON (pure)     actions/  what is changed for which type
+//!   object/     the rules on JSON (pure)     actions/  changes for certain types
 //!
 //!   report      results and resource list
 //! ```
 //!
-//! Hooks, the data of volumes, plugins and resource modifiers are not there yet. Each has its place: plugins implement
-//! [`actions::RestoreItemAction`], modifiers follow the actions in `item/process`, hooks attach in `item/hooks`, volume data
-//! in `item/volumes`. What a spec asks of them is refused ([`request::unsupported`]), what an object asks is reported.
+//! Hooks, the data of volumes, plugins and resource modifiers are not implemented yet. Each has its place: plugins implement
+//! [`actions::RestoreItemAction`], modifiers follow the actions in `item/process`, hooks attach in `item/hooks`, volume data in
+//! `item/volumes`. A spec that uses them is refused ([`request::unsupported`]), an object that does is a warning.
 
 pub mod actions;
 mod apply;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::restore::object::metadata;
 
-/// A namespace that was being deleted is looked at again after this.
+/// A namespace that was being deleted is read again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Why a namespace cannot take objects now.
@@ -18,46 +18,46 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub enum Obstacle {
     /// It is being deleted.
     Deletion,
-    /// It could not be made, for a reason that can pass.
+    /// It could not be created, for a transient reason.
     Error(Arc<str>),
 }
 
 /// Whether a namespace can take objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It is there.
+    /// It exists.
     Ready,
     /// Not now.
     Held(Obstacle),
-    /// It could not be made.
+    /// It could not be created.
     Failed,
 }
 
-/// Why a namespace was not made.
+/// Why a namespace was not created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotMade {
-    /// It may be later.
+    /// It may be created later.
     Held(Obstacle),
-    /// It never will, for this reason.
+    /// It will never be created, for this reason.
     Failed(String),
 }
 
-/// What is known about a namespace.
+/// The known state of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Known {
-    /// Nothing, or nothing that still holds.
+    /// Unknown, or out of date.
     #[default]
     Nothing,
     /// It can take objects.
     Ready,
-    /// It could not until now; look again after this.
+    /// It could not until now; to be checked again after this.
     Held(Instant, Obstacle),
-    /// It never will.
+    /// It never can.
     Failed,
 }
 
 impl Known {
-    /// What is known from now on.
+    /// The new state.
     fn since(now: Instant, made: &Result<(), NotMade>) -> Self {
         match made {
             Ok(()) => Self::Ready,
@@ -76,21 +76,21 @@ impl Known {
         }
     }
 
-    /// Whether a creation met an error after which it may have been carried out all the same.
+    /// Whether a creation may have been carried out although it ended with an error.
     fn may_be_ours(&self) -> bool {
         matches!(self, Self::Held(_, Obstacle::Error(_)))
     }
 }
 
-/// What is known about every target namespace.
+/// The states of all target namespaces.
 #[derive(Debug, Default)]
 pub struct Namespaces {
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
 }
 
 impl Namespaces {
-    /// Whether a namespace can take objects. If that is not known, `make` finds out, for all callers at once; it gets
-    /// whether an earlier creation may have been carried out.
+    /// Whether a namespace can take objects. If it is unknown, `make` creates or reads the namespace, once for all callers; its
+    /// argument is whether an earlier creation may have been carried out.
     pub async fn ensure<F>(&self, name: &str, make: impl FnOnce(bool) -> F) -> Readiness
     where
         F: Future<Output = Result<(), NotMade>>,
@@ -109,7 +109,7 @@ impl Namespaces {
         }
     }
 
-    /// The API server reported that a namespace is being deleted: that it was ready does not hold any more.
+    /// The API server reported that a namespace is being deleted: it is no longer ready.
     pub async fn doubt(&self, name: &str) {
         let slot = self.slot(name);
         let mut known = slot.lock().await;
@@ -127,7 +127,7 @@ impl Namespaces {
     }
 }
 
-/// The namespace to create: the name it gets, and the backup's labels, annotations and spec. No labels of ours, as upstream.
+/// The namespace to create: the name it gets, and the backup's labels, annotations and spec. Without Velero's labels, as upstream.
 pub fn wanted(target: &str, archived: Option<&Value>) -> Value {
     let mut new = Map::from_iter([("name".to_owned(), json!(target))]);
     let part = |path: &str| {
@@ -148,7 +148,7 @@ pub fn wanted(target: &str, archived: Option<&Value>) -> Value {
     namespace
 }
 
-/// Whether a namespace that is there can take objects.
+/// Whether an existing namespace can take objects.
 pub fn can_take_objects(namespace: &Value) -> bool {
     !metadata::is_deleting(namespace)
         && namespace

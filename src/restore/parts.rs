@@ -1,4 +1,4 @@
-//! The parts of a run that all its items work with. Each owns its own state and its own locks.
+//! The parts of a run that all items share. Each owns its state and its locks.
 
 use crate::archive::spool::ItemRef;
 use crate::cluster::objects::WriteOptions;
@@ -19,7 +19,7 @@ use crate::restore::wait_reason::RetryTimeouts;
 
 /// The parts of a run.
 pub(super) struct RunParts<'a> {
-    /// What the restore's spec means.
+    /// The restore's spec, resolved.
     pub(super) prepared: &'a Prepared<'a>,
     /// The items of the archive.
     pub(super) archived: ArchivedItems<'a>,
@@ -29,9 +29,9 @@ pub(super) struct RunParts<'a> {
     pub(super) types: ApiTypes<'a>,
     /// The target namespaces.
     pub(super) namespaces: Namespaces,
-    /// The items that are being worked on.
+    /// The items that are being processed.
     pub(super) in_flight: InFlight<ItemRef>,
-    /// What became of the items.
+    /// The states of the items.
     pub(super) tracker: Tracker<'a>,
 }
 

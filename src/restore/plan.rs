@@ -1,9 +1,9 @@
-//! What is restored, and in which order: pure, inspectable, the same for the same archive, spec and served types.
+//! Which items are restored, and in which order: pure, inspectable, the same for the same archive, spec and served types.
 //!
-//! The order of a restore is its list of waves, one after the other; within a wave everything goes at once, across all
-//! namespaces. A wave is one type (the services are two), so whatever must come before something else is in an earlier wave
-//! (spec restore 25.2, invariants 1 to 11 and 19). That is stricter than needed where the order is only wanted within a
-//! namespace, and costs the latency of one request a type.
+//! A restore is a list of waves, one after the other; the items of a wave are restored concurrently, across all namespaces. A
+//! wave is one type (the services are two), so an item that must come before another is in an earlier wave (spec restore 25.2,
+//! invariants 1 to 11 and 19). That is stricter than needed where the order matters only within a namespace, and costs the
+//! latency of one request a type.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::archive::spool::{ItemRef, Spool};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::request::RestoreContext;
 
-/// The type whose items are not created but ensured.
+/// The type with items that are not created but ensured.
 pub const NAMESPACES: &str = "namespaces";
 
 /// A restore, planned. Costs 4 bytes an item and one bit an item of the archive beside its index: 1.3 MB for 300,000 items.
@@ -23,7 +23,7 @@ pub struct Plan {
     pub(super) waves: Vec<Wave>,
     /// One bit an item of the archive: whether it is planned.
     pub(super) planned: Vec<u64>,
-    /// Items that another one takes the place of, because their namespaces are restored into one.
+    /// Items that are displaced by another one, because their namespaces are restored into one.
     pub(super) twins: HashMap<ItemRef, ItemRef>,
     /// Selected items among them, each with the one that is restored in its place.
     pub(super) displaced: Vec<(ItemRef, ItemRef)>,
@@ -32,12 +32,12 @@ pub struct Plan {
     pub(super) unreadable: Vec<(ItemRef, String)>,
 }
 
-/// What goes at once.
+/// Items that are restored concurrently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
     /// The type.
     pub resource: GroupResource,
-    /// Which part of the type, where it is parted.
+    /// The part of the type, if the type is split.
     pub part: Part,
     range: Range<usize>,
 }
@@ -47,7 +47,7 @@ pub struct Wave {
 pub enum Part {
     /// All of it.
     Whole,
-    /// Services with node ports of their own, before others can be given the same ones.
+    /// Services with fixed node ports: before others, which could be assigned the same ports.
     FixedNodePorts,
     /// The other services.
     OtherServices,
@@ -89,7 +89,7 @@ impl Plan {
         &self.items
     }
 
-    /// Whether an item is planned, as opposed to asked for by an action.
+    /// Whether an item is planned, and not only requested by an action.
     pub fn contains(&self, item: ItemRef) -> bool {
         self.planned
             .get(item.index() / 64)
@@ -101,12 +101,12 @@ impl Plan {
         self.items.len()
     }
 
-    /// Whether nothing is to be restored.
+    /// Whether there is nothing to restore.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Everything in order, with its names: what a dry run shows.
+    /// All items in order, with their names: a dry run shows them.
     pub fn items<'a>(
         &'a self,
         archive: &'a Spool,
@@ -135,7 +135,7 @@ impl Plan {
         self.twins.get(&item).copied().unwrap_or(item)
     }
 
-    /// The selected items that another one takes the place of, each with that one.
+    /// The selected items that are displaced by another one, each with that one.
     pub fn displaced(&self) -> &[(ItemRef, ItemRef)] {
         &self.displaced
     }

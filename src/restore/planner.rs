@@ -32,7 +32,7 @@ pub struct Planner<'a> {
     pub priorities: &'a Priorities,
     /// The mapping of namespaces.
     pub restore: &'a RestoreContext,
-    /// What names of types mean.
+    /// Resolves names of types.
     pub names: &'a TypeNames<'a>,
 }
 
@@ -69,7 +69,7 @@ impl Planner<'_> {
             .archive
             .group_resources()
             .flat_map(|resource| self.archive.namespaces(resource, ItemCopy::Plain).flatten());
-        // one with nothing in it is a source as well, and one that is left out is none
+        // an empty namespace is a source too, an excluded one is not
         let objects = self.archive.items_in(NAMESPACES, ItemCopy::Plain, None);
         let all = occupied.chain(objects.map(|item| self.archive.path(item).0.name));
         for source in all.filter(|source| self.namespaces.includes(source)) {
@@ -106,8 +106,8 @@ impl Planner<'_> {
         self.add_waves(plan, resource, &name, start);
     }
 
-    /// Items of several namespaces that go into one: of those with the same name, the one of the first namespace by name
-    /// wins (invariant 20). One that is selected wins over those that are not.
+    /// For items of several namespaces that are restored into one: of those with the same name, a selected one wins, and of several
+    /// the one of the first namespace by name (invariant 20).
     fn add_merged(&self, plan: &mut Plan, name: &str, scopes: &[(Option<&str>, Option<&str>)]) {
         let mut by_name: BTreeMap<&str, Vec<(bool, ItemRef)>> = BTreeMap::new();
         for (_, source) in scopes {
@@ -216,7 +216,7 @@ mod tests {
     use crate::select::labels::Selector;
     use crate::select::restore::RestoreLists;
 
-    /// A plan in words: `wave type source/name>target`.
+    /// A plan as text: `wave type source/name>target`.
     struct Case {
         included_namespaces: Vec<String>,
         selectors: Vec<Selector>,

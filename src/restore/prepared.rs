@@ -1,4 +1,4 @@
-//! What a restore's spec means for its archive and its cluster: settled once, before the first item.
+//! A restore's spec, resolved for its archive and its cluster once, before the first item.
 
 use std::collections::BTreeMap;
 
@@ -24,23 +24,23 @@ use crate::select::restore::{RestoreFilter, RestoreLists};
 pub(super) struct Prepared<'a> {
     pub(super) request: &'a Request,
     pub(super) context: RestoreContext,
-    /// The same for objects in the cluster, whose namespaces are targets already.
+    /// The same for objects in the cluster, which are in target namespaces already.
     pub(super) unmapped: RestoreContext,
     /// The labels of every restored object.
     pub(super) labels: RestoreLabels,
     pub(super) policy: Policy,
-    /// When the restore started, as the API server writes times.
+    /// When the restore started, in the format of the API server.
     pub(super) started: String,
     pub(super) plan: Plan,
     pub(super) filter: RestoreFilter,
-    /// The types whose status is restored.
+    /// The types that get their status restored.
     pub(super) restored_status: Option<IncludesExcludes>,
-    /// Names of the spec that the backup does not have.
+    /// Names in the spec that are not in the backup.
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads what the cluster serves and the spec, and plans the restore. `is_resumed`: a restore that has begun is not refused
-/// any more, whatever the release that began it accepted.
+/// Reads what the cluster serves and the spec, and plans the restore. `is_resumed`: a restore that has begun is not refused, even
+/// if another release accepted it.
 pub(super) async fn prepare<'a>(
     request: &'a Request,
     deps: &EngineDeps<'_>,

@@ -1,11 +1,11 @@
-//! In which order the types of an archive are restored (spec restore 7.1, 7.2).
+//! The order in which the types of an archive are restored (spec restore 7.1, 7.2).
 
 use std::collections::HashSet;
 use std::str::FromStr;
 
 use crate::cluster::discovery::GroupResource;
 
-/// Restored before everything else, in this order: what others mount, refer to or are admitted by. The list of 1.18.1;
+/// Restored before all others, in this order: types that others mount, refer to or need for admission. The list of 1.18.1;
 /// `volumesnapshotclass…` is singular upstream too and is resolved like any other name.
 pub const HIGH: [&str; 23] = [
     "customresourcedefinitions",
@@ -42,15 +42,15 @@ pub const LOW: [&str; 5] = [
     "packageinstalls.packaging.carvel.dev",
 ];
 
-/// The resource that is restored in a pass of its own, before any other name is resolved.
+/// The type that is restored first, before any other name is resolved.
 pub const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 const SEPARATOR: &str = "-";
 
-/// What limits others: it comes before them, else a controller fills the place that the backup's objects need.
+/// Types that limit others. They come before these, or a controller could use up what the backup's objects need.
 const LIMITS: [&str; 2] = ["limitranges", "resourcequotas"];
 
-/// What makes pods, and pods.
+/// Pods, and the types that create pods.
 const LIMITED: [&str; 8] = [
     "pods",
     "replicasets.apps",
@@ -62,7 +62,7 @@ const LIMITED: [&str; 8] = [
     "cronjobs.batch",
 ];
 
-/// The two ends of the order; whatever neither names is restored between them, alphabetically.
+/// The two ends of the order; all other types are restored between them, alphabetically.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Priorities {
     /// Restored first, in this order.
@@ -90,8 +90,8 @@ pub struct TwoSeparators(String);
 impl FromStr for Priorities {
     type Err = TwoSeparators;
 
-    /// Reads the flag `--restore-resource-priorities`: a comma list with at most one `-` between high and low. A side
-    /// that is left empty keeps its default, as in 1.18.1.
+    /// Reads the flag `--restore-resource-priorities`: a comma list with at most one `-` between high and low. An
+    /// empty side keeps its default, as in 1.18.1.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut sides = [Vec::new(), Vec::new()];
         let mut side = 0;
@@ -116,12 +116,12 @@ impl FromStr for Priorities {
 impl Priorities {
     /// The types to restore, each once: the high list, the archive's other types by their names' bytes, the low list.
     ///
-    /// `resolve` turns a name as users write it into the canonical one, or says that it is not known; an unknown name is
-    /// taken literally, so that its items fail with a real error instead of vanishing. A type of the archive counts as
-    /// named by a list only if it stands there literally (spec restore 7.2): an alias in the low list stays in the middle.
+    /// `resolve` turns a user's name into the canonical one. An unknown name is taken literally, so that its items fail with an
+    /// error and are not ignored. A type of the archive counts as named by a list only by its literal name (spec restore 7.2):
+    /// an alias in the low list stays in the middle.
     ///
-    /// Limits that no list names go right before the first type that they limit (decision 41): not before all others, because what
-    /// they count may have been more than they allow when the backup was made.
+    /// Types that limit others and are in no list come right before the first type that they limit (decision 41). They do not come
+    /// before all others, because the backed-up objects may exceed the limit.
     pub fn order<'a>(
         &self,
         archived: impl IntoIterator<Item = &'a GroupResource>,

@@ -1,4 +1,4 @@
-//! How far one pass over an item came.
+//! The result of one pass over an item.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use crate::cluster::ApiError;
 use crate::restore::ledger::State;
 use crate::restore::wait_reason::WaitReason;
 
-/// The end of one pass over an item.
+/// The result of one pass over an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Processed {
     /// It is processed and ended in this state.

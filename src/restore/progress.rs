@@ -1,12 +1,12 @@
-//! How far a restore is.
+//! The progress of a restore.
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-/// A restore as its observers see it.
+/// The progress of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Objects restored so far, whatever became of them. Never falls; in the end it is their number.
+    /// Objects processed so far, with any result. Never falls; in the end it is the total.
     pub restored: u64,
     /// The estimate of that number: additional items raise it, finished pods and the like lower it.
     pub total: u64,
@@ -14,16 +14,16 @@ pub struct Progress {
     pub parked: usize,
     /// The first few of them.
     pub blocked: Vec<Blocked>,
-    /// What keeps it from continuing, while nothing else is left to do.
+    /// Why it cannot continue, while only waiting items are left.
     pub standstill: Option<Standstill>,
 }
 
-/// Nothing is left to do but to wait.
+/// Only waiting items are left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standstill {
-    /// For what, as one word for programs.
+    /// The reason as one word, for programs.
     pub reason: &'static str,
-    /// What waits for what, how much else does, and how long that is waited for. For people.
+    /// The first waiting item and its reason, how many others wait, and the timeout. For users.
     pub message: String,
 }
 
@@ -32,14 +32,14 @@ pub struct Standstill {
 pub struct Blocked {
     /// `deployments.apps/shop/web`: its names in the backup.
     pub item: String,
-    /// What it waits for, for people.
+    /// What it waits for, for users.
     pub why: String,
 }
 
 /// Called with the progress after each item: it must return at once.
 pub type OnProgress<'a> = dyn Fn(Progress) + Send + Sync + 'a;
 
-/// What the progress is made from, beside the ledger.
+/// The state of the progress besides the ledger.
 pub(super) struct ProgressTracker<'a> {
     counts: Mutex<Counts>,
     on_progress: &'a OnProgress<'a>,
@@ -90,7 +90,7 @@ impl<'a> ProgressTracker<'a> {
         self.counts().draining
     }
 
-    /// Whether this is another standstill than before, or the end of one.
+    /// Sets or clears the standstill. Returns whether it has changed.
     pub(super) fn set_standstill(&self, standstill: Option<Standstill>) -> bool {
         let mut counts = self.counts();
         let is_news = counts.standstill != standstill;
@@ -98,7 +98,7 @@ impl<'a> ProgressTracker<'a> {
         is_news
     }
 
-    /// Reports how far the restore is, with so many objects restored.
+    /// Reports the progress with this many restored objects.
     pub(super) fn report(&self, restored: u64) -> Progress {
         let progress = {
             let counts = self.counts();

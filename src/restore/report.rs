@@ -1,4 +1,4 @@
-//! The outcome of a restore: the contents of its results file and of its list of resources (spec restore 21).
+//! The report of a restore: the contents of its results file and of its list of resources (spec restore 21).
 
 use super::kinds::Kinds;
 use super::ledger::{Count, Ledger, Severity, State};
@@ -8,25 +8,25 @@ use super::request::RestoreContext;
 use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
 use crate::archive::spool::{ItemRef, Spool};
 
-/// A results file keeps texts up to this size; what comes after is counted in one line.
+/// A results file keeps texts up to this size; later ones are counted in one line.
 const MAX_TEXT: usize = 8 << 20;
 
-/// The outcome of a restore.
+/// The report of a restore.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Messages by target namespace.
     pub results: Results,
-    /// Every restored object with what became of it.
+    /// Every restored object with its result.
     pub resources: ResourceList,
-    /// All errors and warnings, those included whose texts were not kept.
+    /// The number of all errors and warnings, including those without a kept text.
     pub messages: Count,
-    /// Objects by what became of them.
+    /// Objects by result.
     pub objects: Objects,
-    /// The last word on how far it is.
+    /// The last progress.
     pub progress: Progress,
 }
 
-/// Objects by what became of them.
+/// Objects by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Objects {
     /// Created, namespaces included.
@@ -40,7 +40,7 @@ pub struct Objects {
 }
 
 impl Report {
-    /// Puts together what the ledger holds.
+    /// The report of a ledger.
     pub fn new(ledger: &Ledger, archive: &Spool, restore: &RestoreContext) -> Self {
         let mut writer = Writer {
             report: Self::default(),
@@ -67,8 +67,8 @@ impl Report {
     }
 }
 
-/// The lines with which a restore's log ends: each message of the results and what it is about, errors first (spec
-/// restore 4, step 12). As many as the results hold, which are bounded.
+/// The last lines of a restore's log: each message of the results with its namespace, errors first (spec restore 4, step 12).
+/// Their number is bounded, as the results are.
 pub fn recap(results: &Results) -> Vec<(Severity, String)> {
     let mut lines = Vec::new();
     for (severity, word, set) in [
@@ -121,7 +121,7 @@ impl Writer {
         let kind = note
             .and_then(|note| note.kind.clone())
             .or_else(|| self.kinds.of(archive, path.group_resource));
-        // the type's first item cannot be read, and this one's kind was not noted: then it was never looked at
+        // the type's first item cannot be read, and this item was never read, so its kind is not known
         let Some(kind) = kind else { return };
         let (api_version, kind) = kind.rsplit_once('/').unwrap_or(("", &kind));
         let name = note.and_then(|note| note.name.as_deref()).unwrap_or(path.name);

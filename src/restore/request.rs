@@ -1,4 +1,4 @@
-//! What a restore is asked to do.
+//! The input of a restore.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,17 +24,17 @@ pub struct Request {
     pub uid: String,
     /// Its spec, completed by validation (`backupName` set, non-restorable types excluded).
     pub spec: RestoreSpec,
-    /// When the Restore was created: what carries our label and is not older was made by this restore.
+    /// When the Restore was created: an object with its label that is not older was made by this restore.
     pub started: Timestamp,
     /// The backup's archive.
     pub archive: Arc<Spool>,
-    /// What the backup recorded about volumes' bytes.
+    /// How the backup saved the data of volumes.
     pub kept_volumes: KeptVolumes,
     /// The server's settings.
     pub options: Options,
 }
 
-/// What an action may know about the restore it works for.
+/// The facts about a restore that its actions get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreContext {
     /// Name of the Restore.
@@ -68,13 +68,13 @@ impl RestoreContext {
 pub struct Options {
     /// `--restore-resource-priorities`
     pub priorities: Priorities,
-    /// `--resource-timeout`: how long after the last wave what is parked is tried again.
+    /// `--resource-timeout`: how long after the last wave waiting items are retried.
     pub resource_timeout: Duration,
-    /// `--terminating-resource-timeout`: the same for what waits for a deletion.
+    /// `--terminating-resource-timeout`: the same for items that wait for a deletion.
     pub terminating_timeout: Duration,
     /// `--restore-managed-fields`
     pub managed_fields: ManagedFields,
-    /// Requests under way at once, at most.
+    /// The most concurrent requests.
     pub max_requests: u32,
 }
 
@@ -91,8 +91,8 @@ impl Default for Options {
     }
 }
 
-/// What a spec asks for and this release cannot do yet, each with the field that asks (decision 22). For validation; a run
-/// is refused as well.
+/// The features in a spec that this release does not support yet, each with its field (decision 22). For validation; a run is
+/// refused as well.
 pub fn unsupported(spec: &RestoreSpec) -> Vec<String> {
     let mut fields = Vec::new();
     if !spec.hooks.resources.is_empty() {
@@ -105,7 +105,7 @@ pub fn unsupported(spec: &RestoreSpec) -> Vec<String> {
 }
 
 impl Request {
-    /// What of it the actions may know.
+    /// The facts for actions.
     pub fn context(&self) -> RestoreContext {
         RestoreContext {
             name: self.name.clone(),

@@ -1,4 +1,4 @@
-//! An item of the archive, as the steps of its restore name it.
+//! The names of an item while it is restored.
 
 use crate::archive::layout::ItemPath;
 use crate::archive::spool::ItemRef;

@@ -1,4 +1,4 @@
-//! Waiting items are tried again: between the waves, and after the last one until none waits or has waited long enough.
+//! Retries of waiting items: between the waves, and after the last one until no item is left or the timeouts have passed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::restore::parts::RunParts;
 use crate::restore::wait_reason::WaitReason;
 use crate::restore::waves::Waves;
 
-/// Restores the waiting items whose time has come, in the order of the plan.
+/// Restores the waiting items that are due, in the order of the plan.
 pub(super) async fn retry_due(waves: &Waves<'_>) {
     let parts = waves.ctx.parts;
     let due = parts.tracker.queue.take_due(Instant::now());
@@ -36,7 +36,7 @@ pub(super) async fn retry_due(waves: &Waves<'_>) {
     }
 }
 
-/// After the last wave: tries the waiting items until none waits, or until they have waited long enough.
+/// After the last wave: retries the waiting items until none is left, or until their timeouts.
 pub(super) async fn drain(waves: &Waves<'_>) {
     let parts = waves.ctx.parts;
     let queue = &parts.tracker.queue;
@@ -44,7 +44,7 @@ pub(super) async fn drain(waves: &Waves<'_>) {
     parts.tracker.progress.begin_draining(end);
     while !queue.is_empty() {
         let Some(next) = queue.next(Instant::now(), end) else {
-            // waiting for each other and for nothing else: cannot be, but must not hold the restore for ever
+            // they wait only for each other: cannot happen, but must not block the restore for ever
             give_up(parts, queue.all());
             return;
         };
@@ -57,7 +57,7 @@ pub(super) async fn drain(waves: &Waves<'_>) {
     }
 }
 
-/// Reports items whose reason to wait did not pass.
+/// Reports the items that have waited until their timeouts.
 fn give_up(parts: &RunParts<'_>, items: Vec<(ItemRef, WaitReason)>) {
     let prepared = parts.prepared;
     let mut waiting_for_namespace: BTreeMap<&str, (u64, Obstacle)> = BTreeMap::new();
@@ -108,7 +108,7 @@ fn give_up(parts: &RunParts<'_>, items: Vec<(ItemRef, WaitReason)>) {
     }
 }
 
-/// A type whose first item is unreadable has no kind for those that were never read.
+/// If the first item of a type cannot be read, the kind of items that were never read is unknown.
 fn note_of_type(parts: &RunParts<'_>, group_resource: &str) -> Note {
     match parts.archived.kind_of(group_resource) {
         Some(_) => Note::default(),

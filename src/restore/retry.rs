@@ -1,4 +1,4 @@
-//! Whether an error of the API server is transient for the item it hit (decisions 19 and 41).
+//! Whether an error of the API server is transient for an item (decisions 19 and 41).
 
 use crate::cluster::ApiError;
 use crate::cluster::error::Class;
@@ -20,7 +20,7 @@ pub fn retry_reason(error: &ApiError) -> Option<RetryReason> {
             (None, 429) => TooManyRequests,
             (None, 502 | 503) => Unavailable,
             (None, 504) => GatewayTimeout,
-            // the storage ran out of time: not the code but the reason says that it can be tried again
+            // a timeout of the storage: the reason, not the code, says that it can be retried
             (None, 500) if error.reason == "ServerTimeout" => GatewayTimeout,
             (None, 409) => Conflict,
             (None, 400) if error.is_dry_run_unsupported() => DryRun,
@@ -32,7 +32,7 @@ pub fn retry_reason(error: &ApiError) -> Option<RetryReason> {
     })
 }
 
-/// Whether the namespace was not found: it was there a moment ago, so it is being deleted.
+/// Whether the namespace was not found: it existed a moment ago, so it was deleted.
 fn names_a_namespace(error: &ApiError) -> bool {
     error
         .object

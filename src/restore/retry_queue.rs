@@ -15,7 +15,7 @@ struct Entry {
     reason: WaitReason,
     tries: u32,
     next: Instant,
-    /// It is being tried again: an item that needs it may run it.
+    /// It is being retried: an item that needs it may process it.
     due: bool,
     /// The reason that was logged last.
     logged: Option<WaitReason>,
@@ -39,7 +39,7 @@ impl RetryQueue {
         }
     }
 
-    /// Adds an item, or adds it again. Whether it waits for something else than the last time.
+    /// Adds an item, or adds it again. Returns whether its reason has changed.
     pub fn add(&self, item: ItemRef, reason: WaitReason, now: Instant) -> bool {
         let mut waiting = self.waiting();
         // an item that waits for another was added by `blocked_on`
@@ -67,7 +67,7 @@ impl RetryQueue {
         true
     }
 
-    /// An item does not wait any more; how often it was tried.
+    /// Removes an item; returns how often it was tried.
     pub fn remove(&self, item: ItemRef) -> u32 {
         self.waiting().remove(&item).map_or(0, |entry| entry.tries)
     }
@@ -103,8 +103,7 @@ impl RetryQueue {
         (waiting.len(), blocker)
     }
 
-    /// Marks and gives the items whose time has come: their pause is over, or the item that they wait for does not wait any
-    /// more.
+    /// Marks and returns the items that are due: their pause is over, or the item that they wait for does not wait any more.
     pub fn take_due(&self, now: Instant) -> Vec<ItemRef> {
         let mut waiting = self.waiting();
         let all: HashSet<ItemRef> = waiting.keys().copied().collect();
@@ -128,7 +127,7 @@ impl RetryQueue {
             .any(|entry| matches!(entry.reason, WaitReason::Error(RetryReason::Unserved, _)))
     }
 
-    /// When [`RetryQueue::take_due`] or [`RetryQueue::take_expired`] will give something; `end` is when the last wave ended.
+    /// When [`RetryQueue::take_due`] or [`RetryQueue::take_expired`] next has an item; `end` is when the last wave ended.
     pub fn next(&self, now: Instant, end: Instant) -> Option<Instant> {
         let waiting = self.waiting();
         let of = |entry: &Entry| match (&entry.reason, entry.reason.timeout(self.timeouts)) {
@@ -138,7 +137,7 @@ impl RetryQueue {
         waiting.values().filter_map(of).min()
     }
 
-    /// Takes out the items that have waited long enough. Those that wait for them are due then.
+    /// Removes and returns the items that have reached their timeouts. Items that wait for these are due then.
     pub fn take_expired(&self, now: Instant, end: Instant) -> Vec<(ItemRef, WaitReason)> {
         let expired = |entry: &mut Entry| {
             let timeout = entry.reason.timeout(self.timeouts);
@@ -190,7 +189,7 @@ fn first(waiting: &Waiting, most: usize) -> Vec<(ItemRef, WaitReason)> {
     first.map(|(item, entry)| (*item, entry.reason.clone())).collect()
 }
 
-/// The pause before the next try of an item that has been tried so often: from one second, doubling, to half a minute.
+/// The pause before the next try after this many: from one second, doubling, to half a minute.
 fn pause(tries: u32) -> Duration {
     const LONGEST: Duration = Duration::from_secs(30);
     Duration::from_secs(1)

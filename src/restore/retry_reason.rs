@@ -18,34 +18,34 @@ pub enum RetryReason {
     /// 409, not: already exists.
     #[error("somebody else changed the object at the same time")]
     Conflict,
-    /// 500 `failed calling webhook`: what serves it may not run yet.
+    /// 500 `failed calling webhook`: its server may not run yet.
     #[error("an admission webhook could not be called")]
     Webhook,
-    /// 500 `conversion webhook for … failed`: what serves it may not run yet.
+    /// 500 `conversion webhook for … failed`: its server may not run yet.
     #[error("the conversion webhook of its type could not be called")]
     Conversion,
-    /// An admission policy whose parameters are not there yet.
+    /// The parameters of an admission policy do not exist yet.
     #[error("an admission policy is not ready")]
     Policy,
-    /// What the API server itself depends on (etcd, encryption, authorization) did not answer.
+    /// A dependency of the API server (etcd, encryption, authorization) did not answer.
     #[error("the API server does not reach what it depends on")]
     Backend,
-    /// 404 of the whole type: what serves it may not run yet.
+    /// 404 of the whole type: its server may not run yet.
     #[error("the API server does not serve its type")]
     Unserved,
     /// 404 of the namespace, or it is being deleted.
     #[error("its namespace is being deleted")]
     NamespaceTerminating,
-    /// 403 of a type whose definition is being deleted.
+    /// 403 of a type with a CRD that is being deleted.
     #[error("its type is being deleted")]
     TypeTerminating,
     /// 403 `exceeded quota`.
     #[error("a quota is used up")]
     Quota,
-    /// 403 `status unknown for quota`: the quota is new, and what it limits was not counted yet.
+    /// 403 `status unknown for quota`: the quota is new, and its use was not counted yet.
     #[error("the use of a quota has not been counted yet")]
     QuotaUnknown,
-    /// An object that it names is not there, or the API server has not seen it yet.
+    /// An object that it names does not exist, or the API server has not seen it yet.
     #[error("an object that it needs is not there yet")]
     Dependency,
     /// 400 `does not support dry run`: only a dry run gets that answer.
@@ -76,8 +76,7 @@ impl RetryReason {
         }
     }
 
-    /// Whether the error comes from admission or conversion: both come before the look whether the name is taken, so the object may be
-    /// there all the same.
+    /// Whether the error comes from admission or conversion. Both run before the check of the name, so the object may exist.
     pub fn hides_what_exists(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Whether nothing is left to do but to wait.
+//! Detects that only waiting items are left.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::restore::parts::RunParts;
 use crate::restore::progress::Standstill;
 use crate::restore::retry_reason::RetryReason;
 
-/// What is over sooner is no standstill.
+/// A shorter wait is not a standstill.
 const STANDSTILL: Duration = Duration::from_secs(3);
 
-/// Reports if the restore has come to a standstill, if that has another reason, and if it is over.
+/// Reports the beginning of a standstill, a change of its reason, and its end.
 pub(super) fn check(parts: &RunParts<'_>) {
     if parts.tracker.progress.set_standstill(standstill(parts)) {
         parts.tracker.report_progress();

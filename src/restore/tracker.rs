@@ -1,4 +1,4 @@
-//! What became of each item: in the ledger, in the retry queue, in the progress and in the log.
+//! Records the state of each item in the ledger, the retry queue, the progress and the log.
 
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ use crate::telemetry::run_log::RunLog;
 /// How many waiting items the progress lists.
 const LISTED: usize = 10;
 
-/// Records what became of items.
+/// Records the states of items.
 pub(super) struct Tracker<'a> {
     pub(super) prepared: &'a Prepared<'a>,
     pub(super) journal: Journal<'a>,
@@ -26,7 +26,7 @@ pub(super) struct Tracker<'a> {
 }
 
 impl Tracker<'_> {
-    /// Reports what is about no item: in the log and, once, in the results.
+    /// Reports a message that is about no item: in the log and, once, in the results.
     pub(super) fn say(&self, namespace: Option<&str>, severity: Severity, text: String) {
         self.log
             .line(level(severity))
@@ -40,7 +40,7 @@ impl Tracker<'_> {
         item_line(self.log, Level::Info, &self.prepared.item(item).path).msg(text);
     }
 
-    /// An item is done: recorded with its messages in one step, logged, counted.
+    /// An item is done: it is recorded with its messages in one step, logged and counted.
     pub(super) fn done(&self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
         let names = self.prepared.item(item);
         for message in &messages {
@@ -72,7 +72,7 @@ impl Tracker<'_> {
         }
     }
 
-    /// An item cannot be restored now: it is queued to be tried again.
+    /// An item cannot be restored now: it is queued for a retry.
     pub(super) fn wait(&self, item: ItemRef, reason: WaitReason) {
         let why = self.why(&reason);
         if self.queue.add(item, reason, Instant::now()) {
@@ -82,12 +82,12 @@ impl Tracker<'_> {
         self.report_progress();
     }
 
-    /// What an item waits for, for people.
+    /// What an item waits for, for users.
     pub(super) fn why(&self, reason: &WaitReason) -> String {
         reason.text(|item| self.prepared.id_of(item))
     }
 
-    /// Reports how far the restore is.
+    /// Reports the progress.
     pub(super) fn report_progress(&self) -> Progress {
         self.progress.report(self.journal.read(Ledger::listed))
     }

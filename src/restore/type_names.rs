@@ -1,5 +1,5 @@
-//! What names of types mean in a restore: by discovery, and by the CRDs in the archive, whose types are not served yet when
-//! the plan is made.
+//! Resolves names of types in a restore: by discovery, and by the CRDs in the archive, because their types are not served yet
+//! when the plan is made.
 
 use std::collections::HashMap;
 
@@ -42,7 +42,7 @@ struct CrdNames {
 }
 
 impl<'a> TypeNames<'a> {
-    /// The names of a cluster, and those that the archive's CRDs will bring. A CRD that cannot be read brings none.
+    /// The names in a cluster, and those of the archive's CRDs. A CRD that cannot be read has none.
     pub fn new(discovery: &'a Discovery, archive: &Spool) -> Self {
         let mut archived = HashMap::new();
         for item in archive.items_in(CRDS, ItemCopy::Plain, None) {
@@ -70,7 +70,7 @@ impl<'a> TypeNames<'a> {
         Self { discovery, archived }
     }
 
-    /// What a name means; nothing if it is not known (yet). What is served wins over what will be.
+    /// The type of a name; nothing if it is not known (yet). Served types win over those of CRDs in the archive.
     pub fn resolve(&self, name: &str) -> Option<ResolvedType> {
         let served = self.discovery.resolve(name);
         let served = served.map(|found| ResolvedType {

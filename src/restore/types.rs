@@ -14,21 +14,21 @@ use crate::restore::deps::EngineDeps;
 use crate::restore::fatal::Fatal;
 use crate::restore::type_names::TypeNames;
 
-/// How long a type is waited for after its CRD was accepted: discovery follows with a delay.
+/// How long to wait for a type after its CRD was accepted: discovery follows with a delay.
 const DISCOVERY_LAG: Duration = Duration::from_secs(10);
 
-/// What the cluster serves, and what that means for the actions.
+/// What the cluster serves, and the actions resolved for it.
 pub(super) struct ServedTypes {
     pub(super) discovery: Discovery,
     pub(super) actions: Actions,
 }
 
-/// Whether a type that is not served will be.
+/// Whether a type that is not served may be served later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
-    /// Something of the restore or of the cluster may bring it.
+    /// A CRD or an API service of the restore or of the cluster may bring it.
     MayCome,
-    /// Nothing brings it. The text says what to check.
+    /// It will not be served. The text says what to check.
     Never(String),
 }
 
@@ -37,9 +37,9 @@ pub(super) struct ApiTypes<'a> {
     deps: &'a EngineDeps<'a>,
     archive: &'a Spool,
     served: RwLock<Arc<ServedTypes>>,
-    /// Types of CRDs that this restore has brought.
+    /// Types of CRDs that this restore has created.
     expected: Mutex<Vec<GroupResource>>,
-    /// Of types that are not served, by version and type. Forgotten when discovery is read again.
+    /// For types that are not served, by version and type. Cleared when discovery is read again.
     outlooks: Mutex<HashMap<String, Outlook>>,
 }
 
@@ -60,7 +60,7 @@ impl<'a> ApiTypes<'a> {
         Arc::clone(&self.served.read())
     }
 
-    /// A CRD was accepted: its type will be served in a moment.
+    /// A CRD was accepted: its type will be served soon.
     pub(super) fn expect(&self, resource: GroupResource) {
         self.expected().push(resource);
     }
@@ -84,7 +84,7 @@ impl<'a> ApiTypes<'a> {
         }
     }
 
-    /// Reads discovery again, and resolves anew what the actions apply to.
+    /// Reads discovery again, and resolves again what the actions apply to.
     pub(super) async fn refresh(&self) -> Result<(), Fatal> {
         let discovery = Discovery::read(&self.deps.cluster).await?;
         let names = TypeNames::new(&discovery, self.archive);
@@ -95,12 +95,12 @@ impl<'a> ApiTypes<'a> {
         Ok(())
     }
 
-    /// What was found out about a type that is not served.
+    /// The cached outlook of a type that is not served.
     pub(super) fn outlook(&self, key: &str) -> Option<Outlook> {
         self.outlooks().get(key).cloned()
     }
 
-    /// Remembers it until discovery is read again.
+    /// Caches it until discovery is read again.
     pub(super) fn set_outlook(&self, key: String, outlook: Outlook) {
         self.outlooks().insert(key, outlook);
     }

@@ -13,22 +13,22 @@ use crate::restore::retry_reason::RetryReason;
 pub enum WaitReason {
     /// A transient error, with its text.
     Error(RetryReason, String),
-    /// The object is there and being deleted: it is created when it is gone.
+    /// The object exists and is being deleted: it is created again when it is gone.
     Deletion,
     /// Its namespace cannot take it now.
     Namespace(Obstacle),
     /// A CRD is created, and the API server has not accepted it yet.
     Established,
-    /// It needs an item that waits itself.
+    /// It needs an item that is itself waiting.
     Item(ItemRef),
 }
 
-/// How long after the last wave an item is tried again.
+/// How long after the last wave items are retried.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryTimeouts {
-    /// What waits for an error to pass.
+    /// Items that wait after an error.
     pub errors: Duration,
-    /// What waits for a deletion.
+    /// Items that wait for a deletion.
     pub deletions: Duration,
 }
 
@@ -62,7 +62,7 @@ impl WaitReason {
         }
     }
 
-    /// For people. `name_of` gives the names of an item.
+    /// The text for users. `name_of` returns the names of an item.
     pub fn text(&self, name_of: impl FnOnce(ItemRef) -> String) -> String {
         match self {
             Self::Error(reason, error) => format!("{reason} ({error})"),
@@ -74,7 +74,7 @@ impl WaitReason {
         }
     }
 
-    /// How long after the last wave the item is tried again; nothing if that depends on another item.
+    /// How long after the last wave the item is retried; nothing if that depends on another item.
     pub fn timeout(&self, timeouts: RetryTimeouts) -> Option<Duration> {
         match self {
             Self::Error(..) | Self::Established | Self::Namespace(Obstacle::Error(_)) => Some(timeouts.errors),

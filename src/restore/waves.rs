@@ -1,4 +1,4 @@
-//! Restores many items at once: the items of a wave, or those that are tried again.
+//! Restores many items concurrently: the items of a wave, or those that are retried.
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
@@ -6,21 +6,21 @@ use tokio::sync::Semaphore;
 use crate::archive::spool::ItemRef;
 use crate::restore::item::ItemContext;
 
-/// Items worked on at once. More than requests at once, because some wait for others.
+/// Items processed at once. More than concurrent requests, because some wait for others.
 const WORKERS: usize = 128;
 
-/// JSON of items worked on at once, in KiB. As values it takes several times that.
+/// JSON of items processed at once, in KiB. Parsed it takes several times that.
 const MEMORY_KIB: u32 = 24 << 10;
 
-/// Works on waves of items.
+/// Processes waves of items.
 pub(super) struct Waves<'a> {
     pub(super) ctx: ItemContext<'a>,
-    /// The room for the JSON of items, in KiB.
+    /// The free memory for the JSON of items, in KiB.
     memory: Semaphore,
 }
 
 impl<'a> Waves<'a> {
-    /// Nothing is being worked on yet.
+    /// Without any items yet.
     pub(super) fn new(ctx: ItemContext<'a>) -> Self {
         Self {
             ctx,
@@ -28,7 +28,7 @@ impl<'a> Waves<'a> {
         }
     }
 
-    /// Restores these items, as many at once as can be.
+    /// Restores these items, as many at once as the limits allow.
     pub(super) async fn restore_all(&self, items: &[ItemRef]) {
         let each = |item: &ItemRef| {
             let item = *item;
@@ -36,7 +36,7 @@ impl<'a> Waves<'a> {
                 let kib = u32::try_from(self.ctx.parts.archived.size(item) >> 10)
                     .unwrap_or(u32::MAX)
                     .saturating_add(1);
-                // additional items take no room of their own: they must not wait for the room that their requester takes
+                // additional items do not count: they must not wait for the memory that their requester holds
                 let _room = self.memory.acquire_many(kib.min(MEMORY_KIB)).await;
                 self.ctx.restore(item, None).await
             }

@@ -1,4 +1,4 @@
-//! What a restore item action is: the interface of the built-in ones, and of plugins.
+//! The interface of restore item actions, built-in ones and plugins.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::api::LabelSelector;
 use crate::restore::item_id::ItemId;
 use crate::restore::request::RestoreContext;
 
-/// Questions of an action that need the archive.
+/// Access to the archive for actions.
 pub trait Lookup: Send + Sync {
-    /// An object of the archive as it is there; nothing if there is none, or none that can be read.
+    /// An object of the archive, unchanged; nothing if it does not exist or cannot be read.
     fn archived<'a>(&'a self, item: &'a ItemId) -> BoxFuture<'a, Option<Value>>;
 }
 
-/// What an action gets.
+/// The input of an action.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// The object as it is in the archive, metadata and status included.
@@ -28,16 +28,16 @@ pub struct Input<'a> {
     pub lookup: &'a dyn Lookup,
 }
 
-/// What an action answers.
+/// The result of an action.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
-    /// Leave the object out. Everything else in the answer, save its warnings, is then ignored.
+    /// Leave the object out. The other fields, except the warnings, are then ignored.
     pub skip: bool,
     /// Restore these first, in this order.
     pub additional: Vec<ItemId>,
-    /// Wait until [`RestoreItemAction::are_ready`] says that the additional items are, at most so long.
+    /// The longest wait until [`RestoreItemAction::are_ready`] returns true for the additional items.
     pub wait: Option<Duration>,
-    /// What is to be said to the user about the object.
+    /// Warnings about the object.
     pub warnings: Vec<String>,
 }
 
@@ -59,12 +59,12 @@ impl Output {
     }
 }
 
-/// An action could not do its work; its item is not restored.
+/// An action failed; its item is not restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ActionError(pub String);
 
-/// Which items an action wants to see; empty lists mean all.
+/// Which items an action is for; empty lists mean all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AppliesTo {
     /// Types, as users write them.
@@ -75,25 +75,25 @@ pub struct AppliesTo {
     pub included_namespaces: Vec<String>,
     /// Target namespaces.
     pub excluded_namespaces: Vec<String>,
-    /// Labels of the object as the actions before left it.
+    /// Labels of the object after the earlier actions.
     pub labels: LabelSelector,
 }
 
 /// Changes items while they are restored.
 ///
-/// Called once for each matching item and try: an item that is parked and tried again is shown to its actions again, so an
-/// effect outside of the item must be safe to repeat.
+/// Called once for each matching item and try. A retried item goes through its actions again, so an effect outside of the item
+/// must be safe to repeat.
 pub trait RestoreItemAction: Send + Sync {
     /// The registered name; actions run in the order of their names.
     fn name(&self) -> &str;
 
-    /// Which items it wants. Asked once, and again after CRDs were restored.
+    /// Which items it is for. Called once, and again after CRDs were restored.
     fn applies_to(&self) -> AppliesTo;
 
-    /// Changes the item, leaves it out, or asks for others first. Cancelled by dropping.
+    /// Changes the item, leaves it out, or asks for other items first. Cancelled by dropping.
     fn execute<'a>(&'a self, item: &'a mut Value, input: Input<'a>) -> BoxFuture<'a, Result<Output, ActionError>>;
 
-    /// Whether the additional items that it asked for are ready; asked once a second.
+    /// Whether its additional items are ready; called once a second.
     fn are_ready<'a>(
         &'a self,
         items: &'a [ItemId],
@@ -103,8 +103,8 @@ pub trait RestoreItemAction: Send + Sync {
         ready(Ok(true)).boxed()
     }
 
-    /// Whether the action only clears what a cluster assigns, so that an object in the cluster can go through it as well
-    /// before the two are compared.
+    /// Whether the action only clears fields that a cluster assigns. Then it is also applied to the object in the cluster before
+    /// the two are compared.
     fn is_pure(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! Webhook configurations written by older API versions get the side effects that `v1` asks for. Since 1.9.
+//! Webhook configurations of older API versions get the `sideEffects` that `v1` requires. Since 1.9.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
         .is_some_and(|version| version == "admissionregistration.k8s.io/v1")
         && let Some(webhooks) = item.get_mut("webhooks").and_then(Value::as_array_mut)
     {
-        // what is no object never was a webhook
+        // an entry that is not an object is not a webhook
         webhooks.retain(Value::is_object);
         for webhook in webhooks {
             if !matches!(

@@ -1,4 +1,4 @@
-//! APIServices that the API server keeps itself are left to it.
+//! APIServices that the API server maintains itself are not restored.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Built-in actions that are a function on JSON.
+//! Built-in actions, each a function on JSON.
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::api::LabelSelector;
 pub(super) struct BuiltIn {
     pub(super) name: &'static str,
     pub(super) resources: &'static [&'static str],
-    /// A label whose presence is asked for.
+    /// A label that the object must have.
     pub(super) label: Option<&'static str>,
     pub(super) execute: fn(&mut Value, &Input<'_>) -> Result<Output, ActionError>,
 }

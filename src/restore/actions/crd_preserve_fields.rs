@@ -1,4 +1,4 @@
-//! CRDs made before structural schemas were required: `v1` refuses `preserveUnknownFields: true` and has another word for it.
+//! CRDs from before structural schemas were required: `v1` refuses `preserveUnknownFields: true` and has another field for it.
 
 use serde_json::{Value, json};
 

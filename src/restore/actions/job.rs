@@ -1,4 +1,4 @@
-//! A job's selector names the uid of the job that was backed up; the restored one must find its own pods.
+//! A job's selector has the uid of the backed-up job; it is removed, so that the restored job finds its own pods.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
 /// The second since Kubernetes 1.27.
 const UID_LABELS: [&str; 2] = [CONTROLLER_UID, BATCH_CONTROLLER_UID];
 
-/// Where they stand; a job without labels of its own shows those of its template.
+/// Where the labels are; a job without labels of its own has those of its template.
 const LABELS: [&str; 3] = [
     "/metadata/labels",
     "/spec/selector/matchLabels",
@@ -26,7 +26,7 @@ const LABELS: [&str; 3] = [
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
 fn execute(item: &mut Value, _: &Input<'_>) -> Result<Output, ActionError> {
-    // the user's own labels, whatever their names; the API server writes none into such a job
+    // the labels are the user's, with any names; the API server writes none into such a job
     if job::selects_by_hand(item) {
         return Ok(Output::default());
     }

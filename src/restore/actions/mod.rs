@@ -1,8 +1,8 @@
-//! Restore item actions: what is changed about an object before it is created, and what must be restored before it
+//! Restore item actions: they change an object before it is created, and name objects that must be restored before it
 //! (spec restore 14).
 //!
-//! The built-in ones are plain functions on JSON, one file each. They edit in place and never go through typed objects, so
-//! that fields which no code here knows survive. A plugin will implement the same trait.
+//! The built-in ones are plain functions on JSON, one file each. They edit in place and not through typed objects, so
+//! that unknown fields are kept. A plugin will implement the same trait.
 
 mod action;
 mod add_pvc_from_pod;
@@ -49,10 +49,10 @@ pub fn built_in() -> Vec<Arc<dyn RestoreItemAction>> {
     ]
 }
 
-/// Whether a service keeps a node port of its own (spec restore 14.3): such a service goes before those that are given one.
+/// Whether a service keeps a fixed node port (spec restore 14.3): such a service comes before those that are assigned one.
 pub use self::service::keeps_a_node_port;
 
-/// Lets the subjects of a binding follow their namespaces.
+/// Maps the namespaces of a binding's subjects.
 pub use self::role_bindings::map_subjects;
 
 #[cfg(test)]

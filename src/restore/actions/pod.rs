@@ -1,4 +1,4 @@
-//! What a cluster assigned to a pod goes: its node, its priority number, its mounted token.
+//! Removes what a cluster assigned to a pod: its node, its priority number, its mounted token.
 
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
@@ -13,7 +13,7 @@ pub(super) struct PodAction;
 
 const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
-/// Where admission mounts the token of a pod's account, in each cluster its own.
+/// Where admission mounts the token of a pod's account, which is different in each cluster.
 const MOUNTED_BY_ADMISSION: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 impl RestoreItemAction for PodAction {
@@ -55,7 +55,7 @@ fn text<'a>(spec: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     spec.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// Takes away the volumes of tokens that are left out, with their mounts; gives what is to be said.
+/// Removes the volumes of tokens that are left out, with their mounts; returns the warnings.
 async fn drop_tokens(spec: &mut Map<String, Value>, pod: &str, input: &Input<'_>) -> Vec<String> {
     let account = text(spec, "serviceAccountName").unwrap_or("default").to_owned();
     let volumes = || spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
@@ -112,7 +112,7 @@ async fn drop_tokens(spec: &mut Map<String, Value>, pod: &str, input: &Input<'_>
     warnings
 }
 
-/// Whether a container has the volume at a place of its own, where admission mounts nothing.
+/// Whether a container mounts the volume at another path than admission does.
 fn is_mounted_elsewhere(spec: &Map<String, Value>, volume: &str) -> bool {
     let containers = CONTAINERS.iter().filter_map(|key| spec.get(*key)?.as_array()).flatten();
     let mut mounts = containers
@@ -176,7 +176,7 @@ mod tests {
             let pod = pod(&json!([volume]), &json!([at(name, "/t")]));
             assert_eq!(restored(&pod), (pod.clone(), vec![]));
         }
-        // another account's, which the backup does not have: what it is cannot be known
+        // the token of another account that the backup does not have: whether it is generated cannot be known
         let other = pod(&json!([volume("o", "app-token-zzzzz")]), &json!([at("o", "/t")]));
         assert_eq!(restored(&other), (other.clone(), vec![]));
 

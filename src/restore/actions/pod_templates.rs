@@ -1,5 +1,5 @@
-//! Objects that make pods say so if those would refer to a token that is left out (decision 40). Their templates stay as
-//! they are: their authors decide what to do about it.
+//! Objects with pod templates get a warning if their pods would refer to a token that is left out (decision 40). The templates
+//! are not changed.
 
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
@@ -21,7 +21,7 @@ const RESOURCES: [&str; 8] = [
     "statefulsets.apps",
 ];
 
-/// Where the spec of the pods stands.
+/// Where the spec of the pods is.
 const SPECS: [&str; 3] = [
     "/spec/template/spec",
     "/spec/jobTemplate/spec/template/spec",
@@ -44,7 +44,7 @@ impl RestoreItemAction for PodTemplatesAction {
         async move {
             let mut output = Output::default();
             let spec = SPECS.iter().find_map(|at| item.pointer(at));
-            // what another object made from its template is reported for that one
+            // an object that a controller made from a template is reported for its owner
             let Some(spec) = spec.filter(|_| !is_controlled(input.original)) else {
                 return Ok(output);
             };

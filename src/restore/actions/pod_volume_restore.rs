@@ -1,6 +1,5 @@
-//! A pod that was restored before it was backed up still waits for the volumes of that restore: nothing fills them, so
-//! it would wait for ever. Its wait container goes (spec restore 16.2); putting a new one there belongs to the restore of
-//! volume data, which is not there yet.
+//! Removes the wait container of an earlier restore from a pod (spec restore 16.2): it would wait for ever for volumes that are
+//! never filled. A new one belongs to the restore of volume data, which is not implemented yet.
 
 use serde_json::Value;
 

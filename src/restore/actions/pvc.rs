@@ -1,4 +1,4 @@
-//! A claim forgets how it was bound, provisioned and snapshotted, and its volume is restored before it. Since 1.12.
+//! Removes from a claim how it was bound, provisioned and snapshotted. Its volume is restored before it. Since 1.12.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! The actions of one restore, and which items each of them wants.
+//! The actions of one restore, and the items that each of them is for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ struct Matcher {
 }
 
 impl Actions {
-    /// Resolves what each action applies to. Done again when discovery was read anew: a type restored by its CRD has a name
-    /// only then (spec restore 26, row 36).
+    /// Resolves what each action applies to. Done again after discovery was read again: a type of a restored CRD is known only
+    /// then (spec restore 26, row 36).
     pub fn resolve(actions: &[Arc<dyn RestoreItemAction>], resolve: Resolve<'_>) -> Result<Self, ActionError> {
         let matcher = |action: &Arc<dyn RestoreItemAction>| {
             let wants = action.applies_to();
@@ -45,8 +45,8 @@ impl Actions {
         })
     }
 
-    /// The actions for items of a type in a target namespace, in order. Cluster-scoped items match only actions that hold
-    /// back no namespace. Labels are the item's own affair: see [`Applicable::matches`].
+    /// The actions for items of a type in a target namespace, in order. Cluster-scoped items match only actions that exclude
+    /// no namespace. Labels are checked for each item by [`Applicable::matches`].
     pub fn for_items<'a>(&'a self, resource: &str, target: Option<&str>) -> Vec<Applicable<'a>> {
         self.actions
             .iter()
@@ -63,7 +63,7 @@ impl Actions {
     }
 }
 
-/// An action that wants items of a type, if their labels match.
+/// An action for items of a type, if their labels match.
 #[derive(Clone, Copy)]
 pub struct Applicable<'a> {
     /// The action.
@@ -72,7 +72,7 @@ pub struct Applicable<'a> {
 }
 
 impl Applicable<'_> {
-    /// Whether the action wants this object; asked with the labels as the actions before left them.
+    /// Whether the action is for this object, by its labels after the earlier actions.
     pub fn matches(&self, object: &Value) -> bool {
         self.labels.is_everything() || self.labels.matches(&labels_of(object))
     }

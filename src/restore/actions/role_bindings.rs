@@ -1,5 +1,5 @@
-//! Subjects of role bindings follow their service accounts into the target namespace, also those that name them as a group
-//! or as a user.
+//! Maps the subjects of role bindings to the target namespaces of their service accounts, also those that name them as a group or as
+//! a user.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ pub(super) const NAMESPACED: BuiltIn = BuiltIn {
     execute,
 };
 
-/// Before a namespace: the group of its service accounts.
+/// The prefix of a namespace in the name of the group of its service accounts.
 const ACCOUNTS_OF: &str = "system:serviceaccounts:";
 
-/// Before `<namespace>:<name>`: the user name of a service account.
+/// The prefix of `<namespace>:<name>` in the user name of a service account.
 const ACCOUNT: &str = "system:serviceaccount:";
 
 #[expect(clippy::unnecessary_wraps, reason = "the signature of every built-in action")]
@@ -34,7 +34,7 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     Ok(Output::default())
 }
 
-/// Lets the subjects of a binding follow their namespaces. `mapping`: source to target.
+/// Maps the namespaces of a binding's subjects. `mapping`: source to target.
 pub fn map_subjects(item: &mut Value, mapping: &BTreeMap<String, String>) {
     for subject in item
         .get_mut("subjects")
@@ -53,7 +53,7 @@ pub fn map_subjects(item: &mut Value, mapping: &BTreeMap<String, String>) {
     }
 }
 
-/// The name of a group or a user that stands for accounts of a namespace, where that is mapped.
+/// The mapped name of a group or a user for accounts of a namespace, if that is mapped.
 fn mapped_name(subject: &Value, mapping: &BTreeMap<String, String>) -> Option<String> {
     let text = |key| subject.get(key).and_then(Value::as_str);
     let name = text("name")?;

@@ -1,7 +1,7 @@
-//! Tokens of service accounts: those that a cluster made by itself are left to the new one, those that a person asked for
-//! are restored empty and filled anew. Since 1.11.
+//! Tokens of service accounts: generated ones are not restored, because the new cluster makes its own; those that a user created
+//! are restored empty and filled again. Since 1.11.
 //!
-//! Upstream guesses by the beginning of the name and drops those of people too (decision 40).
+//! Upstream decides by the beginning of the name and also drops those of users (decision 40).
 
 use serde_json::Value;
 
@@ -17,10 +17,10 @@ pub(super) const ACTION: BuiltIn = BuiltIn {
     execute,
 };
 
-/// What the controller fills where it is missing. It leaves a namespace that is there, even that of another cluster.
+/// The keys that the controller fills if they are missing. It keeps an existing namespace, even that of another cluster.
 const FILLED: [&str; 3] = ["token", "ca.crt", "namespace"];
 
-/// What it says about the use of the old token. The API server refuses a token of a Secret that is marked invalid.
+/// Labels about the use of the old token. The API server refuses a token of a Secret that is marked invalid.
 const OF_THE_OLD_TOKEN: [&str; 2] = [
     "kubernetes.io/legacy-token-invalid-since",
     "kubernetes.io/legacy-token-last-used",

@@ -1,4 +1,4 @@
-//! Addresses and ports that the source cluster assigned to a service go; those that a person asked for stay
+//! Removes addresses and ports that the source cluster assigned to a service, and keeps those that a user requested
 //! (spec restore 14.3, the form of 1.18.1).
 
 use std::collections::HashSet;
@@ -56,8 +56,8 @@ fn execute(item: &mut Value, input: &Input<'_>) -> Result<Output, ActionError> {
     Ok(Output::default())
 }
 
-/// Whether the service is created with a node port of its own. Such services go before those that are given one, which
-/// might otherwise get just that port (spec restore 25.2, invariant 19).
+/// Whether the service is created with a fixed node port. Such services come before those that are assigned one, which could
+/// otherwise get the same port (spec restore 25.2, invariant 19).
 pub fn keeps_a_node_port(service: &Value, preserve: bool) -> bool {
     let Some(spec) = service.get("spec").and_then(Value::as_object) else {
         return false;
@@ -72,7 +72,7 @@ fn has_node_ports(spec: &Map<String, Value>) -> bool {
     spec.get("type").is_none_or(|kind| kind != "ExternalName")
 }
 
-/// What shows that a user asked for a port: kubectl's record of what was applied, or without it the owner of the field.
+/// What shows that a user requested a port: kubectl's record of the applied configuration, or without it the owner of the field.
 enum Asked<'a> {
     Applied(Applied),
     Managed(&'a Value),
@@ -81,7 +81,7 @@ enum Asked<'a> {
 /// Node ports of the configuration that was last applied.
 #[derive(Default)]
 struct Applied {
-    /// TypeNames of the ports that have one.
+    /// Names of the ports with a node port.
     names: HashSet<String>,
     /// Numbers on ports without a name.
     unnamed: HashSet<u64>,
@@ -89,7 +89,7 @@ struct Applied {
 }
 
 impl Applied {
-    /// Reads the record; nothing where it is not what kubectl writes about a service. Anybody may write it, so it is a hint.
+    /// Reads the record; nothing if it is not what kubectl writes about a service. Any client may write it, so it is only a hint.
     fn read(record: &str) -> Option<Self> {
         let applied: Value = serde_json::from_str(record).ok()?;
         let spec = match applied.as_object()?.get("spec") {
@@ -159,7 +159,7 @@ fn owned(entries: &Value, field: impl Fn(&Value) -> Option<&Value>) -> bool {
         .any(|spec| field(spec).is_some())
 }
 
-/// A port number that is not zero; people also write them as text.
+/// A port number that is not zero; it may be written as text.
 fn number(port: Option<&Value>) -> Option<u64> {
     let port = port?;
     port.as_u64()
@@ -240,7 +240,7 @@ mod tests {
                 vec![None, None],
             ),
             ("owned", None, &owner, &two, vec![None, Some(30081)]),
-            ("nobody asked", None, &nothing, &two, vec![None, None]),
+            ("no port requested", None, &nothing, &two, vec![None, None]),
         ];
         for (name, applied, managed, ports, expected) in table {
             let object = service(applied, managed, &json!({"type": "NodePort", "ports": ports}));

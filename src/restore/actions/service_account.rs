@@ -1,4 +1,4 @@
-//! A service account forgets the token that its cluster generated for it (decision 40).
+//! Removes from a service account the token that its cluster generated for it (decision 40).
 
 use futures::future::{BoxFuture, FutureExt};
 use serde_json::Value;
@@ -82,7 +82,7 @@ mod tests {
                 &["web-token-ci", "web-token-deploy"],
             ),
             (&["web-token-mbfgh"], &["web-token-mbfgh"]),
-            // another account's, and one that the backup does not have
+            // the token of another account, and one that is not in the backup
             (&["app-token-x7k2p", "web-token-zzzzz"], &[]),
             (&["db-token-zzzzz"], &["db-token-zzzzz"]),
         ];

@@ -1,4 +1,4 @@
-//! An archive for the tests of actions, and how a test runs one.
+//! Archives for the tests of actions, and helpers that run one.
 
 use std::collections::HashMap;
 
@@ -76,7 +76,7 @@ pub(super) fn run(
     (item, output)
 }
 
-/// What an action makes of an object, with nothing else in the archive.
+/// The object after an action, with nothing else in the archive.
 #[track_caller]
 pub(super) fn changed(action: &dyn RestoreItemAction, object: &Value) -> Value {
     let (item, output) = run(action, &RestoreContext::default(), &Archive::default(), object);

@@ -1,4 +1,4 @@
-//! What refers to a Secret with the token of a service account that a controller made, and that so is left out.
+//! References to Secrets with generated tokens of service accounts, which are left out.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::cluster::discovery::GroupResource;
 use crate::restore::item_id::ItemId;
 use crate::restore::object::token;
 
-/// Whether a Secret of the item's namespace is left out. `account`: whose token it would be, where the backup has no such
-/// Secret to look at.
+/// Whether a Secret of the item's namespace is left out. `account`: the account of the token, for a Secret that is not in the
+/// backup.
 pub(super) async fn is_left_out(input: &Input<'_>, secret: &str, account: &str) -> bool {
     if !token::is_name(secret) {
         return false;
@@ -36,7 +36,7 @@ pub(super) async fn left_out<'n>(
     found
 }
 
-/// What is to be said of something that refers to such a Secret.
+/// The warning about a reference to such a Secret.
 pub(super) fn warning(what: &str, secret: &str) -> String {
     format!(
         "{what} refers to secret {secret}, a token that the source cluster generated: it is not restored; ask for a new one \
@@ -45,7 +45,7 @@ pub(super) fn warning(what: &str, secret: &str) -> String {
     )
 }
 
-/// The names of a volume and of the Secret that it is.
+/// The names of a volume and of its Secret.
 pub(super) fn secret_of(volume: &Value) -> Option<(&str, &str)> {
     let secret = volume.pointer("/secret/secretName")?.as_str()?;
     Some((volume.get("name")?.as_str()?, secret))

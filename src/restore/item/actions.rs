@@ -1,4 +1,4 @@
-//! The item goes through its restore item actions (spec restore 14).
+//! Applies the restore item actions to an item (spec restore 14).
 
 use std::ops::ControlFlow;
 

@@ -12,7 +12,7 @@ use crate::restore::processed::{Step, wait};
 use crate::restore::wait_reason::WaitReason;
 
 impl ItemRestore<'_> {
-    /// Restores an item that an action asks for, before anything else is done about the item of this pass.
+    /// Restores an item that an action asks for, before this pass continues.
     pub(super) async fn restore_additional(&mut self, wanted: &ItemId) -> Step<()> {
         let parts = self.ctx.parts;
         let resource = wanted.resource.to_string();
@@ -36,7 +36,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Waits until the action says that its additional items are ready.
+    /// Waits until the action reports its additional items as ready.
     pub(super) async fn wait_for_additional(
         &mut self,
         action: &dyn RestoreItemAction,

@@ -1,8 +1,8 @@
-//! A persistent volume that outlived its claim goes back to the claim that is restored, or the restore reports why not
+//! A persistent volume that outlived its claim is bound to the restored claim again, or the restore reports why not
 //! (decision 40).
 //!
-//! What happens if the process dies after the patch: the volume waits for its claim by name, which is what a created one
-//! does, so the resumed run finds it equal. The ledger has recorded that it was about to be changed.
+//! What happens if the process dies after the patch: the volume waits for its claim by name, as a created one does, so the
+//! resumed run finds it equal. The ledger has recorded that it was about to be changed.
 
 use std::iter;
 use std::ops::ControlFlow;
@@ -19,19 +19,19 @@ use crate::restore::processed::{Step, done, unless_transient, wait};
 use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::WaitReason;
 
-/// What becomes of a volume that goes to no claim.
+/// The consequence for a volume without a claim.
 const LEFT: &str = "it is left as it is";
 
-/// A volume of the cluster whose binding was checked.
+/// A volume of the cluster after the check of its binding.
 pub(super) enum Bound {
     /// It was not changed.
     AsItWas(Value),
-    /// It was given back to its claim.
+    /// It was changed so that its claim can bind it again.
     GivenBack(Value),
 }
 
 impl ItemRestore<'_> {
-    /// Lets the claim of a volume of the cluster have the volume. Ends the pass if it cannot.
+    /// Makes a volume of the cluster available to its claim. Ends the pass if that is not possible.
     pub(super) async fn check_binding(&mut self, wanted: &Wanted, live: Value) -> Step<Bound> {
         let patch = match binding::decide(&live, &wanted.object) {
             Binding::Open => return ControlFlow::Continue(Bound::AsItWas(live)),
@@ -89,7 +89,7 @@ impl ItemRestore<'_> {
         done(State::Differs)
     }
 
-    /// Why a volume whose claim was deleted does not go back to it. `wanted`: the volume as it would be created.
+    /// Why a volume with a deleted claim is not bound to it again. `wanted`: the volume as it would be created.
     async fn why_not_given_back(&self, wanted: &Value) -> Step<Option<String>> {
         let because = |reason: String| ControlFlow::Continue(Some(reason));
         let Some(claim) = binding::claim_of(wanted) else {
@@ -109,7 +109,7 @@ impl ItemRestore<'_> {
         )
     }
 
-    /// Whether the cluster has a volume, which in the backup is to be deleted with its claim, that was kept all the same, and
+    /// Whether the cluster still has a volume that has the policy `Delete` in the backup, and
     /// that the claim of this restore gets. Then `wanted` is kept as well.
     pub(super) async fn outlives(&self, wanted: &mut Value) -> Step<bool> {
         let parts = self.ctx.parts;
@@ -129,7 +129,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(true)
     }
 
-    /// The claim of the cluster; nothing also where it cannot be read.
+    /// The claim of the cluster; nothing if it does not exist or cannot be read.
     async fn live_claim(&self, claim: Claim<'_>) -> Step<Option<Value>> {
         let parts = self.ctx.parts;
         let types = parts.types.served();
@@ -140,7 +140,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(unless_transient(live)?.ok().flatten())
     }
 
-    /// Waits while the claim that a volume is bound to goes away: the volume is Released a moment later.
+    /// Waits while the claim of a volume is being deleted: the volume is Released soon after.
     async fn is_still_bound(&self, claim: Claim<'_>, uid: &str) -> Step<()> {
         let parts = self.ctx.parts;
         let types = parts.types.served();
@@ -156,12 +156,12 @@ impl ItemRestore<'_> {
                 );
                 wait(WaitReason::Error(RetryReason::Conflict, error))
             }
-            // volumes are restored without the right to read claims too
+            // volumes are also restored without the right to read claims
             Ok(_) | Err(_) => ControlFlow::Continue(()),
         }
     }
 
-    /// Whether this restore brings a claim of the backup that becomes this one, for the volume that is looked at.
+    /// Whether this restore creates a claim of the backup that becomes this one, for this volume.
     async fn restores_claim(&self, claim: Claim<'_>) -> bool {
         let parts = self.ctx.parts;
         let (plan, mapping) = (&parts.prepared.plan, &parts.prepared.context.namespace_mapping);
@@ -176,7 +176,7 @@ impl ItemRestore<'_> {
             let Some(item) = parts.archived.find(&path) else {
                 continue;
             };
-            // a volume that is not selected itself is one that its claim asks for
+            // a volume that is not selected itself is an additional item of its claim
             let is_asked_for = !plan.contains(self.item.handle);
             if is_asked_for || self.ctx.is_to_come(plan.winner(item)) {
                 return true;

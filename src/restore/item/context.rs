@@ -1,4 +1,4 @@
-//! What the steps of an item work with.
+//! The context of the steps of an item.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) const VOLUMES: &str = "persistentvolumes";
 
 pub(super) const CLAIMS: &str = "persistentvolumeclaims";
 
-/// Where items are restored, and whether that is a run or a dry run.
+/// The parts of a run, and whether it is a run or a dry run.
 #[derive(Clone, Copy)]
 pub(in crate::restore) struct ItemContext<'a> {
     pub(in crate::restore) parts: &'a RunParts<'a>,
@@ -31,7 +31,7 @@ impl<'a> ItemContext<'a> {
     }
 }
 
-/// What became of an item, for its requester.
+/// The result of an item for its requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::restore) enum ItemOutcome {
     /// It was processed.
@@ -65,7 +65,7 @@ impl<'a> ItemRestore<'a> {
         self.item.path.group_resource
     }
 
-    /// The name of an object of the item, which need not be that of the item.
+    /// The name of an object of the item, which can differ from that of the item.
     pub(super) fn name_of<'v>(&self, object: &'v Value) -> &'v str
     where
         'a: 'v,
@@ -90,8 +90,8 @@ impl<'a> ItemRestore<'a> {
 /// An object that is ready for the cluster.
 pub(super) struct Wanted {
     pub(super) object: Value,
-    /// What is sent instead to create it, where it calls a service of a namespace that is mapped. One that is there is compared
-    /// without this: it is the source's, and as the source's was.
+    /// The object to create instead, if it calls a service of a mapped namespace. An existing object is compared without this
+    /// change, because it belongs to the source.
     pub(super) moved: Option<Moved>,
     /// Its owners in the backup.
     pub(super) owners: Option<Value>,

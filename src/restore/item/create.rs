@@ -1,4 +1,4 @@
-//! An object that is ready for the cluster is created, or found there (spec restore 9 steps 15 to 21).
+//! Creates an object, or finds it in the cluster (spec restore 9 steps 15 to 21).
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::WaitReason;
 
 impl ItemRestore<'_> {
-    /// Brings an object into the cluster.
+    /// Creates an object, or handles the existing one.
     pub(super) async fn create(&mut self, wanted: Wanted) -> End {
         let parts = self.ctx.parts;
         match self.ctx.apply.create(parts, self.new_object(&wanted)).await {
@@ -29,8 +29,8 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// An object of that name may be there, also if the server says something else: a service that has its ports already,
-    /// a quota, a webhook. Then the two are compared (spec restore 11).
+    /// An object of that name may exist even if the error is another one: the ports of the service are in use, a quota, a webhook.
+    /// Then the two are compared (spec restore 11).
     async fn refused(&mut self, wanted: Wanted, error: ApiError) -> End {
         let name = self.name_of(&wanted.object);
         let client = &self.ctx.parts.client;
@@ -49,7 +49,7 @@ impl ItemRestore<'_> {
         };
         match live {
             Some(live) => self.found(&wanted, live).await,
-            // gone between the two calls
+            // deleted between the two calls
             None if error.is_already_exists() => wait(WaitReason::Error(RetryReason::Conflict, error.message)),
             None => {
                 if let Some(reason) = self.missing_dependency(&wanted.object, &error) {
@@ -65,7 +65,7 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// Creates an object without what the cluster refuses: what names it needs it.
+    /// Creates an object without the property that the cluster refuses, because other objects need it.
     async fn create_lesser(&mut self, wanted: Wanted, lesser: Lesser, refused: &ApiError) -> End {
         let Lesser { object, how } = lesser;
         let wanted = Wanted { object, ..wanted };

@@ -1,4 +1,4 @@
-//! What follows the creation of an object: its status, its managed fields, and what must be so before the wave ends.
+//! The steps after the creation of an object: its status, its managed fields, and waits before the wave ends.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -17,22 +17,22 @@ use crate::restore::processed::{End, Step, done, unless_transient, wait};
 use crate::restore::wait_reason::WaitReason;
 use crate::runtime::backoff::{Backoff, Policy};
 
-/// A CRD is accepted within milliseconds; one that is not after this gives its place in the wave to others.
+/// A CRD is accepted within milliseconds; after this time it is queued for a retry.
 const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A quota's use is counted within milliseconds where a controller does it.
+/// A controller counts a quota's use within milliseconds.
 const COUNTED_AT_ONCE: Duration = Duration::from_secs(10);
 
 const QUOTAS: &str = "resourcequotas";
 
-/// A status that another client changes at the same time, or whose write meets a transient error, is written so often.
+/// How often a status is written after conflicts with other clients and transient errors.
 const STATUS_TRIES: u32 = 5;
 
-/// The waits between the tries that meet a transient error.
+/// The waits after transient errors.
 const STATUS_WAITS: Policy = Policy::doubling(Duration::from_millis(250), Duration::from_secs(2));
 
 impl ItemRestore<'_> {
-    /// What follows a creation: status, managed fields, and for a CRD its acceptance.
+    /// The steps after a creation: status, managed fields, and for a CRD its acceptance.
     pub(super) async fn created(&mut self, wanted: &Wanted, created: Value) -> End {
         if let Some(name) = metadata::field(&created, "name").filter(|name| *name != self.item.path.name) {
             self.messages.note.name = Some(name.to_owned());
@@ -48,7 +48,7 @@ impl ItemRestore<'_> {
         done(State::Created)
     }
 
-    /// Reports of a created object that it calls another service than in the backup.
+    /// Reports that a created object calls another service than in the backup.
     pub(super) fn warn_of_moved(&mut self, wanted: &Wanted) {
         if let Some(moved) = &wanted.moved {
             let text = called_services::moved_warning(&self.id(), &moved.targets);
@@ -56,7 +56,7 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// Restores the status if that is asked for; gives the object as it is then (spec restore 12).
+    /// Restores the status if it is requested; returns the object after that (spec restore 12).
     async fn restore_status(&mut self, wanted: &Wanted, created: Value) -> Value {
         let parts = self.ctx.parts;
         let types = parts.prepared.restored_status.as_ref();
@@ -104,7 +104,7 @@ impl ItemRestore<'_> {
         object
     }
 
-    /// A failure is a warning only: what else follows must not fail for it (spec restore 26, row 35).
+    /// A failure is only a warning: the steps after it must not fail (spec restore 26, row 35).
     async fn restore_managed_fields(&mut self, wanted: &Wanted, created: &Value) {
         let patch = wanted
             .managed
@@ -135,7 +135,7 @@ impl ItemRestore<'_> {
             pause = (pause * 2).min(Duration::from_millis(500));
             match unless_transient(parts.client.get(crds, None, self.item.path.name).await)? {
                 Ok(Some(newer)) => crd = newer,
-                // gone, or not to be read: created all the same
+                // deleted, or not readable: it was created
                 Ok(None) | Err(_) => return ControlFlow::Continue(()),
             }
         }
@@ -146,8 +146,8 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Waits until a quota's use was counted: until then nothing that it limits is admitted, and an item that waits for that
-    /// lets controllers go first. Without a controller that counts it is not waited for longer.
+    /// Waits until a quota's use was counted. Until then admission refuses all that it limits, and controllers could come before
+    /// the waiting items. Without a controller that counts, the wait ends after a short time.
     async fn wait_until_counted(&self, quotas: &Resource, mut quota: Value) -> Step<()> {
         let client = &self.ctx.parts.client;
         let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
@@ -161,7 +161,7 @@ impl ItemRestore<'_> {
             pause = (pause * 2).min(Duration::from_millis(500));
             match unless_transient(client.get(quotas, self.item.target, &name).await)? {
                 Ok(Some(newer)) => quota = newer,
-                // gone, or not to be read: created all the same
+                // deleted, or not readable: it was created
                 Ok(None) | Err(_) => return ControlFlow::Continue(()),
             }
         }

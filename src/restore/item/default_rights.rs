@@ -1,7 +1,7 @@
-//! Default roles and bindings of the API server: what the backup's have more is reported, or added (decision 46).
+//! Default roles and bindings of the API server: rules and subjects that only the backup has are reported, or added (decision 46).
 //!
-//! What happens if the process dies after the patch: the resumed run finds nothing missing, and the ledger has recorded that
-//! the object was about to be changed.
+//! What happens if the process dies after the patch: the resumed run finds nothing missing. The ledger has recorded that the object
+//! was about to be changed.
 
 use std::ops::ControlFlow;
 
@@ -16,7 +16,7 @@ use crate::restore::object::existing::Policy;
 use crate::restore::processed::{Step, done, unless_transient};
 
 impl ItemRestore<'_> {
-    /// Ends the pass if the item is one of them, and the cluster's has less, or had.
+    /// Ends the pass if the item is one of them and the cluster's has less, or had less before this restore.
     pub(super) async fn compare_default_rights(&mut self, original: &Value) -> Step<()> {
         let (parts, path) = (self.ctx.parts, self.item.path);
         let Some(list) = default_rights::list_of(&path, original) else {

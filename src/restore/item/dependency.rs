@@ -1,4 +1,4 @@
-//! Creations that fail because another object is not there: waited for where that object may come (decision 41).
+//! Creations that fail because another object is missing: the item waits if that object may be created (decision 41).
 
 use serde_json::Value;
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ impl ItemContext<'_> {
 }
 
 impl ItemRestore<'_> {
-    /// What a creation that failed waits for, if its error is transient or the object that it needs may come.
+    /// What a failed creation waits for, if its error is transient or the missing object may be created.
     pub(super) fn missing_dependency(&self, object: &Value, error: &ApiError) -> Option<WaitReason> {
         let namespace = self.item.path.namespace;
         let needed = match WaitReason::of(error) {
@@ -47,7 +47,7 @@ impl ItemRestore<'_> {
         if queue.holds(item) && queue.blocked_on(self.item.handle, item, Instant::now()) {
             return Some(WaitReason::Item(item));
         }
-        // also one that is there: admission reads from a cache that may lag behind what was just created
+        // also one that exists: admission reads from a cache that may lag behind a creation
         self.ctx.is_to_come(item).then(reason)
     }
 }

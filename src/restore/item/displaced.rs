@@ -1,4 +1,4 @@
-//! Objects that give way to one of the same name, because their namespaces are restored into one: a warning (decision 46).
+//! Objects that are displaced by one of the same name, because their namespaces are restored into one: a warning (decision 46).
 
 use std::ops::ControlFlow;
 
@@ -8,7 +8,7 @@ use crate::restore::messages::ItemMessages;
 use crate::restore::object::displaced;
 
 impl ItemContext<'_> {
-    /// Reports of each object that is lost which one is restored in its place.
+    /// Reports each displaced object with the one that is restored in its place.
     pub(in crate::restore) async fn warn_of_displaced(self) {
         let parts = self.parts;
         for (loser, winner) in parts.prepared.plan.displaced() {

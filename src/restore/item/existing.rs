@@ -32,7 +32,7 @@ impl ItemRestore<'_> {
         let comparable = self.as_if_restored(wanted, live).await;
         let parts = self.ctx.parts;
         let (labels, policy) = (&parts.prepared.labels, parts.prepared.policy);
-        // an earlier run, or a call whose answer was lost, may have changed it already
+        // an earlier run, or a request with a lost answer, may have changed it already
         let updating = parts
             .tracker
             .journal
@@ -129,7 +129,7 @@ impl ItemRestore<'_> {
         self.messages.error(text);
     }
 
-    /// The change that leaves to others what they have, and what is to be reported about it. `version`: that of the object.
+    /// The change that keeps what the object has, and the messages about it. `version`: that of the object.
     fn with_others(&mut self, kind: &str, (sharing, change): (Sharing, Change), version: Option<&Value>) -> Change {
         let name = self.item.path.name;
         match (sharing, change) {
@@ -160,7 +160,7 @@ impl ItemRestore<'_> {
                 let missing = missing.join(", ");
                 self.log(&format!("Its subjects stay, and these are added: {missing}"));
                 self.messages.why = format!("its subjects stay, and these are added: {missing}").into();
-                // the list is replaced whole: what was added to it in the meantime must not get lost
+                // the list is replaced whole: concurrent additions to it must not get lost
                 json_patch::merge(&mut patch, &json!({"metadata": {"resourceVersion": version}}));
                 Change::Overwrite(patch)
             }
@@ -168,7 +168,7 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// What a service account of the cluster has in a form of its own.
+    /// The fields of a service account that differ in the cluster.
     fn warn_of_kept(&mut self, live: &Value, wanted: &Value) {
         let kept = unseen::kept_by_account(live, wanted);
         if !kept.is_empty() {
@@ -182,7 +182,7 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// The object in the cluster after what a restore would do to it: what remains different was changed in the cluster.
+    /// The object in the cluster after the changes of a restore: the remaining differences were made in the cluster.
     async fn as_if_restored(&self, wanted: &Wanted, live: Value) -> Value {
         let parts = self.ctx.parts;
         let mut object = live.clone();

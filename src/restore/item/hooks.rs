@@ -1,4 +1,4 @@
-//! What a pod asks for after its restore. Restore hooks attach here.
+//! Hooks and waits of restored pods. Restore hooks attach here.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::api::annotations::{INIT_RESTORE_IMAGE, POST_RESTORE_COMMAND};
 use crate::restore::object::metadata;
 
 impl ItemRestore<'_> {
-    /// Reports what a pod asks for and is not supported yet (decision 22).
+    /// Warns of annotations of a pod that are not supported yet (decision 22).
     pub(super) fn warn_of_hooks(&mut self, object: &Value) {
         if self.group_resource() != "pods" {
             return;

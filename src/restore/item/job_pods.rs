@@ -1,4 +1,4 @@
-//! Pods of jobs are left to the jobs (decision 40).
+//! Pods of jobs: the jobs create them again (decision 40).
 
 use std::ops::ControlFlow;
 
@@ -13,7 +13,7 @@ use crate::restore::processed::{Step, done};
 const JOBS: &str = "jobs.batch";
 
 impl ItemRestore<'_> {
-    /// Ends the pass if the item is a pod that a job controls, and is not restored for that.
+    /// Ends the pass if the item is a pod of a job that is not restored.
     pub(super) async fn leave_to_job(&mut self, pod: &Value) -> Step<()> {
         if self.group_resource() != "pods" {
             return ControlFlow::Continue(());

@@ -1,4 +1,4 @@
-//! Items that are not restored: they belong to the cluster, are over, or are made again by something else.
+//! Items that are not restored: the cluster or a controller creates them again, or they have ended.
 
 use std::ops::ControlFlow;
 
@@ -22,7 +22,7 @@ impl ItemRestore<'_> {
         if let Some(how) = outcome::over(self.group_resource(), object) {
             self.log(&format!("It {how}, so it is not restored"));
             self.messages.why = format!("it {how}").into();
-            // pods are made again by their controllers, or bare and at their end; a job stands for work that a user wants done
+            // a pod is created again by its controller, or is bare and has ended; a job is work that a user wants done
             if self.group_resource() != "pods" {
                 let text = format!("{} {how}: it is not restored, because it would run again", self.id());
                 self.messages.warn(text);
@@ -52,7 +52,7 @@ impl ItemRestore<'_> {
             let types = parts.types.served();
             let served = types.discovery.preferred_version(&GroupResource::new("", "services"));
             if let Some(served) = served.filter(|_| !services.iter().any(cluster_owned::selects)) {
-                // without the right to read services the backup's decides
+                // without the right to read services, the service in the backup decides
                 let live = unless_transient(parts.client.get(served, self.item.target, name).await)?;
                 services.extend(live.ok().flatten());
             }
@@ -60,7 +60,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(cluster_owned::reason(&self.item.path, object, &services))
     }
 
-    /// Ends the pass if the item is a claim that the cluster makes again with its pod.
+    /// Ends the pass if the item is a claim that the cluster creates again with its pod.
     pub(super) fn leave_to_pod(&mut self, claim: &Value) -> Step<()> {
         let pod = ephemeral::pod_of(claim).filter(|_| self.group_resource() == CLAIMS);
         let Some(pod) = pod else {

@@ -1,23 +1,23 @@
 //! One item from the archive to the cluster (spec restore 9).
 //!
 //! ```text
-//!   restore (here)     once at a time for each item; an additional item is restored by the pass that needs it
+//!   restore (here)     once at a time for each item; the pass that needs an additional item restores it
 //!   process            the steps of one pass
-//!     namespace          its target namespace is there
-//!     default_rights     what people added to the API server's default roles
-//!     leave_out          what is not restored, job_pods: pods of jobs
+//!     namespace          ensures its target namespace
+//!     default_rights     additions to the API server's default roles
+//!     leave_out          items that are not restored, job_pods: pods of jobs
 //!     volumes            persistent volumes and claims; volume data attaches here
 //!     actions            the restore item actions, additional: items that they ask for; resource modifiers follow them
 //!     unserved           types that are not served
-//!     hooks              what a pod asks for; restore hooks attach here
-//!     prerequisite       what an object needs and will not find
+//!     hooks              annotations of pods; restore hooks attach here
+//!     prerequisite       objects that an object needs and that are missing
 //!   create             the object is created, or found
-//!     dependency         what a refused creation waits for
+//!     dependency         missing objects that a refused creation waits for
 //!     created            status, managed fields, acceptance
-//!     existing           compared with what is there, binding: volumes and their claims
+//!     existing           compared with the object in the cluster, binding: volumes and their claims
 //! ```
 //!
-//! Every step may be repeated: an item that waits, or whose outcome was not stored before a crash, goes through all of them
+//! Every step may be repeated: an item that waits, or that was done but not recorded before a crash, goes through all of them
 //! again.
 
 use futures::future::{BoxFuture, FutureExt};
@@ -52,7 +52,7 @@ pub(super) use self::context::ItemContext;
 use self::context::{ItemOutcome, ItemRestore};
 
 impl<'a> ItemContext<'a> {
-    /// Restores an item, or waits until another pass has. `requester` is the item whose action asks for it.
+    /// Restores an item, or waits until another pass has. `requester` is the item with an action that asks for it.
     pub(super) fn restore(self, item: ItemRef, requester: Option<ItemRef>) -> BoxFuture<'a, ItemOutcome> {
         let item = self.parts.prepared.plan.winner(item);
         async move {
@@ -60,7 +60,7 @@ impl<'a> ItemContext<'a> {
                 match self.parts.in_flight.acquire(item, requester, || self.known(item)) {
                     Err(outcome) => return outcome,
                     Ok(Acquire::Cycle) => return ItemOutcome::Cycle,
-                    // the pass belongs to this wave or to an item of it, so the wave waits for it anyway
+                    // the other pass is part of this wave, so the wave waits for it anyway
                     Ok(Acquire::Wait(_)) if requester.is_none() => return ItemOutcome::Waiting,
                     Ok(Acquire::Wait(waiting)) => waiting.finished().await,
                     Ok(Acquire::Acquired(_guard)) => return self.work(item).await,

@@ -1,4 +1,4 @@
-//! The namespaces that items go into: made once, or found usable (spec restore 7.6, 8.2).
+//! The target namespaces of items: created once, or found ready (spec restore 7.6, 8.2).
 
 use std::ops::ControlFlow;
 
@@ -27,7 +27,7 @@ impl ItemRestore<'_> {
         done(State::Dropped)
     }
 
-    /// Ensures the namespace that the item goes into.
+    /// Ensures the target namespace of the item.
     pub(super) async fn ensure_own_namespace(&mut self) -> Step<()> {
         match (self.item.path.namespace, self.item.target) {
             (Some(source), Some(name)) => self.ensure(TargetNamespace { source, name }).await,
@@ -52,8 +52,8 @@ impl ItemRestore<'_> {
 }
 
 impl ItemContext<'_> {
-    /// Creates a namespace or finds it usable. `may_be_ours`: an earlier run, or a call whose answer was lost, may have
-    /// created it.
+    /// Creates a namespace or finds it ready. `may_be_ours`: an earlier run, or a request with a lost answer, may have created
+    /// it.
     async fn make_namespace(self, namespace: TargetNamespace<'_>, may_be_ours: bool) -> Result<(), NotMade> {
         let not_made = |error: ApiError| match retry_reason(&error) {
             Some(RetryReason::NamespaceTerminating) => NotMade::Held(Obstacle::Deletion),
@@ -72,15 +72,15 @@ impl ItemContext<'_> {
             journal.created_namespace(target);
             return Ok(());
         };
-        // Admission comes before the look whether the name is taken: whatever it says about a creation, the namespace may be
-        // there. Any other answer may be that to a creation that was carried out.
+        // Admission runs before the check of the name, so the namespace may exist after any refusal by it. Any other error may
+        // belong to a creation that was carried out.
         match retry_reason(&refused) {
             Some(reason) if !reason.hides_what_exists() => return Err(not_made(refused)),
             _ => {}
         }
         match client.get(resource, None, target).await {
             Ok(Some(live)) if namespaces::can_take_objects(&live) => {
-                // It carries no label of ours, so its age decides.
+                // It has no label of the restore, so its age decides.
                 if may_be_ours && existing::is_not_older(&live, &parts.prepared.started) {
                     journal.created_namespace(target);
                 }
@@ -93,7 +93,7 @@ impl ItemContext<'_> {
         }
     }
 
-    /// The Namespace object to model a target namespace on: of several sources, the first by name that the archive has.
+    /// The Namespace object that a target namespace is created from: of several sources, the first by name in the archive.
     async fn archived_namespace(self, namespace: TargetNamespace<'_>) -> Option<Value> {
         let archived = &self.parts.archived;
         let own = [namespace.source.to_owned()];

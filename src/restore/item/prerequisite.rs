@@ -1,4 +1,4 @@
-//! Objects that need another one which is neither restored nor there: a warning (decision 46).
+//! Objects that need another one that is neither restored nor in the cluster: a warning (decision 46).
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ use crate::restore::object::{needs, prerequisite};
 use crate::restore::processed::{Step, unless_transient};
 
 impl ItemRestore<'_> {
-    /// Warns if what an object needs will not be there.
+    /// Warns if an object that this one needs will be missing.
     pub(super) async fn warn_of_missing_prerequisite(&mut self, object: &Value) -> Step<()> {
         let (parts, path) = (self.ctx.parts, self.item.path);
         let Some(prerequisite) = prerequisite::of(path.group_resource, object, path.namespace) else {
@@ -35,7 +35,7 @@ impl ItemRestore<'_> {
         let target = needed
             .namespace
             .map(|namespace| parts.prepared.context.target(namespace));
-        // what may not be read is not known to be absent
+        // an object that cannot be read may exist
         if let Ok(None) = unless_transient(parts.client.get(served, target, &on.name).await)? {
             let text = prerequisite::warning(&self.id(), &prerequisite);
             self.messages.warn(text);

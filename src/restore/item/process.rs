@@ -19,7 +19,7 @@ impl ItemRestore<'_> {
         if self.group_resource() == NAMESPACES {
             return self.process_namespace().await;
         }
-        // its own issue: the action that turns it into a result; a bare one would make the node agents copy
+        // not implemented yet: an action that turns it into its result; created as it is, it would make the node agents copy
         if self.group_resource() == DATA_UPLOADS {
             self.messages.why = "the data it stands for cannot be restored yet".into();
             return done(State::Skipped);
@@ -93,7 +93,7 @@ impl ItemRestore<'_> {
         self.create(wanted).await
     }
 
-    /// The object out of the archive, if it is what its path says.
+    /// The object of the archive, if it matches its path.
     async fn read(&mut self) -> Step<Value> {
         match self.decode().await {
             Ok(object) => ControlFlow::Continue(object),
@@ -118,7 +118,7 @@ impl ItemRestore<'_> {
         Ok(object)
     }
 
-    /// Remembers the kind of an item that is not of the kind of its type's first item.
+    /// Notes the kind of an item if it differs from that of its type's first item.
     fn note_kind(&mut self, object: &Value) {
         let text = |key| object.get(key).and_then(Value::as_str).unwrap_or_default();
         let kind = format!("{}/{}", text("apiVersion"), text("kind"));
@@ -127,7 +127,7 @@ impl ItemRestore<'_> {
         }
     }
 
-    /// Removes what belongs to the source cluster. Gives the status.
+    /// Removes what belongs to the source cluster. Returns the status.
     fn reset(&mut self, object: &mut Value) -> Step<Option<Value>> {
         match metadata::reset(object) {
             Ok(status) => ControlFlow::Continue(status),

@@ -1,4 +1,4 @@
-//! Items of types that are not served: what may still bring their type is waited for, and nothing else (decision 41).
+//! Items of types that are not served: they wait only if a CRD or an API service may bring their type (decision 41).
 
 use std::ops::ControlFlow;
 
@@ -23,7 +23,7 @@ pub(super) struct Named<'a> {
     pub(super) kind: &'a str,
 }
 
-/// How the cluster has the type of an item.
+/// How the cluster serves the type of an item.
 pub(super) enum Serving {
     /// In the version the item has.
     As(Resource),
@@ -47,8 +47,7 @@ pub(super) fn serving(discovery: &Discovery, named: Named<'_>, converted: bool) 
 }
 
 impl ItemRestore<'_> {
-    /// What becomes of an item whose type is not served in any version: it waits if something may bring the type, else it
-    /// fails.
+    /// An item of a type that is not served in any version waits if the type may be served later, else it fails.
     pub(super) async fn unserved(&mut self, types: &ServedTypes, named: Named<'_>) -> End {
         let error = format!("the API server does not serve {} of {}", named.kind, named.api_version);
         match self.outlook(types, named).await? {
@@ -104,7 +103,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(service.is_some_and(|object| is_elsewhere(&object)))
     }
 
-    /// An object of the cluster; none also where it cannot be read, because then nothing speaks for it.
+    /// An object of the cluster; none if it does not exist or cannot be read.
     async fn live(&self, types: &ServedTypes, group_resource: &str, name: &str) -> Step<Option<Value>> {
         let resource: GroupResource = group_resource.parse().unwrap_or_default();
         let Some(served) = types.discovery.preferred_version(&resource) else {
@@ -141,13 +140,13 @@ fn service_name(api_version: &str) -> String {
     }
 }
 
-/// Whether an API service stands for a server of its own, which may not answer yet; the others only list what the API server
-/// serves itself.
+/// Whether an API service has a server of its own, which may not answer yet; the others only list what the API server serves
+/// itself.
 fn is_elsewhere(service: &Value) -> bool {
     service.pointer("/spec/service").is_some_and(Value::is_object)
 }
 
-/// What to check where nothing brings a type.
+/// What to check if a type will not be served.
 fn advice(discovery: &Discovery, named: Named<'_>) -> String {
     let mut elsewhere: Vec<String> = discovery
         .preferred()

@@ -1,4 +1,4 @@
-//! Persistent volumes: which of them are restored, and which claims get a new one (spec restore 10.1). The data of volumes
+//! Persistent volumes: which of them are restored, and which claims get a new one (spec restore 10.1). The restore of volume data
 //! attaches here.
 
 use std::ops::ControlFlow;
@@ -42,7 +42,7 @@ impl ItemRestore<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Whether a volume of the backup is provisioned anew.
+    /// Whether a new volume is provisioned in place of a volume of the backup.
     pub(super) fn is_provisioned(&self, name: &str) -> bool {
         let parts = self.ctx.parts;
         let volume = parts.archived.find_cluster_scoped(VOLUMES, name);

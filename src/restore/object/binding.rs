@@ -1,20 +1,20 @@
-//! Which claim a persistent volume that is already in the cluster belongs to (decision 40).
+//! The claim of a persistent volume that is already in the cluster (decision 40).
 //!
-//! A comparison takes the uid of the claim away, because a volume that is created waits for a claim of that name. On a
-//! volume that exists the uid decides everything: with that of a claim that is gone, no other claim ever gets the volume.
+//! A comparison ignores the uid of the claim, because a created volume waits for a claim of that name. For an existing volume the
+//! uid decides: with that of a deleted claim, no other claim ever gets the volume.
 
 use serde_json::{Map, Value, json};
 
 use super::merge;
 
-/// What stands between a volume of the cluster and the claim of its backup.
+/// The state of a volume in the cluster for the claim of its backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Binding {
-    /// Nothing: it is free, or waits for the claim by name.
+    /// It is free, or waits for the claim by name.
     Open,
-    /// It is bound to a claim of that name with this uid; whether that claim exists has to be looked up.
+    /// It is bound to a claim of that name with this uid; the caller must read whether that claim exists.
     BoundTo(String),
-    /// The claim is gone, and the volume is provably the one of the backup: the patch that lets it wait for the claim.
+    /// The claim is gone, and the volume is provably the one of the backup: the patch that makes it wait for the claim.
     Release(Value),
     /// The claim cannot get it, for this reason.
     Taken(String),
@@ -79,21 +79,21 @@ fn released(live: &Value, wanted: &Value) -> Binding {
             "it is Released, and not provably the volume of the backup: its source differs".to_owned(),
         );
     }
-    // another hand may give the volume away at the same time: then this patch is refused
+    // the volume may be bound to another claim at the same time: then this patch is refused
     Binding::Release(json!({
         "metadata": {"resourceVersion": live.pointer("/metadata/resourceVersion")},
         "spec": {"claimRef": {"uid": null, "resourceVersion": null}},
     }))
 }
 
-/// The volume of the backup as one that is retained, where the cluster's is so although the backup's was to be deleted with its claim:
-/// the same volume, which waits for the same claim or did until that was deleted.
+/// The volume of the backup with the policy `Retain`, if the cluster's has that policy and the backup's had `Delete`: it is the same
+/// volume, and it waits for the same claim or did until that was deleted.
 pub fn kept(live: &Value, wanted: &Value) -> Option<Value> {
     const POLICY: &str = "/spec/persistentVolumeReclaimPolicy";
     let place = |volume| claim_of(volume).map(|claim| (claim.namespace, claim.name));
     let waits = match live.pointer("/status/phase").and_then(Value::as_str) {
         Some("Released") => true,
-        // an earlier try of this restore has given it back
+        // an earlier try of this restore has made it wait for the claim
         Some("Available") => claim_of(live).is_some_and(|claim| claim.uid.is_none()),
         _ => false,
     };
@@ -117,7 +117,7 @@ pub fn mounts(pod: &Value, claim: &str) -> bool {
     })
 }
 
-/// What a volume's spec says beside where its bytes are.
+/// The fields of a volume's spec other than the place of its data.
 const NO_SOURCE: [&str; 9] = [
     "accessModes",
     "capacity",
@@ -130,10 +130,10 @@ const NO_SOURCE: [&str; 9] = [
     "volumeMode",
 ];
 
-/// Sources that mean another disk on another node.
+/// Sources that are a different disk on each node.
 const OF_A_NODE: [&str; 2] = ["hostPath", "local"];
 
-/// Whether both have their bytes in the same place: the same source in every field, whatever its kind.
+/// Whether both have their data in the same place: the same source, of any kind, in every field.
 fn is_same_volume(live: &Value, wanted: &Value) -> bool {
     let source = |volume: &Value| -> Map<String, Value> {
         let mut spec = volume.get("spec").cloned().unwrap_or_default();
@@ -152,7 +152,7 @@ fn is_same_volume(live: &Value, wanted: &Value) -> bool {
     !live.is_empty() && live == source(wanted)
 }
 
-/// Whether a claim is the one that a volume is bound to, and stays so.
+/// Whether a volume is bound to a claim that is not being deleted.
 pub fn holds(claim: Option<&Value>, uid: &str) -> bool {
     claim.is_some_and(|claim| super::metadata::field(claim, "uid") == Some(uid) && !super::metadata::is_deleting(claim))
 }

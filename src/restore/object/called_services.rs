@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// Where objects of cluster scope name the namespace of such a service. `*` is each entry of a list.
+/// The paths of the namespaces of such services in objects of cluster scope. `*` is each entry of a list.
 const NAMESPACES: [(&str, &[&str]); 4] = [
     ("apiservices.apiregistration.k8s.io", &["spec", "service", "namespace"]),
     (
@@ -48,8 +48,8 @@ pub fn namespaces<'a>(group_resource: &str, object: &'a Value) -> Vec<&'a str> {
     named
 }
 
-/// The object as it is created where namespaces are mapped, with the namespaces that its services moved to: what calls a service of
-/// a copied namespace calls the copy. Nothing where no service moves.
+/// The object to create if namespaces are mapped, with the target namespaces of its services: it calls the service in the target
+/// namespace. Nothing if no service is mapped.
 pub fn moved(
     group_resource: &str,
     object: &Value,
@@ -65,7 +65,7 @@ pub fn moved(
     (!targets.is_empty()).then_some((moved, targets))
 }
 
-/// What is to be said of an object whose services moved.
+/// The warning about an object that calls mapped services.
 pub fn moved_warning(id: &str, targets: &BTreeSet<String>) -> String {
     let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
     let targets = targets.join(", ");

@@ -1,10 +1,10 @@
-//! Where two objects differ, field by field, for people.
+//! The differences of two objects, field by field, for users.
 
 use serde_json::Value;
 
 use crate::api::restore_plan::Change;
 
-/// So many differences of an object are listed; the others are counted.
+/// How many differences of an object are listed; the others are counted.
 const MOST: usize = 40;
 
 /// A value that is longer than this as JSON is shown by its size.
@@ -19,7 +19,7 @@ pub struct Changes {
     pub more: u64,
 }
 
-/// What turns `from` into `to`. With `hidden` no value is shown, only where it is.
+/// The changes from `from` to `to`. With `hidden` values are not shown, only their paths.
 pub fn between(from: &Value, to: &Value, hidden: bool) -> Changes {
     let mut changes = Changes::default();
     let mut compare = Compare {

@@ -1,5 +1,5 @@
-//! What each cluster writes itself and is never restored (decision 41): the old cluster's version would be wrong in another one,
-//! and in the same one it would be a second one or be overwritten.
+//! Objects that each cluster writes itself and that are never restored (decision 41): those of the old cluster would be wrong in
+//! another one, and in the same one they would be duplicates or be overwritten.
 
 use serde_json::Value;
 
@@ -12,13 +12,13 @@ struct Row {
     resource: &'static str,
     /// Which objects of the type.
     is_owned: fn(&Value) -> bool,
-    /// Whether a person has taken them over where their service selects no pods.
+    /// Whether a user maintains them if their service selects no pods.
     needs_selector: bool,
     /// Why it is left out, for the log and for a dry run.
     why: &'static str,
 }
 
-/// Names the controller that maintains an EndpointSlice; labels can be copied.
+/// The label of the controller that maintains an EndpointSlice; labels can be copied.
 const SLICE_MAINTAINER: &str = "endpointslice.kubernetes.io/managed-by";
 
 const MAINTAINED: &str = "a controller maintains it and makes one with the addresses of this cluster";
@@ -241,8 +241,8 @@ const ENDPOINTS: &str = "endpoints";
 const SELECTED: &str =
     "its service selects pods, so a controller maintains it and makes one with the addresses of this cluster";
 
-/// Why an object of the backup is left to the cluster; nothing if it is restored. `services`: the Services that it may belong to, that
-/// of the backup and that of the cluster, where they are there.
+/// Why an object of the backup is not restored because the cluster writes it; nothing if it is restored. `services`: the Services
+/// that it may belong to, those of the backup and of the cluster, if they exist.
 pub fn reason(path: &ItemPath<'_>, object: &Value, services: &[Value]) -> Option<&'static str> {
     let selected = services.iter().any(selects);
     let by_hand = !services.is_empty() && !selected;
@@ -253,7 +253,7 @@ pub fn reason(path: &ItemPath<'_>, object: &Value, services: &[Value]) -> Option
         .or_else(|| (path.group_resource == ENDPOINTS && selected).then_some(SELECTED))
 }
 
-/// The name of the Service that decides what maintains an object, if one does.
+/// The name of the Service that decides which controller maintains an object, if there is one.
 pub fn service_of<'a>(path: &ItemPath<'a>, object: &'a Value) -> Option<&'a str> {
     match path.group_resource {
         ENDPOINTS => Some(path.name),
@@ -264,7 +264,7 @@ pub fn service_of<'a>(path: &ItemPath<'a>, object: &'a Value) -> Option<&'a str>
     }
 }
 
-/// Whether a service has its endpoints from a controller: one without a selector has them from a person.
+/// Whether a controller writes the endpoints of a service; without a selector a user writes them.
 pub fn selects(service: &Value) -> bool {
     let selector = service.pointer("/spec/selector").and_then(Value::as_object);
     selector.is_some_and(|selector| !selector.is_empty())
@@ -283,7 +283,7 @@ fn is_kubernetes(object: &Value) -> bool {
     is_in(object, "default") && is_named(object, &["kubernetes"])
 }
 
-/// One that a person has taken out of the API server's care is that person's.
+/// An object that is annotated as not maintained by the API server belongs to the user.
 pub fn is_rbac_default(object: &Value) -> bool {
     label(object, "kubernetes.io/bootstrapping") == Some("rbac-defaults")
         && annotation(object, "rbac.authorization.kubernetes.io/autoupdate") != Some("false")

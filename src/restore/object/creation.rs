@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use super::merged_labels;
 
-/// Where a field stands that no creation may carry.
+/// A field that a creation must not have.
 struct Row {
     resource: &'static str,
     /// The map that holds it.
     parent: &'static str,
     field: &'static str,
-    /// Whether it goes from this object.
+    /// Whether it is removed from this object.
     goes: fn(&Value) -> bool,
-    /// What is said in the log; nothing where the new cluster puts its own value there.
+    /// The text in the log; nothing if the new cluster sets its own value.
     lost: Option<&'static str>,
 }
 
@@ -61,8 +61,8 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// Takes out what no creation may carry; gives what is to be said about it. Also for an object in the cluster, before the two are
-/// compared.
+/// Removes the fields that a creation must not have; returns the texts for the log. Also applied to an object in the cluster before
+/// the two are compared.
 pub fn clear(group_resource: &str, object: &mut Value) -> Vec<&'static str> {
     let mut said = Vec::new();
     if group_resource == "pods" {
@@ -85,22 +85,22 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
-/// An object without what this cluster cannot give it, and what is to be said about that.
+/// An object without the property that this cluster refuses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lesser {
     /// The object to create in its place.
     pub object: Value,
-    /// With what it is restored, and why.
+    /// The change and its reason.
     pub how: &'static str,
 }
 
-/// What can be created in place of an object that is refused for a property that others need less than the object. `refusal` is
-/// what the API server says to the creation.
+/// The object to create in place of one that is refused for a property that is less important than the object. `refusal` is the API
+/// server's answer to the creation.
 pub fn lesser(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
     without_default(group_resource, object, refusal).or_else(|| without_families(group_resource, object, refusal))
 }
 
-/// A default priority class as one that is no default, where the cluster has another default meanwhile: there can be only one.
+/// A default priority class without the default, if the cluster has another default: there can be only one.
 fn without_default(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
     let is_taken = group_resource == "priorityclasses.scheduling.k8s.io"
         && refusal.contains("is already marked as default")
@@ -115,8 +115,8 @@ fn without_default(group_resource: &str, object: &Value, refusal: &str) -> Optio
     })
 }
 
-/// A service with the address families of this cluster, where the old one assigned others. One that requires both is left as it
-/// is: only a person asks for that.
+/// A service with the address families of this cluster, if the old one assigned others. One that requires both is not changed:
+/// only a user sets that.
 fn without_families(group_resource: &str, object: &Value, refusal: &str) -> Option<Lesser> {
     let is_refused = group_resource == "services"
         && refusal.contains("spec.ipFamilies")

@@ -1,17 +1,17 @@
-//! The API server's default roles and bindings, where the backup's have more than those of the cluster (decision 40).
+//! The API server's default roles and bindings, if those of the backup have more than those of the cluster (decision 40).
 //!
-//! The API server writes them itself as it starts, and keeps what a person added to them. So they are not restored; what is
-//! missing in the cluster is told, or added, and nothing is removed.
+//! The API server writes them itself when it starts, and keeps the users' additions. So they are not restored; missing additions are
+//! reported, or added, and nothing is removed.
 
 use serde_json::{Value, json};
 
 use super::{cluster_owned, shared};
 use crate::archive::layout::ItemPath;
 
-/// What a default role or binding of the backup has more than that of the cluster.
+/// Rules or subjects that only the backup's default role or binding has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Missing {
-    /// The subjects or rules, for people.
+    /// The subjects or rules, for users.
     pub named: Vec<String>,
     /// The merge patch that adds them. The list is replaced whole, so the patch holds only for the object that was read.
     pub patch: Value,
@@ -19,11 +19,11 @@ pub struct Missing {
 
 const BOOTSTRAPPING: &str = "/fieldsV1/f:metadata/f:labels/f:kubernetes.io~1bootstrapping";
 
-/// The list of a default role or binding that a person may have added to.
+/// The list of a default role or binding to which a user may have added.
 pub fn list_of(path: &ItemPath<'_>, archived: &Value) -> Option<&'static str> {
     let list = match path.group_resource {
         "clusterrolebindings.rbac.authorization.k8s.io" | "rolebindings.rbac.authorization.k8s.io" => "subjects",
-        // a controller writes the rules of one that aggregates others
+        // a controller writes the rules of an aggregating role
         "clusterroles.rbac.authorization.k8s.io" | "roles.rbac.authorization.k8s.io"
             if archived.get("aggregationRule").is_none_or(Value::is_null) =>
         {
@@ -34,7 +34,7 @@ pub fn list_of(path: &ItemPath<'_>, archived: &Value) -> Option<&'static str> {
     (cluster_owned::is_rbac_default(archived) && !is_of_the_api_server(archived, list)).then_some(list)
 }
 
-/// Whether only the API server has written a list, by the fields that it manages: then what the cluster has not is the default of
+/// Whether only the API server has written a list, by its managed fields: then entries that are not in the cluster are defaults of
 /// another version of Kubernetes.
 fn is_of_the_api_server(archived: &Value, list: &str) -> bool {
     let entries = archived.pointer("/metadata/managedFields").and_then(Value::as_array);
@@ -52,7 +52,7 @@ fn is_of_the_api_server(archived: &Value, list: &str) -> bool {
     labellers.count() == 1 && matches!(writers.as_slice(), [one] if one.pointer(BOOTSTRAPPING).is_some())
 }
 
-/// What the list of the archived one has more than that of the live one.
+/// The entries of the archived list that the live one does not have.
 pub fn missing(list: &str, archived: &Value, live: &Value) -> Option<Missing> {
     let entries = |object: &Value| object.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
     let (mut all, mut named) = (entries(live), Vec::new());
@@ -76,7 +76,7 @@ pub fn missing(list: &str, archived: &Value, live: &Value) -> Option<Missing> {
     })
 }
 
-/// What is to be said of a default role or binding whose subjects or rules the cluster has not all. `may_add`: whether a restore
+/// The warning about a default role or binding with subjects or rules that the cluster does not have. `may_add`: whether a restore
 /// that updates adds them.
 pub fn warning(list: &str, named: &str, may_add: bool) -> String {
     let advice = if may_add {
@@ -87,7 +87,7 @@ pub fn warning(list: &str, named: &str, may_add: bool) -> String {
     format!("it is one of the API server's own and lacks these {list} of the backup: {named}; {advice}")
 }
 
-/// Whether a rule gives all the rights of another. One that the rights of several rules make up together does not count.
+/// Whether a rule gives all the rights of another. Rights from several rules together do not count.
 fn grants(rule: &Value, wanted: &Value) -> bool {
     let texts = |rule: &Value, key: &str| -> Vec<String> {
         let list = rule.get(key).and_then(Value::as_array);
@@ -99,7 +99,7 @@ fn grants(rule: &Value, wanted: &Value) -> bool {
         let all = has.iter().any(|one| one == "*");
         all || texts(wanted, key).iter().all(|one| has.contains(one))
     };
-    // no names at all are all names
+    // an empty list means all names
     let (has, wants) = (texts(rule, "resourceNames"), texts(wanted, "resourceNames"));
     let names = has.is_empty() || !wants.is_empty() && wants.iter().all(|one| has.contains(one));
     names

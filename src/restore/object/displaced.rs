@@ -1,4 +1,4 @@
-//! Objects whose namespaces are restored into one, where two have the same name: one is restored, the other is lost (decision 40).
+//! Objects with the same name from namespaces that are restored into one: one is restored, the other is lost (decision 40).
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use super::metadata;
 use super::token;
 use crate::api::annotations::LAST_APPLIED;
 
-/// Whether anything is lost with an object that gives way to another.
+/// Whether anything is lost with a displaced object.
 pub fn is_lost(loser: &Value, winner: &Value) -> bool {
     !token::is_generated(loser) && comparable(loser) != comparable(winner)
 }
 
-/// The object without what tells where and when it was.
+/// The object without its namespace and the metadata that a cluster assigns.
 fn comparable(object: &Value) -> Value {
     let mut object = object.clone();
     // one without metadata is compared as it is
@@ -32,7 +32,7 @@ fn comparable(object: &Value) -> Value {
     object
 }
 
-/// What is to be said of the one that is lost.
+/// The warning about the lost one.
 pub fn warning(id: &str, lost: &str, kept: &str, target: &str) -> String {
     format!(
         "{id} of namespace {lost} is not restored: namespaces {kept} and {lost} are both restored into {target}, both have an \

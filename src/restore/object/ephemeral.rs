@@ -1,9 +1,9 @@
-//! Claims that the cluster makes for the generic ephemeral volumes of pods. Each belongs to its pod, and without that owner, which no
-//! restore brings back, the pod refuses it ("was not created for pod").
+//! Claims that the cluster creates for the generic ephemeral volumes of pods. Each is owned by its pod. A restore does not restore
+//! that owner, and without it the pod refuses the claim ("was not created for pod").
 
 use serde_json::Value;
 
-/// The pod that a claim was made for.
+/// The pod for which a claim was created.
 pub fn pod_of(claim: &Value) -> Option<&str> {
     let owners = claim.pointer("/metadata/ownerReferences")?.as_array()?;
     let pod = owners.iter().find(|owner| {
@@ -14,7 +14,7 @@ pub fn pod_of(claim: &Value) -> Option<&str> {
     pod.get("name")?.as_str()
 }
 
-/// What is to be said of such a claim.
+/// The warning about such a claim.
 pub fn warning(id: &str, pod: &str) -> String {
     format!(
         "{id} was made by the cluster for an ephemeral volume of pod {pod}: it is not restored, because the pod takes no claim but \

@@ -6,13 +6,13 @@ use super::changes::{self, Changes};
 use super::metadata::{self, RestoreLabels};
 use super::{merge, service_account};
 
-/// What the restore does with objects that exist and differ.
+/// What a restore does with objects that exist and differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// Leave them alone and say so.
+    /// Do not change them, and warn.
     #[default]
     Leave,
-    /// Make them what the backup has.
+    /// Change them to the backup's version.
     Update,
 }
 
@@ -30,18 +30,18 @@ pub enum Step {
     Keep,
     /// It differs, and is left as it is with a warning.
     Warn,
-    /// It is equal and moves over to this restore: a patch of its two labels.
+    /// It is equal and gets the labels of this restore: a patch of the two.
     Relabel(Value),
     /// A ServiceAccount gets what it lacks.
     Complete(Value),
-    /// It becomes what the backup has.
+    /// It is changed to the backup's version.
     Overwrite(Value),
 }
 
 /// Decides between the object in the cluster and the one that would have been created.
 ///
-/// `live` is the cluster's object after the same transformations that made `wanted`: what a restore clears because the
-/// cluster assigns it (addresses, ports, node names) is no difference (spec restore 26, row 23).
+/// `live` is the cluster's object after the same transformations as `wanted`: fields that a restore clears because the cluster
+/// assigns them (addresses, ports, node names) are no difference (spec restore 26, row 23).
 pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Step {
     let mut live = live.clone();
     origin.label(&mut live);
@@ -64,14 +64,14 @@ pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Poli
         Policy::Leave => Step::Warn,
         Policy::Update => {
             let mut patch = merge::diff(&live, &wanted);
-            // both sides carry the labels by now, but the object in the cluster may not
+            // both sides have the labels here, but the object in the cluster may not
             json_patch::merge(&mut patch, &origin.label_patch());
             Step::Overwrite(patch)
         }
     }
 }
 
-/// Where the cluster's object differs from what [`decide`] would make of it. Values of Secrets are not shown.
+/// The differences of the cluster's object from the result of [`decide`]. Values of Secrets are not shown.
 pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Changes {
     let mut live = live.clone();
     origin.label(&mut live);
@@ -97,7 +97,7 @@ fn is_empty(patch: &Value) -> bool {
     patch.as_object().is_none_or(Map::is_empty)
 }
 
-/// The object without what carries no meaning in a comparison: nulls, an empty status, the managers of fields.
+/// The object without what does not count in a comparison: nulls, an empty status, managed fields.
 fn comparable(mut object: Value) -> Value {
     merge::drop_nulls(&mut object);
     if let Some(map) = object.as_object_mut()
@@ -112,14 +112,14 @@ fn comparable(mut object: Value) -> Value {
     object
 }
 
-/// The warning of an object that exists and differs. The phrase is what users and their tests look for.
+/// The warning of an object that exists and differs. Users and their tests search for this phrase.
 pub fn differs_warning(kind: &str, name: &str) -> String {
     format!(
         "could not restore, {kind}:{name} already exists. Warning: the in-cluster version is different than the backed-up version"
     )
 }
 
-/// Whether this restore made the object itself, in a life before or in a call whose answer was lost: it carries our label
+/// Whether this restore created the object itself, in an earlier run or in a request with a lost answer: it has the restore's label
 /// and is not older than the restore (decision 16). Both times are RFC 3339 in whole seconds and UTC, as the API server
 /// writes them, so their texts sort like the times.
 pub fn made_by_us(live: &Value, origin: &RestoreLabels, started: &str) -> bool {

@@ -1,12 +1,12 @@
-//! Whether an object is what its path in the archive says. The filters and the target are decided by the path, so an
-//! object that says something else must not slip through under it.
+//! Whether an object matches its path in the archive. The filters and the target use the path, so an object with other names must
+//! not be restored under it.
 
 use serde_json::Value;
 
 use super::metadata;
 use crate::archive::layout::ItemPath;
 
-/// How an object disagrees with its path.
+/// How an object differs from its path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// No `apiVersion`, `kind` or `metadata`.
@@ -23,7 +23,7 @@ pub enum Mismatch {
     Kind(String),
 }
 
-/// Checks an object against its path; `kind` is that of the path's type, where the cluster serves it.
+/// Checks an object against its path; `kind` is that of the path's type, if the cluster serves it.
 pub fn check(object: &Value, path: &ItemPath<'_>, kind: Option<&str>) -> Result<(), Mismatch> {
     let text = |key| object.get(key).and_then(Value::as_str);
     let (Some(api_version), Some(own_kind)) = (text("apiVersion"), text("kind")) else {

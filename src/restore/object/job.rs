@@ -1,4 +1,4 @@
-//! Jobs and their pods. A job finds its pods by its own uid, which a restored one does not have any more (decision 40).
+//! Jobs and their pods. A job finds its pods by its own uid, and a restored job has a new one (decision 40).
 
 use serde_json::Value;
 
@@ -6,16 +6,16 @@ use super::outcome;
 use crate::api::LabelSelector;
 use crate::select::labels::Selector;
 
-/// What becomes of a pod that a job controls.
+/// What a restore does with a pod of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// The job selects it by labels of the user's own, and adopts it.
+    /// The job has a selector of the user, and adopts the pod.
     Restored,
-    /// The restored job makes another.
+    /// The restored job creates another one.
     MadeAnew,
     /// The job has ended in this way.
     Ended(String),
-    /// The job is not restored, and without it nothing takes care of the pod.
+    /// The job is not restored, and nothing else would manage the pod.
     Alone,
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// For which objects the second write that brings `managedFields` back is made (`--restore-managed-fields`).
+/// For which objects a second write restores `managedFields` (`--restore-managed-fields`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManagedFields {
-    /// Objects that were applied server-side: without their entry, the next apply would meet conflicts.
+    /// Objects that were applied server-side: without their entry the next apply would have conflicts.
     #[default]
     Applied,
     /// Every object, as 1.18.1 does it. Halves the rate of a restore.
@@ -25,8 +25,8 @@ impl std::str::FromStr for ManagedFields {
     }
 }
 
-/// Takes `managedFields` off the object to be created: an API server gives each field to the creator of the object, so
-/// they only survive as a write of their own. Gives the list to write then, if this object needs it.
+/// Removes `managedFields` from the object to be created: an API server assigns each field to the creator of the object, so they
+/// need a write of their own. Returns the list to write, if this object needs it.
 pub fn take(object: &mut Value, mode: ManagedFields) -> Option<Value> {
     let fields = object.get_mut("metadata")?.as_object_mut()?.remove("managedFields")?;
     let entries = fields.as_array()?;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// The merge patch that turns `from` into `to`: fields that only `from` has become nulls, lists are replaced whole. An
-/// empty object means that nothing differs.
+/// The merge patch from `from` to `to`: fields that only `from` has become nulls, lists are replaced whole. It is an empty object
+/// if nothing differs.
 pub fn diff(from: &Value, to: &Value) -> Value {
     Value::Object(match (from, to) {
         (Value::Object(from), Value::Object(to)) => diff_maps(from, to),
@@ -33,7 +33,7 @@ fn diff_maps(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<String, 
     patch
 }
 
-/// Removes every null of a map, at any depth. Go programs write nulls where they mean "absent", so they are no difference.
+/// Removes every null of a map, at any depth. Go programs write nulls for absent fields, so they are no difference.
 pub fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -8,7 +8,7 @@ const KEYS: [(&str, &str); 2] = [("matchLabelKeys", "In"), ("mismatchLabelKeys",
 
 const AFFINITIES: [&str; 2] = ["podAffinity", "podAntiAffinity"];
 
-/// Takes them out again, from the spreading constraints and the affinity terms of a pod.
+/// Removes them from the spreading constraints and the affinity terms of a pod.
 pub fn take_out(pod: &mut Value) {
     let labels = pod.pointer("/metadata/labels").cloned().unwrap_or_default();
     let Some(spec) = pod.get_mut("spec") else { return };
@@ -57,7 +57,7 @@ fn from_term(term: &mut Value, labels: &Value) {
     }
 }
 
-/// Whether a requirement is the one that the API server makes of a key: the value is that of the pod's own label.
+/// Whether the API server made a requirement from a key: the value is that of the pod's own label.
 fn is_merged(requirement: &Value, keys: &[Value], operator: &str, labels: &Value) -> bool {
     let key = requirement.get("key").unwrap_or(&Value::Null);
     let value = key.as_str().and_then(|key| labels.get(key));
@@ -102,7 +102,7 @@ mod tests {
         let table = [
             (term(json!([hash(), tenant()])), term(json!(null))),
             (term(json!([own(), hash(), tenant()])), term(json!([own()]))),
-            // another value, operator or key is not what the API server merges
+            // the API server merges no other value, operator or key
             (
                 term(json!([required("hash", "In", json!(["x1", "x2"]))])),
                 term(json!([required("hash", "In", json!(["x1", "x2"]))])),

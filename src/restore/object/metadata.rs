@@ -1,5 +1,5 @@
-//! The metadata of a restored object: what of the backup's stays, and the two labels that say where it came from
-//! (spec restore 9.1, 9 step 14).
+//! The metadata of a restored object: which fields of the backup are kept, and the two labels of its origin (spec restore 9.1, 9
+//! step 14).
 
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ const REMOVED: [&str; 9] = [
 #[error("the object has no metadata; check how the backup was written")]
 pub struct NoMetadata;
 
-/// Removes what belongs to the source cluster. Gives the status, which is restored later or not at all.
+/// Removes what belongs to the source cluster. Returns the status, which is restored later or not at all.
 pub fn reset(object: &mut Value) -> Result<Option<Value>, NoMetadata> {
     let object = object.as_object_mut().ok_or(NoMetadata)?;
     let metadata = object
@@ -38,7 +38,7 @@ pub fn reset(object: &mut Value) -> Result<Option<Value>, NoMetadata> {
     Ok(object.remove("status"))
 }
 
-/// The two labels of every object that a restore makes.
+/// The two labels of every object that a restore creates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreLabels {
     backup: String,
@@ -54,14 +54,14 @@ impl RestoreLabels {
         }
     }
 
-    /// Writes both labels into the object; whatever stood there is overwritten.
+    /// Writes both labels into the object, over any value.
     pub fn label(&self, object: &mut Value) {
         let labels = map_in(object, "labels");
         labels.insert(BACKUP_NAME.to_owned(), Value::from(self.backup.as_str()));
         labels.insert(RESTORE_NAME.to_owned(), Value::from(self.restore.as_str()));
     }
 
-    /// The merge patch that moves an existing object over to this restore.
+    /// The merge patch that gives an existing object the labels of this restore.
     pub fn label_patch(&self) -> Value {
         serde_json::json!({"metadata": {"labels": {
             (BACKUP_NAME): self.backup,
@@ -69,7 +69,7 @@ impl RestoreLabels {
         }}})
     }
 
-    /// Whether a restore of this name made, or last touched, the object.
+    /// Whether a restore of this name created, or last changed, the object.
     pub fn is_on(&self, object: &Value) -> bool {
         label(object, RESTORE_NAME) == Some(&self.restore)
     }
@@ -95,7 +95,7 @@ pub fn field<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object.get("metadata")?.get(key)?.as_str()
 }
 
-/// Whether the object is being deleted: it still has its name, and soon will not.
+/// Whether the object is being deleted: its name will soon be free.
 pub fn is_deleting(object: &Value) -> bool {
     field(object, "deletionTimestamp").is_some()
 }
@@ -105,7 +105,7 @@ pub fn set_field(object: &mut Value, key: &str, value: &str) {
     entry_map(object, "metadata").insert(key.to_owned(), Value::from(value));
 }
 
-/// Removes annotations; an annotation map that becomes empty goes too, as if it had never been there.
+/// Removes annotations, and the annotation map if it becomes empty.
 pub fn remove_annotations(object: &mut Value, keys: &[&str]) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
@@ -129,7 +129,7 @@ fn entry_map<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value>
     as_map(as_map(object).entry(key).or_insert_with(|| Value::Object(Map::new())))
 }
 
-/// The value as a map; what is none (a null, or a hostile value) becomes an empty one.
+/// The value as a map; another value (a null, or a hostile one) is replaced by an empty map.
 fn as_map(value: &mut Value) -> &mut Map<String, Value> {
     match value {
         Value::Object(map) => map,

@@ -1,4 +1,4 @@
-//! What a restore does to one object, and how it compares two: pure functions on raw JSON.
+//! How a restore changes one object, and how it compares two: pure functions on raw JSON.
 
 pub mod binding;
 pub mod called_services;

@@ -1,4 +1,4 @@
-//! What must be in a cluster for its admission to let an object in.
+//! Objects that must be in a cluster before its admission accepts another one.
 
 use serde_json::Value;
 
@@ -6,11 +6,11 @@ use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::item_id::ItemId;
 
-/// The account of pods that name none. A controller makes it in each new namespace.
+/// The account of pods that name none. A controller creates it in each new namespace.
 const DEFAULT_ACCOUNT: &str = "default";
 
-/// What the built-in admission looks up for an object of the backup's namespace `namespace`. Anything else that an object
-/// names may come later.
+/// The objects that the built-in admission reads for an object of the backup's namespace `namespace`. Other objects that it names
+/// may be created later.
 pub fn of(resource: &GroupResource, object: &Value, namespace: Option<&str>) -> Vec<ItemId> {
     if *resource != GroupResource::new("", "pods") {
         return Vec::new();
@@ -40,7 +40,7 @@ pub fn of(resource: &GroupResource, object: &Value, namespace: Option<&str>) -> 
     needed
 }
 
-/// What of this admission did not find, by its refusal.
+/// Which of these objects admission did not find, by its refusal.
 pub fn missing(refusal: &str, resource: &GroupResource, object: &Value, namespace: Option<&str>) -> Vec<ItemId> {
     let mut needed = of(resource, object, namespace);
     let accounts = GroupResource::new("", "serviceaccounts");
@@ -59,8 +59,8 @@ pub fn missing(refusal: &str, resource: &GroupResource, object: &Value, namespac
     needed
 }
 
-/// The object that a creation of `name` in the backup's namespace did not find, where the answer names another one: it may
-/// live in the namespace or in the cluster.
+/// The object that a creation of `name` in the backup's namespace did not find, if the answer names another one: it may be in the
+/// namespace or of cluster scope.
 pub fn named_by(error: &ApiError, name: &str, namespace: Option<&str>) -> Vec<ItemId> {
     let Some(object) = error.object.as_ref().filter(|_| error.code == 404) else {
         return Vec::new();
@@ -75,7 +75,7 @@ pub fn named_by(error: &ApiError, name: &str, namespace: Option<&str>) -> Vec<It
         .collect()
 }
 
-/// Whether a controller of each cluster makes the object, so that it comes without any restore.
+/// Whether a controller of each cluster creates the object, without any restore.
 pub fn is_made_by_the_cluster(needed: &ItemId) -> bool {
     needed.name == DEFAULT_ACCOUNT && needed.resource == GroupResource::new("", "serviceaccounts")
 }

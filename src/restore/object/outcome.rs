@@ -1,13 +1,13 @@
-//! Small questions about an object on which its way depends.
+//! Predicates on objects that decide how they are restored.
 
 use serde_json::Value;
 
 use super::metadata;
 
-/// On a pod that a node made from a file of its own; the node makes it again.
+/// The annotation of a static pod; its node creates it again.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// A job's conditions that decide how it ends. The last two come first, while its pods still go.
+/// The conditions with which a job ends. The last two come before, while its pods are being deleted.
 const ENDS: [(&str, &str); 4] = [
     ("Complete", COMPLETED),
     ("Failed", FAILED),
@@ -18,8 +18,8 @@ const ENDS: [(&str, &str); 4] = [
 const COMPLETED: &str = "has completed";
 const FAILED: &str = "has failed";
 
-/// How it ended, if it has, so that restoring it would run it again: pods by their phase, jobs by their conditions and
-/// their completion time.
+/// How an object has ended, if a restore would run it again: pods by their phase, jobs by their conditions and their completion
+/// time.
 pub fn over(group_resource: &str, object: &Value) -> Option<String> {
     match group_resource {
         "pods" => match object.pointer("/status/phase")?.as_str()? {
@@ -45,7 +45,7 @@ fn job_end(job: &Value) -> Option<String> {
     (!time.is_empty()).then(|| COMPLETED.to_owned())
 }
 
-/// A condition of an object that holds.
+/// A condition of an object with status `True`.
 fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| {
@@ -54,20 +54,20 @@ fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     })
 }
 
-/// Whether it is the image of a static pod.
+/// Whether it is the mirror pod of a static pod.
 pub fn is_mirror(object: &Value) -> bool {
     object.get("kind").is_some_and(|kind| kind == "Pod")
         && metadata::annotation(object, MIRROR).is_some_and(|mirror| !mirror.is_empty())
 }
 
-/// Whether a CRD is accepted: its names are its own and its type is served.
+/// Whether a CRD is accepted: its names are free and its type is served.
 pub fn is_accepted(crd: &Value) -> bool {
     ["Established", "NamesAccepted"]
         .iter()
         .all(|kind| condition(crd, kind).is_some())
 }
 
-/// Whether the use of all that a quota limits has been counted.
+/// Whether the use of all limits of a quota has been counted.
 pub fn is_counted(quota: &Value) -> bool {
     let limits = |path| quota.pointer(path).and_then(Value::as_object);
     let (used, hard) = (limits("/status/used"), limits("/status/hard"));

@@ -1,4 +1,4 @@
-//! Objects that are of no use, or do not stay, without another one that the API server does not ask for (decision 40).
+//! Objects that have no effect, or are deleted, without another one that the API server does not require (decision 40).
 
 use serde_json::Value;
 
@@ -7,18 +7,18 @@ use crate::api::annotations::SERVICE_ACCOUNT_NAME;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::item_id::ItemId;
 
-/// What an object needs, by its names in the backup, and what becomes of it otherwise.
+/// An object that another one needs, by its names in the backup, and the consequence if it is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prerequisite {
     /// The other object.
     pub item: ItemId,
-    /// The other object, for people.
+    /// The other object, for users.
     pub what: String,
-    /// What becomes of the object without it.
+    /// The consequence for the object without it.
     pub effect: &'static str,
 }
 
-/// What an object of the backup's namespace `namespace` needs, as it is about to be created.
+/// What an object of the backup's namespace `namespace` needs when it is created.
 pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Option<Prerequisite> {
     match group_resource {
         "persistentvolumeclaims" => {
@@ -43,7 +43,7 @@ pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Opti
     }
 }
 
-/// What is to be said of an object whose prerequisite is not there.
+/// The warning about an object without its prerequisite.
 pub fn warning(id: &str, prerequisite: &Prerequisite) -> String {
     let Prerequisite { what, effect, .. } = prerequisite;
     format!("{id} needs {what}, which is neither restored nor in the cluster: {effect}")

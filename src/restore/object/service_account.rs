@@ -1,13 +1,13 @@
-//! A ServiceAccount that is already there is completed, never replaced: other things hang on it (spec restore 11.4).
+//! An existing ServiceAccount is completed, never replaced: other objects depend on it (spec restore 11.4).
 
 use serde_json::{Map, Value};
 
-/// The in-cluster account with the backup's secrets, pull secrets, labels and annotations that it lacks. What it has wins.
+/// The in-cluster account with the missing secrets, pull secrets, labels and annotations of the backup. Its own values win.
 pub fn merged(live: &Value, backup: &Value) -> Value {
     completed(live, backup, false)
 }
 
-/// The same, where the backup's labels, annotations and automounting win: for a restore that updates what exists.
+/// The same, but the backup's labels, annotations and automounting win: for a restore that updates existing objects.
 pub fn updated(live: &Value, backup: &Value) -> Value {
     const AUTOMOUNT: &str = "automountServiceAccountToken";
     let mut updated = completed(live, backup, true);

@@ -1,7 +1,7 @@
 //! Objects of the cluster that a copied namespace shares with its source (decision 40).
 //!
-//! A restore that maps namespaces mostly makes a copy beside its source. What it finds in the cluster may serve the source:
-//! made what the backup says for the copy, it would serve the copy alone.
+//! A restore that maps namespaces usually creates a copy beside its source. An existing object of the cluster may serve the source:
+//! if it were changed for the copy, it would serve only the copy.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::{called_services, merge};
 /// Volumes belong to their claims, and have rules of their own.
 const VOLUMES: &str = "persistentvolumes";
 
-/// Locks: the backup's holder is a process that is gone, the cluster's may be at work.
+/// Locks: the holder in the backup is a process that has ended, the holder in the cluster may be running.
 const LEASES: &str = "leases.coordination.k8s.io";
 
-/// Types whose subjects are given rights.
+/// Types with subjects that are granted rights.
 const BINDINGS: [&str; 2] = [
     "clusterrolebindings.rbac.authorization.k8s.io",
     "rolebindings.rbac.authorization.k8s.io",
@@ -24,25 +24,25 @@ const BINDINGS: [&str; 2] = [
 /// What a restore may do about an object that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// What it does about any other.
+    /// The same as with any other object.
     Own,
-    /// Its subjects stay, and those that are missing are added.
+    /// Its subjects are kept, and missing ones are added.
     Join {
         /// The object with all of them.
         becomes: Value,
-        /// Those that are missing, for people.
+        /// The missing ones, for users.
         missing: Vec<String>,
     },
-    /// It serves this namespace of the backup, which is restored elsewhere: it is not changed.
+    /// It serves this namespace of the backup, which is restored into another one: it is not changed.
     Serves(String),
-    /// The whole cluster has it, so the source too: it is not changed. With what it is compared.
+    /// It is of cluster scope, so the source uses it too: it is not changed. With the object that it is compared with.
     Common(Value),
-    /// A living process holds it: it is not changed, and to differ is its nature.
+    /// A running process may hold it: it is not changed, and a difference is normal.
     Held,
 }
 
 impl Sharing {
-    /// What the object is to become; `wanted` is the one that would have been created.
+    /// The object after the change; `wanted` is the one that would have been created.
     pub fn becomes<'a>(&'a self, wanted: &'a Value) -> &'a Value {
         match self {
             Self::Join { becomes, .. } | Self::Common(becomes) => becomes,
@@ -84,13 +84,13 @@ pub fn decide(
     )
 }
 
-/// What is to be said of an object that stays as it is because the source has it too.
+/// The warning about an object that is not changed because the source uses it too.
 pub fn common_warning() -> &'static str {
     "it is left as it is, because this restore maps namespaces and the whole cluster has the object, the source of the copy \
      included; change it by hand if the copy needs it otherwise"
 }
 
-/// A binding of the whole cluster stays the source's too, so nothing but subjects is added to it.
+/// A ClusterRoleBinding also belongs to the source, so only subjects are added to it.
 fn join(live: &Value, wanted: &Value, is_common: bool) -> Sharing {
     let subjects = |object: &Value| object.get("subjects").and_then(Value::as_array).cloned();
     let mut all = subjects(live).unwrap_or_default();
@@ -120,7 +120,7 @@ fn join(live: &Value, wanted: &Value, is_common: bool) -> Sharing {
     Sharing::Join { becomes, missing }
 }
 
-/// Whether two subjects are the same, whatever the API server filled in.
+/// Whether two subjects are the same, without the API server's defaults.
 pub fn is_same_subject(one: &Value, other: &Value) -> bool {
     key(one) == key(other)
 }
@@ -141,7 +141,7 @@ fn key(subject: &Value) -> Value {
     key
 }
 
-/// A subject, for people.
+/// A subject, for users.
 pub fn name_of_subject(subject: &Value) -> String {
     let text = |key| subject.get(key).and_then(Value::as_str).unwrap_or_default();
     let (kind, namespace, name) = (text("kind"), text("namespace"), text("name"));
@@ -197,7 +197,7 @@ mod tests {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let binding = |subjects: &Value, more: Value| json!({"subjects": subjects, "roleRef": role, "more": more});
             let (live, wanted) = (binding(live, json!(1)), binding(wanted, json!(2)));
-            // that of a target namespace is the copy's
+            // an object of a target namespace belongs to the copy
             let expected = Sharing::Join {
                 becomes: binding(all, json!(2)),
                 missing: missing.clone(),

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::metadata;
 use crate::api::annotations::RESTORE_STATUS;
 
-/// Whether the status is written after the creation, and the annotation's value if it could not be read (then the spec
-/// decides).
+/// Whether the status is written after the creation, and the annotation's value if it is invalid (then the spec decides).
 pub fn is_wanted(object: &Value, by_spec: bool) -> (bool, Option<&str>) {
     let annotation = metadata::annotation(object, RESTORE_STATUS);
     match annotation.map(str::trim) {

@@ -1,7 +1,7 @@
-//! Secrets that hold the token of a service account: which of them a controller made (decision 40).
+//! Secrets with the token of a service account: which of them a controller generated (decision 40).
 //!
-//! Until Kubernetes 1.24 a controller made one for every account. A new cluster makes its own, or needs none. Those that
-//! people wrote are theirs, whatever their names.
+//! Until Kubernetes 1.24 a controller generated one for every account. A new cluster generates its own, or needs none. Secrets that
+//! users wrote belong to them, with any name.
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn is_random(end: &str) -> bool {
     end.len() == RANDOM && end.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
-/// Whether the controller made this Secret: by its type, its account, its name, and the traces of its making.
+/// Whether the controller generated this Secret: by its type, its account, its name, and its managed fields.
 pub fn is_generated(secret: &Value) -> bool {
     let annotation = |key| metadata::annotation(secret, key).unwrap_or_default();
     let name = metadata::field(secret, "name").unwrap_or_default();
@@ -54,8 +54,8 @@ pub fn is_generated(secret: &Value) -> bool {
         && !was_filled_later(secret)
 }
 
-/// Whether the one that gave the Secret its type did not give it its token: the controller makes both in one write, and
-/// fills what people wrote in another.
+/// Whether the token was written by another manager than the type: the controller writes both at once for its own Secrets, and
+/// fills a user's Secret in a second write.
 fn was_filled_later(secret: &Value) -> bool {
     let entries = secret.pointer("/metadata/managedFields").and_then(Value::as_array);
     let mut makers = entries

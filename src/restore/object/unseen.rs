@@ -1,14 +1,13 @@
-//! What a comparison takes away and what all the same changes what an object does (decision 40).
+//! Fields that a comparison ignores although they change the behaviour of an object (decision 40).
 //!
-//! Status and owners are never restored, so they are no difference between two objects. But a pod that has ended does not
-//! run, however equal it is.
+//! Status and owners are never restored, so they are no difference between two objects. But a pod that has ended does not run, even
+//! if it is equal.
 
 use serde_json::Value;
 
 use super::{metadata, outcome};
 
-/// What is to be said about an object of the cluster that a restore leaves as it is. `owners`: the owner references in the
-/// backup.
+/// The warning about an object of the cluster that a restore does not change. `owners`: the owner references in the backup.
 pub fn remarks(group_resource: &str, live: &Value, owners: Option<&Value>) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(how) = outcome::over(group_resource, live) {
@@ -47,7 +46,7 @@ fn identity(owner: &Value) -> (&str, &str, &str) {
     (group, text("kind"), text("name"))
 }
 
-/// The labels and the other fields of a service account that the cluster has in another form than the backup.
+/// The labels and the other fields of a service account that differ between the cluster and the backup.
 pub fn kept_by_account(live: &Value, backup: &Value) -> Vec<String> {
     let mut kept = Vec::new();
     for map in ["annotations", "labels"] {

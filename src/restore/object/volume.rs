@@ -1,7 +1,7 @@
 //! Persistent volumes and the claims bound to them (spec restore 10).
 //!
-//! A volume is restored as an object only where its bytes can still be behind it. Otherwise its claim is made without a
-//! volume name, and the cluster provisions a new one.
+//! A volume is restored as an object only if its data may still exist. Otherwise its claim is created without a volume name, and
+//! the cluster provisions a new one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::metadata;
 use crate::api::annotations::{BIND_COMPLETED, BOUND_BY_CONTROLLER};
 
-/// How a backup kept the bytes of a volume.
+/// How a backup saved the data of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// A snapshot by the volume's own provider.
@@ -21,7 +21,7 @@ pub enum Kept {
     CsiSnapshot,
 }
 
-/// What the backup recorded about volumes' bytes; filled by the caller from the backup's files (spec restore 4, 10.1).
+/// How the backup saved the data of volumes; filled by the caller from the backup's files (spec restore 4, 10.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeptVolumes {
     /// By the volume's name, from the volume information (1.18.1). `None` = it was skipped on purpose.
@@ -36,14 +36,14 @@ pub struct KeptVolumes {
     pub pods: BTreeSet<(String, String)>,
 }
 
-/// What becomes of a persistent volume.
+/// What a restore does with a persistent volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is created as it was: what it points to was not deleted.
+    /// It is created as it was: its storage was not deleted.
     AsItWas,
-    /// It is not created; its claim gets a volume newly provisioned. With the way its bytes were kept, if they were.
+    /// It is not created; its claim gets a newly provisioned volume. With the way its data was saved, if it was.
     Provision(Option<Kept>),
-    /// Its bytes are in a native snapshot.
+    /// Its data is in a native snapshot.
     FromSnapshot,
 }
 
@@ -80,7 +80,7 @@ fn legacy(volume: &Value, name: &str, kept: &KeptVolumes) -> Option<Kept> {
     }
 }
 
-/// Takes the binding to the source cluster's objects off a volume or a claim (spec restore 10.3, the form of 1.18.1).
+/// Removes the binding to the source cluster's objects from a volume or a claim (spec restore 10.3, the form of 1.18.1).
 pub fn reset_binding(object: &mut Value) {
     if let Some(reference) = object.pointer_mut("/spec/claimRef").and_then(Value::as_object_mut) {
         reference.remove("uid");
@@ -89,7 +89,7 @@ pub fn reset_binding(object: &mut Value) {
     metadata::remove_annotations(object, &[BIND_COMPLETED, BOUND_BY_CONTROLLER]);
 }
 
-/// Lets the volume wait for its claim in the namespace that the claim is restored into.
+/// Makes the volume wait for its claim in the claim's target namespace.
 pub fn map_claim<'a>(volume: &mut Value, target_of: impl Fn(&str) -> Option<&'a str>) {
     let Some(namespace) = volume.pointer_mut("/spec/claimRef/namespace") else {
         return;
@@ -107,8 +107,8 @@ pub fn volume_of(claim: &Value) -> Option<&str> {
         .filter(|name| !name.is_empty())
 }
 
-/// Unbinds a claim; `provisioned` says whether a volume is provisioned anew, which its claim must then not name
-/// (spec restore 10.4).
+/// Unbinds a claim; `provisioned`: whether a new volume is provisioned, so that the claim must not name the old one (spec restore
+/// 10.4).
 pub fn adjust_claim(claim: &mut Value, provisioned: impl Fn(&str) -> bool) {
     let Some(volume) = volume_of(claim) else { return };
     let anew = provisioned(volume);

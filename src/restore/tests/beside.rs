@@ -1,5 +1,5 @@
-//! What is in the cluster already and belongs to others too: volumes with their claims, and what a copy shares with its
-//! source. Each dry run is held to what the run then does.
+//! Existing objects that a restore shares with others: volumes with their claims, and objects that a copy shares with its source.
+//! Each dry run is compared with the run after it.
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -176,7 +176,7 @@ async fn a_run_that_dies_after_it_gave_a_volume_back_is_resumed_to_the_same_end(
     scene.api.insert(kept("/a", "Released"));
     let sink = Kept::default();
     let cancel = CancellationToken::new();
-    // the answer to the creation of the claim never comes
+    // the answer to the creation of the claim is lost
     let stuck = scene.delayed(|method, path| {
         std::time::Duration::from_secs(if method == "POST" && path.ends_with("claims") {
             3600

@@ -1,4 +1,4 @@
-//! What a dry run reports, and that it is what the run then does.
+//! The reports of dry runs, and that the run after them does the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::restore::report::Report;
 use crate::restore::tests::scene::Kept;
 use crate::testing::fake_api::Fault;
 
-/// What a dry run reports of this scene, and what is to be reported about the whole. Fails if anything was written.
+/// The report of a dry run of this scene, and its messages about the whole. Fails if anything was written.
 async fn planned(scene: &Scene) -> (Vec<PlannedItem>, Vec<String>) {
     let before = scene.api.everything();
     scene.forget();
@@ -71,7 +71,7 @@ fn of<'a>(items: &'a [PlannedItem], kind: &str, name: &str) -> &'a PlannedItem {
     found[0]
 }
 
-/// The list of resources that a restore leaves which does what was reported.
+/// The resource list of a restore that does what was reported.
 fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
     let mut list: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for item in items {
@@ -98,7 +98,7 @@ fn list_of(items: &[PlannedItem]) -> BTreeMap<String, Vec<String>> {
     list
 }
 
-/// Plans, restores, and holds that the one is what the other does.
+/// Does a dry run and a restore, and asserts that both agree.
 pub(super) async fn held(scene: &Scene) -> (Vec<PlannedItem>, Report) {
     let (items, _) = planned(scene).await;
     let report = scene.run().await;
@@ -236,7 +236,7 @@ async fn what_the_api_server_refuses_is_denied_in_its_words() {
             .api
             .fault(Fault::new(20, 422, "Invalid", refuses).message(message));
     }
-    // the labels of a refused update are written all the same, which this fault does not let through
+    // the labels of a refused update are still written, and this fault refuses that too
     let (items, _) = planned(&scene).await;
     let denied = of(&items, "Secret", "b");
     assert_eq!(denied.action, PlannedAction::Deny);
@@ -352,7 +352,7 @@ async fn a_pod_is_not_asked_for_before_the_account_that_the_restore_brings() {
     web["spec"]["serviceAccountName"] = json!("web");
     let account = object("v1", "ServiceAccount", "default", "web");
     let scene = Scene::of(&[("pods", web.clone()), ("serviceaccounts", account.clone())]);
-    // what the admission of a real API server says
+    // the answer of a real API server's admission
     let pods = |seen: &crate::testing::fake_api::Seen| seen.method == "POST" && seen.path.ends_with("/pods");
     let fault = || Fault::new(1, 403, "Forbidden", pods).message("error looking up service account default/web");
     scene.api.fault(fault());

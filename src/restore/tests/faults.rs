@@ -1,4 +1,4 @@
-//! What the API server may do to a restore.
+//! Errors and delays of the API server during a restore.
 
 use std::time::Duration;
 

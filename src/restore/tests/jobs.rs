@@ -73,7 +73,7 @@ async fn a_pod_belongs_to_the_job_of_its_restore_or_is_not_restored() {
     let (items, report) = held(&scene).await;
     let mut created = scene.created();
     created.retain(|what| !what.starts_with("namespaces"));
-    // the dry run has asked for each of them too
+    // the dry run has sent a request for each of them too
     created.sort();
     created.dedup();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Objects that a restore leaves out or that do not do what they did: each is a warning, and what nothing was lost of is none.
+//! Objects that a restore leaves out or that behave differently: each is a warning, but only if something is lost.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ async fn an_object_that_loses_its_place_to_one_of_its_name_is_told_with_both_sou
             json!({"key": "1"})
         );
     }
-    // what is not selected is not lost
+    // an object that is not selected is not lost
     let spec = json!({"namespaceMapping": {"a": "c"}, "includedNamespaces": ["a"]});
     let report = Scene::of(&objects).with_spec(spec).run().await;
     assert_eq!(warnings(&report), "{}");
@@ -290,7 +290,7 @@ async fn endpoints_that_a_person_took_over_are_restored() {
     let controllers = "endpointslice-controller.k8s.io";
     let mirrored = "endpointslicemirroring-controller.k8s.io";
     let (bare, selecting) = (service(json!(null)), service(json!({"app": "web"})));
-    // the service of the backup, that of the cluster -> whether they are the controller's
+    // the service of the backup, that of the cluster -> whether the controller writes the endpoints
     let table = [
         (Some(bare.clone()), None, false),
         (Some(selecting.clone()), None, true),
@@ -318,7 +318,7 @@ async fn endpoints_that_a_person_took_over_are_restored() {
         ];
         assert_eq!(there.map(|one| one.is_none()), [owned; 2], "{archived:?} {live:?}");
     }
-    // a copy of what a person wrote is made from that again
+    // the controller mirrors the endpoints of a user again
     let scene = Scene::of(&[
         ("endpointslices.discovery.k8s.io", slice(mirrored)),
         ("services", service(json!(null))),

@@ -66,7 +66,7 @@ async fn a_namespace_that_could_not_be_made_in_time_is_one_error_with_its_reason
     let namespace = (NAMESPACES, object("v1", "Namespace", "", "source"));
     let mut scene = Scene::of(&[config("source", "a"), namespace])
         .with_spec(json!({"namespaceMapping": {"source": "new"}, "includeClusterResources": true}));
-    // the namespace is waited for as long as any other creation, not as long as a deletion
+    // the wait for the namespace has the timeout of a creation, not that of a deletion
     scene.options.terminating_timeout = Duration::from_hours(1);
     scene.api.fault(
         Fault::new(usize::MAX, 500, "InternalError", creates("namespaces"))

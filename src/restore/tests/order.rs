@@ -1,4 +1,4 @@
-//! What comes before what, whatever the timing; and how much goes at once.
+//! The order of items with any latencies, and the concurrency.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ async fn services_with_ports_of_their_own_are_created_before_the_others() {
     assert_eq!(scene.created()[0], "services/default/z");
 }
 
-/// An action as a plugin might bring it: asks for other items, by name.
+/// An action as in a plugin: asks for other items, by name.
 struct Asks {
     needs: HashMap<String, Vec<ItemId>>,
 }
@@ -170,7 +170,7 @@ proptest! {
         });
         prop_assert_eq!(report.messages.errors, 0, "{:?}", report.results);
         prop_assert_eq!(report.objects.failed, 0);
-        // created once each, as far as the answers that arrived tell
+        // created once each, by the answers that arrived
         let of = |number: u8| sent_requests.iter().filter(move |sent| sent.what.starts_with("POST") && sent.name == name_of(number));
         let first_try = |number: u8| of(number).map(|sent| sent.begin).min().unwrap();
         let there = |number: u8| {
@@ -179,13 +179,13 @@ proptest! {
         for number in 0..count {
             prop_assert!(of(number).filter(|sent| sent.code == 201).count() <= 1, "once");
         }
-        // invariant 12: what an item asks for is there before it, except in a circle
+        // invariant 12: additional items are created before their requester, except in a cycle
         for (from, to) in needs.iter().flat_map(|(from, all)| all.iter().map(move |to| (*from, *to))) {
             if !reaches(&needs, to, from) {
                 prop_assert!(there(to) <= first_try(from) || of(to).any(|sent| sent.code != 201), "{} before {}", to, from);
             }
         }
-        // waves: an item that no other asks for begins after everything of an earlier type that did not meet an error
+        // waves: an item that no other asks for begins after all items of earlier types without errors
         let asked_for: HashSet<u8> = needs.values().flatten().copied().collect();
         for late in (0..count).filter(|number| !asked_for.contains(number)) {
             for early in (0..count).filter(|early| rank(*early) < rank(late)) {
@@ -201,7 +201,7 @@ fn rank(number: u8) -> usize {
     usize::from(number) % TYPES.len()
 }
 
-/// Whether an item, or anything it asks for, met an error on its way.
+/// Whether an item, or any of its additional items, had an error.
 fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, sent_requests: &[SentRequest]) -> bool {
     let trouble = |number: u8| {
         sent_requests

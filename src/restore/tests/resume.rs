@@ -1,4 +1,4 @@
-//! A run that dies, and the one that goes on.
+//! A run that dies, and the run that resumes.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn scene() -> Scene {
     objects.extend((0..5).map(|number| secret("shop", &format!("s{number}"))));
     let scene = Scene::of(&objects);
     let mut other = config("shop", "c07").1;
-    other["data"] = json!({"somebody": "else's"});
+    other["data"] = json!({"another": "owner"});
     let mut namespace = object("v1", "Namespace", "", "shop");
     namespace["metadata"]["creationTimestamp"] = json!("2029-01-01T00:00:00Z");
     scene.api.insert(namespace);
@@ -95,7 +95,7 @@ async fn wherever_a_run_dies_the_next_one_ends_as_one_that_did_not() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_older_than_the_truth_only_costs_work() {
     let scene = scene();
-    // killed without a word: what was kept last is up to a second old
+    // killed: the last stored record is up to a second old
     let sink = Kept::default();
     let run = async {
         scene
@@ -135,7 +135,7 @@ async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
     let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &cancel).await };
     let _ = tokio::time::timeout(Duration::from_secs(5), run).await;
     let record = sink.record.lock().unwrap().clone().unwrap();
-    // the first run reported it, and did not come to record the last of its items
+    // the first run reported it, and died before it recorded the last of its items
     let mut ledger = Ledger::resume(&record, &scene.archive).unwrap();
     let last = scene.archive.items().last().unwrap();
     ledger.record(last, State::Pending, Vec::new(), Note::default());
@@ -163,7 +163,7 @@ async fn an_update_whose_outcome_was_not_kept_is_an_update_all_the_same() {
     old(config("default", "equal"), "equal");
     let sink = Kept::default();
     let cancel = CancellationToken::new();
-    // until both are patched, and not until that is kept
+    // until both are patched, but the record of that is not stored
     let run = async { scene.attempt(Ledger::new(&scene.archive), &sink, &cancel).await };
     let _ = tokio::time::timeout(Duration::from_millis(700), run).await;
     let patched = |what: &&String| what.starts_with("PATCH");

@@ -29,7 +29,7 @@ use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::run_log::RunLog;
 use crate::testing::fake_api::FakeApi;
 
-/// What the fake server stamps on objects is younger than this.
+/// Before the creation times that the fake server writes.
 pub(super) const STARTED: &str = "2029-12-31T23:59:00Z";
 
 /// By method, path, and the name in the body.
@@ -78,10 +78,10 @@ pub(super) struct Scene {
     pub(super) name: String,
     pub(super) sent_requests: Arc<Mutex<Vec<SentRequest>>>,
     pub(super) progress: Mutex<Vec<Progress>>,
-    /// The log of the last attempt that came to an end.
+    /// The log of the last attempt that ended.
     pub(super) log: Mutex<String>,
     pub(super) most_at_once: Arc<AtomicUsize>,
-    /// The logical clock: counts the beginnings and ends of requests, and whatever else a test wants to put in order.
+    /// The logical clock: counts the beginnings and ends of requests, and other events of a test.
     pub(super) serial: Arc<AtomicUsize>,
     delay: Delay,
 }
@@ -259,7 +259,7 @@ pub(super) fn log() -> RunLog {
     )
 }
 
-/// Keeps the newest record, as the cluster would.
+/// Stores the newest record.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) record: Mutex<Option<Bytes>>,
@@ -274,7 +274,7 @@ impl LedgerSink for Kept {
     }
 }
 
-/// An object with this and nothing else in it.
+/// An object with only this field.
 pub(super) fn object(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "uid": "old", "resourceVersion": "7"}});
     if !namespace.is_empty() {

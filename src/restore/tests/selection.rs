@@ -1,4 +1,4 @@
-//! What is restored, under which names, and what is said about the rest.
+//! Which items are restored, under which names, and the messages about the others.
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ async fn a_second_restore_of_the_same_writes_nothing_and_warns_of_nothing() {
     ]);
     let first = scene.run().await;
     assert_eq!(first.objects.created, 7);
-    // what a cluster does to them
+    // the fields that a cluster adds
     let mut live = scene.api.get("v1", "Service", Some("shop"), "web").unwrap();
     live["spec"]["clusterIP"] = json!("10.0.0.7");
     live["spec"]["clusterIPs"] = json!(["10.0.0.7"]);
@@ -220,7 +220,7 @@ async fn names_that_are_paths_reach_no_other_object() {
     let odd = "system:a/../b";
     let object =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": odd, "namespace": "shop"}}).to_string();
-    // such a name is no file name either, so an archive cannot hold it; a plugin could still ask for it
+    // an archive cannot hold such a name, which is not a file name either; a plugin could still ask for it
     let scene = Scene::over(spool(&[("configmaps", Some("shop"), "..%2Fb", &object)]));
     let report = scene.run().await;
     assert_eq!(report.messages.errors, 1);

@@ -1,5 +1,5 @@
-//! Objects of cluster scope that are there already, where a restore copies namespaces beside their sources, and what the API
-//! server made itself. Each dry run is held to what the run then does.
+//! Existing objects of cluster scope when a restore copies namespaces beside their sources, and objects of the API server. Each dry
+//! run is compared with the run after it.
 
 use serde_json::{Value, json};
 
@@ -130,11 +130,11 @@ async fn what_calls_a_service_of_a_copied_namespace_calls_the_copy_where_it_is_c
             "{warnings}"
         );
 
-        // the next restore finds it as this one made it
+        // the next restore finds the object of this one
         let report = scene.run().await;
         assert_eq!(texts(&report.results.warnings), "{}");
 
-        // one that is there belongs to the source, and is equal to the backup's
+        // an existing one belongs to the source, and is equal to the backup's
         let scene = copying(&[calling(kind, "shop")]);
         scene.api.insert(calling(kind, "shop").1);
         let before = scene.api.everything();
@@ -149,7 +149,7 @@ async fn what_calls_a_service_of_a_copied_namespace_calls_the_copy_where_it_is_c
         };
         assert_eq!(same(&scene.api.everything()), same(&before));
 
-        // without a mapping nothing moves
+        // without a mapping no service is mapped
         let scene = Scene::of(&[calling(kind, "shop"), namespace("shop")]);
         held(&scene).await;
         let live = scene.api.get(text("apiVersion"), text("kind"), None, name).unwrap();
@@ -209,7 +209,7 @@ async fn what_a_person_added_to_default_rights_is_told_or_added_and_nothing_is_r
                 assert!(warnings.contains(named), "{warnings}");
             }
 
-            // all of the backup's are there: as before
+            // the cluster has all of the backup's: no change
             let scene = Scene::of(&[(resource, archived)]).with_spec(spec);
             let more = with(base.clone(), list, json!([new, mine, default]));
             scene.api.insert(more.clone());

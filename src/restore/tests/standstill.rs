@@ -9,7 +9,7 @@ use super::scene::{Scene, config, object, secret};
 use crate::restore::progress::Standstill;
 use crate::testing::fake_api::Fault;
 
-/// The different standstills that were reported, in order; nothing = it went on.
+/// The different standstills that were reported, in order; `None` means that it was over.
 fn standstills(scene: &Scene) -> Vec<Option<Standstill>> {
     let progress = scene.progress.lock().unwrap();
     let mut reported: Vec<_> = progress.iter().map(|progress| progress.standstill.clone()).collect();

@@ -62,7 +62,7 @@ async fn objects_of_a_definition_that_failed_fail_with_its_reason_at_once() {
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
-/// What a server of its own stands behind, which does not answer.
+/// An API service with a server that does not answer.
 fn api_service() -> serde_json::Value {
     let mut service = object("apiregistration.k8s.io/v1", "APIService", "", "v1.example.com");
     service["spec"] =
@@ -127,7 +127,7 @@ async fn a_crd_that_is_not_accepted_holds_its_instances_alone() {
             api.insert(crd);
         },
     );
-    // the fake accepts every CRD as it is created, so the first answer is made to say otherwise
+    // the fake accepts every CRD at once, so the first answer is changed
     let mut fault = Fault::new(1, 201, "", creates("customresourcedefinitions"));
     fault.body = object(
         "apiextensions.k8s.io/v1",

@@ -1,4 +1,4 @@
-//! What each cluster writes itself, object by object.
+//! Objects that each cluster writes itself.
 
 use serde_json::json;
 

@@ -1,8 +1,7 @@
-//! The invariants of spec restore 25.2, one function each. A check gives what breaks its invariant.
+//! The invariants of spec restore 25.2, one function each. A check returns what breaks its invariant.
 //!
-//! "Before" means: every request about the one was answered before the first about the other began. Held back from that is
-//! only what decision 19 lets go its own way: an item that something passing keeps from its wave, and an item that another
-//! asks for, which may come earlier than its wave.
+//! "Before" means: every request about the one was answered before the first about the other began. Exceptions by decision 19 are an
+//! item with transient errors, which may come after its wave, and an item that another asks for, which may come before its wave.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use crate::restore::object::metadata;
 use crate::restore::priorities::CRDS;
 use crate::restore::tests::scene::SentRequest;
 
-/// What holds, or the first thing that does not.
+/// The result of a check: the first violation, if there is one.
 type Held = Result<(), String>;
 
 type Check = (&'static str, fn(&Trace) -> Held);
@@ -121,7 +120,7 @@ fn in_part(part: Part) -> impl Fn(&Fact) -> bool {
     move |fact| fact.item.kind().part == part
 }
 
-/// The checks about the default order say nothing where the user has another.
+/// The checks of the default order do not apply to a user's own order.
 fn by_default(trace: &Trace, check: impl FnOnce() -> Held) -> Held {
     if trace.generated.priorities().is_some() {
         Ok(())
@@ -130,7 +129,7 @@ fn by_default(trace: &Trace, check: impl FnOnce() -> Held) -> Held {
     }
 }
 
-/// Whether the creation of an item meets an error that does not pass.
+/// Whether the creation of an item has a final error.
 fn is_refused(trace: &Trace, fact: &Fact) -> bool {
     trace.of_key(&fact.key).any(|sent| sent.code == 422)
 }
@@ -195,7 +194,7 @@ fn namespaces(trace: &Trace) -> Held {
         let key = format!("namespaces/{target}");
         let leaving = trace.generated.leaving().filter(|(name, _)| *name == target);
         let made = trace.of_key(&key).filter(|sent| matches!(sent.code, 200 | 201));
-        // one that is found may be the old one that goes away; one that is created is not, whenever its request was sent
+        // a namespace that is found may be the old one that is being deleted; a created one is new, at any time of its request
         let is_new = |sent: &&SentRequest| {
             let carried_out = if sent.code == 201 { sent.end } else { sent.begin };
             Some(carried_out) > trace.gone
@@ -222,7 +221,7 @@ fn namespaces(trace: &Trace) -> Held {
             format!("{name} was created {} times", created(name))
         })?;
     }
-    // every namespace that was not there is listed, also if the answer to its creation was lost
+    // every namespace that did not exist is listed, also if the answer to its creation was lost
     let listed = listed(trace, "v1/Namespace");
     for namespace in trace.api.all("v1", "Namespace") {
         let name = metadata::field(&namespace, "name").unwrap_or_default();
@@ -261,7 +260,7 @@ fn volume_before_its_claim(trace: &Trace) -> Held {
     claimed_before(trace, "persistentvolumes", "persistentvolumeclaims")
 }
 
-/// Along what a built-in action asks for, whatever the order of the types, and also in trouble.
+/// Additional items of built-in actions come first, in any order of the types and with any errors.
 fn claimed_before(trace: &Trace, early: &str, late: &str) -> Held {
     for (one, other) in &trace.needs {
         let (needy, needed) = (&trace.facts[*one], &trace.facts[*other]);
@@ -397,7 +396,7 @@ fn once_each(trace: &Trace) -> Held {
         })?;
         let created = trace.of_key(&fact.key).filter(|sent| sent.code == 201).count();
         unless(created > 1, || format!("{} was created {created} times", fact.key))?;
-        // what nothing keeps from its end goes through its actions once
+        // an item without errors goes through its actions once
         let begun = |call: &&super::trace::Call| call.key == fact.key && call.action == ACTIONS[0];
         let begun = trace.calls.iter().filter(begun).count();
         unless(begun > 1 && !fact.troubled, || {
@@ -418,7 +417,7 @@ fn actions_in_order(trace: &Trace) -> Held {
         calls.sort_by_key(|call| call.begin);
         let mut expected = 0;
         for call in calls {
-            // a try that ended early begins anew
+            // a try that ended early starts over
             expected = if call.action == ACTIONS[0] { 0 } else { expected };
             unless(ACTIONS.get(expected) != Some(&call.action), || {
                 format!("{call:?} came out of turn")
@@ -448,7 +447,7 @@ fn shared_state(trace: &Trace) -> Held {
             .filter(|entry| entry.starts_with(&name))
             .collect();
         let is_refused = is_refused(trace, fact);
-        // the whole cluster has it, so a copy changes nothing about it
+        // it is of cluster scope, so a copy does not change it
         let is_common = fact.target.is_none()
             && fact.item.resource() != "persistentvolumes"
             && trace
@@ -464,7 +463,7 @@ fn shared_state(trace: &Trace) -> Held {
             Before::Different if trace.generated.update && !is_common => "updated",
             Before::Different => "failed",
         };
-        // what stood in a namespace that went went with it
+        // objects in a deleted namespace are deleted with it
         let went = fact.target.is_some() && fact.target == trace.generated.leaving().map(|(name, _)| name);
         let action = if went && !is_refused { "created" } else { action };
         unless(entries != [format!("{name}{action})")], || {
@@ -502,7 +501,7 @@ fn first_source_wins(trace: &Trace) -> Held {
         let Some(live) = live.filter(|_| listed.contains(&format!("{target}(created)"))) else {
             continue;
         };
-        // the first source that has anything to restore and whose Namespace is in the archive
+        // the first source that has anything to restore and has its Namespace in the archive
         let mut sources: Vec<&str> = super::generated::NAMESPACES
             .into_iter()
             .filter(|source| {
@@ -558,7 +557,7 @@ fn progress_and_pace(trace: &Trace) -> Held {
             || format!("{listed} items are listed, the last progress is {last:?}"),
         )?;
     }
-    // discovery is not counted by the limiter: nothing else goes on while it is read
+    // the limiter does not count discovery: no other request is sent while it is read
     let counted = || trace.sent_requests.iter().filter(|sent| key_of_sent(sent).is_some());
     let at_once = |now: usize| counted().filter(|sent| sent.begin <= now && now < sent.end).count();
     let most = counted().map(|sent| at_once(sent.begin)).max().unwrap_or_default();

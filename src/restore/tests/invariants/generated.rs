@@ -1,4 +1,4 @@
-//! Random scenes: small enough to read, odd enough to break things.
+//! Random scenes: small enough to read, with enough odd cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::restore::priorities::CRDS;
 use crate::restore::tests::scene::{claim, crd, object, pod, volume};
 
-/// A type that scenes are made of.
+/// A type of the objects in scenes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Type {
     pub(super) resource: &'static str,
@@ -43,7 +43,7 @@ const fn kind(
     }
 }
 
-/// In the order in which they are to be restored unless the user says otherwise: written down from the spec, not from the code.
+/// In the default order of a restore: copied from the spec, not from the code.
 pub(super) const KINDS: [Type; 24] = [
     kind(
         CRDS,
@@ -142,7 +142,7 @@ pub(super) enum Before {
     Absent,
     Equal,
     Different,
-    /// It is being deleted, and gone after so many seconds.
+    /// It is being deleted, and gone after this many seconds.
     Leaving(u8),
 }
 
@@ -164,12 +164,12 @@ pub(super) enum Trouble {
     TooMany,
     Unavailable,
     TimedOut,
-    /// An answer that got lost: the object is created.
+    /// The answer is lost: the object is created.
     Lost,
     Conflict,
     Webhook,
     Quota,
-    /// Does not pass.
+    /// A final error.
     Invalid,
 }
 
@@ -177,19 +177,19 @@ pub(super) enum Trouble {
 #[derive(Clone)]
 pub(super) struct Generated {
     items: Vec<Item>,
-    /// Which item asks for which.
+    /// Pairs of an item and another that it asks for.
     needs: Vec<(usize, usize)>,
-    /// To which item, what, how often.
+    /// The item, the fault, how often.
     troubles: Vec<(usize, Trouble, u8)>,
     /// Source and target namespaces.
     mapping: Vec<(usize, usize)>,
     /// A namespace that the restore leaves out.
     excluded: Option<usize>,
-    /// A target namespace that is being deleted, and gone after so many seconds.
+    /// A target namespace that is being deleted, and gone after this many seconds.
     leaving: Option<(usize, u8)>,
     /// Types of the user's own order: high, low.
     order: Option<(Vec<usize>, Vec<usize>)>,
-    /// Types without a CRD in the archive are served only after so many seconds.
+    /// Types without a CRD in the archive are served only after this many seconds.
     pub(super) unserved: Option<u8>,
     pub(super) update: bool,
     pub(super) requests: u32,
@@ -269,7 +269,7 @@ impl Item {
         self.kind().namespaced.then(|| NAMESPACES[self.namespace])
     }
 
-    /// What was there before it; only where equality is simple.
+    /// The object that existed before; only for types with a simple comparison.
     pub(super) fn before(&self) -> Before {
         match self.resource() {
             "configmaps" | "secrets" | "deployments.apps" | "storageclasses.storage.k8s.io" | "resourcequotas" => {
@@ -330,7 +330,7 @@ impl Item {
     }
 }
 
-/// What is said of items: type, source namespace and name.
+/// The names of an item: type, source namespace and name.
 type Identity = (usize, Option<&'static str>, String);
 
 fn identity(item: &Item) -> Identity {
@@ -356,7 +356,7 @@ impl Generated {
             .iter()
             .map(|(one, other)| (one % count, other % count))
             .collect();
-        // Namespaces are only made sure of: no action sees them. What a CRD needs comes before everything, so nothing does.
+        // Namespaces are only ensured: no action gets them. CRDs come first, so they ask for nothing.
         asked.retain(|(one, other)| {
             let items = self.items();
             !["namespaces", CRDS].contains(&items[*one].resource()) && items[*other].resource() != "namespaces"
@@ -364,7 +364,7 @@ impl Generated {
         asked
     }
 
-    /// All that an item's actions ask for, numbers likewise.
+    /// All additional items of an item's actions, also by number.
     pub(super) fn needs(&self) -> Vec<(usize, usize)> {
         let items = self.items();
         let find = |(resource, source, name): (&str, Option<&str>, String)| {
@@ -383,7 +383,7 @@ impl Generated {
 
     pub(super) fn mapping(&self) -> BTreeMap<&'static str, &'static str> {
         let items = self.items();
-        // Of namespaces that the archive has: other mappings are refused.
+        // Only of namespaces in the archive: other mappings are refused.
         let is_there = |name: &str| {
             let holds = |item: &Item| item.source() == Some(name);
             let is_it = |item: &Item| item.resource() == "namespaces" && item.name() == name;
@@ -414,16 +414,16 @@ impl Generated {
             .collect()
     }
 
-    /// Whether a refusal means that an item is not there in the end, and nothing else.
+    /// Whether an error only means that an item does not exist in the end.
     fn can_be_refused(&self, items: &[Item], number: usize) -> bool {
         let refused = &items[number];
-        // also of those that it may stand for under a mapping
+        // also items that it displaces under a mapping
         let is_it = |item: &Item| item.kind == refused.kind && item.name() == refused.name();
-        // an answer that got lost: it is there, and found after the refusal
+        // the answer was lost: the object exists, and is found after the error
         let is_lost = |(other, trouble, _): &(usize, Trouble, u8)| {
             *trouble == Trouble::Lost && is_it(&items[other % items.len()])
         };
-        // a namespace takes all its items with it, and instances wait for their CRD until the timeout
+        // without a namespace all its items fail, and instances wait for their CRD until the timeout
         !["namespaces", CRDS].contains(&refused.resource())
             && !items.iter().any(|item| is_it(item) && item.before() != Before::Absent)
             && !self.troubles.iter().any(is_lost)
@@ -448,7 +448,7 @@ impl Generated {
         (!low.is_empty()).then_some((high, low))
     }
 
-    /// The place of a type in the order that holds in this scene.
+    /// The place of a type in the order of this scene.
     pub(super) fn rank(&self, kind: usize) -> usize {
         let Some((high, low)) = self.order_lists() else {
             return kind;
@@ -468,7 +468,7 @@ impl Generated {
         all.iter().position(|name| *name == KINDS[kind].resource).unwrap()
     }
 
-    /// How long the API server takes for a request about an object.
+    /// The latency of the API server for requests about an object.
     pub(super) fn delay(&self, text: &str) -> u64 {
         let hash = text.bytes().fold(7_usize, |hash, byte| {
             hash.wrapping_mul(31).wrapping_add(usize::from(byte))

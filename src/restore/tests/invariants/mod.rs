@@ -1,14 +1,13 @@
 //! The invariants of spec restore 25.2, checked on the recorded order of calls of random restores.
 //!
 //! ```text
-//!   generated    what is in the archive and in the cluster, which item needs which, what goes wrong, how slow it is: random,
-//!                shrinks
-//!   trace        one restore of that, every request and every call of an action in order
+//!   generated    a random scene: the archive, the cluster, additional items, faults and latencies; it can be shrunk
+//!   trace        one restore of a scene, every request and every call of an action in order
 //!   checks       one function an invariant
 //! ```
 //!
 //! A scene is generated from a seed, and a restore runs on one thread with a paused clock: the same seed gives the same calls
-//! in the same order. Not held: 15 and 16, which are about processes of plugins, and 18, which is about volume data and hooks.
+//! in the same order. Not checked: 15 and 16, which are about processes of plugins, and 18, which is about volume data and hooks.
 
 mod checks;
 mod generated;
@@ -26,7 +25,7 @@ use trace::Trace;
 /// The seed of a failure, to run it alone.
 const SEED: &str = "INVARIANTS_SEED";
 
-/// Gives the invariant that is broken, and the smallest scene that breaks it with its trace.
+/// Returns the broken invariant, and the smallest scene that breaks it with its trace.
 fn hold(seed: u64) -> Result<(), String> {
     let config = Config {
         cases: 1,
@@ -50,7 +49,7 @@ fn hold(seed: u64) -> Result<(), String> {
     }
 }
 
-/// Fails with the first seed that breaks an invariant in full, and with what others break.
+/// Fails with the full trace of the first seed that breaks an invariant, and with a list of the others.
 fn hold_all(seeds: Range<u64>) {
     let seeds = match env::var(SEED).ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
@@ -68,7 +67,7 @@ fn hold_all(seeds: Range<u64>) {
 #[test]
 fn whatever_is_restored_in_whatever_trouble_the_invariants_hold() {
     hold_all(0..96);
-    // a namespace is created just as the old one of its name goes away
+    // a namespace is created at the moment when the old one of its name is gone
     hold_all(6_418..6_419);
 }
 

@@ -1,4 +1,4 @@
-//! One restore of a generated scene, with everything that happened in order.
+//! One restore of a generated scene, with all its requests and calls in order.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,23 +21,23 @@ use crate::restore::report::Report;
 use crate::restore::tests::scene::{Scene, SentRequest, crd, object};
 use crate::testing::fake_api::{FakeApi, FakeKind, Fault, Seen};
 
-/// Longer than anything in a scene takes to pass, shorter than the timeouts after which items are given up.
+/// Longer than every transient fault of a scene, shorter than the timeouts of waiting items.
 const ENOUGH: Duration = Duration::from_mins(9);
 
-/// The test's own actions, which run around the built-in ones, and what they leave on an object.
+/// The test's own actions, which run before and after the built-in ones, and the annotations that they write.
 pub(super) const ACTIONS: [&str; 3] = ["first", "second", "third"];
 pub(super) const SEEN_BY: &str = "seen-by";
 
-/// An item of the archive, and what is to become of it.
+/// An item of the archive, and its expected result.
 #[derive(Clone, Debug)]
 pub(super) struct Fact {
     pub(super) item: Item,
     pub(super) target: Option<&'static str>,
     /// `configmaps/a/n0` by its target.
     pub(super) key: String,
-    /// It is selected, and no other takes its place.
+    /// It is selected and not displaced.
     pub(super) wanted: bool,
-    /// Something that passes keeps it, or what it needs, from being created with its wave.
+    /// A transient fault delays it, or an item that it needs, beyond its wave.
     pub(super) troubled: bool,
     /// Others ask for it, so that it may come before its wave.
     pub(super) asked_for: bool,
@@ -56,7 +56,7 @@ pub(super) struct Call {
 pub(super) struct Trace {
     pub(super) generated: Generated,
     pub(super) facts: Vec<Fact>,
-    /// Which wanted item needs which other, by number: what takes the place of another included.
+    /// Which wanted item needs which other, by number, including items that displace another.
     pub(super) needs: Vec<(usize, usize)>,
     pub(super) sent_requests: Vec<SentRequest>,
     pub(super) calls: Vec<Call>,
@@ -68,7 +68,7 @@ pub(super) struct Trace {
     pub(super) api: FakeApi,
 }
 
-/// Leaves its name on every item, and asks for others if it is the second.
+/// Writes its name on every item; the second action asks for additional items.
 struct Marks {
     name: &'static str,
     asks: Vec<(ItemId, ItemId)>,
@@ -139,7 +139,7 @@ pub(super) fn key_of(resource: &str, namespace: Option<&str>, name: &str) -> Str
     }
 }
 
-/// The object that a request is about, as [`key_of`] has it; nothing for discovery.
+/// The object that a request is about, in the form of [`key_of`]; nothing for discovery.
 pub(super) fn object_of(path: &str, name: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let (group, rest) = match parts.as_slice() {
@@ -159,8 +159,8 @@ pub(super) fn object_of(path: &str, name: &str) -> Option<String> {
     Some(key_of(&GroupResource::new(group, plural).to_string(), namespace, named))
 }
 
-/// What other items look at before it is its turn: endpoints at their service, a volume at its claim and, before its actions, at
-/// itself, what needs another object at that one.
+/// The reads that are allowed before the wave of an object: endpoints read their service, a volume reads its claim and, before its
+/// actions, itself, and an object reads another one that it needs.
 const LOOKED_AT: [&str; 4] = [
     "persistentvolumeclaims",
     "persistentvolumes",
@@ -168,7 +168,7 @@ const LOOKED_AT: [&str; 4] = [
     "services",
 ];
 
-/// Whether a request about an item may be such a look, which changes nothing.
+/// Whether a request about an item may be such a read, which changes nothing.
 pub(super) fn is_look(fact: &Fact, sent: &SentRequest) -> bool {
     LOOKED_AT.contains(&fact.item.resource()) && sent.what.starts_with("GET ")
 }
@@ -265,7 +265,7 @@ impl Trace {
             .filter(move |sent| key_of_sent(sent).as_deref() == Some(key))
     }
 
-    /// When the first request about an item began, looks at it for the sake of others left out.
+    /// When the first request about an item began, without reads for other items.
     pub(super) fn touched(&self, fact: &Fact) -> Option<usize> {
         let own = self.of_key(&fact.key).filter(|sent| !is_look(fact, sent));
         own.map(|sent| sent.begin).min()
@@ -276,7 +276,7 @@ impl Trace {
         self.of_key(&fact.key).map(|sent| sent.end).max()
     }
 
-    /// Whether an item can be reached from another over what they need.
+    /// Whether an item can be reached from another over their additional items.
     pub(super) fn reaches(&self, from: usize, to: usize) -> bool {
         reaches(&self.needs, from, to)
     }
@@ -339,7 +339,7 @@ fn facts(generated: &Generated) -> (Vec<Fact>, Vec<(usize, usize)>) {
             }
         })
         .collect();
-    // of those that go to one place, the one of the first namespace by name is wanted
+    // of items with one target, the one of the first namespace by name is wanted
     let winners: Vec<usize> = (0..facts.len())
         .map(|number| {
             let same = |other: &usize| facts[*other].wanted && facts[*other].key == facts[number].key;
@@ -373,7 +373,7 @@ fn facts(generated: &Generated) -> (Vec<Fact>, Vec<(usize, usize)>) {
     (facts, needs)
 }
 
-/// Whether something that passes meets an item itself.
+/// Whether an item itself has a transient fault.
 fn is_troubled(generated: &Generated, facts: &[Fact], number: usize) -> bool {
     let fact = &facts[number];
     let holds = |key: &str| {
@@ -398,13 +398,13 @@ fn is_custom(item: &Item) -> bool {
         .any(|group| item.resource().ends_with(group))
 }
 
-/// What is in the cluster before.
+/// The objects in the cluster before the restore.
 fn furnish(generated: &Generated, facts: &[Fact], scene: &Scene) {
     let old = |mut object: Value| {
         object["metadata"]["creationTimestamp"] = json!("2029-01-01T00:00:00Z");
         object
     };
-    // servers of their own, so that their types are waited for
+    // API services with their own servers, so that items wait for their types
     for group in ["example.com", "cluster.x-k8s.io", "packaging.carvel.dev"] {
         let mut service = old(object(
             "apiregistration.k8s.io/v1",
@@ -474,7 +474,7 @@ fn fault(trouble: Trouble, times: usize, key: String) -> Fault {
     }
 }
 
-/// The leaving namespace goes.
+/// Deletes the namespace that is being deleted.
 async fn leave(generated: &Generated, scene: &Scene) -> Option<usize> {
     let (name, seconds) = generated.leaving()?;
     tokio::time::sleep(Duration::from_secs(seconds.into())).await;
@@ -509,7 +509,7 @@ async fn serve(generated: &Generated, facts: &[Fact], scene: &Scene) {
     }
 }
 
-/// Objects that are being deleted go.
+/// Deletes the objects that are being deleted.
 async fn vanish(facts: &[Fact], scene: &Scene) {
     let start = Instant::now();
     let mut leaving: Vec<(u8, &Fact)> = facts
