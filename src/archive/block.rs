@@ -107,7 +107,7 @@ pub(super) fn decode(block: &[u8; SIZE]) -> Result<Decoded, &'static str> {
     if header.cksum().ok() != Some(checksum(block)) {
         return Err("a header's checksum is wrong");
     }
-    let size = header.entry_size().map_err(|_| "a header's size is no number")?;
+    let size = header.entry_size().map_err(|_| "a header's size is not a number")?;
     let path = header.path_bytes().into_owned();
     let kind = match header.entry_type() {
         // Before POSIX a directory was a file with a slash at the end of its name.

@@ -123,7 +123,7 @@ impl BackupRun<'_> {
             self.item_log
                 .line(Level::Debug, type_, head.namespace.as_deref(), &head.name)
                 .error(&error)
-                .msg("Cannot tell what the item belongs to");
+                .msg("Cannot read the relations of the item");
             Related::default()
         });
         related.hooked |= self.is_hooked_by_spec(type_, head);
@@ -258,7 +258,7 @@ impl Reading<'_> {
                 Ok(ListEvent::Restarted) => {
                     self.expectation.restarted();
                     let line = self.run.about(Level::Info, self.list);
-                    line.msg("The list lost its place and goes on in a newer view");
+                    line.msg("The list starts over or continues in a newer view");
                 }
                 Err(error) => self
                     .run
@@ -369,7 +369,7 @@ mod tests {
             for _ in 0..6 {
                 expected += expectation.seen();
             }
-            assert_eq!(expected, 6, "announced of {announced}");
+            assert_eq!(expected, 6, "announced {announced}");
         }
     }
 }

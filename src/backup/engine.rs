@@ -142,7 +142,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let type_filter = ResourceFilter::new(TypeLists::from(spec), request.policies.lists(), &users_filter, &resolve);
     for entry in type_filter.misplaced() {
         log.warn(format!(
-            "{entry} has no effect: it stands in a list of types of the other scope (cluster-scoped, namespace-scoped)"
+            "{entry} has no effect: it is in a list of types of the other scope (cluster-scoped, namespace-scoped)"
         ));
     }
     let served: Vec<String> = discovery
@@ -171,7 +171,7 @@ async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Pa
     let spec_hooks = SpecHooks::new(&spec.hooks, &resolve).map_err(Fatal::Hooks)?;
     for hook in spec_hooks.idle() {
         log.warn(format!(
-            "Hook {hook:?} of the backup runs nowhere: its resources leave pods out, and only pods have hooks"
+            "Hook {hook:?} of the backup never runs: its resources exclude pods, and only pods have hooks"
         ));
     }
 
@@ -335,7 +335,7 @@ fn announce_filters(spec: &BackupSpec, log: &RunLog) {
 fn announce_gaps(discovery: &Discovery, log: &RunLog) {
     for (group, reason) in discovery.failed_groups() {
         log.line(Level::Warning).field("error", reason).msg(format!(
-            "Nothing of API group {group} is in the backup, because the API server does not tell what it serves; check `kubectl get apiservices`"
+            "API group {group} is not in the backup, because its types could not be read from the API server; check `kubectl get apiservices`"
         ));
     }
 }

@@ -47,7 +47,7 @@ impl<'a> ItemLog<'a> {
         ));
         if saved == ONE_BY_ONE {
             self.log.info(format!(
-                "From here on one of {THEN_EVERY} items is logged; the names of all are in the backup's resource list"
+                "From here on one in {THEN_EVERY} items is logged; the backup's resource list has all names"
             ));
         }
     }

@@ -84,7 +84,7 @@ impl Alive {
         let named = filter.literal_includes();
         for name in self.excluded.iter().filter(|name| named.contains(&name.as_str())) {
             log.line(Level::Warning).field("namespace", name).msg(format!(
-                "Namespace is named in spec.includedNamespaces, but its label {EXCLUDE_LABEL}=true keeps it out of the backup"
+                "Namespace is named in spec.includedNamespaces, but its label {EXCLUDE_LABEL}=true excludes it from the backup"
             ));
         }
         for name in self.managed.iter().filter(|name| filter.includes(name)) {

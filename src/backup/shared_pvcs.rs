@@ -90,7 +90,7 @@ impl BackupRun<'_> {
                         self.progress.expect(1);
                         self.item_log
                             .line(Level::Info, pods, Some(namespace), &pod.head.name)
-                            .msg("The pod comes along because it mounts a claim of the backup");
+                            .msg("The pod is saved too, because it mounts a claim of the backup");
                         self.stage(collector, shared_pvcs, pods, &pod).await?;
                     }
                 }

@@ -60,7 +60,7 @@ impl Cluster {
         if let Some(agent) = &options.user_agent {
             let agent = agent
                 .parse()
-                .map_err(|_| ConnectError::Config(format!("`{agent}` is no user agent")))?;
+                .map_err(|_| ConnectError::Config(format!("`{agent}` is not a valid user agent")))?;
             config.headers.push((http::header::USER_AGENT, agent));
         }
         let server = config.cluster_url.clone();
@@ -164,7 +164,7 @@ async fn load(options: &Options) -> Result<Config, ConnectError> {
             if !own_proxy {
                 config.proxy_url = proxy::of_environment(&config.cluster_url, |name| std::env::var(name).ok())
                     .map_err(|name| {
-                        ConnectError::Config(format!("the environment variable {name} is no address of a proxy"))
+                        ConnectError::Config(format!("the environment variable {name} is not the address of a proxy"))
                     })?;
             }
             Ok(config)

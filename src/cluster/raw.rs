@@ -218,7 +218,7 @@ impl<'a> Outline<'a> {
 }
 
 fn no_object() -> serde_json::Error {
-    serde::de::Error::custom("it is no JSON object")
+    serde::de::Error::custom("it is not a JSON object")
 }
 
 fn phase_of(status: &RawValue) -> Option<String> {

@@ -114,7 +114,7 @@ impl Request {
         }
         let request = builder
             .body(Body::from(self.body.clone()))
-            .map_err(|e| self.failed(Class::Unsent, format!("it is no valid request: {e}")))?;
+            .map_err(|e| self.failed(Class::Unsent, format!("it is not a valid request: {e}")))?;
         let answer = cluster.client().send(request).await.map_err(|e| self.transport(&e))?;
         if answer.status().is_success() {
             return Ok(answer);

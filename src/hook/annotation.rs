@@ -84,7 +84,7 @@ pub(super) fn hook(annotations: &BTreeMap<String, String>, phase: Phase, warning
         command: words(text).unwrap_or_else(|| {
             if is_meant_as_several(text) {
                 warnings.push(format!(
-                    "annotation {} is {text:?}, which is no JSON list of strings: it is run as one program of that name, without arguments; write it as [\"program\", \"argument\"]",
+                    "annotation {} is {text:?}, which is not a JSON list of strings: it is run as one program of that name, without arguments; write it as [\"program\", \"argument\"]",
                     keys.command
                 ));
             }
@@ -171,7 +171,7 @@ mod tests {
         let (_, warnings) = pre(&[("pre.", "command", "/bin/echo hello")]);
         assert!(
             warnings[0].starts_with(
-                r#"annotation pre.hook.backup.velero.io/command is "/bin/echo hello", which is no JSON list"#
+                r#"annotation pre.hook.backup.velero.io/command is "/bin/echo hello", which is not a JSON list"#
             ),
             "{warnings:?}"
         );

@@ -27,13 +27,13 @@ pub trait Journal: Send {
 
 /// The freezes could not be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write down which pods are frozen: {0}")]
+#[error("record which pods are frozen: {0}")]
 pub struct JournalError(pub String);
 
 /// A freeze that could not be ended, because its pod could not be reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "pod {namespace}/{pod} may still be frozen: its post hooks could not be run: {error}; they are tried again until the pod is reached or gone"
+    "pod {namespace}/{pod} may still be frozen: its post hooks could not be run: {error}; they are retried until the pod is reached or gone"
 )]
 pub struct Unthawed {
     /// The pod's namespace.

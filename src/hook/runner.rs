@@ -211,7 +211,7 @@ impl Runner {
             self.shared
                 .log
                 .about(Level::Info, &pod.namespace, &pod.name)
-                .msg("The pod has run to its end: its hooks need not run");
+                .msg("The pod has ended: its hooks are not run");
         } else {
             self.state().begin(freeze);
             let mut untouched = BTreeSet::new();
@@ -453,7 +453,7 @@ impl Runner {
     /// Records the open freezes where nothing depends on it: a freeze that stays recorded is only thawed once more.
     async fn note_record(&self) {
         if let Err(error) = self.record().await {
-            tracing::warn!(%error, "a freeze that is over stays written down; its post hooks may run once more");
+            tracing::warn!(%error, "a freeze that has ended stays recorded; its post hooks may run once more");
         }
     }
 

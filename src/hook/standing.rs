@@ -81,7 +81,7 @@ fn state_of(container: &Value) -> Option<String> {
 
 fn not_begun(spec: &Value, status: &Value) -> String {
     if given(&spec["nodeName"]).is_some() {
-        return "its node has not begun to run the pod".to_owned();
+        return "its node has not started the pod".to_owned();
     }
     let conditions = list_of(&status["conditions"]);
     let unscheduled = conditions
@@ -89,8 +89,8 @@ fn not_begun(spec: &Value, status: &Value) -> String {
         .find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False");
     let why = unscheduled.and_then(|condition| given(&condition["message"]).or_else(|| given(&condition["reason"])));
     why.map_or_else(
-        || "the pod is on no node".to_owned(),
-        |why| format!("the pod is on no node: {why}"),
+        || "the pod is not scheduled".to_owned(),
+        |why| format!("the pod is not scheduled: {why}"),
     )
 }
 
@@ -170,21 +170,21 @@ mod tests {
             (
                 "n",
                 json!({"phase": "Pending"}),
-                Some("its node has not begun to run the pod"),
+                Some("its node has not started the pod"),
             ),
-            ("", json!({"phase": "Pending"}), Some("the pod is on no node")),
+            ("", json!({"phase": "Pending"}), Some("the pod is not scheduled")),
             (
                 "",
                 json!({"phase": "Pending", "conditions": [
                     {"type": "Ready", "status": "False", "message": "no"},
                     {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]}),
-                Some("the pod is on no node: 0/1 nodes are available"),
+                Some("the pod is not scheduled: 0/1 nodes are available"),
             ),
             (
                 "",
                 json!({"phase": "Pending", "conditions": [
                     {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}),
-                Some("the pod is on no node: SchedulingGated"),
+                Some("the pod is not scheduled: SchedulingGated"),
             ),
             ("n", json!({"phase": "Running"}), None),
             ("n", json!({"phase": "Unknown"}), None),

@@ -166,7 +166,7 @@ impl Apply for DryRun<'_> {
         async move {
             let target = new.item.target;
             let why = if target.is_some_and(|target| parts.tracker.journal.has_created_namespace(target)) {
-                Cow::Borrowed("not asked: its namespace comes with this restore")
+                Cow::Borrowed("not checked: its namespace is created by this restore")
             } else {
                 match parts.client.get(new.resource, target, new.name).await {
                     Ok(Some(live)) => return Creation::Exists(live),
@@ -179,7 +179,7 @@ impl Apply for DryRun<'_> {
                     }
                 }
                 if let Some(missing) = missing(parts, new) {
-                    format!("not asked: {missing} comes with this restore").into()
+                    format!("not checked: {missing} is created by this restore").into()
                 } else if let Err(error) = self.send(parts, new).await {
                     return Creation::Refused(error);
                 } else {
@@ -217,7 +217,7 @@ impl Apply for DryRun<'_> {
 
     fn planned_type(&self, object: &Value) -> Option<&'static str> {
         self.brings(object)
-            .then_some("not asked: its type comes with this restore")
+            .then_some("not checked: its type is created by this restore")
     }
 
     fn plan_refused_namespace<'a>(

@@ -124,7 +124,7 @@ async fn restore(waves: &Waves<'_>) {
 fn announce(parts: &RunParts<'_>, wave: &Wave) {
     let what = match wave.part {
         Part::Whole => "",
-        Part::FixedNodePorts => ", those with node ports of their own",
+        Part::FixedNodePorts => ", those with fixed node ports",
         Part::OtherServices => ", the others",
     };
     let count = parts.prepared.plan.items_of(wave).len();

@@ -9,7 +9,7 @@ use crate::select::labels::SelectorError;
 #[derive(Debug, thiserror::Error)]
 pub enum Fatal {
     /// The spec has features that this release does not support. Nothing was restored.
-    #[error("the restore asks for what this release cannot do: {}", .0.join("; "))]
+    #[error("the restore needs features that this release does not support: {}", .0.join("; "))]
     Unsupported(Vec<String>),
     /// The spec names objects that the backup does not have, so the result would not be the intended one. Nothing was restored.
     #[error("the restore is refused: {}", .0.join("; "))]

@@ -119,7 +119,7 @@ impl<'a> Journal<'a> {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = stored {
-            self.log.info(format!("{error}; it is tried again"));
+            self.log.info(format!("{error}; retrying"));
             self.lock().is_dirty = true;
         }
     }

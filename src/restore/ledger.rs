@@ -188,7 +188,7 @@ pub enum LedgerError {
     #[error("read the record of an earlier run: {0}")]
     Unreadable(#[from] io::Error),
     /// The record is of another archive: the backup was replaced in the meantime.
-    #[error("the record of an earlier run is about another archive")]
+    #[error("the record of an earlier run is of another archive")]
     OtherArchive,
 }
 
@@ -238,7 +238,7 @@ impl Ledger {
         }
         let body = record
             .strip_prefix(MAGIC)
-            .ok_or_else(|| broken("it does not begin like one"))?;
+            .ok_or_else(|| broken("it does not begin as a record does"))?;
         let mut text = Vec::new();
         // the record was written by a run, so its size is bounded
         let most = 64 * (MAX_TEXT + items) as u64;
@@ -255,7 +255,9 @@ impl Ledger {
         let known: Option<Vec<State>> = states.iter().map(|byte| State::of(*byte)).collect();
         let known = known.ok_or_else(|| broken("it has states that this release does not know"))?;
         if states.len() != items {
-            return Err(LedgerError::Unreadable(broken("it has not one state an item")));
+            return Err(LedgerError::Unreadable(broken(
+                "its number of states is not that of the items",
+            )));
         }
         let listed = known.iter().filter(|state| state.is_listed()).count() as u64 + beside.namespaces.len() as u64;
         let text = beside.messages.iter().map(|message| message.text.len()).sum();

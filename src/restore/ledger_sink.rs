@@ -14,7 +14,7 @@ pub trait LedgerSink: Send + Sync {
 
 /// A record could not be stored.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("keep the record of the run: {0}")]
+#[error("store the record of the run: {0}")]
 pub struct SinkError(pub String);
 
 /// Stores nothing: for a run that will not be resumed.

@@ -97,7 +97,7 @@ impl Contents {
             });
             warnings.extend(in_vain.map(|entry| {
                 format!(
-                    "{field} names {entry:?}, which is no type of this cluster or of the backup: nothing is left out for it; check the spelling, or `kubectl api-resources`"
+                    "{field} names {entry:?}, which is not a type of this cluster or of the backup: it excludes nothing; check the spelling, or `kubectl api-resources`"
                 )
             }));
         }
@@ -137,7 +137,7 @@ impl Contents {
             move |(from, to): &(&String, &String)| !chosen.includes(from) && !spec.included_namespaces.contains(to);
         sources.filter(in_vain).map(|(from, to)| {
             format!(
-                "spec.namespaceMapping maps {from:?} to {to:?}, and the restore's namespaces leave {from:?} out: nothing is restored to {to:?}"
+                "spec.namespaceMapping maps {from:?} to {to:?}, and the restore's namespaces exclude {from:?}: nothing is restored to {to:?}"
             )
         })
     }
@@ -227,11 +227,11 @@ mod tests {
             ),
             (
                 json!({"includedNamespaces": ["sh*"], "namespaceMapping": {"shop": "a", "bank": "b"}}),
-                vec!["spec.namespaceMapping maps \"bank\" to \"b\", and the restore's namespaces leave \"bank\" out: nothing is restored to \"b\"".to_owned()],
+                vec!["spec.namespaceMapping maps \"bank\" to \"b\", and the restore's namespaces exclude \"bank\": nothing is restored to \"b\"".to_owned()],
             ),
             (
                 json!({"excludedNamespaces": ["shop"], "namespaceMapping": {"shop": "a", "bank": "b"}}),
-                vec!["spec.namespaceMapping maps \"shop\" to \"a\", and the restore's namespaces leave \"shop\" out: nothing is restored to \"a\"".to_owned()],
+                vec!["spec.namespaceMapping maps \"shop\" to \"a\", and the restore's namespaces exclude \"shop\": nothing is restored to \"a\"".to_owned()],
             ),
             (json!({"includedResources": ["po", "deploy", "*.apps"]}), vec![]),
             (
@@ -248,7 +248,7 @@ mod tests {
             ),
             (
                 json!({"excludedResources": ["pods", "secrets", "*", "resticrepositories.velero.io", "secretss"]}),
-                vec!["spec.excludedResources names \"secretss\", which is no type of this cluster or of the backup: nothing is left out for it; check the spelling, or `kubectl api-resources`".to_owned()],
+                vec!["spec.excludedResources names \"secretss\", which is not a type of this cluster or of the backup: it excludes nothing; check the spelling, or `kubectl api-resources`".to_owned()],
             ),
         ];
         for (spec, want) in table {

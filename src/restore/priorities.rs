@@ -83,7 +83,7 @@ impl Default for Priorities {
 /// The value of `--restore-resource-priorities` cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "parse resource priorities `{0}`: more than one `-`; it may stand once, between what comes first and what comes last"
+    "parse resource priorities `{0}`: more than one `-`; use it once, between the types to restore first and those to restore last"
 )]
 pub struct TwoSeparators(String);
 

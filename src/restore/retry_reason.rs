@@ -13,10 +13,10 @@ pub enum RetryReason {
     #[error("the API server is not available")]
     Unavailable,
     /// 504: the request may have been carried out.
-    #[error("the API server ran out of time")]
+    #[error("the API server timed out")]
     GatewayTimeout,
     /// 409, not: already exists.
-    #[error("somebody else changed the object at the same time")]
+    #[error("another client changed the object at the same time")]
     Conflict,
     /// 500 `failed calling webhook`: its server may not run yet.
     #[error("an admission webhook could not be called")]
@@ -28,7 +28,7 @@ pub enum RetryReason {
     #[error("an admission policy is not ready")]
     Policy,
     /// A dependency of the API server (etcd, encryption, authorization) did not answer.
-    #[error("the API server does not reach what it depends on")]
+    #[error("a dependency of the API server did not answer")]
     Backend,
     /// 404 of the whole type: its server may not run yet.
     #[error("the API server does not serve its type")]
@@ -49,7 +49,7 @@ pub enum RetryReason {
     #[error("an object that it needs is not there yet")]
     Dependency,
     /// 400 `does not support dry run`: only a dry run gets that answer.
-    #[error("an admission webhook has effects, so it is not asked in a dry run")]
+    #[error("an admission webhook has side effects and does not support dry run")]
     DryRun,
 }
 

@@ -25,7 +25,7 @@ fn standstill(parts: &RunParts<'_>) -> Option<Standstill> {
     if parts.client.turned_away_since().is_some_and(is_long) {
         return Some(Standstill {
             reason: RetryReason::TooManyRequests.word(),
-            message: "the API server turns every request away (429); the restore waits as long as it asks for"
+            message: "the API server answers every request with 429; the restore waits as long as the API server asks"
                 .to_owned(),
         });
     }
@@ -41,7 +41,7 @@ fn standstill(parts: &RunParts<'_>) -> Option<Standstill> {
     };
     let timeout = GoDuration::from_secs(i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX));
     let message = format!(
-        "{} waits{others}: {}; it is given up {} after everything else was done",
+        "{} waits{others}: {}; it fails {} after all other items are done",
         tracker.prepared.id_of(item),
         tracker.why(&reason),
         timeout.text()

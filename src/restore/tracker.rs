@@ -48,7 +48,7 @@ impl Tracker<'_> {
         }
         let tries = self.queue.remove(item);
         if tries > 0 {
-            self.log_item(item, &format!("Not put aside any more, after {tries} tries"));
+            self.log_item(item, &format!("No longer waiting, after {tries} tries"));
         }
         self.journal.record(item, state, messages, note);
         if self.prepared.plan.contains(item) {
@@ -76,7 +76,7 @@ impl Tracker<'_> {
     pub(super) fn wait(&self, item: ItemRef, reason: WaitReason) {
         let why = self.why(&reason);
         if self.queue.add(item, reason, Instant::now()) {
-            self.log_item(item, &format!("Will be tried again: {why}"));
+            self.log_item(item, &format!("Will be retried: {why}"));
         }
         self.count_waiting();
         self.report_progress();

@@ -191,7 +191,7 @@ fn a_pod_with_a_stopped_container_is_saved_with_a_warning() {
         ("initing", "PodInitializing"),
         // It may have ended once more since: `CrashLoopBackOff` or `Error`.
         ("crash", "exit code 1"),
-        ("nowhere", "the pod is on no node: 0/1 nodes are available"),
+        ("nowhere", "the pod is not scheduled: 0/1 nodes are available"),
     ] {
         let printed = r#"Container \"one\" of the pod does not run ("#;
         let line = log

@@ -171,7 +171,7 @@ fn unreadable_and_refused_objects_are_one_line_each() {
         "{logs}"
     );
     assert!(
-        logs.contains("Nothing of API group away.example.org/v1 is in the backup"),
+        logs.contains("API group away.example.org/v1 is not in the backup"),
         "{logs}"
     );
     assert!(described.contains("ghosts.example.com"), "{described}");

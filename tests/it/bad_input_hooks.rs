@@ -77,7 +77,7 @@ fn an_invalid_hook_is_reported_and_affects_nothing_else() {
     assert_eq!(text(&reported, "/status/errors"), "4", "{errors}");
     assert_eq!(text(&reported, "/status/hookStatus/hooksFailed"), "2", "{reported:#}");
     let warnings = results["warnings"]["namespaces"]["app"].to_string();
-    let printed = "name: /waiting message: /Container \\\"db\\\" of the pod does not run (the pod is on no node): there is nothing to freeze";
+    let printed = "name: /waiting message: /Container \\\"db\\\" of the pod does not run (the pod is not scheduled): there is nothing to freeze";
     assert!(warnings.contains(printed), "`{printed}` is not in {warnings}");
     let list: Value =
         serde_json::from_str(&server.unpacked("backups/reported/reported-resource-list.json.gz")).expect("JSON");

@@ -116,8 +116,8 @@ fn a_namespace_that_goes(plane: &Plane, server: &Server<'_>) {
     assert_eq!(condition["status"], "False", "{condition}");
     assert!(plane.get("going", "configmap", "c0").is_some());
     let logs = server.unpacked("restores/freed/restore-freed-logs.gz");
-    let lines = logs.matches("Will be tried again").count();
-    let items = logs.matches("Not put aside any more").count();
+    let lines = logs.matches("Will be retried").count();
+    let items = logs.matches("No longer waiting").count();
     assert!(
         items > 0 && lines == items,
         "{lines} lines about {items} items:\n{logs}"

@@ -105,7 +105,7 @@ impl BackupRun<'_> {
                 Choice::Policy(ActionType::Custom) if volume.claim().is_none() => {
                     unsaved.add(
                         &volume.name,
-                        "a resource policy leaves it to a plugin, and none runs yet",
+                        "a resource policy assigns it to a plugin, which this release does not support yet",
                     );
                 }
                 Choice::Policy(action) => {
@@ -119,7 +119,7 @@ impl BackupRun<'_> {
                 Choice::Never | Choice::NoClaims if rule.is_named(&pod, &volume.name) => {
                     unsaved.add(
                         &volume.name,
-                        "volumes of its type, or claims, are not part of file system backups here",
+                        "file system backup never saves its type, or the backup excludes claims",
                     );
                 }
                 Choice::Never | Choice::NoClaims => {}
@@ -167,7 +167,7 @@ impl BackupRun<'_> {
             .line(Level::Error, type_, pod.namespace.as_deref(), &pod.name)
             .error(error)
             .msg(format!(
-                "Error deciding about the data of volume {} of the pod: what it stands for cannot be read",
+                "Error deciding about the data of volume {} of the pod: its claim or its persistent volume cannot be read",
                 volume.name
             ));
         self.not_by_files(pod, volume, problem(pod, &error.to_string()));
@@ -263,9 +263,7 @@ impl BackupRun<'_> {
         };
         self.item_log
             .line(level, type_, namespace.as_deref(), name)
-            .msg(format!(
-                "There is no data to save behind the claim: {why}; the object is saved"
-            ));
+            .msg(format!("The claim has no data to save: {why}; the object is saved"));
         Ok(())
     }
 
@@ -345,7 +343,7 @@ impl BackupRun<'_> {
                 None => return,
             },
             Snapshot::Policy(ActionType::Custom) => {
-                "A resource policy leaves the volume to a plugin, and none runs yet".to_owned()
+                "A resource policy assigns the volume to a plugin, which this release does not support yet".to_owned()
             }
             Snapshot::Policy(_) | Snapshot::Unbound | Snapshot::Files | Snapshot::NotWanted => return,
         };

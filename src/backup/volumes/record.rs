@@ -158,7 +158,7 @@ impl SkippedVolume {
     pub(in crate::backup) fn warning(&self) -> Option<(&str, String)> {
         self.no_pod.then(|| {
             let text = format!(
-                "A resource policy wants the volume saved by file system backup, but {NO_POD}; its data is not saved. BackupRun a pod \
+                "A resource policy requests file system backup of the volume, but {NO_POD}; its data is not saved. Run a pod \
                  that mounts it, or choose another action for it"
             );
             (self.name.as_str(), text)

@@ -171,7 +171,7 @@ mod tests {
         let other = server(|_| (200, json!({"hello": "world"})));
         let error = Discovery::read(&other).await.unwrap_err().to_string();
         assert!(
-            error.contains("the answer of `/api` is no discovery document"),
+            error.contains("the answer of `/api` is not a discovery document"),
             "{error}"
         );
     }

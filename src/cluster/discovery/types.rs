@@ -45,7 +45,7 @@ pub enum DiscoveryError {
     #[error("discover what the API server serves: {0}")]
     Api(#[from] ApiError),
     /// The answer is not a discovery document; the address may not be that of an API server.
-    #[error("discover what the API server serves: the answer of `{path}` is no discovery document: {reason}")]
+    #[error("discover what the API server serves: the answer of `{path}` is not a discovery document: {reason}")]
     Document {
         /// `/api` or `/apis`.
         path: &'static str,

@@ -18,7 +18,7 @@ pub enum ListError {
         reason: String,
     },
     /// The list had to start over too often.
-    #[error("{attempt}: had to begin again {restarts} times, the last time because: {last}")]
+    #[error("{attempt}: started over {restarts} times, the last time after: {last}")]
     Restarts {
         /// What was attempted.
         attempt: String,

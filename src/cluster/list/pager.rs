@@ -230,7 +230,7 @@ impl Pager {
             if let Some(token) = &error.continue_token {
                 tracing::debug!(
                     attempt = self.attempt,
-                    "the view of the list has expired; going on in a newer one"
+                    "the view of the list has expired; continuing in a newer one"
                 );
                 self.token.clone_from(token);
                 // Unless a page was handed out in part, no item comes twice: the order is that of the names.
@@ -251,7 +251,7 @@ impl Pager {
             .failed()
             .max(error.retry_after.unwrap_or_default())
             .min(MAX_WAIT);
-        tracing::debug!(%error, wait_ms = wait.as_millis(), "a page of a list failed; trying again");
+        tracing::debug!(%error, wait_ms = wait.as_millis(), "a page of a list failed; retrying");
         tokio::time::sleep(wait).await;
         if self.token.is_empty() && self.ahead > 0 {
             return if self.restart() {

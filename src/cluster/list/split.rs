@@ -182,7 +182,7 @@ impl Splitter {
             }
         }
         if self.envelope.len() + taken > MAX_ENVELOPE {
-            let reason = format!("more than {MAX_ENVELOPE} bytes stand around its items");
+            let reason = format!("it has more than {MAX_ENVELOPE} bytes around its items");
             return Err(SplitError::NotAList(reason));
         }
         self.envelope.extend_from_slice(&bytes[..taken]);
@@ -361,7 +361,7 @@ mod tests {
             assert!(error.contains(reason), "{text}: {error}");
         }
         let (_, end) = split(&[&vec![b'x'; MAX_ENVELOPE], b"y"]);
-        assert!(matches!(end, Err(SplitError::NotAList(reason)) if reason.contains("stand around its items")));
+        assert!(matches!(end, Err(SplitError::NotAList(reason)) if reason.contains("bytes around its items")));
     }
 
     #[test]

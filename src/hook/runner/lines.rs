@@ -22,9 +22,7 @@ impl HookLog {
     pub(super) fn idle(&self, pod: &PodHooks, hook: &Hook, state: &str) {
         let container = &hook.container;
         let meaning = match hook.phase {
-            Phase::Pre => {
-                "there is nothing to freeze, so the hook is not run and does not keep the pod from being saved"
-            }
+            Phase::Pre => "there is nothing to freeze, so the hook is not run and the pod is saved",
             Phase::Post => "there is nothing to thaw, so the hook is not run",
         };
         self.line(Level::Warning, &pod.namespace, &pod.name, hook).msg(format!(

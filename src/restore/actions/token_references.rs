@@ -39,8 +39,8 @@ pub(super) async fn left_out<'n>(
 /// The warning about a reference to such a Secret.
 pub(super) fn warning(what: &str, secret: &str) -> String {
     format!(
-        "{what} refers to secret {secret}, a token that the source cluster generated: it is not restored; ask for a new one \
-         with a Secret of type {} of your own",
+        "{what} refers to secret {secret}, a token that the source cluster generated: it is not restored; create \
+         a Secret of type {} to get a new one",
         token::TYPE
     )
 }

@@ -62,15 +62,15 @@ impl ItemRestore<'_> {
         let patched = parts.client.merge_patch(&wanted.resource, None, name, &patch).await;
         match unless_transient(patched)? {
             Ok(given_back) => {
-                self.log("Its claim was deleted and it was kept: it is given back to the claim of the same name");
-                self.messages.why = "its claim was deleted: it is given back to the claim of the same name".into();
+                self.log("Its claim was deleted and it was kept: it is made available to the claim of the same name");
+                self.messages.why = "its claim was deleted: it is made available to the claim of the same name".into();
                 let claim = |volume: &Value| json!({"spec": {"claimRef": volume.pointer("/spec/claimRef")}});
                 self.messages.changes = changes::between(&claim(&live), &claim(&given_back), false);
                 ControlFlow::Continue(Bound::GivenBack(given_back))
             }
             Err(error) => {
                 let text = format!(
-                    "could not give {}, which is Released, back to its claim: {}",
+                    "could not make {}, which is Released, available to its claim: {}",
                     self.id(),
                     error.message
                 );
@@ -109,8 +109,8 @@ impl ItemRestore<'_> {
         )
     }
 
-    /// Whether the cluster still has a volume that has the policy `Delete` in the backup, and
-    /// that the claim of this restore gets. Then `wanted` is kept as well.
+    /// Whether the cluster still has a volume that would be deleted with its claim by the backup's policy, and the claim of
+    /// this restore gets it. Then `wanted` gets the policy `Retain`.
     pub(super) async fn outlives(&self, wanted: &mut Value) -> Step<bool> {
         let parts = self.ctx.parts;
         let types = parts.types.served();

@@ -154,7 +154,7 @@ impl ItemRestore<'_> {
         let name = self.name_of(&quota).to_owned();
         while !outcome::is_counted(&quota) {
             if start.elapsed() > COUNTED_AT_ONCE {
-                self.log("Its use has not been counted yet; the restore goes on");
+                self.log("Its use has not been counted yet; the restore continues");
                 return ControlFlow::Continue(());
             }
             sleep(pause).await;

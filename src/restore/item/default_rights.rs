@@ -63,7 +63,7 @@ impl ItemRestore<'_> {
             .await;
         match unless_transient(patched)? {
             Ok(_) => {
-                let text = format!("its {list} stay, and these are added: {named}");
+                let text = format!("its {list} are kept, and these are added: {named}");
                 self.log(&text);
                 self.messages.why = text.into();
                 done(State::Updated)

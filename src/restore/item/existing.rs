@@ -158,8 +158,8 @@ impl ItemRestore<'_> {
             }
             (Sharing::Join { missing, .. }, Change::Overwrite(mut patch)) if !missing.is_empty() => {
                 let missing = missing.join(", ");
-                self.log(&format!("Its subjects stay, and these are added: {missing}"));
-                self.messages.why = format!("its subjects stay, and these are added: {missing}").into();
+                self.log(&format!("Its subjects are kept, and these are added: {missing}"));
+                self.messages.why = format!("its subjects are kept, and these are added: {missing}").into();
                 // the list is replaced whole: concurrent additions to it must not get lost
                 json_patch::merge(&mut patch, &json!({"metadata": {"resourceVersion": version}}));
                 Change::Overwrite(patch)

@@ -15,7 +15,7 @@ impl ItemRestore<'_> {
     /// Ends the pass if the item is not restored.
     pub(super) async fn leave_out(&mut self, object: &Value) -> Step<()> {
         if let Some(reason) = self.owner_of(object).await? {
-            self.log(&format!("Left to the cluster: {reason}"));
+            self.log(&format!("Not restored: {reason}"));
             self.messages.why = reason.into();
             return done(State::Skipped);
         }
@@ -30,7 +30,7 @@ impl ItemRestore<'_> {
             return done(State::Dropped);
         }
         if outcome::is_mirror(object) {
-            self.messages.why = "it is the image of a static pod, which its node makes".into();
+            self.messages.why = "it is the mirror of a static pod, which its node creates again".into();
             return done(State::Skipped);
         }
         ControlFlow::Continue(())
@@ -68,7 +68,7 @@ impl ItemRestore<'_> {
         };
         let text = ephemeral::warning(&self.id(), pod);
         self.messages.warn(text);
-        self.messages.why = format!("the cluster makes it again with pod {pod}").into();
+        self.messages.why = format!("the cluster creates it again with pod {pod}").into();
         done(State::Skipped)
     }
 }

@@ -21,7 +21,7 @@ impl ItemRestore<'_> {
         }
         // not implemented yet: an action that turns it into its result; created as it is, it would make the node agents copy
         if self.group_resource() == DATA_UPLOADS {
-            self.messages.why = "the data it stands for cannot be restored yet".into();
+            self.messages.why = "the data of volumes cannot be restored yet".into();
             return done(State::Skipped);
         }
         self.ensure_own_namespace().await?;

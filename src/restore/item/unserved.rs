@@ -33,8 +33,8 @@ pub(super) enum Serving {
     Not,
 }
 
-/// How the type of an item is served. Where another definition has taken the name of its kind, its objects are not
-/// what was saved, unless an action has `converted` the item.
+/// How the type of an item is served. A type with the same kind and another plural is not the saved one, unless an action has
+/// `converted` the item.
 pub(super) fn serving(discovery: &Discovery, named: Named<'_>, converted: bool) -> Serving {
     let found = discovery.by_kind(named.api_version, named.kind);
     if let Some(found) = found.filter(|found| converted || found.group_resource() == *named.resource) {
@@ -169,7 +169,7 @@ fn advice(discovery: &Discovery, named: Named<'_>) -> String {
     }
     let crd = named.resource.to_string();
     format!(
-        "neither the restore nor the cluster has anything that brings it; check that the CustomResourceDefinition \
+        "neither the restore nor the cluster provides it; check that the CustomResourceDefinition \
          {crd} or the API service {} is restored or installed first",
         service_name(named.api_version)
     )

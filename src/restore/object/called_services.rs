@@ -26,7 +26,7 @@ fn path_of(group_resource: &str) -> Option<&'static [&'static str]> {
     row.map(|(_, path)| *path)
 }
 
-/// The namespace of a called service that a restore copies elsewhere, in either of two forms of an object.
+/// The namespace of a called service that the restore maps, in either of two forms of an object.
 pub fn mapped_namespace<'a>(
     group_resource: &str,
     live: &'a Value,

@@ -21,21 +21,20 @@ struct Row {
 /// The label of the controller that maintains an EndpointSlice; labels can be copied.
 const SLICE_MAINTAINER: &str = "endpointslice.kubernetes.io/managed-by";
 
-const MAINTAINED: &str = "a controller maintains it and makes one with the addresses of this cluster";
+const MAINTAINED: &str = "a controller maintains it and creates one with the addresses of this cluster";
 
 /// `kubernetes` in namespace `default`: the API server's own addresses.
 const API_SERVER: &str = "it names the addresses of the API server, which writes it itself";
 const RBAC_DEFAULT: &str =
-    "it is one of the API server's default roles and bindings, which it writes itself as it starts";
+    "it is one of the API server's default roles and bindings, which it writes itself when it starts";
 const PRIORITY_DEFAULT: &str =
     "it is one of the API server's own settings of priority and fairness, which it maintains itself";
 const CERTIFICATES: &str =
     "it holds the certificates of the old cluster; a controller writes those of this one into every namespace";
-const API_SERVER_CONFIG: &str =
-    "it holds what the API servers of the old cluster tell; those of this one write it themselves";
+const API_SERVER_CONFIG: &str = "it holds reports of the old cluster's API servers; those of this one write their own";
 const VELERO: &str = "it belongs to the Velero server of the old cluster; that of this one has its own";
 const CAPACITY: &str =
-    "it tells what the storage or the devices of the old cluster have to give; their drivers write it themselves";
+    "it reports the capacity of the old cluster's storage or devices; the drivers of this one write their own";
 
 const ROWS: [Row; 29] = [
     Row {
@@ -139,7 +138,7 @@ const ROWS: [Row; 29] = [
         resource: "leasecandidates.coordination.k8s.io",
         is_owned: |_| true,
         needs_selector: false,
-        why: "it is the offer of a process of the old cluster to become leader",
+        why: "it is the candidacy of a process of the old cluster in a leader election",
     },
     Row {
         resource: "clusterroles.rbac.authorization.k8s.io",
@@ -169,7 +168,7 @@ const ROWS: [Row; 29] = [
         resource: "priorityclasses.scheduling.k8s.io",
         is_owned: |class| is_named(class, &["system-node-critical", "system-cluster-critical"]),
         needs_selector: false,
-        why: "the API server makes this priority class itself",
+        why: "the API server creates this priority class itself",
     },
     Row {
         resource: "flowschemas.flowcontrol.apiserver.k8s.io",
@@ -189,7 +188,7 @@ const ROWS: [Row; 29] = [
             label(address, "ipaddress.kubernetes.io/managed-by").is_some_and(|by| by == "ipallocator.k8s.io")
         },
         needs_selector: false,
-        why: "it stands for the address of a service, which gets a new one",
+        why: "it reserves the address of a service, which gets a new one",
     },
     Row {
         resource: "servicecidrs.networking.k8s.io",
@@ -226,7 +225,7 @@ const ROWS: [Row; 29] = [
             .any(|key| annotation(claim, key).is_some())
         },
         needs_selector: false,
-        why: "it was made for a pod, and the restored pod gets one of its own",
+        why: "it was created for a pod, and the restored pod gets its own",
     },
     Row {
         resource: "podcertificaterequests.certificates.k8s.io",
@@ -239,7 +238,7 @@ const ROWS: [Row; 29] = [
 const ENDPOINTS: &str = "endpoints";
 
 const SELECTED: &str =
-    "its service selects pods, so a controller maintains it and makes one with the addresses of this cluster";
+    "its service selects pods, so a controller maintains it and creates one with the addresses of this cluster";
 
 /// Why an object of the backup is not restored because the cluster writes it; nothing if it is restored. `services`: the Services
 /// that it may belong to, those of the backup and of the cluster, if they exist.

@@ -82,7 +82,7 @@ pub fn warning(list: &str, named: &str, may_add: bool) -> String {
     let advice = if may_add {
         "add them, or restore with --existing-resource-policy update, which adds them"
     } else {
-        "they are not added, because this restore maps namespaces and the whole cluster has the object"
+        "they are not added, because this restore maps namespaces and the object is cluster-scoped"
     };
     format!("it is one of the API server's own and lacks these {list} of the backup: {named}; {advice}")
 }

@@ -17,8 +17,8 @@ pub fn pod_of(claim: &Value) -> Option<&str> {
 /// The warning about such a claim.
 pub fn warning(id: &str, pod: &str) -> String {
     format!(
-        "{id} was made by the cluster for an ephemeral volume of pod {pod}: it is not restored, because the pod takes no claim but \
-         its own; the cluster makes one for the restored pod, with a new volume unless the old one was kept"
+        "{id} was created by the cluster for an ephemeral volume of pod {pod}: it is not restored, because the pod accepts only \
+         its own claim; the cluster creates one for the restored pod, with a new volume unless the old one was kept"
     )
 }
 

@@ -10,16 +10,16 @@ use crate::archive::layout::ItemPath;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// No `apiVersion`, `kind` or `metadata`.
-    #[error("it is no Kubernetes object")]
+    #[error("it is not a Kubernetes object")]
     NoObject,
     /// The name, or the namespace, is another one.
-    #[error("the object there calls itself `{0}`")]
+    #[error("the object is named `{0}`")]
     Name(String),
     /// The API group is another one.
-    #[error("the object there is of API version `{0}`")]
+    #[error("the object has API version `{0}`")]
     Group(String),
     /// The kind is not that of the type.
-    #[error("the object there is a `{0}`")]
+    #[error("the object is a `{0}`")]
     Kind(String),
 }
 

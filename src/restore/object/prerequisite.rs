@@ -35,7 +35,7 @@ pub fn of(group_resource: &str, object: &Value, namespace: Option<&str>) -> Opti
             Some(Prerequisite {
                 item: ItemId::namespaced(accounts, namespace?, name),
                 what: format!("service account {name}"),
-                effect: "a controller deletes the token of an account that is not there; restore the account too, and the \
+                effect: "a controller deletes the token of an account that does not exist; restore the account too, and the \
                          Secret again",
             })
         }

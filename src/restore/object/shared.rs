@@ -86,8 +86,8 @@ pub fn decide(
 
 /// The warning about an object that is not changed because the source uses it too.
 pub fn common_warning() -> &'static str {
-    "it is left as it is, because this restore maps namespaces and the whole cluster has the object, the source of the copy \
-     included; change it by hand if the copy needs it otherwise"
+    "it is left as it is, because this restore maps namespaces and the object is cluster-scoped, so the source of the copy uses \
+     it too; change it by hand if the copy needs another one"
 }
 
 /// A ClusterRoleBinding also belongs to the source, so only subjects are added to it.

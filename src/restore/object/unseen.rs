@@ -11,9 +11,7 @@ use super::{metadata, outcome};
 pub fn remarks(group_resource: &str, live: &Value, owners: Option<&Value>) -> Vec<String> {
     let mut remarks = Vec::new();
     if let Some(how) = outcome::over(group_resource, live) {
-        remarks.push(format!(
-            "it {how}, which it had not in the backup; delete it to have it restored"
-        ));
+        remarks.push(format!("it {how}, unlike in the backup; delete it to have it restored"));
     }
     if group_resource == "persistentvolumeclaims" && live.pointer("/status/phase").is_some_and(|phase| phase == "Lost")
     {
@@ -28,7 +26,7 @@ pub fn remarks(group_resource: &str, live: &Value, owners: Option<&Value>) -> Ve
         let (_, kind, name) = identity(owner);
         if !had.contains(&identity(owner)) {
             remarks.push(format!(
-                "it belongs to {kind} {name}, which it did not in the backup, and is deleted with it"
+                "it is owned by {kind} {name}, unlike in the backup, and is deleted with it"
             ));
         }
     }
@@ -103,7 +101,7 @@ mod tests {
                 "configmaps",
                 owned(owner("ReplicaSet", "1")),
                 None,
-                Some("it belongs to ReplicaSet web, which it did not in the backup"),
+                Some("it is owned by ReplicaSet web, unlike in the backup"),
             ),
             (
                 "configmaps",
@@ -115,7 +113,7 @@ mod tests {
                 "configmaps",
                 owned(owner("Deployment", "1")),
                 Some(owner("ReplicaSet", "1")),
-                Some("it belongs to Deployment web"),
+                Some("it is owned by Deployment web"),
             ),
             // a restored object has no owner until its controller adopts it
             ("configmaps", owned(json!(null)), Some(owner("ReplicaSet", "1")), None),

@@ -45,7 +45,7 @@ async fn a_volume_that_outlived_its_claim_goes_back_to_it() {
         );
         assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(updated)"], "{policy}");
         assert_eq!(texts(&report.results.warnings), "{}", "{policy}");
-        assert!(items[0].reason.contains("given back"), "{:?}", items[0]);
+        assert!(items[0].reason.contains("made available"), "{:?}", items[0]);
         let changes: Vec<String> = items[0].changes.iter().map(ToString::to_string).collect();
         assert_eq!(
             changes,
@@ -54,7 +54,7 @@ async fn a_volume_that_outlived_its_claim_goes_back_to_it() {
                 r#"spec.claimRef.uid: "old" -> (none)"#
             ]
         );
-        assert!(!scene.said("given back").is_empty());
+        assert!(!scene.said("made available").is_empty());
     }
 }
 
@@ -331,7 +331,7 @@ async fn an_equal_object_that_does_not_do_what_it_did_is_told() {
     };
     let table = [
         ("configmaps", owned("A"), owned("A"), None),
-        ("configmaps", owned("A"), owned("B"), Some("it belongs to B o")),
+        ("configmaps", owned("A"), owned("B"), Some("it is owned by B o")),
         ("persistentvolumeclaims", lost("Bound"), lost("Bound"), None),
         (
             "persistentvolumeclaims",
@@ -369,6 +369,6 @@ async fn a_volume_that_may_not_be_given_back_is_a_warning() {
         .fault(Fault::new(1, 403, "Forbidden", |seen| seen.method == "PATCH").message("no"));
     let report = scene.run().await;
     let warnings = report.results.warnings.cluster.join("\n");
-    assert!(warnings.contains("could not give persistentvolumes/pv"), "{warnings}");
+    assert!(warnings.contains("could not make persistentvolumes/pv"), "{warnings}");
     assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(failed)"]);
 }

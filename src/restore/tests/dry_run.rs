@@ -150,12 +150,12 @@ async fn an_application_into_an_empty_cluster_is_created_and_what_it_brings_itse
     assert!(
         of(&items, "ConfigMap", "settings")
             .reason
-            .contains("namespace comes with this restore")
+            .contains("namespace is created by this restore")
     );
     assert!(
         of(&items, "Widget", "blue")
             .reason
-            .contains("type comes with this restore")
+            .contains("type is created by this restore")
     );
     let waves: Vec<u64> = ["widgets.example.com", "shop", "token", "settings", "blue"]
         .iter()
@@ -361,7 +361,7 @@ async fn a_pod_is_not_asked_for_before_the_account_that_the_restore_brings() {
     assert_eq!(web_pod.action, PlannedAction::Create);
     assert_eq!(
         web_pod.reason,
-        "not asked: serviceaccounts/default/web comes with this restore"
+        "not checked: serviceaccounts/default/web is created by this restore"
     );
 
     let scene = Scene::of(&[("pods", web)]);

@@ -135,13 +135,13 @@ async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
         .api
         .fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
     scene.run().await;
-    let reported = scene.said("Will be tried again");
+    let reported = scene.said("Will be retried");
     assert_eq!(reported.len(), 2, "{reported:#?}");
     assert!(
         reported[0].contains("not available") && reported[1].contains("quota"),
         "{reported:#?}"
     );
-    let ended = scene.said("Not put aside any more");
+    let ended = scene.said("No longer waiting");
     assert!(ended.len() == 1 && ended[0].contains("after 7 tries"), "{ended:#?}");
 }
 

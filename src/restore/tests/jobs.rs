@@ -91,7 +91,7 @@ async fn a_pod_belongs_to_the_job_of_its_restore_or_is_not_restored() {
     assert_eq!(report.messages.warnings, 1, "{warnings}");
     assert!(warnings.contains("pods/shop/gone-x belongs to job gone"), "{warnings}");
     let reason = |name: &str| items.iter().find(|item| item.name == name).unwrap().reason.as_str();
-    assert_eq!(reason("running-x"), "its job running makes another");
+    assert_eq!(reason("running-x"), "its job running creates another");
 }
 
 #[tokio::test(start_paused = true)]

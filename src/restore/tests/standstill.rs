@@ -36,8 +36,8 @@ async fn a_standstill_says_which_object_waits_for_what_and_for_how_long() {
     assert_eq!(reported.reason, "NamespaceTerminating");
     assert_eq!(
         reported.message,
-        "configmaps/leaving/a waits, as does another item: its namespace is being deleted; it is given up 10m0s after \
-         everything else was done"
+        "configmaps/leaving/a waits, as does another item: its namespace is being deleted; it fails 10m0s after \
+         all other items are done"
     );
 }
 

@@ -77,7 +77,7 @@ pub fn unknown_types(lists: TypeLists<'_>, policy: PolicyLists<'_>, served: Serv
         let effect = if is_include {
             "nothing is backed up for it"
         } else {
-            "nothing is left out for it"
+            "it excludes nothing"
         };
         let unknown = entries.iter().filter(|entry| !served.knows(entry));
         warnings.extend(unknown.map(|entry| {
@@ -99,7 +99,7 @@ pub fn unused_orders(orders: &BTreeMap<String, String>, ordered: &[&str], served
                 None => "the API server serves no such type; check the spelling, or `kubectl api-resources`".to_owned(),
                 Some(name) => match name.split('.').next() {
                     Some(plural) if plural != key => {
-                        format!("types are named by their plural alone there; write {plural:?}")
+                        format!("this field takes only plurals; write {plural:?}")
                     }
                     _ => "the type is not part of the backup".to_owned(),
                 },
@@ -240,7 +240,7 @@ mod tests {
         let has = |text: &str| found.iter().filter(|line| line.contains(text)).count();
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
-            has("\"pod\", which has no effect: types are named by their plural alone there; write \"pods\""),
+            has("\"pod\", which has no effect: this field takes only plurals; write \"pods\""),
             1
         );
         assert_eq!(

@@ -377,13 +377,13 @@ pub const IN_NAMESPACES: &[Case] = &[
         "{includedNamespaces: [hidden]}",
         NOTHING,
     )
-    .logging("its label velero.io/exclude-from-backup=true keeps it out"),
+    .logging("its label velero.io/exclude-from-backup=true excludes it"),
     case(
         "one that is labelled out among others (C5)",
         "{includedNamespaces: [hidden, shop]}",
         &[SHOP, ALONG, "ns:shop"],
     )
-    .logging("its label velero.io/exclude-from-backup=true keeps it out"),
+    .logging("its label velero.io/exclude-from-backup=true excludes it"),
     case(
         "a pattern that matches one that is labelled out",
         "{includedNamespaces: ['h*']}",

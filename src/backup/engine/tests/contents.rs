@@ -189,6 +189,6 @@ async fn what_a_list_brings_twice_is_saved_and_counted_once() {
     let ran = backed_up(&api, BackupSpec::default()).await;
     assert_eq!(ran.report.saved, 2_401);
     assert_eq!(ran.progress.expected, 2_401, "no more was ever expected than there is");
-    assert_eq!(ran.log_text().matches("The list lost its place").count(), 2);
+    assert_eq!(ran.log_text().matches("The list starts over").count(), 2);
     assert_eq!(ran.errors(), Vec::<String>::new());
 }

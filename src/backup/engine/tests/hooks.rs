@@ -163,7 +163,7 @@ async fn hooks_of_the_spec_run_in_the_pods_that_they_select() {
     assert_eq!(tally.attempted, 4);
     assert_eq!(ran.log.counts(), (1, 0));
     assert!(
-        ran.warnings()[0].contains(r#"Hook "nowhere" of the backup runs nowhere"#),
+        ran.warnings()[0].contains(r#"Hook "nowhere" of the backup never runs"#),
         "{:?}",
         ran.warnings()
     );

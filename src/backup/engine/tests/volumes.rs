@@ -293,7 +293,7 @@ async fn what_is_asked_of_a_pods_own_volumes_is_told_in_one_line() {
     for part in [
         "nowhere (the pod has no such volume)",
         "cache (this release",
-        "host (volumes of its type",
+        "host (file system backup never saves its type",
     ] {
         assert!(ran.warnings()[0].contains(part), "{:?}", ran.warnings());
     }
@@ -347,11 +347,7 @@ async fn without_policies_nothing_is_read_to_decide_and_with_them_each_volume_on
         let of = |end: &str| api.seen().iter().filter(|seen| seen.path.ends_with(end)).count();
         // As a claim's volume it is read in any case.
         assert_eq!(of("/persistentvolumes/vol-data"), reads, "{policies}");
-        assert_eq!(
-            of("/persistentvolumeclaims/data"),
-            0,
-            "{policies}: claims were put staged"
-        );
+        assert_eq!(of("/persistentvolumeclaims/data"), 0, "{policies}: claims were staged");
     }
 }
 

@@ -272,7 +272,7 @@ async fn a_list_that_expires_again_and_again_is_given_up() {
     assert_eq!(seen.iter().filter(|event| *event == "restarted").count(), 5);
     assert_eq!(
         seen.last().unwrap(),
-        "error: list pods: had to begin again 5 times, the last time because: list pods: gone"
+        "error: list pods: started over 5 times, the last time after: list pods: gone"
     );
 }
 

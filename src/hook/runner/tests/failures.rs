@@ -178,7 +178,7 @@ async fn what_cannot_be_written_down_is_not_frozen() {
     assert!(pods.events().is_empty());
     let errors: Vec<String> = log.errors().by_scope.into_values().flatten().collect();
     assert!(
-        errors[0].contains("write down which pods are frozen: the disk is full"),
+        errors[0].contains("record which pods are frozen: the disk is full"),
         "{errors:?}"
     );
     assert!(runner.settle().await.is_empty());

@@ -42,9 +42,9 @@ async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner
-        .freeze(vec![pod("a", &["freeze"], &["thaw", "log_output", "ping"])])
+        .freeze(vec![pod("a", &["freeze"], &["thaw", "tell", "ping"])])
         .await;
-    let slow = pods.hold("log_output");
+    let slow = pods.hold("tell");
     {
         let mut thawing = pin!(runner.thaw(frozen));
         for _ in 0..20 {
@@ -54,7 +54,7 @@ async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
     }
     slow.release();
     assert!(runner.settle().await.is_empty());
-    assert_eq!(commands(&pods), ["freeze", "thaw", "log_output", "ping"]);
+    assert_eq!(commands(&pods), ["freeze", "thaw", "tell", "ping"]);
     assert_eq!(log.counts(), (0, 0));
 }
 

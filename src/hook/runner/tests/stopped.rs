@@ -89,8 +89,14 @@ async fn a_refusal_counts_as_nothing_to_freeze_only_where_the_pod_says_so() {
         })
     };
     for (look, refused) in [
-        (Standing::default().with_stopped("db", "the pod is on no node"), false),
-        (Standing::default().with_stopped("other", "the pod is on no node"), true),
+        (
+            Standing::default().with_stopped("db", "the pod is not scheduled"),
+            false,
+        ),
+        (
+            Standing::default().with_stopped("other", "the pod is not scheduled"),
+            true,
+        ),
         (Standing::default(), true),
     ] {
         let (pods, log) = (FakePods::new(), log());
@@ -114,7 +120,7 @@ async fn hooks_of_containers_that_run_are_run_beside_one_that_does_not() {
     // Found when its pod is listed, or when the first command is run.
     for when_listed in [true, false] {
         let (pods, log) = (FakePods::new(), log());
-        let mut mixed = pod("a", &["freeze", "sync"], &["thaw", "log_output"]);
+        let mut mixed = pod("a", &["freeze", "sync"], &["thaw", "tell"]);
         for hook in [&mut mixed.pre[1], &mut mixed.post[1]] {
             hook.container = "side".to_owned();
         }
