@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_split_at_the_last_slash_that_leaves_both_fields_enough_room() {
+    fn a_path_is_split_at_the_last_slash_that_fits_both_fields() {
         let name = |len: usize| "n".repeat(len);
         let cases = [
             ("metadata/version".to_owned(), Some((0, 16))),

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_item_is_told_apart_by_where_it_lies() {
+    fn other_members_are_recognised_by_their_place() {
         let cases = [
             ("metadata/version", Member::FormatVersion),
             ("metadata/other", Member::Other),
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_lead_elsewhere_are_refused_with_the_part_they_came_from() {
+    fn names_that_escape_their_directory_are_refused_by_part() {
         for value in ["", ".", "..", "a/b", "/", "a\0"] {
             let cases = [
                 ("resource", item(value, Some("ns"), "n"), "v1"),

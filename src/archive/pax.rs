@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_do_not_matter_are_passed_over() {
+    fn unknown_records_are_skipped() {
         let mut content = record("mtime", "1700000000.5");
         content.extend(record("path", "a"));
         content.extend(record("path", "b"));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_which_of_the_two_archives_failed() {
+    fn the_error_names_which_of_the_two_archives_failed() {
         let old = archive(&[("a", "1")]);
         let mut new = ArchiveWriter::new(Vec::new(), 7).unwrap();
         let cut = rewrite(&old[..old.len() / 2], &Limits::default(), Changes::default(), &mut new);

@@ -344,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_expected_is_what_the_server_told_and_whatever_comes_beyond() {
+    fn expected_items_are_those_announced_and_those_beyond() {
         // A page of two, then the server tells of five, then seven come.
         let mut expectation = Expectation::default();
         let mut expected = expectation.seen() + expectation.seen();
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn items_that_come_again_are_not_expected_again() {
+    fn items_that_come_again_do_not_count_again() {
         for announced in [0, 5] {
             let mut expectation = Expectation::default();
             let mut expected = expectation.announced(announced);

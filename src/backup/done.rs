@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_claimed_once() {
+    fn an_item_is_begun_once() {
         let mut done = Done::new();
         let web = key("pods", Some("shop"), "web");
         assert!(!done.contains(web));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn many_items_are_all_remembered_at_the_promised_size() {
+    fn many_items_fit_in_the_promised_memory() {
         let mut done = Done::new();
         let keys: Vec<Key> = (0..50_000).map(|i| key("pods", Some("shop"), &i.to_string())).collect();
         assert!(keys.iter().all(|key| done.insert(*key)));

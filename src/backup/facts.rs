@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_or_null_is_no_fact() {
+    fn absent_and_null_fields_are_defaults() {
         let pod: PodFacts = from_value(json!({"metadata": {}, "spec": {"volumes": null}})).unwrap();
         assert_eq!(pod.claims().count(), 0);
         assert_eq!(pod.priority_class(), None);

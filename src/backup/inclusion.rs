@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_action_insists_on_is_saved_unless_it_is_being_deleted() {
+    fn a_required_item_is_saved_unless_it_is_being_deleted() {
         let namespaces = NamespaceFilter::new(&["in".to_owned()], &[]);
         let hidden = type_of("pods", true, false, true);
         assert_eq!(

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_items_are_told_one_by_one_and_then_each_thousandth() {
+    fn the_first_items_are_logged_and_then_each_thousandth() {
         assert_eq!((1..=300_000).filter(|count| is_logged(*count)).count(), 2_000 + 298);
     }
 }

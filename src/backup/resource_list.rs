@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn more_names_than_fit_in_memory_come_out_sorted_all_the_same() {
+    fn more_names_than_fit_in_memory_are_sorted_too() {
         let scratch = tempfile::tempdir().unwrap();
         let mut names = ResourceList::new(scratch.path());
         let count = 100_000_u32;

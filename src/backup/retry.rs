@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_pass_is_tried_again() {
+    fn only_transient_errors_are_retried() {
         for (code, again) in [
             (400, false),
             (401, false),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_stays_unwell_is_an_error_in_the_end() {
+    async fn a_server_that_keeps_failing_is_an_error_in_the_end() {
         let tries = Cell::new(0);
         let outcome: Result<(), _> = with_retries(|| {
             tries.set(tries.get() + 1);

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_namespaces_are_listed_one_by_one_and_many_at_once() {
+    fn few_namespaces_are_listed_one_by_one_and_many_together() {
         for (chosen, alive, one_by_one) in [
             (0, 0, true),
             (0, 100, true),

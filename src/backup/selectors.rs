@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_selector_is_a_list_and_an_empty_one_is_the_list_of_everything() {
+    fn each_selector_is_a_list_and_an_empty_one_lists_all() {
         let selector = |value: &str| LabelSelector {
             match_labels: BTreeMap::from([("app".to_owned(), value.to_owned())]),
             ..LabelSelector::default()

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_larger_than_the_budget_passes_alone() {
+    async fn a_request_beyond_the_budget_is_served_alone() {
         let budget = Budget::new(10);
         let small = budget.take(1).await;
         assert!(budget.take(1000).now_or_never().is_none());

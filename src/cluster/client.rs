@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plugin_that_fails_is_named_with_what_it_complained_of() {
+    fn a_failed_plugin_is_named_with_its_error_output() {
         let plugin: ExecConfig =
             serde_json::from_value(serde_json::json!({"command": "login", "installHint": "see example.com\n"}))
                 .unwrap();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_a_scheme_gets_the_one_that_client_go_guesses() {
+    fn a_server_without_a_scheme_gets_the_one_of_client_go() {
         for (cluster, user, server) in [
             ("{server: 'localhost:8080'}", "{}", "http://localhost:8080"),
             ("{server: 'h:1', certificate-authority: ca.crt}", "{}", "https://h:1"),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_can_hold_is_refused_without_being_shown() {
+    fn an_invalid_token_is_refused_without_being_shown() {
         let error = apply(&mut config("{server: h}", "{token: \"sesame\\n\"}"), "x")
             .unwrap_err()
             .to_string();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_token_in_a_file_is_no_part_of_it() {
+    fn white_space_around_a_token_in_a_file_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         for (text, inline) in [
             ("sesame", None),

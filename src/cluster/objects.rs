@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_has_the_escapes_of_go_since_free_form_fields_are_compared_as_bytes() {
+    fn a_body_has_gos_escapes_for_fields_compared_as_bytes() {
         let revision = json!({"data": {"command": ["echo started >> /data/log && exec sleep"]}});
         assert_eq!(
             body(&revision),

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_named_by_its_variable() {
+    fn an_invalid_proxy_address_is_named_by_its_variable() {
         let variable = |name: &str| (name == "HTTPS_PROXY").then(|| "http://user:secret@ no".to_owned());
         let refused = of_environment(&"https://api.example.com".parse().unwrap(), variable);
         assert_eq!(refused, Err("HTTPS_PROXY"));

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_burst_requests_of_all_connections_go_at_one_even_rate() {
+    async fn after_a_burst_all_connections_share_one_rate() {
         let limit = RateLimit::new(10.0, 3).unwrap();
         assert_eq!(went(&limit, 6).await, [0, 0, 0, 10, 20, 30]);
         tokio::time::advance(Duration::from_mins(1)).await;

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newline_that_ends_an_answer_is_not_the_object_s() {
+    fn the_newline_at_the_end_of_an_answer_is_removed() {
         let object = RawObject::parse(Bytes::from_static(b"{\"kind\":\"A\"}\n")).unwrap();
         assert_eq!(object.json, "{\"kind\":\"A\"}");
     }
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_says_its_name_if_it_can() {
+    fn an_invalid_object_is_named_if_its_name_can_be_read() {
         for (json, name) in [
             (r#"{"metadata":{"name":"a","labels":{"x":1}}}"#, Some("a")),
             (r#"{"metadata":{"name":"a","uid":[]}}"#, Some("a")),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_of_a_list_gets_what_it_lacks_at_the_front_of_its_bytes() {
+    fn an_item_of_a_list_gets_its_missing_fields_at_the_front() {
         for (json, expected) in [
             (
                 r#"{"metadata":{}}"#,

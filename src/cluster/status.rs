@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_server_writes_is_never_part_of_a_patch() {
+    fn fields_that_only_the_server_writes_are_never_patched() {
         let seen = json!({"metadata": {"name": "b", "uid": "u", "resourceVersion": "1", "managedFields": []}, "spec": {"a": 1}});
         let wanted = json!({"kind": "Backup", "metadata": {"name": "b", "labels": {"x": "y"}}, "spec": {"a": 2}, "status": {"phase": "New"}});
         assert_eq!(

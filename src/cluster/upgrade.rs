@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_verb_is_the_one_that_the_server_does_not_name() {
+    fn the_missing_verb_is_derived_from_the_message() {
         for (message, want) in [
             // As Kubernetes 1.35 answers.
             (

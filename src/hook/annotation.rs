@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_looks_like_several_words_and_is_no_list_is_a_warning() {
+    fn a_command_of_several_words_that_is_not_a_list_is_a_warning() {
         for (text, warned) in [
             ("sync", false),
             ("/bin/sync", false),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_alone_runs_in_the_first_container_for_half_a_minute_and_must_not_fail() {
+    fn a_command_alone_has_the_default_container_timeout_and_mode() {
         let (hook, warnings) = pre(&[("pre.", "command", "sync")]);
         let hook = hook.unwrap();
         assert_eq!((hook.container.as_str(), hook.timeout.as_secs()), ("", 30));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_hook_says_is_heard_and_what_is_no_sense_is_a_warning() {
+    fn valid_annotations_apply_and_invalid_ones_are_warnings() {
         // container, on-error, timeout -> the same, warnings
         let cases = [
             (("db", "Continue", "90s"), ("db", OnError::Continue, 90), 0),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_command_nothing_is_asked_for() {
+    fn without_a_command_there_is_no_hook() {
         for pairs in [&[][..], &[("pre.", "container", "c")], &[("pre.", "command", "")]] {
             assert_eq!(pre(pairs).0, None);
             assert!(!asked(&annotations(pairs)));

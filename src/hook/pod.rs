@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_of_the_spec_run_where_the_pod_says_nothing() {
+    fn hooks_of_the_spec_run_in_pods_without_annotations() {
         let hooks = PodHooks::of(&spec(), &pod(json!(null), "Running")).unwrap().unwrap();
         assert_eq!(
             commands(&hooks.pre),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_annotation_takes_the_place_of_all_hooks_of_its_phase_and_of_no_other() {
+    fn an_annotation_replaces_all_hooks_of_its_phase_only() {
         let own = json!({"pre.hook.backup.velero.io/command": "own", "pre.hook.backup.velero.io/container": "side"});
         let hooks = PodHooks::of(&spec(), &pod(own, "Running")).unwrap().unwrap();
         assert_eq!(commands(&hooks.pre), [("own".to_owned(), "side")]);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_run_in_containers_and_sidecars_of_pods_that_have_not_ended() {
+    fn hooks_run_in_containers_and_sidecars_of_running_pods() {
         for (phase, ended) in [
             ("Running", false),
             ("Pending", false),

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn hooks_run_in_the_order_in_which_they_stand() {
+    fn hooks_run_in_the_order_of_the_spec() {
         let hook = |word: &str| json!({"exec": {"command": [word]}});
         let hooks: BackupHooks = from_value(json!({"resources": [
             {"name": "one", "pre": [hook("a"), hook("b")], "post": [hook("c")]},
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_place() {
+    fn errors_are_named_with_their_place() {
         let exec = |exec: Value| json!({"pre": [{"exec": {"command": ["sync"]}}], "post": [{"exec": exec}]});
         let cases = [
             (

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_is_told_of_among_the_init_containers() {
+    fn a_sidecar_has_its_status_among_the_init_containers() {
         let status = json!({"phase": "Pending",
             "initContainerStatuses": [{"name": "side", "state": {"running": {}}}],
             "containerStatuses": [{"name": "one", "state": {"waiting": {"reason": "PodInitializing"}}}]});

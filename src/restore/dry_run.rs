@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_definition_brings_the_versions_that_it_serves() {
+    fn a_crd_brings_the_versions_that_it_serves() {
         let (sender, _receiver) = mpsc::channel(1);
         let dry_run = DryRun::new(&sender);
         dry_run.expect_types(&json!({"spec": {

@@ -86,7 +86,7 @@ mod tests {
 
     /// One line an error of the API server as it was seen, or as its source writes it.
     #[test]
-    fn what_the_api_server_tells_by_text_parks() {
+    fn errors_known_by_text_are_transient() {
         use RetryReason::{
             Backend, Conversion, Dependency, Policy, Quota, QuotaUnknown, TypeTerminating, Unavailable, Webhook,
         };

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_is_not_acquired_again() {
+    fn a_finished_item_is_not_acquired_again() {
         let in_flight = InFlight::default();
         assert_eq!(in_flight.acquire(1_u8, None, || Some("done")).err(), Some("done"));
     }
@@ -267,7 +267,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
         #[test]
-        fn whatever_needs_whatever_it_ends_and_order_holds_outside_of_cycles(
+        fn any_dependencies_end_and_keep_the_order_outside_of_cycles(
             edges in prop::collection::vec((0_u8..12, 0_u8..12), 0..40),
         ) {
             let mut needs: HashMap<u8, Vec<u8>> = HashMap::new();

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_could_not_be_stored_is_stored_by_the_next_flush() {
+    async fn a_failed_flush_is_made_up_by_the_next_one() {
         let ((archive, item), sink, log) = (one_pod(), Sink::failing(2), log());
         let journal = Journal::new(Ledger::new(&archive), &sink, &log);
         assert!(

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn it_doubles_each_round_until_somebody_objects() {
+    fn it_doubles_each_round_until_the_first_429() {
         let mut aimd = Aimd::new(4, 64);
         answers(&mut aimd, 4, QUICK);
         assert_eq!(aimd.limit(), 8);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_push_back_halves_it_once_and_then_it_grows_by_one_a_round() {
+    async fn a_429_halves_it_once_and_then_it_grows_by_one_a_round() {
         let mut aimd = Aimd::new(32, 64);
         let now = Instant::now();
         for _ in 0..10 {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_answer_ends_being_turned_away() {
+    async fn one_answer_ends_the_time_of_429s() {
         let mut aimd = Aimd::new(8, 8);
         let now = Instant::now();
         aimd.pushed_back(now, None);
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_answers_stop_the_growth_and_very_slow_ones_turn_it_round() {
+    fn slow_answers_stop_the_growth_and_very_slow_ones_shrink_it() {
         let mut aimd = Aimd::new(8, 64);
         answers(&mut aimd, 16, Duration::from_millis(400));
         let held = aimd.limit();
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_back_everybody() {
+    async fn a_pause_delays_every_request() {
         let limiter = Limiter::new(8, 8);
         let start = Instant::now();
         limiter.permit().await.pushed_back(Some(Duration::from_secs(7)));

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_the_backup_does_not_have_are_told_with_those_it_has() {
+    fn missing_names_are_reported_with_those_of_the_backup() {
         let namespaces = "it has bank, empty, shop";
         let types = "it has deployments.apps, namespaces, pods";
         let table = [
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_of_a_namespace_that_is_not_there_is_refused() {
+    fn a_mapping_of_a_missing_namespace_is_refused() {
         let mapping =
             |from: &str| BTreeMap::from([(from.to_owned(), "x".to_owned()), ("shop".to_owned(), "y".to_owned())]);
         for known in ["bank", "empty", "shop"] {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_on_its_way_out_takes_nothing() {
+    fn a_terminating_namespace_takes_no_objects() {
         let table = [
             (json!({"metadata": {}, "status": {"phase": "Active"}}), true),
             (json!({"metadata": {}}), true),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_held_namespace_is_not_asked_about_again_at_once() {
+    async fn a_blocked_namespace_is_not_read_again_at_once() {
         let now = Instant::now();
         let held = Known::Held(now + LOOK_AGAIN, Obstacle::Deletion);
         assert_eq!(held.answer(now), Some(Readiness::Held(Obstacle::Deletion)));

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crds_come_first_whatever_the_priorities_say() {
+    fn the_crds_come_first_with_any_priorities() {
         let archive = spool(&[("pods", Some("a"), "p", "{}"), (CRDS, None, "c", "{}")]);
         let case = Case {
             priorities: format!("pods,{CRDS}").parse().unwrap(),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn services_with_ports_of_their_own_go_before_those_that_are_given_one() {
+    fn services_with_fixed_ports_come_before_the_others() {
         let fixed = fixed_port();
         let archive = spool(&[
             (
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_namespaces_that_become_one_the_first_by_name_wins() {
+    fn of_two_namespaces_restored_into_one_the_first_by_name_wins() {
         let archive = spool(&[
             ("pods", Some("b"), "same", "{}"),
             ("pods", Some("a"), "same", "{}"),
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_that_is_selected_wins_over_a_twin_that_is_not() {
+    fn a_selected_item_wins_over_an_unselected_twin() {
         let archive = spool(&[
             ("pods", Some("a"), "same", "{}"),
             ("pods", Some("b"), "same", r#"{"metadata": {"labels": {"app": "web"}}}"#),
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_select_and_what_cannot_be_read_is_told() {
+    fn labels_select_and_unreadable_items_are_reported() {
         let archive = spool(&[
             (
                 "pods",

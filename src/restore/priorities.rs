@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flag_keeps_the_default_of_a_side_that_is_left_empty() {
+    fn the_flag_keeps_the_default_of_an_empty_side() {
         let default = Priorities::default();
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let table: [(&str, Vec<String>, Vec<String>); 7] = [
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn quotas_and_limit_ranges_come_before_what_they_limit_unless_the_user_says_otherwise() {
+    fn quotas_and_limit_ranges_come_before_what_they_limit() {
         let archived = [
             "resourcequotas",
             "limitranges",

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_total_is_what_is_restored_and_what_is_left() {
+    async fn the_total_is_the_restored_and_the_remaining_items() {
         let reported = Mutex::new(Vec::new());
         let on_progress = |progress: Progress| reported.lock().push((progress.restored, progress.total));
         let tracker = ProgressTracker::new(2, &on_progress);

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_namespaces_and_odd_names_are_told() {
+    fn messages_namespaces_and_odd_names_are_reported() {
         let archive = spool(&[
             ("pods", Some("a"), "one", POD),
             ("pods", Some("a"), "two", r#"{"apiVersion": "v2", "kind": "Pod"}"#),

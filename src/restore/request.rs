@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_yet_is_named_by_its_field() {
+    fn unsupported_features_are_named_by_their_field() {
         let spec = |text: &str| serde_json::from_str::<RestoreSpec>(text).unwrap();
         let table = [
             (r#"{"backupName": "b", "hooks": {}, "uploaderConfig": {}}"#, vec![]),

@@ -81,22 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_connection_parks() {
+    fn a_lost_connection_is_transient() {
         is_transient(&of_class(Class::Transport), RetryReason::Transport);
     }
 
     #[test]
-    fn no_answer_in_time_parks() {
+    fn a_timeout_without_an_answer_is_transient() {
         is_transient(&of_class(Class::Timeout), RetryReason::Transport);
     }
 
     #[test]
-    fn an_unreadable_success_parks() {
+    fn an_unreadable_success_is_transient() {
         is_transient(&of_class(Class::Unreadable), RetryReason::Transport);
     }
 
     #[test]
-    fn a_webhook_that_a_dry_run_must_not_call_parks() {
+    fn a_webhook_without_dry_run_support_is_transient() {
         let text = "admission webhook \"w.example.com\" does not support dry run";
         is_transient(&answered(400, "BadRequest", text), RetryReason::DryRun);
         is_final(&answered(400, "BadRequest", "x"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_parks() {
+    fn a_429_is_transient() {
         is_transient(
             &answered(429, "TooManyRequests", "slow down"),
             RetryReason::TooManyRequests,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_503_parks() {
+    fn a_503_is_transient() {
         is_transient(
             &answered(503, "ServiceUnavailable", "apiserver is shutting down"),
             RetryReason::Unavailable,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_504_parks() {
+    fn a_504_is_transient() {
         is_transient(
             &answered(504, "Timeout", "request did not complete"),
             RetryReason::GatewayTimeout,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_parks() {
+    fn a_conflict_is_transient() {
         is_transient(
             &answered(409, "Conflict", "the object has been modified"),
             RetryReason::Conflict,
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_cannot_be_called_parks() {
+    fn a_webhook_that_cannot_be_called_is_transient() {
         let message = "Internal error occurred: failed calling webhook \"w.example.com\": connection refused";
         is_transient(&answered(500, "InternalError", message), RetryReason::Webhook);
     }
 
     #[test]
-    fn the_same_words_in_another_mouth_are_final() {
+    fn the_same_text_from_another_source_is_final() {
         let table = [
             (
                 500,
@@ -184,13 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_that_ran_out_of_time_parks_by_its_reason() {
+    fn a_timeout_of_the_storage_is_transient_by_its_reason() {
         let message = "The POST operation against Pod could not be completed at this time, please try again.";
         is_transient(&answered(500, "ServerTimeout", message), RetryReason::GatewayTimeout);
     }
 
     #[test]
-    fn a_bad_gateway_parks() {
+    fn a_bad_gateway_is_transient() {
         is_transient(&answered(502, "", "bad gateway"), RetryReason::Unavailable);
     }
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_of_an_unserved_type_parks() {
+    fn a_404_of_an_unserved_type_is_transient() {
         let error = ApiError {
             object: None,
             ..answered(404, "NotFound", "the server could not find the requested resource")
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_of_the_namespace_parks() {
+    fn a_404_of_the_namespace_is_transient() {
         let object = ErrorObject {
             group: String::new(),
             kind: "namespaces".to_owned(),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminating_namespace_parks() {
+    fn a_terminating_namespace_is_transient() {
         let cause = Cause {
             reason: "NamespaceTerminating".to_owned(),
             ..Cause::default()
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exceeded_quota_parks() {
+    fn an_exceeded_quota_is_transient() {
         is_transient(
             &answered(
                 403,
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_webhook_refuses_is_final() {
+    fn a_refusal_by_a_webhook_is_final() {
         is_final(&answered(
             400,
             "BadRequest",

@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_item_that_waits_for_another_is_due_when_that_does_not_wait_any_more() {
+    async fn an_item_is_due_when_the_one_it_waits_for_is_done() {
         let (items, now, queue) = (items(), Instant::now(), queue());
         queue.add(items[0], error(), now);
         assert!(queue.blocked_on(items[1], items[0], now));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_circle_of_waiting_items_is_not_closed() {
+    async fn a_cycle_of_waiting_items_is_not_closed() {
         let (items, now, queue) = (items(), Instant::now(), queue());
         assert!(!queue.blocked_on(items[0], items[0], now), "itself");
         assert!(queue.blocked_on(items[0], items[1], now));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_timeout_depends_on_what_is_waited_for() {
+    async fn the_timeout_depends_on_the_reason() {
         let (items, end, queue) = (items(), Instant::now(), queue());
         queue.add(items[0], error(), end);
         queue.add(items[1], WaitReason::Deletion, end);

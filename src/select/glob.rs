@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_says_why() {
+    fn an_invalid_pattern_has_its_reason() {
         for (pattern, reason) in [
             ("[", "a bracket is not closed"),
             ("[a", "a bracket is not closed"),

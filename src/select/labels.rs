@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_api_would_refuse_is_an_error() {
+    fn a_selector_that_the_api_would_refuse_is_an_error() {
         let expression = |value| json!({"matchExpressions": [value]});
         let table = [
             (

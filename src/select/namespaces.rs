@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_judged_live() {
+    fn patterns_apply_to_new_namespaces_too() {
         let filter = filter(&["shop-*"], &["shop-test"]);
         assert!(filter.includes("shop-born-later"));
         assert!(!filter.includes("shop-test"));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_object_is_kept_by_its_items_labels_or_name() {
+    fn a_namespace_object_is_saved_by_its_items_labels_or_name() {
         let shop = [("app", "shop")];
         let everything = || filter(&["*"], &[]);
         let (with_item, selected, not_selected) = (&[][..], labels(&shop), labels(&[]));

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_asked_of_everything_but_the_must_haves() {
+    fn labels_apply_to_all_types_but_the_must_haves() {
         let labels = |value: &str| BTreeMap::from([("app".to_owned(), value.to_owned())]);
         let selector = |value| {
             Selector::new(&LabelSelector {

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_that_breaks_every_resource_rule_gets_the_messages_in_order() {
+    fn a_backup_against_every_rule_gets_the_messages_in_order() {
         let (a, star) = (owned(&["a"]), owned(&["*", "b"]));
         let lists = TypeLists {
             included: &a,
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_is_refused_wherever_it_stands() {
+    fn an_invalid_pattern_is_refused_in_every_list() {
         let (broken, none) = (owned(&["secr[ets"]), owned(&[]));
         let text = "secr[ets` is no pattern: a bracket is not closed";
         let old = TypeLists {

@@ -134,7 +134,7 @@ fn an_archive_cut_at_any_byte_is_truncated() {
 }
 
 #[test]
-fn a_flipped_bit_is_noticed_or_harmless_and_never_changes_an_item() {
+fn a_flipped_bit_never_changes_an_item() {
     let whole = small();
     let expected = read_all(&whole).unwrap();
     for at in 0..whole.len() {
@@ -160,7 +160,7 @@ fn several_gzip_streams_are_one_archive() {
 }
 
 #[test]
-fn what_is_no_gzip_or_no_tar_is_called_so() {
+fn input_other_than_gzip_or_tar_is_an_error_that_says_so() {
     assert!(matches!(
         read_all(b"<html>not found</html>"),
         Err(ReadError::Gzip { members: 0, .. })
@@ -409,7 +409,7 @@ fn an_entry_that_describes_another_is_limited_too() {
 }
 
 #[test]
-fn there_are_no_more_members_than_the_limit_and_not_endlessly_many_other_entries() {
+fn members_and_other_entries_are_limited() {
     let limits = Limits {
         members: 3,
         ..Limits::default()
@@ -490,7 +490,7 @@ fn the_description_of_one_entry_does_not_reach_the_next() {
 }
 
 #[test]
-fn files_that_are_no_items_are_warned_of_and_the_warnings_are_bounded() {
+fn files_that_are_not_items_are_bounded_warnings() {
     let mut entries = vec![
         raw(b'0', b"resources/readme", b""),
         raw(b'0', b"resources/pods/namespaces/shop/web.yaml", b""),
@@ -522,7 +522,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mutilated_archive_ends_with_a_summary_or_a_reason_and_hands_out_no_more_than_it_holds(
+    fn a_damaged_archive_ends_with_a_summary_or_an_error(
         wounds in proptest::collection::vec((any::<prop::sample::Index>(), 0..700usize, 0..4u8, any::<u8>()), 1..6),
         zipped in any::<bool>(),
         resealed in any::<bool>(),
@@ -567,7 +567,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_can_be_named_is_read_back_as_it_was_written(
+    fn any_valid_item_is_read_back_as_it_was_written(
         group_resource in "[a-z0-9.-]{1,90}",
         namespace in proptest::option::of("[a-z0-9-]{1,63}"),
         name in prop_oneof!["[a-z0-9.:-]{1,253}", "[^/\0]{1,80}", "[ -.0-~]{253}"],

@@ -69,7 +69,7 @@ fn the_recorded_archive_is_indexed_and_every_item_reads_as_json() {
 }
 
 #[test]
-fn items_are_in_the_order_of_resource_copy_namespace_and_name_whatever_the_archives_order() {
+fn items_are_ordered_by_resource_copy_namespace_and_name() {
     let mut items = [
         (item("pods", Some("b"), "x"), "v1", true),
         (item("pods", Some("a"), "y"), "v1", true),
@@ -147,7 +147,7 @@ fn a_missing_resources_directory_is_an_empty_spool() {
 }
 
 #[test]
-fn versioned_copies_take_no_room_unless_they_are_asked_for() {
+fn versioned_copies_are_kept_only_on_request() {
     let archive = archive(&[(item("pods", Some("a"), "x"), "v1", true)]);
     let size = "v1 of pods a/x".len() as u64;
     let fill = |versioned, spool| {
@@ -171,7 +171,7 @@ fn versioned_copies_take_no_room_unless_they_are_asked_for() {
 }
 
 #[test]
-fn nothing_is_left_in_the_scratch_directory_even_while_the_spool_is_in_use() {
+fn the_scratch_directory_is_empty_while_the_spool_is_used() {
     let dir = TempDir::new().unwrap();
     let spool = Spool::fill(RECORDED, dir.path(), &options(true)).unwrap();
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -29,7 +29,7 @@ impl<W: Write> Sink for Again<W> {
 }
 
 #[test]
-fn the_items_of_the_recorded_archive_written_again_give_the_same_tar_byte_for_byte() {
+fn the_recorded_archive_is_rewritten_byte_for_byte() {
     let recorded = unzip(RECORDED);
     let mtime = tar::Header::from_byte_slice(&recorded[..512]).mtime().unwrap();
     let mut again = Again(ArchiveWriter::new(Vec::new(), mtime).unwrap());
@@ -61,7 +61,7 @@ fn the_items_of_the_recorded_archive_written_again_give_the_same_tar_byte_for_by
 }
 
 #[test]
-fn the_compressed_form_has_the_header_that_go_writes_and_is_the_same_each_time() {
+fn compression_is_repeatable_and_has_gos_header() {
     let zip = || {
         let writer = ArchiveWriter::new(gzip(Vec::new()), 1_700_000_000).unwrap();
         writer.finish().unwrap().finish().unwrap()

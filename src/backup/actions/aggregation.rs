@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_role_aggregates_is_found_through_others_and_in_circles() {
+    fn aggregated_roles_are_found_through_others_and_cycles() {
         let mut roles = Roles::default();
         let select =
             |label: &str| json!({"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {(label): "true"}}]}});

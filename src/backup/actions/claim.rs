@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ties_a_claim_to_the_past_is_taken_out() {
+    fn fields_of_the_old_binding_are_removed_from_a_claim() {
         let cases = [
             (
                 "nothing to take",

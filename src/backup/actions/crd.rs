@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_marks_of_v1beta1_are_known() {
+    fn crds_written_for_v1beta1_are_recognised() {
         let schema = json!({"openAPIV3Schema": {"type": "object"}});
         for (what, crd, old) in [
             ("a v1 one", json!({"spec": {"versions": [{"schema": schema}]}}), false),

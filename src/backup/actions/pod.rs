@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pods_class_and_claims_come_along() {
+    fn a_pods_class_and_claims_are_saved_too() {
         let pod = from_value(json!({"spec": {
             "priorityClassName": "high",
             "volumes": [{"persistentVolumeClaim": {"claimName": "a"}}, {"emptyDir": {}},

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_accounts_bindings_and_their_roles_come_along() {
+    fn a_service_accounts_bindings_and_their_roles_are_saved_too() {
         let mut bindings = Bindings::default();
         let account = |namespace: &str| json!({"kind": "ServiceAccount", "namespace": namespace, "name": "web"});
         for (name, role, subjects) in [

@@ -58,7 +58,7 @@ fn names(planned: &[Planned]) -> Vec<&str> {
 }
 
 #[test]
-fn pods_claims_and_volumes_are_put_aside_and_the_rest_is_streamed() {
+fn pods_claims_and_volumes_are_staged_the_rest_is_streamed() {
     let plan = plan(&BackupSpec::default());
     assert_eq!(
         names(&plan.staged),
@@ -72,7 +72,7 @@ fn pods_claims_and_volumes_are_put_aside_and_the_rest_is_streamed() {
 }
 
 #[test]
-fn types_the_user_puts_in_order_are_put_aside_too() {
+fn types_that_the_user_orders_are_staged_too() {
     let ordered = BTreeMap::from([("deployments".to_owned(), "a/b".to_owned())]);
     let plan = plan(&BackupSpec {
         ordered_resources: ordered,
@@ -96,7 +96,7 @@ fn the_same_objects_are_collected_from_the_first_group_only() {
 }
 
 #[test]
-fn a_twin_that_is_left_out_does_not_count() {
+fn an_excluded_twin_does_not_count() {
     let plan = plan(&BackupSpec {
         excluded_resources: vec!["events".to_owned()],
         ..BackupSpec::default()
@@ -105,7 +105,7 @@ fn a_twin_that_is_left_out_does_not_count() {
 }
 
 #[test]
-fn cluster_scoped_types_are_listed_once_and_others_where_the_scope_says() {
+fn cluster_scoped_types_are_listed_once_others_by_scope() {
     let plan = plan(&BackupSpec::default());
     for planned in plan.staged.iter().chain(&plan.streamed) {
         let one_by_one = planned.scope != Scope::Cluster;
@@ -114,7 +114,7 @@ fn cluster_scoped_types_are_listed_once_and_others_where_the_scope_says() {
 }
 
 #[test]
-fn types_that_the_filters_leave_out_are_named() {
+fn types_that_the_filters_exclude_are_named() {
     let spec = BackupSpec {
         included_resources: vec!["pods".to_owned()],
         ..BackupSpec::default()
@@ -126,7 +126,7 @@ fn types_that_the_filters_leave_out_are_named() {
 }
 
 #[test]
-fn other_versions_are_streamed_whatever_is_done_with_the_preferred_one() {
+fn versions_other_than_the_preferred_are_streamed() {
     let old = Resource {
         version: "v1beta1".to_owned(),
         ..resource("", "pods", true)

@@ -95,7 +95,7 @@ async fn names(staged: &Staged) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn pods_that_share_a_claim_are_in_one_block_with_it_and_its_volume() {
+async fn a_claim_its_volume_and_its_pods_are_one_block() {
     let (pods, claims) = (type_of("pods", "Pod", true, KnownType::Pod), claims());
     let (staged, missing) = collected(&[
         (
@@ -160,7 +160,7 @@ async fn items_in_the_users_order_share_a_block_and_keep_it() {
 }
 
 #[tokio::test]
-async fn what_was_put_aside_is_found_and_read_back() {
+async fn a_staged_object_is_found_and_read_back() {
     let (staged, _) = collected(&[(claims(), vec![claim("a", "v", ""), claim("b", "w", "")], None)]).await;
     let resource = GroupResource::new("", "persistentvolumeclaims");
     let place = staged.find(Key::new(&resource, Some("a"), "b")).unwrap();

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn policies_see_of_a_volume_what_they_have_conditions_for() {
+    fn policies_get_the_properties_that_conditions_need() {
         let labels = BTreeMap::new();
         let claim = ClaimTraits {
             labels: &labels,
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_used_by_containers_but_not_by_those_that_have_ended() {
+    fn only_running_containers_use_a_volume() {
         let pod: PodVolumes = from_value(json!({"spec": {
             "initContainers": [{"name": "i", "volumeMounts": [{"name": "early"}]}],
             "containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "data", "mountPath": "/d"}],

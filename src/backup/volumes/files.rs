@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_decides_before_annotations_but_not_about_what_is_never_saved() {
+    fn a_policy_wins_over_annotations_but_not_for_unsupported_types() {
         use ActionType::{Custom, FsBackup, Skip, Snapshot};
         let pod = pod("Running", &json!({VOLUMES_TO_BACK_UP: "data,host"}), &volumes());
         let of = |name: &str| pod.volumes().iter().find(|volume| volume.name == name).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_no_volume_are_found() {
+    fn names_without_a_volume_are_found() {
         let pod = pod("Running", &json!({VOLUMES_TO_BACK_UP: "data,nowhere"}), &volumes());
         assert_eq!(IN.unknown(&pod).collect::<Vec<_>>(), ["nowhere"]);
         assert_eq!(OUT.unknown(&pod).count(), 0);

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_what_upstream_writes_where_nothing_saves_the_data() {
+    fn a_record_is_upstreams_for_data_that_is_not_saved() {
         let mut volumes = Volumes::default();
         volumes.saved("shop-data", volume(Snapshot::Take));
         volumes.skipped(
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_whose_policy_finds_no_pod_is_told_once_at_the_end() {
+    fn a_volume_with_a_policy_and_no_pod_is_one_warning_at_the_end() {
         let finished = |pod: Option<&'static str>| {
             let mut volumes = Volumes::default();
             volumes.saved("shop-data", volume(Snapshot::Policy(ActionType::FsBackup)));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_whose_volume_was_not_saved_has_no_record() {
+    fn a_claim_has_no_record_without_a_saved_volume() {
         let mut volumes = Volumes::default();
         volumes.skipped("shop", "data", Approach::Any, "excluded");
         assert_eq!(volumes.finish(), []);

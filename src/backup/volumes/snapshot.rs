@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_decides_whatever_else_is_asked_for() {
+    fn a_policy_wins_over_all_other_requests() {
         for action in [ActionType::Skip, ActionType::FsBackup, ActionType::Custom] {
             for (.., decision) in decided(Some(action)) {
                 assert_eq!(decision, Snapshot::Policy(action));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_policy_files_come_first_and_then_what_the_spec_says() {
+    fn without_a_policy_files_come_first_and_then_the_spec() {
         for (bound, files, wanted, decision) in decided(None) {
             let expected = match (bound, files, wanted) {
                 (false, _, _) => Snapshot::Unbound,

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregated_document_tells_types_status_and_staleness() {
+    fn an_aggregated_document_has_types_status_and_staleness() {
         let document = json!({
             "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
             "items": [
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_server_tells_groups_and_then_types() {
+    fn an_older_server_lists_groups_and_then_types() {
         let Root::Groups(groups) = root(json!({"kind": "APIGroupList", "groups": [
             {"name": "batch", "versions": [{"version": "v1beta1"}, {"version": "v1"}, {"version": "v1alpha1"}],
              "preferredVersion": {"groupVersion": "batch/v1", "version": "v1"}},

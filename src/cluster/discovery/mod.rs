@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_taken_in_the_preferred_version_or_in_the_newest_that_has_it() {
+    fn a_type_has_the_preferred_or_the_newest_version_that_has_it() {
         let discovery = Discovery::from_resources([
             resource(
                 "autoscaling/v2",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_restored_or_removed_is_not_backed_up() {
+    fn types_without_create_or_delete_are_not_backed_up() {
         for missing in ["list", "create", "get", "delete"] {
             let mut resource = resource("v1", "things", "Thing", &[]);
             resource.verbs.retain(|verb| verb != missing);

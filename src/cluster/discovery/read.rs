@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_older_server_is_asked_version_by_version_and_a_failed_one_is_reported() {
+    async fn an_older_server_is_read_version_by_version() {
         let cluster = server(|path| match path {
             "/api" => (200, json!({"kind": "APIVersions", "versions": ["v1"]})),
             "/apis" => (
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_kind_of_a_group_whose_preferred_version_fails_is_taken_from_another() {
+    async fn a_kind_is_found_in_another_version_if_the_preferred_fails() {
         let document = |version: &str, freshness: &str| {
             json!({"version": version, "freshness": freshness, "resources": [
                 {"resource": "things", "responseKind": {"kind": "Thing"}, "verbs": ["list", "create", "get", "delete"]},
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_refuses_or_is_none_is_an_error() {
+    async fn a_refusal_or_another_kind_of_server_is_an_error() {
         let refusing = server(|_| (403, json!({"message": "no", "reason": "Forbidden"})));
         let error = Discovery::read(&refusing).await.unwrap_err();
         assert_eq!(

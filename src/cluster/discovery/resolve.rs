@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_may_use_any_name_of_a_type() {
+    fn users_may_write_any_name_of_a_type() {
         let mut old = resource("old.example.org/v1", "elders", "Elder", &[]);
         old.singular = String::new();
         let discovery = Discovery::from_resources([

@@ -106,7 +106,7 @@ async fn a_command_comes_back_with_its_exit_code_and_both_outputs() {
 }
 
 #[tokio::test]
-async fn outputs_larger_than_every_pipe_hold_nothing_up() {
+async fn outputs_larger_than_every_pipe_do_not_block() {
     let mut steps = Vec::new();
     for _ in 0..40 {
         steps.push(Step::Write(STDOUT, vec![b'o'; 100_000]));
@@ -120,7 +120,7 @@ async fn outputs_larger_than_every_pipe_hold_nothing_up() {
 }
 
 #[tokio::test]
-async fn a_command_that_takes_too_long_is_given_up_and_the_connection_closed() {
+async fn the_connection_is_closed_when_a_command_times_out() {
     let (cluster, server) = serving(vec![Step::Write(STDOUT, b"begun".to_vec()), Step::Hang]).await;
     let short = Exec {
         timeout: Duration::from_millis(300),
@@ -158,7 +158,7 @@ async fn a_program_that_is_not_in_the_image_did_not_run() {
 }
 
 #[tokio::test]
-async fn a_container_that_does_not_run_began_nothing() {
+async fn a_command_in_a_stopped_container_was_not_begun() {
     for message in [
         "Internal error occurred: unable to upgrade connection: container not found (\"one\")",
         "failed to exec in container: container is in CONTAINER_EXITED state",
@@ -180,7 +180,7 @@ async fn a_container_that_does_not_run_began_nothing() {
 }
 
 #[test]
-fn only_a_refusal_is_certain_to_have_begun_nothing() {
+fn only_after_a_refusal_the_command_was_certainly_not_begun() {
     let refused = |code| ExecError::Refused {
         code,
         reason: "BadRequest".to_owned(),
@@ -203,7 +203,7 @@ fn only_a_refusal_is_certain_to_have_begun_nothing() {
 }
 
 #[tokio::test]
-async fn a_pod_is_looked_at_as_it_is() {
+async fn a_pod_is_read_as_it_is() {
     let api = FakeApi::new();
     let cluster = Cluster::from_client(api.client());
     assert_eq!(look(&cluster, "shop", "db-0").await, Ok(None));
@@ -220,7 +220,7 @@ async fn a_pod_is_looked_at_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_leaves_it_open_whether_the_command_ran() {
+async fn without_an_answer_the_command_may_have_run() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -233,7 +233,7 @@ async fn a_server_that_does_not_answer_leaves_it_open_whether_the_command_ran() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_pushes_back_is_asked_again_and_any_other_refusal_is_final() {
+async fn only_a_429_is_retried_any_other_refusal_is_final() {
     let api = FakeApi::new();
     api.fault(Fault::new(2, 429, "TooManyRequests", |seen| {
         seen.path.ends_with("/exec")

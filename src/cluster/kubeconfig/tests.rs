@@ -133,7 +133,7 @@ fn lists_of_files_follow_the_rules_of_kubectl() {
 }
 
 #[test]
-fn the_first_of_a_name_wins_whole_and_paths_are_relative_to_their_file() {
+fn the_first_entry_of_a_name_wins_with_paths_of_its_file() {
     let scene = Scene::new();
     let Ok(Found::Chosen(merged, context)) = scene.found(Some("missing:a:rival:b"), None) else {
         panic!("a configuration");

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn items_come_out_as_they_stand_and_metadata_from_either_side() {
+    fn items_keep_their_bytes_and_metadata_is_read_on_both_sides() {
         let items = r#""items": [ {"a":"]}\"{","b":[{}]} ,{"items":[1]},{}]"#;
         let meta = r#""metadata":{"resourceVersion":"7","continue":"t","remainingItemCount":9}"#;
         for text in [
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_list_is_refused() {
+    fn an_incomplete_list_is_refused() {
         for (text, reason) in [
             (r#"{"items":[{"a":1}"#, "CutOff"),
             (r#"{"items":[{"a":"#, "CutOff"),
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_too_large_to_be_kept_is_counted_and_the_others_go_on() {
+    fn an_item_that_is_too_large_does_not_affect_the_others() {
         let part = vec![b'x'; 1 << 20];
         let mut chunks: Vec<&[u8]> = vec![br#"{"items":[{"a":1},""#];
         chunks.extend(std::iter::repeat_n(part.as_slice(), 65));

@@ -38,7 +38,7 @@ mod tests {
     use crate::restore::request::RestoreContext;
 
     #[test]
-    fn every_claim_is_asked_for_by_its_source_namespace() {
+    fn every_claim_is_requested_by_its_source_namespace() {
         let table = [
             (json!(null), vec![]),
             (json!([{"name": "a", "emptyDir": {}}]), vec![]),

@@ -27,7 +27,7 @@ mod tests {
     use crate::restore::request::RestoreContext;
 
     #[test]
-    fn what_matches_is_left_out() {
+    fn matching_objects_are_left_out() {
         let (_, output) = run(
             &ACTION,
             &RestoreContext::default(),

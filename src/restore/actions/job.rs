@@ -46,7 +46,7 @@ mod tests {
     use crate::restore::actions::testing::changed;
 
     #[test]
-    fn the_uid_of_the_old_job_goes_and_all_else_stays() {
+    fn only_the_uid_of_the_old_job_is_removed() {
         let old = json!({"controller-uid": "1", "batch.kubernetes.io/controller-uid": "1", "job-name": "j"});
         let job = |labels: &Value| {
             json!({"metadata": {"labels": labels}, "spec": {
@@ -60,7 +60,7 @@ mod tests {
         }
     }
     #[test]
-    fn a_selector_of_the_user_s_own_stays() {
+    fn a_selector_of_the_user_is_kept() {
         let labels = json!({"controller-uid": "my-own", "run": "mine"});
         let job = json!({"spec": {
             "manualSelector": true, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}},

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_assigned_goes() {
+    fn fields_that_the_cluster_assigned_are_removed() {
         let spec = json!({"spec": {"nodeName": "n", "priority": 100, "volumes": null, "dnsPolicy": "Default"}});
         assert_eq!(
             restored(&spec),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_token_that_a_controller_made_is_not_mounted() {
+    fn only_the_generated_token_is_not_mounted() {
         let volume = |name: &str, secret: &str| json!({"name": name, "secret": {"secretName": secret}});
         let at = |name: &str, path: &str| json!({"name": name, "mountPath": path});
         let kept = [
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_nothing_mounts_in_its_place_is_told() {
+    fn a_token_without_a_replacement_mount_is_a_warning() {
         let mut pod = pod(
             &json!([{"name": "v", "secret": {"secretName": "web-token-x7k2p"}}]),
             &json!([{"name": "v", "mountPath": MOUNTED_BY_ADMISSION}]),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn other_references_to_such_a_token_stay_and_are_told_once() {
+    fn other_references_to_such_a_token_are_kept_with_one_warning() {
         let name = json!({"name": "web-token-x7k2p", "key": "token"});
         let specs = [
             json!({"imagePullSecrets": [name, {"name": "registry"}]}),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_priority_class_is_asked_for() {
+    fn the_priority_class_is_an_additional_item() {
         for (class, expected) in [("high", Some("priorityclasses.scheduling.k8s.io/high")), ("", None)] {
             let pod = json!({"spec": {"priorityClassName": class}});
             let (_, output) = run(&PodAction, &RestoreContext::default(), &Archive::default(), &pod);

@@ -87,7 +87,7 @@ mod tests {
     use crate::restore::request::RestoreContext;
 
     #[test]
-    fn a_template_that_refers_to_a_generated_token_is_told_and_not_changed() {
+    fn a_template_with_a_generated_token_is_only_a_warning() {
         let archive = Archive::of([
             generated("shop", "web", "web-token-x7k2p"),
             made_by_hand("shop", "web", "web-token-mbfgh"),

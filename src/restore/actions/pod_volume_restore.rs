@@ -31,7 +31,7 @@ mod tests {
     use crate::restore::actions::testing::changed;
 
     #[test]
-    fn wait_containers_of_an_earlier_restore_go() {
+    fn wait_containers_of_an_earlier_restore_are_removed() {
         let pod = |containers: Value| json!({"spec": {"initContainers": containers}});
         let table = [
             (

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_of_the_old_binding_go() {
+    fn annotations_of_the_old_binding_are_removed() {
         let claim = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": "n", "mine": "stays"}}});
         let (item, _) = run(&ACTION, &RestoreContext::default(), &Archive::default(), &claim);
         assert_eq!(item, json!({"metadata": {"annotations": {"mine": "stays"}}}));

@@ -78,7 +78,7 @@ mod tests {
     use crate::restore::actions::testing::{Archive, changed, mapped, run};
 
     #[test]
-    fn subjects_of_mapped_namespaces_move() {
+    fn subjects_of_mapped_namespaces_are_mapped() {
         let binding = json!({"subjects": [
             {"kind": "ServiceAccount", "name": "a", "namespace": "shop"},
             {"kind": "ServiceAccount", "name": "b", "namespace": "other"},
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_without_subjects_stays_as_it_is() {
+    fn a_binding_without_subjects_is_not_changed() {
         for binding in [
             json!({}),
             json!({"subjects": null}),

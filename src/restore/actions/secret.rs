@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn generated_tokens_are_left_to_the_cluster_and_those_of_people_are_restored() {
+    fn generated_tokens_are_left_out_and_those_of_users_restored() {
         let table = [
             ("web-token-x7k2p", true),
             ("web-token-ci", false),

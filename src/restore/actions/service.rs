@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn assigned_addresses_go_and_headless_stays() {
+    fn assigned_addresses_are_removed_and_headless_is_kept() {
         let table = [
             (json!({"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"]}), json!({})),
             (
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_port_stays_if_somebody_asked_for_it() {
+    fn a_requested_node_port_is_kept() {
         let owner = json!([
             {"manager": "a"},
             {"fieldsV1": {"f:spec": {"f:ports": {r#"k:{"port":81,"protocol":"TCP"}"#: {"f:nodePort": {}}}}}},
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_port_stays_where_the_restore_says_so() {
+    fn every_node_port_is_kept_if_the_restore_preserves_them() {
         let object = service(
             None,
             &json!([]),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_health_check_port_of_a_local_balancer_stays_if_asked_for() {
+    fn a_requested_health_check_port_of_a_local_balancer_is_kept() {
         let applied = json!({"spec": {"healthCheckNodePort": 30500}});
         let silent = json!({"spec": {}});
         let owner = json!([{"fieldsV1": {"f:spec": {"f:healthCheckNodePort": {}}}}]);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_is_as_good_as_none() {
+    fn an_unreadable_record_counts_as_none() {
         let ports = json!([{"port": 81, "protocol": "TCP", "nodePort": 30081}]);
         let owner =
             json!([{"fieldsV1": {"f:spec": {"f:ports": {r#"k:{"port":81,"protocol":"TCP"}"#: {"f:nodePort": {}}}}}}]);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_inside_a_record_asks_for_nothing() {
+    fn invalid_entries_of_a_record_request_nothing() {
         let ports = json!([{"name": "p", "port": 81, "nodePort": 30081}]);
         for port in [
             json!({"name": "p", "nodePort": null}),
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_name_is_left_alone() {
+    fn an_external_name_is_not_changed() {
         let object = service(
             None,
             &json!([]),

@@ -67,7 +67,7 @@ mod tests {
     use crate::restore::request::RestoreContext;
 
     #[test]
-    fn only_references_to_what_a_controller_made_go_and_each_is_told() {
+    fn only_references_to_generated_tokens_are_removed_with_a_warning() {
         let archive = Archive::of([
             generated("shop", "web", "web-token-x7k2p"),
             made_by_hand("shop", "web", "web-token-mbfgh"),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_without_references_stays_as_it_is() {
+    fn an_account_without_references_is_not_changed() {
         for account in [
             json!({"metadata": {"name": "web"}}),
             json!({"metadata": {"name": "web"}, "secrets": null}),

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_api_service_with_a_server_of_its_own_may_bring_a_type() {
+    fn only_an_api_service_with_its_own_server_may_bring_a_type() {
         assert!(is_elsewhere(&json!({"spec": {"service": {"name": "a"}}})));
         assert!(!is_elsewhere(&json!({"spec": {"service": null}})) && !is_elsewhere(&json!({})));
         assert_eq!(

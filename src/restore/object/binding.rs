@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_kept_only_if_it_is_the_same_and_waits_for_the_same_claim() {
+    fn a_volume_is_kept_only_if_it_and_its_claim_are_the_same() {
         let disk = json!({"csi": {"driver": "d", "volumeHandle": "h"}});
         let (old, free) = (claim("a", &json!("1")), claim("a", &json!(null)));
         let wanted = volume(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_given_back_only_where_its_claim_is_gone_and_it_is_the_same() {
+    fn a_volume_waits_again_only_if_its_claim_is_gone_and_it_is_the_same() {
         let disk = json!({"csi": {"driver": "d", "volumeHandle": "h"}});
         let (old, none) = (claim("a", &json!("1")), json!(null));
         let release = Binding::Release(json!({
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_holds_its_volume_while_it_is_that_claim_and_stays() {
+    fn a_claim_holds_its_volume_until_it_is_deleted() {
         let claim = |uid: &str, deleted: Value| json!({"metadata": {"uid": uid, "deletionTimestamp": deleted}});
         let table = [
             (Some(claim("1", json!(null))), true),

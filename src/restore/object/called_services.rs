@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_created_calls_the_copy() {
+    fn a_created_object_calls_the_service_of_the_copy() {
         let table = [
             (NAMESPACES[0].0, registered("shop"), Some(registered("copy"))),
             (NAMESPACES[0].0, registered("same"), None),

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_that_differs_is_told_with_its_path() {
+    fn each_difference_has_its_path() {
         let from = json!({
             "spec": {"replicas": 3, "paused": true, "list": [{"image": "a"}, 2, 3]},
             "metadata": {"labels": {"same": "x"}, "annotations": {"example.com/a.b": "1"}},
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_is_told_by_its_path_alone() {
+    fn a_hidden_value_is_shown_by_its_path_alone() {
         let (from, to) = (
             json!({"data": {"password": "b2xk", "new": null}}),
             json!({"data": {"password": "bmV3"}}),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_many_differences_nor_large_ones_make_a_large_answer() {
+    fn many_or_large_differences_stay_a_short_answer() {
         let many: serde_json::Map<String, Value> = (0..100).map(|at| (format!("k{at}"), json!(at))).collect();
         let changes = between(&json!({}), &Value::Object(many), false);
         assert_eq!((changes.listed.len(), changes.more), (MOST, 100 - MOST as u64));

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_creation_may_carry_goes_and_what_a_person_made_is_told() {
+    fn fields_refused_in_creations_are_removed_and_logged() {
         let table = [
             (
                 "pods",
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_gets_the_address_families_of_the_cluster_unless_it_requires_both() {
+    fn a_service_gets_the_clusters_address_families_unless_dual() {
         let refusal =
             "Service \"s\" is invalid: spec.ipFamilies[1]: Invalid value: \"IPv6\": not configured on this cluster";
         let service = |policy: &str| json!({"spec": {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": policy, "type": "ClusterIP"}});

@@ -116,7 +116,7 @@ mod tests {
     const BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";
 
     #[test]
-    fn only_what_a_person_may_have_added_to_is_looked_at() {
+    fn only_lists_with_possible_user_additions_are_compared() {
         let default = |more: Value| {
             let mut object = json!({"metadata": {"labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}});
             json_patch::merge(&mut object, &more);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cluster_does_not_have_is_added_behind_what_it_has() {
+    fn missing_entries_are_added_after_those_of_the_cluster() {
         let user = |name: &str| json!({"kind": "User", "name": name, "apiGroup": "rbac.authorization.k8s.io"});
         let rule =
             |resources: &[&str], verbs: &[&str]| json!({"apiGroups": [""], "resources": resources, "verbs": verbs});

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_in_more_than_its_place_is_lost() {
+    fn an_object_that_differs_in_more_than_its_place_is_lost() {
         let config = |namespace: &str, more: Value| {
             let mut config = json!({
                 "metadata": {

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_claim_that_a_pod_controls_is_the_pod_s() {
+    fn only_a_claim_that_a_pod_controls_belongs_to_it() {
         let owner = |version: &str, kind: &str, controls: bool| json!({"apiVersion": version, "kind": kind, "name": "web", "controller": controls});
         let set = owner("apps/v1", "StatefulSet", true);
         let table = [

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn leftovers_of_typed_clients_and_field_managers_are_no_difference() {
+    fn nulls_and_managed_fields_are_no_difference() {
         let live = json!({
             "kind": "Deployment",
             "metadata": {"name": "d", "managedFields": [{"manager": "a"}], "annotations": {}},
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_object_is_known_by_label_and_time() {
+    fn an_object_of_this_restore_is_known_by_label_and_time() {
         let table = [
             ("ours", "r", Some("2026-01-01T00:00:05Z"), true),
             (
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_warning_has_the_words_that_users_look_for() {
+    fn the_warning_has_the_phrase_that_users_search_for() {
         assert_eq!(
             differs_warning("PersistentVolume", "shop-data"),
             "could not restore, PersistentVolume:shop-data already exists. Warning: the in-cluster version is different than the backed-up version"

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_api_server_merged_goes_and_what_a_person_wrote_stays() {
+    fn only_requirements_that_the_api_server_merged_are_removed() {
         let required =
             |key: &str, operator: &str, values: Value| json!({"key": key, "operator": operator, "values": values});
         let hash = || required("hash", "In", json!(["x1"]));

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn both_labels_are_written_whatever_stood_there() {
+    fn both_labels_are_written_over_any_value() {
         let origin = RestoreLabels::new("b", &"r".repeat(70));
         for mut object in [
             json!({"metadata": {"name": "a"}}),

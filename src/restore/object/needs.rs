@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pod_needs_its_account_and_its_classes_and_nothing_else_needs_anything() {
+    fn only_a_pod_needs_its_account_and_its_classes() {
         let pods = GroupResource::new("", "pods");
         let spec =
             json!({"spec": {"serviceAccountName": "web", "priorityClassName": "high", "runtimeClassName": "kata"}});
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_tells_which_of_a_pods_needs_is_missing() {
+    fn a_refusal_names_which_of_a_pods_needs_is_missing() {
         let pods = GroupResource::new("", "pods");
         let spec =
             json!({"spec": {"serviceAccountName": "web", "priorityClassName": "high", "runtimeClassName": "kata"}});
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_404_that_names_another_object_tells_what_is_needed() {
+    fn a_404_of_another_object_names_what_is_needed() {
         let error = |kind: &str, name: &str| ApiError {
             attempt: "create rolebindings".to_owned(),
             class: crate::cluster::error::Class::Answered,

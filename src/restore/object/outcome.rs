@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_ended_either_way_is_not_run_again() {
+    fn ended_pods_and_jobs_are_not_run_again() {
         let job = |kind: &str, status: &str, reason: &str| {
             json!({"status": {"conditions": [
                 {"type": "Suspended", "status": "False"}, {"type": kind, "status": status, "reason": reason},

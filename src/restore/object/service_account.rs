@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_account_lacks_is_added_and_what_it_has_wins() {
+    fn missing_fields_of_the_account_are_added_and_its_own_win() {
         let table = [
             (
                 "nothing to add",
@@ -113,7 +113,7 @@ mod tests {
         }
     }
     #[test]
-    fn a_restore_that_updates_brings_labels_annotations_and_automounting() {
+    fn an_update_sets_labels_annotations_and_automounting() {
         let live = json!({
             "metadata": {"annotations": {"role": "two", "mine": "x"}},
             "secrets": [{"name": "x"}], "automountServiceAccountToken": true,

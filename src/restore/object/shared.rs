@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_restore_made_for_the_copy_is_compared_as_such() {
+    fn an_object_of_an_earlier_copy_is_compared_as_such() {
         let hooks = "validatingwebhookconfigurations.admissionregistration.k8s.io";
         let calling = |namespace: &str| json!({"webhooks": [{"clientConfig": {"service": {"namespace": namespace}}}]});
         let found = decide(hooks, None, (&calling("copy"), &calling("shop")), &mapping());
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_whole_cluster_has_is_not_changed_for_a_copy() {
+    fn a_cluster_scoped_object_is_not_changed_for_a_copy() {
         let itself: BTreeMap<String, String> = [("same".to_owned(), "same".to_owned())].into();
         let hooks = "validatingwebhookconfigurations.admissionregistration.k8s.io";
         let calling = json!({"webhooks": [{"clientConfig": {"service": {"namespace": "shop"}}}]});
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_is_there_is_its_holders() {
+    fn an_existing_lease_belongs_to_its_holder() {
         let lease = |holder: &str| json!({"spec": {"holderIdentity": holder}});
         for mapping in [BTreeMap::new(), BTreeMap::from([("a".to_owned(), "b".to_owned())])] {
             let decided = decide(

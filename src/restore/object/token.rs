@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_whole_name_is_looked_at() {
+    fn the_whole_name_counts() {
         let long = "a".repeat(60);
         let table = [
             ("web", "web-token-x7k2p".to_owned(), true),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_controller_made_is_generated() {
+    fn only_tokens_of_the_controller_count_as_generated() {
         let account = json!({(SERVICE_ACCOUNT_NAME): "web", (SERVICE_ACCOUNT_UID): "1"});
         let secret = |name: &str, annotations: &Value, fields: &Value| {
             json!({

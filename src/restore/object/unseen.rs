@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_thing_that_a_comparison_hides_and_that_matters_is_said() {
+    fn each_hidden_difference_that_matters_is_reported() {
         let owner = |kind: &str, uid: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": "web", "uid": uid}]);
         let owned = |owners: Value| json!({"metadata": {"ownerReferences": owners}});
         let status = |status: Value| json!({"metadata": {}, "status": status});

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_bytes_are_decides_what_becomes_of_a_volume() {
+    fn a_volume_is_restored_by_the_place_of_its_data() {
         let claim = ("ns".to_owned(), "data".to_owned());
         let nothing = KeptVolumes::default();
         let native = KeptVolumes {

@@ -33,7 +33,7 @@ fn claim_of(scene: &Scene) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_outlived_its_claim_goes_back_to_it() {
+async fn a_volume_that_outlived_its_claim_is_bound_to_it_again() {
     for policy in ["", "none", "update"] {
         let scene = scene(json!({"existingResourcePolicy": policy}));
         scene.api.insert(kept("/a", "Released"));
@@ -59,7 +59,7 @@ async fn a_volume_that_outlived_its_claim_goes_back_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_else_is_different_about_a_volume_that_goes_back_is_told_or_updated() {
+async fn other_differences_of_a_reused_volume_are_warned_or_updated() {
     for (policy, class, warned) in [("", json!("fast"), true), ("update", json!(null), false)] {
         let scene = scene(json!({"existingResourcePolicy": policy}));
         let mut live = kept("/a", "Released");
@@ -79,7 +79,7 @@ async fn what_else_is_different_about_a_volume_that_goes_back_is_told_or_updated
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_the_claim_cannot_get_is_left_alone_and_told() {
+async fn a_volume_that_the_claim_cannot_get_is_a_warning() {
     let with = |mut volume: Value, at: &str, value: Value| {
         *volume.pointer_mut(at).unwrap() = value;
         volume
@@ -124,7 +124,7 @@ async fn a_volume_that_the_claim_cannot_get_is_left_alone_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_whose_claim_is_just_gone_is_waited_for() {
+async fn a_volume_with_a_just_deleted_claim_is_waited_for() {
     let scene = scene(json!({}));
     scene.api.insert(kept("/a", "Bound"));
     let looks =
@@ -152,7 +152,7 @@ async fn a_volume_that_is_bound_to_its_claim_is_equal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_somebody_else_gives_away_at_the_same_time_is_looked_at_again() {
+async fn a_volume_that_changes_at_the_same_time_is_read_again() {
     let scene = scene(json!({}));
     scene.api.insert(kept("/a", "Released"));
     scene.api.before(
@@ -171,7 +171,7 @@ async fn a_volume_that_somebody_else_gives_away_at_the_same_time_is_looked_at_ag
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_dies_after_it_gave_a_volume_back_is_resumed_to_the_same_end() {
+async fn a_run_that_dies_after_reusing_a_volume_resumes_to_the_same_end() {
     let scene = scene(json!({}));
     scene.api.insert(kept("/a", "Released"));
     let sink = Kept::default();
@@ -209,7 +209,7 @@ fn binding(namespaces: &[&str]) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_joins_the_bindings_of_its_source() {
+async fn a_copy_is_added_to_the_bindings_of_its_source() {
     let table = [
         ("update", &["shop"][..], &["shop", "copy"][..], "reading(updated)", None),
         ("update", &["shop", "copy"], &["shop", "copy"], "reading(skipped)", None),
@@ -254,7 +254,7 @@ fn namespace(name: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subject_that_is_added_in_between_is_not_lost() {
+async fn a_subject_that_is_added_concurrently_is_not_lost() {
     let spec = json!({"existingResourcePolicy": "update", "namespaceMapping": {"shop": "copy"}});
     let scene = Scene::of(&[(BINDINGS, binding(&["shop"])), namespace("shop")]).with_spec(spec);
     scene.api.insert(binding(&["shop"]));
@@ -275,7 +275,7 @@ async fn a_subject_that_is_added_in_between_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_mapping_an_update_makes_the_binding_that_of_the_backup() {
+async fn without_a_mapping_an_update_replaces_the_binding() {
     let scene = Scene::of(&[(BINDINGS, binding(&["shop"]))]).with_spec(json!({"existingResourcePolicy": "update"}));
     scene.api.insert(binding(&["other"]));
     held(&scene).await;
@@ -287,7 +287,7 @@ async fn without_a_mapping_an_update_makes_the_binding_that_of_the_backup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_copy_does_not_change_what_calls_a_service_of_its_source() {
+async fn a_copy_does_not_change_callers_of_its_sources_services() {
     let registration = |ca: &str| {
         let mut registration = object("apiregistration.k8s.io/v1", "APIService", "", "v1.shop.example.com");
         registration["spec"] = json!({"caBundle": ca, "service": {"namespace": "shop", "name": "api"}});
@@ -313,7 +313,7 @@ async fn a_copy_does_not_change_what_calls_a_service_of_its_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_equal_object_that_does_not_do_what_it_did_is_told() {
+async fn an_equal_object_that_behaves_differently_is_a_warning() {
     let owned = |kind: &str| {
         let mut config = super::scene::config("default", "c").1;
         config["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": kind, "name": "o", "uid": "1"}]);
@@ -361,7 +361,7 @@ async fn an_equal_object_that_does_not_do_what_it_did_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_may_not_be_given_back_is_a_warning() {
+async fn a_volume_that_may_not_be_patched_is_a_warning() {
     let scene = scene(json!({}));
     scene.api.insert(kept("/a", "Released"));
     scene

@@ -124,7 +124,7 @@ fn live(name: &str, data: &Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_application_into_an_empty_cluster_is_created_and_what_it_brings_itself_is_not_asked_for() {
+async fn an_application_is_planned_into_an_empty_cluster() {
     let scene = Scene::of(&[
         config("shop", "settings"),
         secret("shop", "token"),
@@ -166,7 +166,7 @@ async fn an_application_into_an_empty_cluster_is_created_and_what_it_brings_itse
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_exists_is_told_by_the_policy_with_every_field_that_differs() {
+async fn existing_objects_are_reported_by_policy_with_differences() {
     for (policy, action) in [("", PlannedAction::Skip), ("update", PlannedAction::Patch)] {
         let scene = Scene::of(&[
             config("default", "same"),
@@ -191,7 +191,7 @@ async fn what_exists_is_told_by_the_policy_with_every_field_that_differs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_of_secrets_are_not_told() {
+async fn values_of_secrets_are_not_shown() {
     let mut archived = secret("default", "s").1;
     archived["data"] = json!({"password": "bmV3"});
     let scene = Scene::of(&[("secrets", archived)]).with_spec(json!({"existingResourcePolicy": "update"}));
@@ -207,7 +207,7 @@ async fn values_of_secrets_are_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_account_is_told_what_it_would_get() {
+async fn a_service_account_is_reported_with_its_additions() {
     let mut backup = object("v1", "ServiceAccount", "default", "web");
     backup["imagePullSecrets"] = json!([{"name": "registry"}]);
     let scene = Scene::of(&[("serviceaccounts", backup)]);
@@ -219,7 +219,7 @@ async fn a_service_account_is_told_what_it_would_get() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_api_server_refuses_is_denied_in_its_words() {
+async fn a_refusal_of_the_api_server_is_denied_in_its_words() {
     let scene = Scene::of(&[config("default", "a"), secret("default", "b"), config("default", "c")])
         .with_spec(json!({"existingResourcePolicy": "update"}));
     scene.api.insert(live("c", &json!({})));
@@ -252,7 +252,7 @@ async fn what_the_api_server_refuses_is_denied_in_its_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_restore_waits_for_is_told_at_once_and_what_nobody_can_tell_too() {
+async fn waits_and_unknowns_are_reported_at_once() {
     let table = [
         (403, "Forbidden", "exceeded quota: q", PlannedAction::Deny),
         (
@@ -283,7 +283,7 @@ async fn what_a_restore_waits_for_is_told_at_once_and_what_nobody_can_tell_too()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_is_being_deleted_is_waited_for_and_one_that_is_refused_denies_what_belongs_into_it() {
+async fn a_terminating_namespace_waits_and_a_refused_one_denies() {
     let scene = Scene::of(&[config("going", "a"), config("going", "b"), config("never", "c")]);
     let mut going = object("v1", "Namespace", "", "going");
     going["status"] = json!({"phase": "Terminating"});
@@ -312,7 +312,7 @@ async fn a_namespace_that_is_being_deleted_is_waited_for_and_one_that_is_refused
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_being_deleted_is_waited_for_and_so_is_what_needs_it() {
+async fn terminating_objects_and_their_dependents_wait() {
     let scene = Scene::of(&[pod("default", "web", &["data"]), claim("default", "data", "")]);
     let mut going = claim("default", "data", "").1;
     going["metadata"]["deletionTimestamp"] = json!("2030-01-01T00:00:00Z");
@@ -334,7 +334,7 @@ async fn what_is_being_deleted_is_waited_for_and_so_is_what_needs_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_whose_type_nobody_serves_is_denied() {
+async fn an_object_of_an_unserved_type_is_denied() {
     let scene = Scene::of(&[widget("default", "blue")]);
     let (items, _) = planned(&scene).await;
     let widget = of(&items, "Widget", "blue");
@@ -347,7 +347,7 @@ async fn an_object_whose_type_nobody_serves_is_denied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_is_not_asked_for_before_the_account_that_the_restore_brings() {
+async fn a_pod_is_not_checked_before_its_restored_account() {
     let mut web = pod("default", "web", &[]).1;
     web["spec"]["serviceAccountName"] = json!("web");
     let account = object("v1", "ServiceAccount", "default", "web");
@@ -375,7 +375,7 @@ async fn a_pod_is_not_asked_for_before_the_account_that_the_restore_brings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_out_is_told_with_its_reason() {
+async fn skipped_objects_are_reported_with_their_reason() {
     let mut done = pod("default", "done", &[]).1;
     done["status"]["phase"] = json!("Succeeded");
     let mut mirror = pod("default", "mirror", &[]).1;
@@ -413,7 +413,7 @@ async fn what_is_left_out_is_told_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mapped_object_is_told_with_both_namespaces() {
+async fn a_mapped_object_is_reported_with_both_namespaces() {
     let scene = Scene::of(&[config("shop", "settings")]).with_spec(json!({"namespaceMapping": {"shop": "copy"}}));
     let (items, _) = held(&scene).await;
     for (kind, name) in [("Namespace", "copy"), ("ConfigMap", "settings")] {
@@ -439,7 +439,7 @@ async fn an_object_that_cannot_be_read_is_denied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_when_nobody_listens_any_more() {
+async fn it_ends_when_the_receiver_is_dropped() {
     let objects: Vec<_> = (0..500)
         .map(|number| config("default", &format!("c{number}")))
         .collect();

@@ -27,7 +27,7 @@ async fn an_equal_object_is_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_different_object_is_left_alone_with_a_warning() {
+async fn a_different_object_is_a_warning_and_not_changed() {
     for policy in ["", "none"] {
         let scene = scene(policy);
         scene.api.insert(live(&json!({"key": "other"})));
@@ -47,7 +47,7 @@ async fn a_different_object_is_left_alone_with_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_different_object_is_made_equal_where_that_is_asked_for() {
+async fn a_different_object_is_made_equal_on_request() {
     let scene = scene("update");
     scene.api.insert(live(&json!({"key": "other", "more": "x"})));
     let report = scene.run().await;
@@ -58,7 +58,7 @@ async fn a_different_object_is_made_equal_where_that_is_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_equal_object_moves_over_to_the_restore_that_updates() {
+async fn an_equal_object_is_relabelled_by_a_restore_that_updates() {
     let scene = scene("update");
     scene.api.insert(live(&json!({"key": "settings"})));
     let report = scene.run().await;
@@ -86,7 +86,7 @@ async fn an_update_that_is_refused_is_a_warning_and_still_labels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_account_gets_what_it_lacks_whatever_the_policy() {
+async fn a_service_account_is_completed_with_any_policy() {
     let mut backup = object("v1", "ServiceAccount", "default", "default");
     backup["imagePullSecrets"] = json!([{"name": "registry"}]);
     backup["secrets"] = json!([{"name": "default-token-bcdfg"}, {"name": "mine"}]);
@@ -106,7 +106,7 @@ async fn a_service_account_gets_what_it_lacks_whatever_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_is_taken_by_the_service_itself_means_that_it_exists() {
+async fn a_port_taken_by_the_service_itself_means_that_it_exists() {
     let mut service = object("v1", "Service", "default", "web");
     service["spec"] = json!({"ports": [{"port": 80}]});
     let taken = || {
@@ -137,7 +137,7 @@ async fn a_port_that_is_taken_by_the_service_itself_means_that_it_exists() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_objects_are_there_already_the_next_ones_are_read_before_they_are_sent() {
+async fn after_an_existing_object_the_next_ones_are_read_first() {
     let names: Vec<String> = (0..400).map(|at| format!("settings-{at:03}")).collect();
     let archived: Vec<_> = names.iter().map(|name| config("default", name)).collect();
     let scene = Scene::of(&archived).delayed(|_, _| Duration::from_millis(5));

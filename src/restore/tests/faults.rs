@@ -12,7 +12,7 @@ pub(super) fn creates(path: &'static str) -> impl Fn(&crate::testing::fake_api::
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_push_back_slows_the_restore_down_and_fails_nothing() {
+async fn a_429_slows_the_restore_down_and_fails_nothing() {
     let objects: Vec<_> = (0..50).map(|number| config("default", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects);
     scene
@@ -34,7 +34,7 @@ async fn a_push_back_slows_the_restore_down_and_fails_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_pass_are_waited_for_and_not_reported() {
+async fn transient_errors_are_retried_and_not_reported() {
     for (code, reason, message) in [
         (503, "ServiceUnavailable", "shutting down"),
         (504, "Timeout", "took too long"),
@@ -78,7 +78,7 @@ async fn errors_that_pass_are_waited_for_and_not_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_there_waits_for_no_quota_and_no_webhook() {
+async fn an_existing_object_waits_for_no_quota_and_no_webhook() {
     for (code, reason, message) in [
         (403, "Forbidden", "exceeded quota: q"),
         (500, "InternalError", "failed calling webhook \"w\": connection refused"),
@@ -102,7 +102,7 @@ async fn an_object_that_is_there_waits_for_no_quota_and_no_webhook() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_that_do_not_pass_are_reported_once_after_the_timeout() {
+async fn lasting_errors_are_reported_once_after_the_timeout() {
     let scene = Scene::of(&[config("default", "a")]);
     scene
         .api
@@ -123,7 +123,7 @@ async fn errors_that_do_not_pass_are_reported_once_after_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
+async fn retries_are_logged_once_for_each_reason_and_at_the_end() {
     let scene = Scene::of(&[config("default", "a"), config("default", "b")]);
     let of_a = |seen: &crate::testing::fake_api::Seen| {
         seen.method == "POST" && String::from_utf8_lossy(&seen.body).contains("\"name\":\"a\"")
@@ -146,7 +146,7 @@ async fn what_is_tried_again_is_told_once_a_reason_and_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_log_counts_towards_a_total_that_is_known_from_the_beginning() {
+async fn the_log_counts_towards_a_known_total() {
     let objects: Vec<_> = (0..35).map(|number| config("default", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects);
     scene.run().await;
@@ -172,7 +172,7 @@ async fn a_final_error_is_reported_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_was_lost_is_no_conflict_with_ourselves() {
+async fn a_lost_answer_is_not_a_conflict_with_the_restore_itself() {
     let scene = Scene::of(&[
         config("default", "a"),
         crd("widgets", "Widget"),
@@ -189,7 +189,7 @@ async fn an_answer_that_was_lost_is_no_conflict_with_ourselves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_being_deleted_is_created_when_it_is_gone() {
+async fn a_terminating_object_is_created_when_it_is_gone() {
     let scene = Scene::of(&[config("default", "a")]);
     let mut leaving = object("v1", "ConfigMap", "default", "a");
     leaving["metadata"]["deletionTimestamp"] = json!("2029-01-01T00:00:00Z");
@@ -205,7 +205,7 @@ async fn an_object_that_is_being_deleted_is_created_when_it_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_waits_for_a_class_that_admission_does_not_see_yet_and_for_no_other() {
+async fn a_pod_waits_only_for_a_class_that_admission_does_not_see_yet() {
     let named = |class: &str| {
         let mut pod = pod("default", class, &[]);
         pod.1["spec"]["priorityClassName"] = json!(class);
@@ -240,7 +240,7 @@ async fn a_pod_waits_for_a_class_that_admission_does_not_see_yet_and_for_no_othe
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_depends_on_a_parked_volume_waits_for_it_and_others_do_not() {
+async fn only_dependents_of_a_waiting_volume_wait_for_it() {
     let scene = Scene::of(&[
         volume("pv", "Retain", ("default", "data")),
         claim("default", "data", "pv"),
@@ -264,7 +264,7 @@ async fn what_depends_on_a_parked_volume_waits_for_it_and_others_do_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_depends_on_a_volume_that_never_comes_goes_on_without_it() {
+async fn dependents_of_a_volume_that_never_comes_continue() {
     let scene = Scene::of(&[
         volume("pv", "Retain", ("default", "data")),
         claim("default", "data", "pv"),
@@ -285,7 +285,7 @@ async fn what_depends_on_a_volume_that_never_comes_goes_on_without_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_status_write_gives_way_to_somebody_faster() {
+async fn the_status_write_is_repeated_after_another_writer() {
     let (resource, mut blue) = widget("default", "blue");
     blue["status"] = json!({"note": "old"});
     let scene = Scene::of(&[crd("widgets", "Widget"), (resource, blue)])

@@ -26,7 +26,7 @@ fn condition(kind: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_over_either_way_is_left_out_and_named_and_its_pods_with_it() {
+async fn an_ended_job_and_its_pods_are_left_out_with_a_warning() {
     for (kind, said) in [("Complete", "has completed"), ("Failed", "has failed (Why)")] {
         let scene = Scene::of(&[
             job("over", json!({}), condition(kind)),
@@ -95,7 +95,7 @@ async fn a_pod_belongs_to_the_job_of_its_restore_or_is_not_restored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pods_are_not_restored_where_the_restore_leaves_their_job_out() {
+async fn pods_are_not_restored_without_their_job() {
     let scene = Scene::of(&[
         job("running", json!({}), json!({})),
         pod_of("Job", "running", "running-x"),

@@ -15,7 +15,7 @@ fn namespace(name: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_loses_its_place_to_one_of_its_name_is_told_with_both_sources() {
+async fn a_displaced_object_is_a_warning_with_both_sources() {
     let account = |namespace: &str, secret: &str| {
         let mut account = object("v1", "ServiceAccount", namespace, "default");
         account["secrets"] = json!([{"name": secret}]);
@@ -74,7 +74,7 @@ fn kept(phase: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_goes_back_only_to_a_claim_of_this_restore_that_has_no_other() {
+async fn a_volume_is_reused_only_by_an_unbound_claim_of_this_restore() {
     let labelled = |mut object: (&'static str, Value)| {
         object.1["metadata"]["labels"] = json!({"app": "x"});
         object
@@ -157,7 +157,7 @@ async fn a_volume_goes_back_only_to_a_claim_of_this_restore_that_has_no_other() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_volume_that_is_retained_since_its_backup_is_the_same_volume() {
+async fn a_volume_retained_since_its_backup_is_the_same_volume() {
     for policy in ["", "update"] {
         for (phase, now, path, goes_back) in [
             ("Released", "Retain", "/a", true),
@@ -194,7 +194,7 @@ async fn a_volume_that_is_retained_since_its_backup_is_the_same_volume() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
+async fn a_claim_that_the_cluster_creates_for_a_pod_is_a_warning() {
     let owned = |owner: Value| {
         let mut claim = claim("default", "web-scratch", "").1;
         claim["metadata"]["ownerReferences"] = json!([owner]);
@@ -215,7 +215,7 @@ async fn a_claim_that_the_cluster_made_for_a_pod_is_left_to_it_and_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_needs_something_that_is_not_there_is_told() {
+async fn an_object_without_its_prerequisite_is_a_warning() {
     let token = || {
         let mut secret = object("v1", "Secret", "default", "mine");
         secret["type"] = json!("kubernetes.io/service-account-token");
@@ -269,7 +269,7 @@ async fn what_needs_something_that_is_not_there_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoints_that_a_person_took_over_are_restored() {
+async fn endpoints_that_a_user_maintains_are_restored() {
     let service = |selector: Value| {
         let mut service = object("v1", "Service", "default", "web");
         service["spec"] = json!({"selector": selector});

@@ -11,7 +11,7 @@ use crate::restore::plan::NAMESPACES;
 use crate::testing::fake_api::Fault;
 
 #[tokio::test(start_paused = true)]
-async fn a_terminating_namespace_holds_its_items_and_nobody_elses() {
+async fn a_terminating_namespace_delays_only_its_own_items() {
     let scene = Scene::of(&[config("leaving", "a"), config("default", "b"), secret("leaving", "c")]);
     let mut leaving = object("v1", "Namespace", "", "leaving");
     leaving["status"] = json!({"phase": "Terminating"});
@@ -40,7 +40,7 @@ async fn a_terminating_namespace_holds_its_items_and_nobody_elses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_never_goes_is_one_error() {
+async fn a_namespace_that_never_terminates_is_one_error() {
     let scene = Scene::of(&[
         config("leaving", "a"),
         config("leaving", "b"),
@@ -62,7 +62,7 @@ async fn a_namespace_that_never_goes_is_one_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_could_not_be_made_in_time_is_one_error_with_its_reason() {
+async fn a_namespace_not_created_in_time_is_one_error_with_its_reason() {
     let namespace = (NAMESPACES, object("v1", "Namespace", "", "source"));
     let mut scene = Scene::of(&[config("source", "a"), namespace])
         .with_spec(json!({"namespaceMapping": {"source": "new"}, "includeClusterResources": true}));
@@ -85,7 +85,7 @@ async fn a_namespace_that_could_not_be_made_in_time_is_one_error_with_its_reason
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_whose_creation_was_answered_too_late_is_listed_as_created() {
+async fn a_namespace_created_after_a_timeout_is_listed_as_created() {
     let scene = Scene::of(&[config("new", "a")]);
     let mut fault = Fault::new(1, 504, "Timeout", creates("namespaces"));
     fault.applied = true;
@@ -95,7 +95,7 @@ async fn a_namespace_whose_creation_was_answered_too_late_is_listed_as_created()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_cannot_be_made_is_one_error() {
+async fn a_namespace_that_cannot_be_created_is_one_error() {
     let scene = Scene::of(&[config("new", "a"), config("new", "b")]);
     scene
         .api
@@ -109,7 +109,7 @@ async fn a_namespace_that_cannot_be_made_is_one_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_is_there_is_used_although_its_creation_would_be_refused() {
+async fn an_existing_namespace_is_used_without_its_creation() {
     for (code, reason, message) in [
         (
             403,

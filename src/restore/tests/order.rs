@@ -18,7 +18,7 @@ use crate::restore::testing::reaches;
 use crate::testing::fake_api::Fault;
 
 #[tokio::test(start_paused = true)]
-async fn items_of_a_wave_go_at_once_and_no_more_than_allowed() {
+async fn items_of_a_wave_are_concurrent_up_to_the_limit() {
     let objects: Vec<_> = (0..400)
         .map(|number| config("default", &format!("c{number}")))
         .collect();
@@ -34,7 +34,7 @@ async fn items_of_a_wave_go_at_once_and_no_more_than_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_is_made_once_for_all_its_items() {
+async fn a_namespace_is_created_once_for_all_its_items() {
     let objects: Vec<_> = (0..50).map(|number| config("shop", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects).delayed(|_, _| Duration::from_millis(20));
     scene.run().await;
@@ -47,7 +47,7 @@ async fn a_namespace_is_made_once_for_all_its_items() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_pod_mounts_comes_before_it_even_if_the_priorities_say_otherwise() {
+async fn mounted_objects_come_before_the_pod_with_any_priorities() {
     let mut scene = Scene::of(&[pod("default", "web", &["data"]), claim("default", "data", "")]);
     scene.options.priorities = "pods,persistentvolumeclaims".parse().unwrap();
     scene.run().await;
@@ -58,7 +58,7 @@ async fn what_a_pod_mounts_comes_before_it_even_if_the_priorities_say_otherwise(
 }
 
 #[tokio::test(start_paused = true)]
-async fn services_with_ports_of_their_own_are_created_before_the_others() {
+async fn services_with_fixed_ports_are_created_before_the_others() {
     let service = |name: &str, applied: bool| {
         let mut service = object("v1", "Service", "default", name);
         service["spec"] = json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}]});
@@ -131,7 +131,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn whatever_asks_for_whatever_the_order_holds_and_the_restore_ends(
+    fn with_any_additional_items_the_order_holds_and_the_run_ends(
         count in 1_u8..24,
         edges in prop::collection::vec((0_u8..24, 0_u8..24), 0..40),
         delays in prop::collection::vec(0_u64..80, 24),

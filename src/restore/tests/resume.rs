@@ -39,7 +39,7 @@ fn scene() -> Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wherever_a_run_dies_the_next_one_ends_as_one_that_did_not() {
+async fn a_run_that_dies_anywhere_is_resumed_to_the_same_end() {
     let whole = scene();
     let expected = whole.run().await;
     assert_eq!(expected.messages.errors, 1);
@@ -93,7 +93,7 @@ async fn wherever_a_run_dies_the_next_one_ends_as_one_that_did_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_that_is_older_than_the_truth_only_costs_work() {
+async fn an_outdated_record_only_costs_work() {
     let scene = scene();
     // killed: the last stored record is up to a second old
     let sink = Kept::default();
@@ -125,7 +125,7 @@ async fn a_record_that_is_older_than_the_truth_only_costs_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
+async fn a_namespace_that_cannot_be_created_is_one_error_over_all_runs() {
     let scene = Scene::of(&[config("new", "a"), secret("new", "b")]).delayed(|_, _| Duration::from_millis(400));
     scene.api.fault(
         Fault::new(usize::MAX, 403, "Forbidden", |seen| seen.path.ends_with("/namespaces")).message("not allowed"),
@@ -150,7 +150,7 @@ async fn a_namespace_that_cannot_be_made_is_one_error_over_all_lives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_update_whose_outcome_was_not_kept_is_an_update_all_the_same() {
+async fn an_update_with_an_unrecorded_result_counts_as_an_update() {
     let scene = Scene::of(&[config("default", "changed"), config("default", "equal")])
         .with_spec(json!({"existingResourcePolicy": "update"}))
         .delayed(|method, _| Duration::from_millis(if method == "PATCH" { 500 } else { 10 }));
@@ -200,7 +200,7 @@ async fn a_finished_restore_that_is_resumed_does_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ledger_is_kept_before_the_first_item_at_most_once_a_second_and_at_the_end() {
+async fn the_ledger_is_stored_first_once_a_second_and_at_the_end() {
     let objects: Vec<_> = (0..200)
         .map(|number| config("default", &format!("c{number}")))
         .collect();

@@ -19,7 +19,7 @@ fn list(value: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_application_is_restored_in_order_with_our_labels_and_without_its_old_identity() {
+async fn an_application_is_restored_in_order_with_labels() {
     let mut namespace = object("v1", "Namespace", "", "shop");
     namespace["metadata"]["labels"] = json!({"team": "web"});
     let scene = Scene::of(&[
@@ -66,7 +66,7 @@ async fn an_application_is_restored_in_order_with_our_labels_and_without_its_old
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_restore_of_the_same_writes_nothing_and_warns_of_nothing() {
+async fn a_second_restore_writes_nothing_and_has_no_warnings() {
     let mut service = object("v1", "Service", "shop", "web");
     service["spec"] = json!({"type": "NodePort", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "ports": [{"port": 1, "nodePort": 31000}]});
     let mut deployment = object("apps/v1", "Deployment", "shop", "web");
@@ -133,7 +133,7 @@ async fn a_mapped_namespace_gets_the_objects_and_the_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_completed_is_left_out_of_everything() {
+async fn completed_pods_are_left_out_everywhere() {
     let (_, mut done) = pod("shop", "done", &[]);
     done["status"]["phase"] = json!("Succeeded");
     let mut job = object("batch/v1", "Job", "shop", "once");
@@ -161,7 +161,7 @@ async fn what_has_completed_is_left_out_of_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bad_items_are_errors_of_their_target_namespace_and_the_others_go_on() {
+async fn bad_items_are_errors_of_their_namespace_only() {
     let named = |namespace: &str, name: &str| {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}).to_string()
     };
@@ -228,7 +228,7 @@ async fn names_that_are_paths_reach_no_other_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn selectors_take_what_they_match_and_what_that_needs() {
+async fn selectors_take_matching_items_and_their_additional_items() {
     let (_, mut web) = pod("shop", "web", &["data"]);
     web["metadata"]["labels"] = json!({"app": "web"});
     let scene = Scene::of(&[
@@ -268,7 +268,7 @@ async fn an_item_that_is_needed_obeys_the_filters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_of_a_type_that_the_backup_itself_brings_is_understood() {
+async fn a_name_of_a_type_of_a_restored_crd_is_resolved() {
     let scene = Scene::of(&[
         crd("widgets", "Widget"),
         widget("shop", "blue"),
@@ -287,7 +287,7 @@ async fn a_name_of_a_type_that_the_backup_itself_brings_is_understood() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn namespaces_that_become_one_have_one_winner() {
+async fn namespaces_restored_into_one_have_one_winner() {
     let (_, mut one) = config("a", "same");
     one["data"] = json!({"from": "a"});
     let (_, mut two) = config("b", "same");
@@ -318,7 +318,7 @@ async fn namespaces_that_become_one_have_one_winner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_is_modelled_on_the_first_source_that_is_restored_even_an_empty_one() {
+async fn a_target_namespace_is_that_of_the_first_restored_source() {
     let labelled = |name: &str| {
         let mut namespace = object("v1", "Namespace", "", name);
         namespace["metadata"]["labels"] = json!({"from": name});
@@ -334,7 +334,7 @@ async fn a_target_is_modelled_on_the_first_source_that_is_restored_even_an_empty
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_is_restored_where_it_is_asked_for_and_can_be() {
+async fn a_status_is_restored_on_request_if_possible() {
     let with_status = |mut item: (&'static str, Value)| {
         item.1["status"] = json!({"phase": "Old", "note": item.1["metadata"]["name"]});
         item
@@ -367,7 +367,7 @@ async fn a_status_is_restored_where_it_is_asked_for_and_can_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn managed_fields_come_back_where_somebody_applied() {
+async fn managed_fields_are_restored_for_applied_objects() {
     let with_fields = |name: &str, operation: &str| {
         let (resource, mut object) = config("shop", name);
         object["metadata"]["managedFields"] = json!([{"manager": "m", "operation": operation}]);
@@ -395,7 +395,7 @@ async fn managed_fields_come_back_where_somebody_applied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_spec_asks_for_and_is_not_there_ends_the_run_before_it_begins() {
+async fn unsupported_features_of_a_spec_are_refused_at_the_start() {
     let scene = Scene::of(&[config("shop", "settings")])
         .with_spec(json!({"hooks": {"resources": [{"name": "h", "postHooks": []}]}}));
     let cancel = tokio_util::sync::CancellationToken::new();
@@ -407,7 +407,7 @@ async fn what_a_spec_asks_for_and_is_not_there_ends_the_run_before_it_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_pod_asks_for_and_is_not_there_is_one_warning() {
+async fn unsupported_annotations_of_a_pod_are_one_warning() {
     let (_, mut web) = pod("shop", "web", &[]);
     web["metadata"]["annotations"] =
         json!({"post.hook.restore.velero.io/command": "true", "init.hook.restore.velero.io/container-image": "i"});

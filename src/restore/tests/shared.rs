@@ -80,7 +80,7 @@ async fn a_copy_changes_nothing_of_cluster_scope() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_equal_is_left_alone_without_a_word() {
+async fn an_equal_object_is_not_changed_and_not_reported() {
     let class = object("storage.k8s.io/v1", "StorageClass", "", "fast");
     let scene = copying(&[("storageclasses.storage.k8s.io", class.clone())]);
     scene.api.insert(class);
@@ -113,7 +113,7 @@ fn calling(kind: &str, namespace: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_calls_a_service_of_a_copied_namespace_calls_the_copy_where_it_is_created() {
+async fn created_callers_of_a_copied_service_call_the_copy() {
     for kind in ["ValidatingWebhookConfiguration", "APIService"] {
         let scene = copying(&[calling(kind, "shop")]);
         let (_, report) = held(&scene).await;
@@ -166,7 +166,7 @@ fn default_one(kind: &str, name: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_person_added_to_default_rights_is_told_or_added_and_nothing_is_removed() {
+async fn user_additions_to_default_rights_are_warned_or_added() {
     let group = |name: &str| json!({"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": name});
     let rule = |resource: &str| json!({"apiGroups": [""], "resources": [resource], "verbs": ["get"]});
     let table = [

@@ -18,7 +18,7 @@ fn standstills(scene: &Scene) -> Vec<Option<Standstill>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standstill_says_which_object_waits_for_what_and_for_how_long() {
+async fn a_standstill_names_the_waiting_object_reason_and_timeout() {
     let scene = Scene::of(&[config("leaving", "a"), config("leaving", "b"), config("default", "c")]);
     let mut leaving = object("v1", "Namespace", "", "leaving");
     leaving["status"] = json!({"phase": "Terminating"});
@@ -42,7 +42,7 @@ async fn a_standstill_says_which_object_waits_for_what_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_over_in_a_moment_is_no_standstill() {
+async fn a_short_wait_is_not_a_standstill() {
     let scene = Scene::of(&[config("default", "a")]);
     scene
         .api
@@ -52,7 +52,7 @@ async fn what_is_over_in_a_moment_is_no_standstill() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_turns_every_request_away_is_a_standstill() {
+async fn a_429_for_every_request_is_a_standstill() {
     let scene = Scene::of(&[config("default", "a"), secret("default", "b")]);
     scene
         .api

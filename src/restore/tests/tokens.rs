@@ -31,7 +31,7 @@ fn pod(secret: &str) -> (&'static str, Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_a_person_asked_for_comes_back_with_all_that_refers_to_it() {
+async fn a_token_of_a_user_is_restored_with_all_references() {
     for mapping in [json!({}), json!({"shop": "copy"})] {
         let names = ["robot-token-ci", "app-user-token", "robot-token-deploy"];
         let mut objects: Vec<_> = names.map(token).to_vec();
@@ -59,7 +59,7 @@ async fn a_token_that_a_person_asked_for_comes_back_with_all_that_refers_to_it()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_the_old_cluster_generated_is_left_out_and_whatever_refers_to_it_is_told() {
+async fn a_generated_token_is_left_out_with_warnings_of_its_users() {
     for mapping in [json!({}), json!({"shop": "copy"})] {
         let name = "robot-token-x7k2p";
         let scene =
@@ -81,7 +81,7 @@ async fn a_token_that_the_old_cluster_generated_is_left_out_and_whatever_refers_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_keeps_what_it_has_and_says_so_or_becomes_what_the_backup_has() {
+async fn an_account_keeps_its_values_with_a_warning_or_is_updated() {
     let with = |role: &str, automount: bool| {
         let (resource, mut account) = account(&["mine"]);
         account["metadata"]["annotations"] = json!({"role": role});

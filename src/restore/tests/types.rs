@@ -10,7 +10,7 @@ use super::scene::{Scene, config, crd, object, widget};
 use crate::testing::fake_api::Fault;
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_nothing_can_bring_is_an_error_at_once() {
+async fn a_type_that_will_never_be_served_fails_at_once() {
     let scene = Scene::of(&[widget("default", "blue"), config("default", "a")]);
     let start = Instant::now();
     let report = scene.run().await;
@@ -29,7 +29,7 @@ async fn a_type_that_nothing_can_bring_is_an_error_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_an_api_service_may_bring_is_an_error_after_the_timeout() {
+async fn a_type_that_may_still_be_served_fails_after_the_timeout() {
     let scene = Scene::of(&[widget("default", "blue"), config("default", "a")]);
     scene.api.insert(api_service());
     let start = Instant::now();
@@ -41,7 +41,7 @@ async fn a_type_that_an_api_service_may_bring_is_an_error_after_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn objects_of_a_definition_that_failed_fail_with_its_reason_at_once() {
+async fn objects_of_a_failed_crd_fail_with_its_reason_at_once() {
     let scene = Scene::of(&[
         crd("widgets", "Widget"),
         widget("default", "blue"),
@@ -71,7 +71,7 @@ fn api_service() -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_is_not_created_as_one_of_another_type_with_its_kind() {
+async fn an_object_is_not_created_as_another_type_of_its_kind() {
     let scene = Scene::of(&[widget("default", "blue")]);
     scene.api.insert(crd("wodgets", "Widget").1);
     let report = scene.run().await;
@@ -80,7 +80,7 @@ async fn an_object_is_not_created_as_one_of_another_type_with_its_kind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_type_that_an_api_service_brings_later_is_restored_then() {
+async fn a_type_that_is_served_later_is_restored_then() {
     let scene = Scene::of(&[widget("default", "blue")]);
     scene.api.insert(api_service());
     let api = scene.api.clone();
@@ -108,7 +108,7 @@ async fn a_version_that_is_not_served_any_more_is_an_error_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crd_that_is_not_accepted_holds_its_instances_alone() {
+async fn a_crd_that_is_not_accepted_delays_only_its_instances() {
     let mut stuck = crd("widgets", "Widget");
     stuck.1["spec"]["versions"] = json!([]);
     let scene = Scene::of(&[stuck, widget("default", "blue"), config("default", "a")]);

@@ -62,7 +62,7 @@ async fn a_claim_of_a_volume_that_is_gone_gets_a_new_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_that_cannot_be_brought_back_is_an_error() {
+async fn data_that_cannot_be_restored_is_an_error() {
     let table = [
         (Kept::NativeSnapshot, json!(null), Some("native snapshot"), "pv(failed)"),
         (Kept::NativeSnapshot, json!(false), None, "pv(created)"),
@@ -81,7 +81,7 @@ async fn data_that_cannot_be_brought_back_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_whose_volumes_were_copied_file_by_file_is_an_error() {
+async fn a_pod_with_file_system_backups_is_an_error() {
     let mut scene = bound("Retain");
     scene.kept = kept(Some(Kept::PodVolume));
     scene.kept.pods.insert(("shop".to_owned(), "web".to_owned()));

@@ -227,7 +227,7 @@ fn new_filters_collect_as_upstreams_table_says() {
 }
 
 #[test]
-fn a_backup_without_filters_saves_everything_before_and_after_its_spec_was_prepared() {
+fn a_spec_without_filters_saves_everything_prepared_or_not() {
     let prepared = Spec {
         namespaces: &["*"],
         excluded_cluster: &[CONTENTS],
@@ -242,7 +242,7 @@ fn a_backup_without_filters_saves_everything_before_and_after_its_spec_was_prepa
 }
 
 #[test]
-fn automatic_excludes_hold_for_old_filters_whatever_is_included() {
+fn automatic_excludes_apply_to_old_filters_always() {
     let spec = Spec {
         included: &["volumesnapshots", "po"],
         include_cluster: Some(true),
@@ -326,7 +326,7 @@ fn explicit_excludes_follow_the_exclude_list_of_the_scope() {
 }
 
 #[test]
-fn definitions_of_saved_custom_resources_come_along_unless_excluded() {
+fn crds_of_saved_custom_resources_are_saved_unless_excluded() {
     let table = [
         (Spec::default(), true),
         (
@@ -392,7 +392,7 @@ fn definitions_of_saved_custom_resources_come_along_unless_excluded() {
 }
 
 #[test]
-fn an_entry_in_the_list_of_the_other_scope_has_no_effect_and_is_named() {
+fn an_entry_in_the_list_of_the_other_scope_is_named() {
     let spec = Spec {
         excluded_cluster: &["po"],
         excluded_namespaced: &["pv"],

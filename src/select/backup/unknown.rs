@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_list_is_looked_through_for_types_that_are_not_served() {
+    fn every_list_is_checked_for_types_that_are_not_served() {
         let types = owned(&["pods", "deployments.apps"]);
         let served = Served {
             types: &types,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn names_patterns_and_what_the_server_adds_itself_are_no_typos() {
+    fn names_patterns_and_the_servers_own_entries_are_no_typos() {
         let types = owned(&["pods", "deployments.apps"]);
         let served = Served {
             types: &types,
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_orders_nothing_says_why() {
+    fn an_order_without_effect_is_reported_with_the_reason() {
         let types = owned(&["pods", "deployments.apps"]);
         let served = Served {
             types: &types,

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn an_invalid_range_is_refused() {
         for (text, part) in [
             ("10Gi", "wrong format of capacity \"10Gi\", expected two sizes"),
             ("1,2,3", "expected two sizes"),

@@ -165,7 +165,7 @@ fn a_volume_meets_the_conditions_that_are_about_it() {
 }
 
 #[test]
-fn the_first_policy_whose_conditions_are_met_decides() {
+fn the_first_policy_with_all_conditions_met_decides() {
     let policies = policies(
         "version: v1
 volumePolicies:
@@ -230,7 +230,7 @@ includeExcludePolicy:
 }
 
 #[test]
-fn what_has_no_meaning_is_refused_with_its_line() {
+fn an_invalid_value_is_refused_with_its_line() {
     // Lines count from 1; what is wrong with the whole text has none.
     let table = [
         ("volumePolicies: []", "missing field `version`", 0),
@@ -355,7 +355,7 @@ fn a_text_without_content_is_refused() {
 }
 
 #[test]
-fn a_text_too_long_for_the_runs_notes_is_refused_before_it_is_read() {
+fn a_text_too_long_for_the_run_record_is_refused() {
     let text = format!("version: v1\n#{}", "x".repeat(MAX_TEXT));
     assert!(refused(&text).contains("and more than 262144 are refused"));
 }

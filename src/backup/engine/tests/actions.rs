@@ -32,7 +32,7 @@ impl BackupItemAction for Meddler {
 }
 
 #[tokio::test]
-async fn what_an_action_changes_is_what_is_saved() {
+async fn the_item_is_saved_as_the_action_changed_it() {
     let meddler = Meddler {
         change: |item| item["data"]["more"] = json!(true),
         additional: Vec::new(),
@@ -42,7 +42,7 @@ async fn what_an_action_changes_is_what_is_saved() {
 }
 
 #[tokio::test]
-async fn a_claim_keeps_the_label_of_this_very_backup_however_long_its_name() {
+async fn a_claim_keeps_the_label_of_a_backup_with_any_name() {
     let name = "b".repeat(70);
     let api = shop();
     let labels = json!({"velero.io/backup-name": crate::api::names::label_value(&name)});
@@ -56,7 +56,7 @@ async fn a_claim_keeps_the_label_of_this_very_backup_however_long_its_name() {
 }
 
 #[tokio::test]
-async fn an_action_can_keep_an_item_out_and_what_it_asks_for_in() {
+async fn an_action_can_exclude_an_item_and_still_add_others() {
     let change: fn(&mut Value) = |item| {
         if item["metadata"]["name"] == "settings" {
             item["metadata"]["annotations"]["velero.io/skip-from-backup"] = json!("");
@@ -73,7 +73,7 @@ async fn an_action_can_keep_an_item_out_and_what_it_asks_for_in() {
 }
 
 #[tokio::test]
-async fn additional_items_respect_the_filters_unless_an_action_insists() {
+async fn additional_items_obey_the_filters_unless_required() {
     let elsewhere = ItemRef::namespaced("", "configmaps", "other", "elsewhere");
     let asks = Meddler {
         change: |_| (),

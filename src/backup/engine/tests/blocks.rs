@@ -42,7 +42,7 @@ fn commands(events: &[String]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn as_many_blocks_are_worked_on_at_once_as_there_are_workers() {
+async fn as_many_blocks_are_saved_at_once_as_there_are_workers() {
     for workers in [1, 3] {
         let (api, pods) = (shop(), FakePods::new());
         api.insert_all(["a", "b", "c", "d", "e"].map(|name| running(name, &BOTH, &[])));
@@ -64,7 +64,7 @@ async fn as_many_blocks_are_worked_on_at_once_as_there_are_workers() {
 }
 
 #[tokio::test]
-async fn a_pod_that_has_ended_does_not_have_its_claim_saved_before_the_pods_that_share_it_stand_still() {
+async fn the_claim_of_an_ended_pod_is_saved_after_its_users_are_frozen() {
     let (api, pods) = (shop(), FakePods::new());
     let mut ended = running("migration", &[], &["data"]);
     ended["status"]["phase"] = json!("Succeeded");
@@ -87,7 +87,7 @@ async fn a_pod_that_has_ended_does_not_have_its_claim_saved_before_the_pods_that
 }
 
 #[tokio::test]
-async fn pods_that_share_a_claim_are_frozen_together_also_where_a_selector_leaves_the_claim_out() {
+async fn pods_that_share_an_unselected_claim_are_frozen_together() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert_all(["a", "b"].map(|name| {
         let mut pod = running(name, &BOTH, &["data"]);
@@ -111,7 +111,7 @@ async fn pods_that_share_a_claim_are_frozen_together_also_where_a_selector_leave
 }
 
 #[tokio::test]
-async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_claim_of_the_backup() {
+async fn unselected_pods_with_a_claim_of_the_backup_are_saved_too() {
     let (api, pods) = (shop(), FakePods::new());
     let mut selected = running("selected", &BOTH, &["data"]);
     selected["metadata"]["labels"]["app"] = json!("web");
@@ -167,7 +167,7 @@ async fn running_pods_that_a_selector_leaves_out_come_along_if_they_mount_a_clai
 }
 
 #[tokio::test]
-async fn items_in_the_users_order_are_frozen_together_and_saved_in_this_order() {
+async fn ordered_items_are_frozen_together_and_saved_in_order() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert_all(["a", "b", "c", "d"].map(|name| running(name, &BOTH, &[])));
     let spec = BackupSpec {
@@ -214,7 +214,7 @@ async fn any_type_can_be_ordered() {
 }
 
 #[tokio::test]
-async fn a_definition_written_for_v1beta1_is_saved_as_that_below_v1_where_the_cluster_still_serves_it() {
+async fn a_crd_written_for_v1beta1_is_saved_as_v1beta1_if_served() {
     let schema = json!({"openAPIV3Schema": {"type": "object"}});
     let gadgets = object(
         "apiextensions.k8s.io/v1",
@@ -262,7 +262,7 @@ async fn a_claim_that_is_not_bound_is_saved_as_it_is() {
 }
 
 #[tokio::test]
-async fn hooks_that_cannot_run_are_errors_of_their_pods_and_harm_nothing_else() {
+async fn hooks_that_cannot_run_fail_only_their_pods() {
     let (api, pods) = (shop(), FakePods::new());
     let elsewhere = ("pre.hook.backup.velero.io/container", "web");
     api.insert_all([

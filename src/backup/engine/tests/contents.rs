@@ -11,7 +11,7 @@ async fn a_namespace_is_saved_with_what_its_objects_need_from_outside() {
 }
 
 #[tokio::test]
-async fn a_role_comes_with_the_roles_that_it_aggregates() {
+async fn a_role_is_saved_with_the_roles_that_it_aggregates() {
     let api = shop();
     let role = |name: &str, labels: Value, selected: &str| {
         let rule = json!({"clusterRoleSelectors": [{"matchLabels": {(selected): "true"}}]});
@@ -42,7 +42,7 @@ async fn a_role_comes_with_the_roles_that_it_aggregates() {
 }
 
 #[tokio::test]
-async fn a_name_that_no_archive_can_hold_is_an_error_of_its_item_alone() {
+async fn a_name_that_no_archive_can_hold_fails_only_its_item() {
     let api = shop();
     let long = "x".repeat(1100);
     api.insert(object(
@@ -68,7 +68,7 @@ async fn a_name_that_no_archive_can_hold_is_an_error_of_its_item_alone() {
 }
 
 #[tokio::test]
-async fn what_an_object_needs_stands_before_it_in_the_archive_and_definitions_come_last() {
+async fn needed_objects_come_first_in_the_archive_and_crds_last() {
     let ran = backed_up(&shop(), of_shop()).await;
     for (first, second) in [
         ("persistentvolumes shop-data", "persistentvolumeclaims shop/data"),
@@ -127,7 +127,7 @@ async fn the_resource_list_names_what_was_saved_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn volumes_whose_data_is_not_saved_are_reported() {
+async fn volumes_with_unsaved_data_are_reported() {
     let ran = backed_up(&shop(), of_shop()).await;
     let volumes = serde_json::to_value(&ran.report.volumes).unwrap();
     assert_eq!(volumes[0]["pvName"], "shop-data");
@@ -173,7 +173,7 @@ async fn more_items_than_fit_on_a_page_or_in_the_log_are_all_saved() {
 }
 
 #[tokio::test]
-async fn what_a_list_brings_twice_is_saved_and_counted_once() {
+async fn an_object_that_is_listed_twice_is_saved_and_counted_once() {
     let api = FakeApi::new();
     api.insert_all((0..1_200).map(|i| config_map("default", &format!("m-{i:04}"), json!({}))));
     api.insert_all((0..1_200).map(|i| {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_role_is_saved_where_roles_cannot_be_listed() {
+async fn a_role_is_saved_if_roles_cannot_be_listed() {
     let api = shop();
     api.fault(Fault::new(2, 403, "Forbidden", |seen| {
         seen.path.ends_with("/clusterroles")
@@ -18,7 +18,7 @@ async fn a_role_is_saved_where_roles_cannot_be_listed() {
 }
 
 #[tokio::test]
-async fn a_type_that_cannot_be_listed_is_an_error_and_the_others_are_saved() {
+async fn a_failed_list_is_an_error_and_other_types_are_saved() {
     let api = shop();
     api.fault(Fault::new(1, 403, "Forbidden", |seen| seen.path.ends_with("/deployments")).message("no entry"));
     let ran = backed_up(&api, of_shop()).await;
@@ -32,7 +32,7 @@ async fn a_type_that_cannot_be_listed_is_an_error_and_the_others_are_saved() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_busy_for_a_while_costs_nothing_but_time() {
+async fn a_busy_api_server_only_delays_the_backup() {
     let api = shop();
     api.fault(
         Fault::new(2, 429, "TooManyRequests", |seen| {
@@ -75,7 +75,7 @@ async fn an_additional_item_that_cannot_be_read_fails_its_parent() {
 }
 
 #[tokio::test]
-async fn service_accounts_are_saved_where_their_bindings_cannot_be_listed() {
+async fn service_accounts_are_saved_if_bindings_cannot_be_listed() {
     let api = shop();
     api.insert(object("v1", "ServiceAccount", Some("shop"), "other", json!({})));
     api.fault(Fault::new(2, 403, "Forbidden", |seen| {
@@ -124,7 +124,7 @@ async fn a_run_that_is_cancelled_ends() {
 }
 
 #[tokio::test]
-async fn without_namespaces_there_is_no_backup() {
+async fn a_backup_fails_without_served_namespaces() {
     let api = shop();
     api.fault(Fault::new(9, 403, "Forbidden", |seen| {
         seen.path == "/api/v1/namespaces"
@@ -141,7 +141,7 @@ async fn without_namespaces_there_is_no_backup() {
 }
 
 #[tokio::test]
-async fn a_group_that_cannot_be_discovered_is_warned_of() {
+async fn a_group_that_cannot_be_discovered_is_a_warning() {
     let api = FakeApi::new();
     let stale = json!({"version": "v1", "freshness": "Stale", "resources": []});
     api.fault(Fault {

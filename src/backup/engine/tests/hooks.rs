@@ -58,7 +58,7 @@ async fn backed_up_beside(api: &FakeApi, pods: &FakePods, spec: BackupSpec) -> (
 }
 
 #[tokio::test]
-async fn pods_that_share_a_claim_are_frozen_before_anything_of_them_is_saved_and_thawed_after_everything() {
+async fn pods_that_share_a_claim_are_frozen_while_all_of_it_is_saved() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert(running("a", &BOTH, &["data"]));
     api.insert(running("b", &BOTH, &["data"]));
@@ -90,7 +90,7 @@ async fn pods_that_share_a_claim_are_frozen_before_anything_of_them_is_saved_and
 }
 
 #[tokio::test]
-async fn a_pod_whose_pre_hook_fails_is_not_saved_and_what_it_mounts_is() {
+async fn a_pod_with_a_failed_pre_hook_is_not_saved_but_its_claims_are() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert(running("a", &BOTH, &["data"]));
     pods.script("freeze", Ok(1));
@@ -112,7 +112,7 @@ async fn a_pod_whose_pre_hook_fails_is_not_saved_and_what_it_mounts_is() {
 }
 
 #[tokio::test]
-async fn a_pre_hook_that_may_fail_keeps_nothing_from_being_saved() {
+async fn a_pre_hook_that_may_fail_does_not_prevent_the_save() {
     let (api, pods) = (shop(), FakePods::new());
     let annotations = [BOTH[0], BOTH[1], ("pre.hook.backup.velero.io/on-error", "Continue")];
     api.insert(running("a", &annotations, &[]));
@@ -170,7 +170,7 @@ async fn hooks_of_the_spec_run_in_the_pods_that_they_select() {
 }
 
 #[tokio::test]
-async fn a_pod_that_is_not_saved_is_left_alone() {
+async fn a_pod_that_is_not_saved_has_no_hooks_run() {
     let (api, pods) = (shop(), FakePods::new());
     let mut labelled = running("labelled", &BOTH, &[]);
     labelled["metadata"]["labels"]["velero.io/exclude-from-backup"] = json!("true");
@@ -210,7 +210,7 @@ impl BackupItemAction for Bringer {
 }
 
 #[tokio::test]
-async fn a_pod_that_an_action_brings_along_has_its_own_hooks_around_it() {
+async fn an_additional_pod_has_its_own_hooks_around_it() {
     let selected = BackupSpec {
         label_selector: Some(LabelSelector {
             match_labels: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
@@ -243,7 +243,7 @@ async fn a_pod_that_an_action_brings_along_has_its_own_hooks_around_it() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_cancelled_while_pods_are_frozen_leaves_it_to_be_settled() {
+async fn a_run_cancelled_while_pods_are_frozen_is_settled_later() {
     let (api, pods) = (shop(), FakePods::new());
     api.insert(running("a", &BOTH, &[]));
     let slow = pods.hold("thaw");

@@ -47,7 +47,7 @@ async fn a_backup_without_filters_saves_everything() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_labelled_out_does_not_make_a_whole_backup_a_part() {
+async fn a_labelled_out_namespace_keeps_a_full_backup_full() {
     let api = shop();
     api.insert(namespace("hidden", json!({"velero.io/exclude-from-backup": "true"})));
     api.insert(config_map("hidden", "secret", json!({})));
@@ -146,7 +146,7 @@ async fn an_empty_selector_selects_everything() {
 }
 
 #[tokio::test]
-async fn labelled_and_dying_objects_are_passed_over() {
+async fn labelled_and_terminating_objects_are_skipped() {
     let api = FakeApi::new();
     api.insert_all([
         config_map("default", "kept", json!({})),
@@ -172,7 +172,7 @@ async fn labelled_and_dying_objects_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_namespace_named_that_is_not_there_is_an_error() {
+async fn an_included_namespace_that_does_not_exist_is_an_error() {
     let spec = BackupSpec {
         included_namespaces: vec!["shop".to_owned(), "gone".to_owned()],
         ..BackupSpec::default()

@@ -18,7 +18,7 @@ fn old_cluster() -> FakeApi {
 const DEFINITION: &str = "customresourcedefinitions.apiextensions.k8s.io widgets.example.com";
 
 #[tokio::test]
-async fn a_definition_written_for_v1beta1_is_saved_as_that_in_the_place_of_v1() {
+async fn a_crd_written_for_v1beta1_is_saved_as_v1beta1_instead_of_v1() {
     let ran = backed_up(&old_cluster(), of_shop()).await;
     assert_eq!(ran.objects[DEFINITION]["apiVersion"], "apiextensions.k8s.io/v1beta1");
     assert_eq!(ran.other_versions, [""; 0]);
@@ -27,7 +27,7 @@ async fn a_definition_written_for_v1beta1_is_saved_as_that_in_the_place_of_v1() 
 }
 
 #[tokio::test]
-async fn every_version_is_saved_where_that_is_asked_for_and_no_definition_takes_the_place_of_another() {
+async fn every_version_is_saved_on_request_and_replaces_no_crd() {
     let api = old_cluster();
     api.insert(object(
         "autoscaling/v2",

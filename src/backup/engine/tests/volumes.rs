@@ -85,7 +85,7 @@ const NO_SNAPSHOT: &str = "volumeSnapshot: not satisfy the criteria for VolumePo
 const SKIPPED: &str = "volumeSnapshot: matched action is 'skip' in chosen resource policies;";
 
 #[tokio::test]
-async fn a_volume_is_left_to_snapshots_unless_its_pod_asks_for_its_files() {
+async fn a_volume_is_for_snapshots_unless_its_pod_requests_files() {
     let by_files = "podvolume: encountered a problem with backing up the PVC of pod shop/db: \
                     this release does not do that yet;";
     let opted_out = "podvolume: opted out due to annotation in pod db;";
@@ -116,7 +116,7 @@ async fn a_volume_is_left_to_snapshots_unless_its_pod_asks_for_its_files() {
 }
 
 #[tokio::test]
-async fn a_volume_whose_pod_does_not_run_is_left_to_snapshots() {
+async fn a_volume_of_a_pod_that_does_not_run_is_for_snapshots() {
     let api = stored();
     api.insert(pod("db", "Pending", files_wanted()));
     let ran = decided(&api, "[]", |_| ()).await;
@@ -227,7 +227,7 @@ async fn without_a_pod_a_policy_decides_by_the_volume_and_its_claim() {
 }
 
 #[tokio::test]
-async fn a_claim_of_the_same_name_is_not_the_claim_of_a_released_volume() {
+async fn a_released_volume_ignores_a_new_claim_of_the_same_name() {
     let api = stored();
     api.insert(pod("db", "Running", files_wanted()));
     let mut released = volume("data", "fast", json!({}));
@@ -254,7 +254,7 @@ async fn a_claim_of_the_same_name_is_not_the_claim_of_a_released_volume() {
 }
 
 #[tokio::test]
-async fn a_claim_without_a_volume_keeps_nothing_from_being_saved() {
+async fn a_claim_without_a_volume_is_saved_with_its_pod() {
     let api = FakeApi::new();
     api.insert_all([
         namespace("shop", json!({})),
@@ -281,7 +281,7 @@ async fn a_claim_without_a_volume_keeps_nothing_from_being_saved() {
 }
 
 #[tokio::test]
-async fn what_is_asked_of_a_pods_own_volumes_is_told_in_one_line() {
+async fn requests_for_a_pods_own_volumes_are_one_warning() {
     let api = FakeApi::new();
     let wanted = json!({"backup.velero.io/backup-volumes": "cache,host,nowhere"});
     let mut asking = pod("db", "Running", wanted);
@@ -307,7 +307,7 @@ async fn what_is_asked_of_a_pods_own_volumes_is_told_in_one_line() {
 }
 
 #[tokio::test]
-async fn a_volume_on_the_node_itself_is_no_business_of_file_system_backups() {
+async fn file_system_backup_does_not_save_host_path_volumes() {
     let api = stored();
     api.insert(volume("data", "", json!({"hostPath": {"path": "/x"}})));
     api.insert(pod("db", "Running", files_wanted()));
@@ -317,7 +317,7 @@ async fn a_volume_on_the_node_itself_is_no_business_of_file_system_backups() {
 }
 
 #[tokio::test]
-async fn a_volume_that_cannot_be_judged_is_an_error_and_its_pod_is_saved() {
+async fn an_unreadable_volume_is_an_error_and_its_pod_is_saved() {
     let api = stored();
     api.insert(pod("db", "Running", json!({})));
     api.fault(Fault::new(1, 403, "Forbidden", |seen| {
@@ -335,7 +335,7 @@ async fn a_volume_that_cannot_be_judged_is_an_error_and_its_pod_is_saved() {
 }
 
 #[tokio::test]
-async fn without_policies_nothing_is_read_to_decide_and_with_them_each_volume_once() {
+async fn volumes_are_read_once_and_only_for_policies() {
     for (policies, reads) in [
         ("[]", 1),
         ("[{conditions: {pvcPhase: [Bound]}, action: {type: skip}}]", 2),
@@ -352,7 +352,7 @@ async fn without_policies_nothing_is_read_to_decide_and_with_them_each_volume_on
 }
 
 #[tokio::test]
-async fn lists_of_types_in_policies_stand_beside_those_of_the_spec() {
+async fn lists_of_types_in_policies_add_to_those_of_the_spec() {
     let api = shop();
     let text = "version: v1\nincludeExcludePolicy:\n  excludedNamespaceScopedResources: [po, cm]\n  \
                 excludedClusterScopedResources: [customresourcedefinitions, secrets]\n";

@@ -134,7 +134,7 @@ async fn listed(answers: impl IntoIterator<Item = Answer>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_follow_one_another_and_the_first_tells_the_total() {
+async fn pages_follow_one_another_and_the_first_has_the_total() {
     let (cluster, asked) = server([
         Answer::page(&["a", "b"], "t/1", Some(1)),
         Answer::page(&["c"], "", None),
@@ -154,7 +154,7 @@ async fn pages_follow_one_another_and_the_first_tells_the_total() {
 }
 
 #[tokio::test]
-async fn the_total_is_known_for_one_page_and_unknown_where_the_server_does_not_say() {
+async fn the_total_is_known_for_one_page_or_by_the_servers_count() {
     assert_eq!(listed([Answer::page(&[], "", None)]).await, ["of 0"]);
     assert_eq!(listed([Answer::page(&["a"], "", None)]).await, ["a", "of 1"]);
     assert_eq!(
@@ -189,7 +189,7 @@ async fn an_unreadable_item_does_not_lose_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_page_that_breaks_goes_on_where_it_was() {
+async fn a_later_page_that_breaks_continues_where_it_was() {
     let (cluster, asked) = server([
         Answer::page(&["a"], "t", Some(5)),
         Answer::page(&["b", "c", "d"], "u", Some(2)).breaking_after(2),
@@ -210,7 +210,7 @@ async fn a_later_page_that_breaks_goes_on_where_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_page_that_breaks_begins_again_and_says_so() {
+async fn a_first_page_that_breaks_is_read_again_and_reported() {
     let whole = || Answer::page(&["a", "b"], "", None);
     assert_eq!(
         listed([whole().breaking_after(1), whole()]).await,
@@ -253,7 +253,7 @@ async fn a_page_half_handed_out_may_repeat_when_its_token_expires() {
 }
 
 #[tokio::test]
-async fn without_a_token_in_the_answer_the_list_begins_again() {
+async fn without_a_token_in_the_answer_the_list_starts_over() {
     let (cluster, asked) = server([
         Answer::page(&["a"], "t", Some(1)),
         Answer::expired(""),
@@ -266,7 +266,7 @@ async fn without_a_token_in_the_answer_the_list_begins_again() {
 }
 
 #[tokio::test]
-async fn a_list_that_expires_again_and_again_is_given_up() {
+async fn a_list_that_keeps_expiring_fails() {
     let answers = (0..6).flat_map(|_| [Answer::page(&["a"], "t", None), Answer::expired("")]);
     let seen = listed(answers).await;
     assert_eq!(seen.iter().filter(|event| *event == "restarted").count(), 5);
@@ -277,7 +277,7 @@ async fn a_list_that_expires_again_and_again_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_pass_is_tried_again_after_the_time_the_server_asks_for() {
+async fn transient_errors_are_retried_after_the_servers_pause() {
     let start = Instant::now();
     let busy = Answer {
         retry_after: Some("7"),
@@ -289,7 +289,7 @@ async fn what_can_pass_is_tried_again_after_the_time_the_server_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_never_recovers_is_given_up() {
+async fn a_list_of_a_server_that_never_recovers_fails() {
     let seen = listed((0..7).map(|_| Answer::refusal(500, "conversion webhook failed"))).await;
     assert_eq!(seen, ["error: list pods: conversion webhook failed"]);
 }
@@ -308,13 +308,13 @@ async fn a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_list_is_final() {
+async fn an_answer_that_is_not_a_list_is_final() {
     let seen = listed([Answer::new(200, &json!({"kind": "Pod"}))]).await;
     assert_eq!(seen, ["error: list pods: the answer is not a list: it has no items"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_that_falls_silent_is_asked_for_again() {
+async fn a_page_without_data_for_too_long_is_requested_again() {
     let start = Instant::now();
     let page = || Answer::page(&["a", "b"], "", None);
     assert_eq!(
@@ -339,7 +339,7 @@ async fn items_hold_their_bytes_until_they_are_dropped() {
 }
 
 #[tokio::test]
-async fn an_item_larger_than_the_budget_passes() {
+async fn an_item_larger_than_the_budget_is_delivered() {
     let (cluster, _) = server([Answer::page(&["a", "b"], "", None)]);
     assert_eq!(
         events(list(&cluster, pods(), &Budget::new(8))).await,

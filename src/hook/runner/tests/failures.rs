@@ -46,7 +46,7 @@ async fn a_post_hook_that_fails_stops_the_others_unless_it_may_fail() {
 }
 
 #[tokio::test]
-async fn the_error_says_what_the_program_said_last() {
+async fn the_error_has_the_last_output_line_of_the_program() {
     let (pods, log) = (FakePods::new(), log());
     around(&runner(&pods, &log), vec![pod("a", &["thaw"], &[])]).await;
     let error = &log.errors().by_scope.into_values().flatten().collect::<Vec<_>>()[0];
@@ -57,7 +57,7 @@ async fn the_error_says_what_the_program_said_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pre_hook_that_fails_when_the_pod_may_be_frozen_is_followed_by_the_post_hooks() {
+async fn post_hooks_follow_a_failed_pre_hook_if_the_pod_may_be_frozen() {
     // pre hooks, how the last one ends, whether the pod may be frozen
     let cases = [
         (vec!["freeze"], Ok(1), false),
@@ -90,7 +90,7 @@ async fn a_pre_hook_that_fails_when_the_pod_may_be_frozen_is_followed_by_the_pos
 }
 
 #[tokio::test]
-async fn what_cannot_run_is_an_error_that_says_why() {
+async fn a_hook_that_cannot_run_is_an_error_with_the_reason() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let mut elsewhere = pod("a", &["sync"], &[]);
@@ -114,7 +114,7 @@ async fn what_cannot_run_is_an_error_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_pod_that_had_ended_needs_no_hooks_and_one_that_is_gone_is_a_warning() {
+async fn an_ended_pod_needs_no_hooks_and_a_deleted_one_is_a_warning() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let ended = PodHooks {
@@ -150,7 +150,7 @@ async fn a_pod_that_had_ended_needs_no_hooks_and_one_that_is_gone_is_a_warning()
 }
 
 #[tokio::test]
-async fn a_pod_whose_node_is_gone_is_told_as_such() {
+async fn a_pod_with_a_deleted_node_is_reported_as_such() {
     let (pods, log) = (FakePods::new(), log());
     pods.script(
         "freeze",
@@ -170,7 +170,7 @@ async fn a_pod_whose_node_is_gone_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_down_is_not_frozen() {
+async fn a_pod_is_not_frozen_if_that_cannot_be_recorded() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     pods.fail_journal(true);

@@ -38,7 +38,7 @@ async fn a_run_that_is_dropped_leaves_nothing_frozen() {
 }
 
 #[tokio::test]
-async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
+async fn a_running_post_hook_of_a_dropped_run_is_not_repeated() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner
@@ -59,7 +59,7 @@ async fn a_post_hook_under_way_when_the_run_is_dropped_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_hook_is_tried_again_when_the_way_to_the_pod_fails() {
+async fn a_post_hook_is_retried_when_the_connection_fails() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner.freeze(vec![freezing("a")]).await;
@@ -96,7 +96,7 @@ async fn a_post_hook_is_tried_again_when_the_way_to_the_pod_fails() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_left_is_thawed_and_failing_at_it_is_a_warning() {
+async fn freezes_of_an_earlier_run_are_thawed_and_failures_warned() {
     let (pods, log) = (FakePods::new(), log());
     // One is frozen; of the other the run died before its pre hook, or after its post hook.
     freeze_by_hand(&pods, "a").await;
@@ -115,7 +115,7 @@ async fn what_an_earlier_run_left_is_thawed_and_failing_at_it_is_a_warning() {
 }
 
 #[tokio::test]
-async fn a_pod_that_a_dead_process_was_freezing_is_thawed_again_when_it_cannot_be_frozen() {
+async fn a_pod_frozen_by_a_dead_process_is_thawed_after_a_failure() {
     let (pods, log) = (FakePods::new(), log());
     let runner = Runner::new(Arc::new(pods.clone()), pods.journal(), log.clone(), vec![left("a")]);
     assert!(runner.settle().await.is_empty());

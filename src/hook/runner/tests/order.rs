@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn pods_are_written_down_frozen_thawed_and_forgotten_in_this_order() {
+async fn pods_are_recorded_frozen_thawed_and_removed_in_order() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner.freeze(vec![freezing("a"), freezing("b")]).await;
@@ -34,7 +34,7 @@ async fn pods_are_written_down_frozen_thawed_and_forgotten_in_this_order() {
 }
 
 #[tokio::test]
-async fn what_has_no_hooks_on_both_sides_is_no_freeze() {
+async fn a_pod_without_both_pre_and_post_hooks_is_not_a_freeze() {
     let (pods, log) = (FakePods::new(), log());
     around(
         &runner(&pods, &log),
@@ -45,7 +45,7 @@ async fn what_has_no_hooks_on_both_sides_is_no_freeze() {
 }
 
 #[tokio::test]
-async fn a_line_tells_all_of_a_hook_and_what_it_wrote() {
+async fn the_log_has_all_fields_of_a_hook_and_its_output() {
     let (pods, log) = (FakePods::new(), log());
     around(&runner(&pods, &log), vec![pod("a", &["sync -f /data"], &[])]).await;
     let text = text(&log);
@@ -65,7 +65,7 @@ async fn a_line_tells_all_of_a_hook_and_what_it_wrote() {
 }
 
 #[tokio::test]
-async fn a_pod_is_read_with_its_hooks_and_what_it_says_wrong_is_a_warning() {
+async fn a_pods_hooks_are_read_and_invalid_values_are_warnings() {
     let (pods, log) = (FakePods::new(), log());
     let object = json!({
         "apiVersion": "v1", "kind": "Pod",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_says_so() {
+async fn a_pod_with_a_stopped_container_is_saved_with_a_warning() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     pods.stop("shop/a db", "ImagePullBackOff");
@@ -21,7 +21,7 @@ async fn a_pod_whose_container_does_not_run_is_saved_with_a_warning_that_says_so
 }
 
 #[tokio::test]
-async fn a_container_that_has_started_since_its_pod_was_listed_has_its_hooks_run() {
+async fn hooks_run_in_a_container_that_started_after_the_list() {
     for look in [Ok(Some(Standing::default())), lost().map(|_| None)] {
         let (pods, log) = (FakePods::new(), log());
         pods.script_look(look);
@@ -32,7 +32,7 @@ async fn a_container_that_has_started_since_its_pod_was_listed_has_its_hooks_run
 }
 
 #[tokio::test]
-async fn a_container_that_stops_before_its_hook_is_run_has_nothing_to_freeze() {
+async fn a_container_that_stops_before_its_hook_is_not_frozen() {
     // the pod when it was read again -> whether that is a warning of its own kind
     let ended = Standing {
         ended: true,
@@ -58,7 +58,7 @@ async fn a_container_that_stops_before_its_hook_is_run_has_nothing_to_freeze() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_container_that_is_said_to_run_and_takes_no_command_is_asked_again_and_then_is_an_error() {
+async fn a_reported_container_that_refuses_commands_is_retried() {
     // how often the kubelet has no container -> commands asked for, refused
     let absent = || Err(ExecError::Stopped("container not found (\"db\")".to_owned()));
     for (times, asked, refused) in [(1, 2, false), (3, 4, false), (4, 4, true)] {
@@ -80,7 +80,7 @@ async fn a_container_that_is_said_to_run_and_takes_no_command_is_asked_again_and
 }
 
 #[tokio::test]
-async fn a_refusal_counts_as_nothing_to_freeze_only_where_the_pod_says_so() {
+async fn a_refusal_means_nothing_to_freeze_only_if_the_pod_agrees() {
     let refusal = || {
         Err(ExecError::Refused {
             code: 400,
@@ -116,7 +116,7 @@ async fn a_refusal_counts_as_nothing_to_freeze_only_where_the_pod_says_so() {
 }
 
 #[tokio::test]
-async fn hooks_of_containers_that_run_are_run_beside_one_that_does_not() {
+async fn hooks_of_running_containers_run_beside_a_stopped_one() {
     // Found when its pod is listed, or when the first command is run.
     for when_listed in [true, false] {
         let (pods, log) = (FakePods::new(), log());
@@ -139,7 +139,7 @@ async fn hooks_of_containers_that_run_are_run_beside_one_that_does_not() {
 }
 
 #[tokio::test]
-async fn a_post_hook_in_a_container_without_a_pre_hook_may_be_what_thaws_the_pod() {
+async fn a_post_hook_of_another_container_may_thaw_the_pod() {
     let (pods, log) = (FakePods::new(), log());
     let mut crossed = freezing("a");
     crossed.post[0].container = "side".to_owned();
@@ -158,7 +158,7 @@ async fn a_post_hook_in_a_container_without_a_pre_hook_may_be_what_thaws_the_pod
 }
 
 #[tokio::test]
-async fn a_pod_that_may_be_frozen_stays_written_down_while_its_container_does_not_run() {
+async fn a_frozen_pod_stays_recorded_while_its_container_is_stopped() {
     let (pods, log) = (FakePods::new(), log());
     let runner = runner(&pods, &log);
     let frozen = runner.freeze(vec![freezing("a")]).await;
@@ -183,7 +183,7 @@ async fn a_pod_that_may_be_frozen_stays_written_down_while_its_container_does_no
 }
 
 #[tokio::test]
-async fn a_pod_that_a_dead_process_may_have_frozen_is_not_taken_for_one_with_nothing_to_thaw() {
+async fn a_pod_frozen_by_a_dead_process_still_needs_its_thaw() {
     let (pods, log) = (FakePods::new(), log());
     freeze_by_hand(&pods, "a").await;
     pods.stop("shop/a db", "CrashLoopBackOff");
@@ -198,7 +198,7 @@ async fn a_pod_that_a_dead_process_may_have_frozen_is_not_taken_for_one_with_not
 }
 
 #[tokio::test]
-async fn one_stopped_container_does_not_keep_the_others_of_its_pod_frozen() {
+async fn one_stopped_container_does_not_keep_others_frozen() {
     let (pods, log) = (FakePods::new(), log());
     freeze_by_hand(&pods, "a").await;
     let mut left = left("a");

@@ -6,7 +6,7 @@ use super::*;
 
 /// `type namespace/name`, labels, annotations: whether the cluster writes it.
 #[test]
-fn what_a_cluster_writes_itself_is_left_to_it_and_nothing_else() {
+fn only_objects_that_a_cluster_writes_itself_are_left_to_it() {
     let none = || json!({});
     let slice = |by: &str| json!({"endpointslice.kubernetes.io/managed-by": by});
     let rbac = || json!({"kubernetes.io/bootstrapping": "rbac-defaults"});

@@ -65,7 +65,7 @@ fn hold_all(seeds: Range<u64>) {
 }
 
 #[test]
-fn whatever_is_restored_in_whatever_trouble_the_invariants_hold() {
+fn the_invariants_hold_in_random_restores_with_faults() {
     hold_all(0..96);
     // a namespace is created at the moment when the old one of its name is gone
     hold_all(6_418..6_419);
