@@ -74,7 +74,7 @@ fn header(kind: EntryType, prefix: &str, name: &str, mode: u32, size: u64, mtime
     header
 }
 
-/// What a header says about the entry that follows it.
+/// The facts in a header about its entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
     pub(super) kind: Kind,

@@ -88,7 +88,7 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(())
     }
 
-    /// Writes the two zero blocks that end an archive, and gives back what it was written to (not flushed).
+    /// Writes the two zero blocks that end an archive, and returns the inner writer (not flushed).
     pub fn finish(mut self) -> Result<W, WriteError> {
         self.out.write_all(&block::END)?;
         Ok(self.out)

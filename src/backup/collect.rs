@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn expected_items_are_those_announced_and_those_beyond() {
-        // A page of two, then the server tells of five, then seven come.
+        // A page of two, then the server announces five, then seven come.
         let mut expectation = Expectation::default();
         let mut expected = expectation.seen() + expectation.seen();
         assert_eq!(expected, 2);

@@ -11,7 +11,7 @@ use crate::select::labels::SelectorError;
 pub struct Report {
     /// Items in the archive; `progress.itemsBackedUp` and `progress.totalItems`.
     pub saved: u64,
-    /// Listed items that were skipped on purpose; the log says why.
+    /// Listed items that were skipped on purpose; the log has the reasons.
     pub skipped: u64,
     /// Items that could not be saved; each has an error line.
     pub failed: u64,

@@ -270,8 +270,8 @@ fn edited_annotations(item: &mut Item) -> Result<Option<&mut Map<String, Value>>
 
 /// Whether an action requires its additional items. The annotation is removed, so that it is not in the archive.
 fn takes_must_include(item: &mut Item) -> Result<bool, serde_json::Error> {
-    let said = edited_annotations(item)?.and_then(|annotations| annotations.remove(MUST_INCLUDE));
-    Ok(said.is_some_and(|value| value == "true"))
+    let removed = edited_annotations(item)?.and_then(|annotations| annotations.remove(MUST_INCLUDE));
+    Ok(removed.is_some_and(|value| value == "true"))
 }
 
 /// Whether an action excludes the item.

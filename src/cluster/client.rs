@@ -196,7 +196,7 @@ mod tests {
             cmd: "login".to_owned(),
             out: Box::new(output(stderr)),
         };
-        for (error, said) in [
+        for (error, phrase) in [
             (
                 failed("no session\n\nlog in\n"),
                 "running the credential plugin `login` of the kubeconfig failed: exit status: 3: no session; log in; check that it is logged in",
@@ -210,7 +210,7 @@ mod tests {
                 "starting the credential plugin `login` of the kubeconfig failed: not there; see example.com",
             ),
         ] {
-            assert_eq!(unusable(kube::Error::Auth(error), Some(&plugin)).to_string(), said);
+            assert_eq!(unusable(kube::Error::Auth(error), Some(&plugin)).to_string(), phrase);
         }
     }
 }

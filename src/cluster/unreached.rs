@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_server_that_is_not_reached_is_named_with_the_cause() {
         let server = Uri::from_static("https://api.example.com:6443");
-        for (text, said) in [
+        for (text, phrase) in [
             (
                 "client error (Connect)",
                 "no connection to https://api.example.com:6443/: connection refused",
@@ -45,7 +45,7 @@ mod tests {
             ("client error (SendRequest)", "client error (SendRequest)"),
         ] {
             let error = Outer(text, std::io::Error::other("connection refused"));
-            assert_eq!(named(&server, Box::new(error)).to_string(), said);
+            assert_eq!(named(&server, Box::new(error)).to_string(), phrase);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::restore::wait_reason::WaitReason;
 /// An object to create.
 #[derive(Clone, Copy)]
 pub(super) struct NewObject<'a> {
-    /// The item that it is made of.
+    /// The item of the object.
     pub(super) item: RestoreItem<'a>,
     /// Its type.
     pub(super) resource: &'a Resource,

@@ -132,7 +132,7 @@ fn announce(parts: &RunParts<'_>, wave: &Wave) {
     log.info(format!("Restoring {count} items of resource '{}'{what}", wave.resource));
 }
 
-/// Runs beside the waves: stores the ledger, and reports a standstill. Never ends.
+/// Runs concurrently with the waves: stores the ledger, and reports a standstill. Never ends.
 async fn keep_up(parts: &RunParts<'_>) {
     loop {
         sleep(FLUSH).await;

@@ -60,10 +60,7 @@ impl Contents {
         if self.types.is_empty() {
             return Vec::new();
         }
-        let mut warnings: Vec<String> = self
-            .namespaces_in_vain(spec)
-            .chain(self.mappings_in_vain(spec))
-            .collect();
+        let mut warnings: Vec<String> = self.unused_namespaces(spec).chain(self.unused_mappings(spec)).collect();
         let status = spec.restore_status.as_ref();
         let included = [
             ("spec.includedResources", Some(&spec.included_resources)),
@@ -73,11 +70,11 @@ impl Contents {
             ),
         ];
         for (field, list) in included {
-            let in_vain = list
+            let unused = list
                 .into_iter()
                 .flatten()
                 .filter(|entry| !self.has_type(entry, resolve));
-            warnings.extend(in_vain.map(|entry| {
+            warnings.extend(unused.map(|entry| {
                 format!(
                     "{field} names {entry:?}, and the backup has no such objects; it has {}",
                     listed(&self.types)
@@ -92,10 +89,10 @@ impl Contents {
             ),
         ];
         for (field, list) in excluded {
-            let in_vain = list.into_iter().flatten().filter(|entry| {
+            let unused = list.into_iter().flatten().filter(|entry| {
                 !entry.ends_with(OWN_GROUP) && resolve(entry).is_none() && !self.has_type(entry, resolve)
             });
-            warnings.extend(in_vain.map(|entry| {
+            warnings.extend(unused.map(|entry| {
                 format!(
                     "{field} names {entry:?}, which is not a type of this cluster or of the backup: it excludes nothing; check the spelling, or `kubectl api-resources`"
                 )
@@ -104,11 +101,11 @@ impl Contents {
         warnings
     }
 
-    fn namespaces_in_vain(&self, spec: &RestoreSpec) -> impl Iterator<Item = String> {
+    fn unused_namespaces(&self, spec: &RestoreSpec) -> impl Iterator<Item = String> {
         let entries = spec.included_namespaces.iter();
-        let in_vain = entries
+        let unused = entries
             .filter(|entry| !entry.is_empty() && !matches_any(entry, self.namespaces.iter().map(String::as_str)));
-        in_vain.map(|entry| {
+        unused.map(|entry| {
             let what = if is_pattern(entry) {
                 "no namespace of the backup matches it"
             } else {
@@ -126,16 +123,16 @@ impl Contents {
     }
 
     /// Mappings of namespaces that the restore's own lists exclude.
-    fn mappings_in_vain<'a>(&'a self, spec: &'a RestoreSpec) -> impl Iterator<Item = String> + 'a {
+    fn unused_mappings<'a>(&'a self, spec: &'a RestoreSpec) -> impl Iterator<Item = String> + 'a {
         let chosen = NamespaceFilter::new(&spec.included_namespaces, &spec.excluded_namespaces);
         let sources = spec
             .namespace_mapping
             .iter()
             .filter(|(from, _)| self.namespaces.contains(*from));
         // A list that names the target has its own warning.
-        let in_vain =
+        let unused =
             move |(from, to): &(&String, &String)| !chosen.includes(from) && !spec.included_namespaces.contains(to);
-        sources.filter(in_vain).map(|(from, to)| {
+        sources.filter(unused).map(|(from, to)| {
             format!(
                 "spec.namespaceMapping maps {from:?} to {to:?}, and the restore's namespaces exclude {from:?}: nothing is restored to {to:?}"
             )

@@ -2,7 +2,7 @@
 
 use super::glob::{Glob, GlobError};
 
-/// The entry that stands for everything.
+/// The entry that means everything.
 pub const EVERYTHING: &str = "*";
 
 /// A resource type of discovery, to which a user's name is resolved.

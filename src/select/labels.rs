@@ -76,7 +76,7 @@ impl Selector {
         })
     }
 
-    /// Checks a selector as it stands in a spec.
+    /// Checks the selector of a spec.
     pub fn new(selector: &LabelSelector) -> Result<Self, SelectorError> {
         let equal = selector.match_labels.iter().flatten();
         let equal = equal.map(|(key, value)| Requirement::new(key, Test::Equals(value.clone())));

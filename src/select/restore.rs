@@ -110,8 +110,8 @@ fn is_must_have(resource: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::includes::ResolvedType;
     use super::*;
+    use crate::select::includes::ResolvedType;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
     const CONTENTS: &str = "volumesnapshotcontents.snapshot.storage.k8s.io";

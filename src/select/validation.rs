@@ -53,7 +53,7 @@ pub fn backup_namespaces(includes: &[String], excludes: &[String]) -> Vec<String
     prefixed("Invalid included/excluded namespace lists", errors).collect()
 }
 
-/// The message for an include-exclude policy beside old filters, row 13 of spec api 7.1.
+/// The message for an include-exclude policy with old filters, row 13 of spec api 7.1.
 pub fn policy_with_old_filters(lists: TypeLists<'_>) -> Option<String> {
     lists.is_old_style().then(|| {
         "include-resources, exclude-resources and include-cluster-resources are old filter parameters.\n\
@@ -62,7 +62,7 @@ pub fn policy_with_old_filters(lists: TypeLists<'_>) -> Option<String> {
     })
 }
 
-/// The message for a label selector beside or-selectors; `kind` is `backup` or `restore` (spec api 7.1 row 11, 7.2 row 3).
+/// The message for a label selector with or-selectors; `kind` is `backup` or `restore` (spec api 7.1 row 11, 7.2 row 3).
 pub fn selectors(one: bool, any: bool, kind: &str) -> Option<String> {
     (one && any).then(|| {
         format!("encountered labelSelector as well as orLabelSelectors in {kind} spec, only one can be specified")

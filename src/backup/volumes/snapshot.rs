@@ -1,7 +1,7 @@
 //! Whether a volume's data is saved by a snapshot (spec backup 12.1, 12.2). Pure.
 //!
-//! One decision for the volume and its claim, by both of them: upstream looks at the volume alone first, so that there a
-//! policy about claims does not keep a native snapshot from being taken.
+//! One decision, by the volume and its claim. Upstream first checks the volume alone, so that a policy about claims does not prevent a
+//! native snapshot.
 
 use crate::select::resource_policies::ActionType;
 

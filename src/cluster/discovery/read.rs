@@ -83,8 +83,8 @@ mod tests {
     use kube::client::Body;
     use serde_json::{Value, json};
 
-    use super::super::Discovery;
     use super::*;
+    use crate::cluster::discovery::Discovery;
 
     /// A server that answers by path.
     fn server(answer: impl Fn(&str) -> (u16, Value) + Clone + Send + 'static) -> Cluster {

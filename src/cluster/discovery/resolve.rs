@@ -42,8 +42,8 @@ fn is_called_for_short(resource: &Resource, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::resource;
     use super::*;
+    use crate::cluster::discovery::tests::resource;
 
     #[test]
     fn users_may_write_any_name_of_a_type() {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::cluster::ApiError;
 
-/// A resource type without a version: what archives and filters speak of.
+/// A resource type without a version, as in archives and filters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupResource {
     /// Empty for the core group.

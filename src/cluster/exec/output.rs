@@ -55,7 +55,7 @@ impl fmt::Display for Captured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (one, two) = self.tail.as_slices();
         if self.left_out == 0 {
-            // As one text: a character may stand across the border.
+            // As one text: a character may be cut at the border.
             return f.write_str(&String::from_utf8_lossy(&[&self.head, one, two].concat()));
         }
         write!(

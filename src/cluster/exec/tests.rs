@@ -43,7 +43,7 @@ async fn accepted(listener: &TcpListener) -> (Socket, String) {
     (socket, asked)
 }
 
-/// A server that takes these steps for one command; gives what it was asked.
+/// A server that takes these steps for one command; returns the request.
 async fn serving(steps: Vec<Step>) -> (Cluster, Task<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -129,9 +129,9 @@ async fn the_connection_is_closed_when_a_command_times_out() {
     let ran = run(&cluster, &short).await;
     assert_eq!(ran.outcome, Err(ExecError::TimedOut(short.timeout)));
     assert_eq!(ran.output.stdout.to_string(), "begun", "what came until then is kept");
-    let said = ran.outcome.unwrap_err();
-    assert!(said.may_have_run() && !said.can_pass());
-    assert!(said.to_string().contains("may still be running"), "{said}");
+    let error = ran.outcome.unwrap_err();
+    assert!(error.may_have_run() && !error.can_pass());
+    assert!(error.to_string().contains("may still be running"), "{error}");
     server.await.unwrap();
 }
 

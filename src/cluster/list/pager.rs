@@ -49,7 +49,7 @@ pub(super) struct Pager {
     limit: u32,
     /// The expected size of the next page, by the last one.
     expected_bytes: u64,
-    /// Items from `token` on that were handed out already. A token stands for one view of the list and one order, so a page
+    /// Items from `token` on that were handed out already. A token is for one view of the list and one order, so a page
     /// that broke off continues where it was, even with another limit.
     ahead: u64,
     /// The place of the next item since the list began (again).

@@ -1,7 +1,7 @@
 //! Cuts the JSON of a list into its items while it arrives.
 //!
 //! A page may have thousands of items; parsed as a whole it would cost many times its size. The splitter keeps only the
-//! item that is not complete yet, and what stands around the items: the list's own metadata, wherever they stand (Go
+//! item that is not complete yet, and the text around the items: the list's own metadata, before or after them (Go
 //! writes them before the items of built-in kinds and after those of custom resources).
 
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use serde::Deserialize;
 
-/// What may stand around the items, in bytes. Metadata of a list are a few hundred.
+/// The most bytes around the items. Metadata of a list are a few hundred.
 const MAX_ENVELOPE: usize = 1 << 20;
 
 /// The largest item that is kept. etcd refuses objects of 1.5 MiB; aggregated servers may have larger ones, but an archive

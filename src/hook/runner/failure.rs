@@ -1,8 +1,8 @@
 //! Why a hook failed.
 
-use super::super::command::Hook;
-use super::super::pod::PodHooks;
 use crate::cluster::exec::{ExecError, Ran};
+use crate::hook::command::Hook;
+use crate::hook::pod::PodHooks;
 
 /// Why a hook failed.
 pub(super) struct Failure {
@@ -17,11 +17,11 @@ impl Failure {
         match &ran.outcome {
             Ok(0) => None,
             Ok(code) => {
-                let said = ran.output.stderr.last_line().or_else(|| ran.output.stdout.last_line());
-                let said = said.map(|line| format!(": {line}")).unwrap_or_default();
+                let last_line = ran.output.stderr.last_line().or_else(|| ran.output.stdout.last_line());
+                let last_line = last_line.map(|line| format!(": {line}")).unwrap_or_default();
                 let program = hook.command.first().map_or("", String::as_str);
                 Some(Self {
-                    text: format!("`{program}` ended with exit code {code}{said}"),
+                    text: format!("`{program}` ended with exit code {code}{last_line}"),
                     error: None,
                     begun: true,
                 })

@@ -1,10 +1,10 @@
 //! The lines of a hook in the backup's log.
 
-use super::super::command::{Hook, Phase};
-use super::super::pod::PodHooks;
 use super::failure::Failure;
 use crate::api::GoDuration;
 use crate::cluster::exec::{ExecError, Ran};
+use crate::hook::command::{Hook, Phase};
+use crate::hook::pod::PodHooks;
 use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::{Line, RunLog};
 

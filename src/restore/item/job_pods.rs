@@ -23,7 +23,7 @@ impl ItemRestore<'_> {
         };
         let why = match job::fate(pod, self.planned_job(name).await.as_ref()) {
             Fate::Restored => return ControlFlow::Continue(()),
-            Fate::MadeAnew => format!("its job {name} creates another"),
+            Fate::Recreated => format!("its job {name} creates another"),
             Fate::Ended(how) => format!("its job {name} {how}"),
             Fate::Alone => {
                 let text = format!(

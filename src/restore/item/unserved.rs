@@ -217,8 +217,8 @@ mod tests {
                 api_version,
                 kind,
             };
-            let said = advice(&discovery, named);
-            assert!(said.contains(expected), "{resource}: {said}");
+            let phrase = advice(&discovery, named);
+            assert!(phrase.contains(expected), "{resource}: {phrase}");
         }
     }
 

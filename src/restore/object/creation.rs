@@ -64,7 +64,7 @@ const ROWS: [Row; 4] = [
 /// Removes the fields that a creation must not have; returns the texts for the log. Also applied to an object in the cluster before
 /// the two are compared.
 pub fn clear(group_resource: &str, object: &mut Value) -> Vec<&'static str> {
-    let mut said = Vec::new();
+    let mut texts = Vec::new();
     if group_resource == "pods" {
         merged_labels::take_out(object);
     }
@@ -75,10 +75,10 @@ pub fn clear(group_resource: &str, object: &mut Value) -> Vec<&'static str> {
         let parent = object.pointer_mut(row.parent).and_then(Value::as_object_mut);
         let removed = parent.and_then(|parent| parent.remove(row.field));
         if removed.is_some_and(|value| !is_empty(&value)) {
-            said.extend(row.lost);
+            texts.extend(row.lost);
         }
     }
-    said
+    texts
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -192,9 +192,9 @@ mod tests {
             ("pods", spread(merged.clone()), spread(json!({})), 0),
             ("pods.example.com", spread(merged.clone()), spread(merged), 0),
         ];
-        for (resource, before, after, said) in table.into_iter().chain(spread) {
+        for (resource, before, after, count) in table.into_iter().chain(spread) {
             let mut object = before.clone();
-            assert_eq!(clear(resource, &mut object).len(), said, "{before}");
+            assert_eq!(clear(resource, &mut object).len(), count, "{before}");
             assert_eq!(object, after, "{before}");
         }
     }

@@ -44,8 +44,8 @@ pub fn warning(id: &str, lost: &str, kept: &str, target: &str) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::token::TYPE;
     use super::*;
+    use crate::restore::object::token::TYPE;
 
     #[test]
     fn an_object_that_differs_in_more_than_its_place_is_lost() {

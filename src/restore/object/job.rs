@@ -12,7 +12,7 @@ pub enum Fate {
     /// The job has a selector of the user, and adopts the pod.
     Restored,
     /// The restored job creates another one.
-    MadeAnew,
+    Recreated,
     /// The job has ended in this way.
     Ended(String),
     /// The job is not restored, and nothing else would manage the pod.
@@ -44,7 +44,7 @@ pub fn fate(pod: &Value, job: Option<&Value>) -> Fate {
     if selects_by_hand(job) && selects(job, pod) {
         Fate::Restored
     } else {
-        Fate::MadeAnew
+        Fate::Recreated
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
             (
                 "selected by uid",
                 Some(job(json!(null), json!({"controller-uid": "1"}), json!({}))),
-                Fate::MadeAnew,
+                Fate::Recreated,
             ),
             (
                 "by hand",
@@ -112,12 +112,12 @@ mod tests {
             (
                 "by hand, other labels",
                 Some(job(json!(true), json!({"run": "other"}), json!({}))),
-                Fate::MadeAnew,
+                Fate::Recreated,
             ),
             (
-                "said not to be by hand",
+                "manualSelector is false",
                 Some(job(json!(false), mine.clone(), json!({}))),
-                Fate::MadeAnew,
+                Fate::Recreated,
             ),
             (
                 "over",

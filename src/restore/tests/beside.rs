@@ -54,7 +54,7 @@ async fn a_volume_that_outlived_its_claim_is_bound_to_it_again() {
                 r#"spec.claimRef.uid: "old" -> (none)"#
             ]
         );
-        assert!(!scene.said("made available").is_empty());
+        assert!(!scene.log_lines("made available").is_empty());
     }
 }
 
@@ -106,19 +106,19 @@ async fn a_volume_that_the_claim_cannot_get_is_a_warning() {
         (kept("/a", "Released"), mapped, "belongs to claim shop/data"),
     ];
     for policy in ["", "update"] {
-        for (live, mapping, said) in &table {
+        for (live, mapping, phrase) in &table {
             let scene = scene(json!({"existingResourcePolicy": policy, "namespaceMapping": mapping}));
             scene.api.insert(live.clone());
             let before = scene.api.get("v1", "PersistentVolume", None, "pv");
             let (items, report) = held(&scene).await;
-            assert_eq!(scene.api.get("v1", "PersistentVolume", None, "pv"), before, "{said}");
-            assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(failed)"], "{said}");
+            assert_eq!(scene.api.get("v1", "PersistentVolume", None, "pv"), before, "{phrase}");
+            assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(failed)"], "{phrase}");
             let warnings = report.results.warnings.cluster.join("\n");
             assert!(
-                warnings.contains(said) && warnings.contains("kubectl get pv pv"),
+                warnings.contains(phrase) && warnings.contains("kubectl get pv pv"),
                 "{warnings}"
             );
-            assert!(items[0].reason.contains(said), "{:?}", items[0]);
+            assert!(items[0].reason.contains(phrase), "{:?}", items[0]);
         }
     }
 }
@@ -135,7 +135,7 @@ async fn a_volume_with_a_just_deleted_claim_is_waited_for() {
     let report = scene.run().await;
     assert_eq!(claim_of(&scene), json!({"namespace": "shop", "name": "data"}));
     assert_eq!(report.resources.0["v1/PersistentVolume"], ["pv(updated)"]);
-    assert!(!scene.said("is not Released yet").is_empty());
+    assert!(!scene.log_lines("is not Released yet").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,7 +222,7 @@ async fn a_copy_is_added_to_the_bindings_of_its_source() {
         ),
         ("", &["shop", "copy"], &["shop", "copy"], "reading(skipped)", None),
     ];
-    for (policy, before, after, listed, said) in table {
+    for (policy, before, after, listed, phrase) in table {
         let spec = json!({"existingResourcePolicy": policy, "namespaceMapping": {"shop": "copy"}});
         let scene = Scene::of(&[(BINDINGS, binding(&["shop"])), namespace("shop")]).with_spec(spec);
         scene.api.insert(binding(before));
@@ -235,15 +235,15 @@ async fn a_copy_is_added_to_the_bindings_of_its_source() {
         let kind = "rbac.authorization.k8s.io/v1/ClusterRoleBinding";
         assert_eq!(report.resources.0[kind], [listed], "{policy} {before:?}");
         let warnings = report.results.warnings.cluster.join("\n");
-        assert_eq!(said.is_some(), !warnings.is_empty(), "{warnings}");
-        assert!(warnings.contains(said.unwrap_or_default()), "{warnings}");
+        assert_eq!(phrase.is_some(), !warnings.is_empty(), "{warnings}");
+        assert!(warnings.contains(phrase.unwrap_or_default()), "{warnings}");
         if listed.contains("updated") {
             let planned = items.iter().find(|item| item.kind == "ClusterRoleBinding").unwrap();
             assert!(
                 planned.reason.contains("added: ServiceAccount copy/robot"),
                 "{planned:?}"
             );
-            assert!(!scene.said("these are added: ServiceAccount copy/robot").is_empty());
+            assert!(!scene.log_lines("these are added: ServiceAccount copy/robot").is_empty());
         }
     }
 }
@@ -293,7 +293,7 @@ async fn a_copy_does_not_change_callers_of_its_sources_services() {
         registration["spec"] = json!({"caBundle": ca, "service": {"namespace": "shop", "name": "api"}});
         registration
     };
-    for (mapping, listed, said) in [
+    for (mapping, listed, phrase) in [
         (json!({"shop": "copy"}), "failed", "calls a service of namespace shop"),
         (json!({"other": "copy"}), "failed", "maps namespaces"),
         (json!({}), "updated", ""),
@@ -307,8 +307,8 @@ async fn a_copy_does_not_change_callers_of_its_sources_services() {
         let entry = format!("v1.shop.example.com({listed})");
         assert_eq!(report.resources.0["apiregistration.k8s.io/v1/APIService"], [entry]);
         let warnings = report.results.warnings.cluster.join("\n");
-        assert_eq!(warnings.is_empty(), said.is_empty(), "{warnings}");
-        assert!(warnings.contains(said), "{warnings}");
+        assert_eq!(warnings.is_empty(), phrase.is_empty(), "{warnings}");
+        assert!(warnings.contains(phrase), "{warnings}");
     }
 }
 
@@ -342,7 +342,7 @@ async fn an_equal_object_that_behaves_differently_is_a_warning() {
         ("pods", ended("Running"), ended("Running"), None),
         ("pods", ended("Running"), ended("Failed"), Some("it has failed")),
     ];
-    for (resource, backup, live, said) in table {
+    for (resource, backup, live, phrase) in table {
         let scene = Scene::of(&[(resource, backup), ("persistentvolumes", disk("/a"))]);
         scene.api.insert(live);
         let (_, report) = held(&scene).await;
@@ -355,8 +355,8 @@ async fn an_equal_object_that_behaves_differently_is_a_warning() {
                 .any(|entry| entry.ends_with("(skipped)"))
         );
         let warnings = texts(&report.results.warnings);
-        assert_eq!(said.is_none(), warnings == "{}", "{warnings}");
-        assert!(warnings.contains(said.unwrap_or_default()), "{warnings}");
+        assert_eq!(phrase.is_none(), warnings == "{}", "{warnings}");
+        assert!(warnings.contains(phrase.unwrap_or_default()), "{warnings}");
     }
 }
 

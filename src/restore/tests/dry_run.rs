@@ -241,7 +241,7 @@ async fn a_refusal_of_the_api_server_is_denied_in_its_words() {
     let denied = of(&items, "Secret", "b");
     assert_eq!(denied.action, PlannedAction::Deny);
     assert!(denied.reason.contains("no secrets here"), "{}", denied.reason);
-    assert!(denied.errors.is_empty(), "it is said once");
+    assert!(denied.errors.is_empty(), "it is reported once");
     let patched = of(&items, "ConfigMap", "c");
     assert_eq!(patched.action, PlannedAction::Deny);
     assert!(
@@ -308,7 +308,7 @@ async fn a_terminating_namespace_waits_and_a_refused_one_denies() {
         ]
     );
     assert!(of(&items, "Namespace", "never").reason.contains("not that one"));
-    assert!(warnings.is_empty(), "it is said once: {warnings:?}");
+    assert!(warnings.is_empty(), "it is reported once: {warnings:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,13 +135,13 @@ async fn retries_are_logged_once_for_each_reason_and_at_the_end() {
         .api
         .fault(Fault::new(2, 403, "Forbidden", of_a).message("exceeded quota: q"));
     scene.run().await;
-    let reported = scene.said("Will be retried");
+    let reported = scene.log_lines("Will be retried");
     assert_eq!(reported.len(), 2, "{reported:#?}");
     assert!(
         reported[0].contains("not available") && reported[1].contains("quota"),
         "{reported:#?}"
     );
-    let ended = scene.said("No longer waiting");
+    let ended = scene.log_lines("No longer waiting");
     assert!(ended.len() == 1 && ended[0].contains("after 7 tries"), "{ended:#?}");
 }
 
@@ -150,9 +150,9 @@ async fn the_log_counts_towards_a_known_total() {
     let objects: Vec<_> = (0..35).map(|number| config("default", &format!("c{number}"))).collect();
     let scene = Scene::of(&objects);
     scene.run().await;
-    let said = scene.said(" items out of an estimated total of ");
-    assert_eq!(said.len(), 35);
-    for (number, line) in said.iter().enumerate() {
+    let phrase = scene.log_lines(" items out of an estimated total of ");
+    assert_eq!(phrase.len(), 35);
+    for (number, line) in phrase.iter().enumerate() {
         let expected = format!("Restored {} items out of an estimated total of 35 ", number + 1);
         assert!(line.contains(&expected), "{line}");
     }

@@ -27,7 +27,7 @@ fn condition(kind: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn an_ended_job_and_its_pods_are_left_out_with_a_warning() {
-    for (kind, said) in [("Complete", "has completed"), ("Failed", "has failed (Why)")] {
+    for (kind, phrase) in [("Complete", "has completed"), ("Failed", "has failed (Why)")] {
         let scene = Scene::of(&[
             job("over", json!({}), condition(kind)),
             pod_of("Job", "over", "over-x"),
@@ -42,12 +42,12 @@ async fn an_ended_job_and_its_pods_are_left_out_with_a_warning() {
         assert_eq!(
             report.results.warnings.namespaces["shop"],
             [format!(
-                "jobs.batch/shop/over {said}: it is not restored, because it would run again"
+                "jobs.batch/shop/over {phrase}: it is not restored, because it would run again"
             )]
         );
         let reasons: Vec<&str> = items.iter().map(|item| item.reason.as_str()).collect();
         assert!(
-            reasons.contains(&format!("its job over {said}").as_str()),
+            reasons.contains(&format!("its job over {phrase}").as_str()),
             "{reasons:?}"
         );
     }

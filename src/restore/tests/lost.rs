@@ -255,7 +255,7 @@ async fn an_object_without_its_prerequisite_is_a_warning() {
             None,
         ),
     ];
-    for (archived, spec, live, said) in table {
+    for (archived, spec, live, phrase) in table {
         let scene = Scene::of(&archived).with_spec(spec.clone());
         scene.api.insert(object("v1", "Namespace", "", "default"));
         if let Some(live) = live {
@@ -263,8 +263,8 @@ async fn an_object_without_its_prerequisite_is_a_warning() {
         }
         let (_, report) = held(&scene).await;
         let warned = warnings(&report);
-        assert_eq!(said.is_none(), warned == "{}", "{spec} {warned}");
-        assert!(warned.contains(said.unwrap_or_default()), "{spec} {warned}");
+        assert_eq!(phrase.is_none(), warned == "{}", "{spec} {warned}");
+        assert!(warned.contains(phrase.unwrap_or_default()), "{spec} {warned}");
     }
 }
 

@@ -189,7 +189,7 @@ proptest! {
         let asked_for: HashSet<u8> = needs.values().flatten().copied().collect();
         for late in (0..count).filter(|number| !asked_for.contains(number)) {
             for early in (0..count).filter(|early| rank(*early) < rank(late)) {
-                if of(early).all(|sent| sent.code == 201) && !waits_for_trouble(&needs, early, &sent_requests) {
+                if of(early).all(|sent| sent.code == 201) && !waits_for_a_fault(&needs, early, &sent_requests) {
                     prop_assert!(there(early) < first_try(late), "{} in an earlier wave than {}", early, late);
                 }
             }
@@ -202,13 +202,13 @@ fn rank(number: u8) -> usize {
 }
 
 /// Whether an item, or any of its additional items, had an error.
-fn waits_for_trouble(needs: &HashMap<u8, Vec<u8>>, item: u8, sent_requests: &[SentRequest]) -> bool {
-    let trouble = |number: u8| {
+fn waits_for_a_fault(needs: &HashMap<u8, Vec<u8>>, item: u8, sent_requests: &[SentRequest]) -> bool {
+    let has_fault = |number: u8| {
         sent_requests
             .iter()
             .any(|sent| sent.what.starts_with("POST") && sent.name == name_of(number) && sent.code != 201)
     };
-    trouble(item) || (0..24).any(|other| reaches(needs, item, other) && trouble(other))
+    has_fault(item) || (0..24).any(|other| reaches(needs, item, other) && has_fault(other))
 }
 
 #[tokio::test(start_paused = true)]

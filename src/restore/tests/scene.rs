@@ -206,7 +206,7 @@ impl Scene {
     }
 
     /// The lines of the log that contain this.
-    pub(super) fn said(&self, text: &str) -> Vec<String> {
+    pub(super) fn log_lines(&self, text: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         log.lines()
             .filter(|line| line.contains(text))

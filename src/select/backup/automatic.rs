@@ -12,7 +12,7 @@ pub const AUTOMATIC_CLUSTER_SCOPED_EXCLUDES: [&str; 1] = ["volumesnapshotcontent
 /// includes, unless that would leave an empty list, which means everything (spec backup 22-C7).
 pub fn with_automatic_excludes(includes: &mut Vec<String>, excludes: &mut Vec<String>, automatic: &[&str]) {
     for &name in automatic {
-        // `*` covers it, and may not stand beside others.
+        // `*` includes it, and must not be beside other entries.
         if !excludes.iter().any(|exclude| exclude == name || exclude == EVERYTHING) {
             excludes.push(name.to_owned());
         }

@@ -206,7 +206,7 @@ mod tests {
             resolve: &resolve,
         };
         let included = owned(&["po", "pod", "deployments", "*.apps", "*", "{pods,x}"]);
-        let excluded = owned(&["*", super::super::AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES[0]]);
+        let excluded = owned(&["*", crate::select::backup::AUTOMATIC_NAMESPACE_SCOPED_EXCLUDES[0]]);
         let lists = TypeLists {
             included: &included,
             excluded: &excluded,

@@ -15,12 +15,12 @@ fn old_cluster() -> FakeApi {
     api
 }
 
-const DEFINITION: &str = "customresourcedefinitions.apiextensions.k8s.io widgets.example.com";
+const CRD: &str = "customresourcedefinitions.apiextensions.k8s.io widgets.example.com";
 
 #[tokio::test]
 async fn a_crd_written_for_v1beta1_is_saved_as_v1beta1_instead_of_v1() {
     let ran = backed_up(&old_cluster(), of_shop()).await;
-    assert_eq!(ran.objects[DEFINITION]["apiVersion"], "apiextensions.k8s.io/v1beta1");
+    assert_eq!(ran.objects[CRD]["apiVersion"], "apiextensions.k8s.io/v1beta1");
     assert_eq!(ran.other_versions, [""; 0]);
     let listed = &ran.resource_list["apiextensions.k8s.io/v1beta1/CustomResourceDefinition"];
     assert_eq!(*listed, json!(["widgets.example.com"]));
@@ -43,8 +43,8 @@ async fn every_version_is_saved_on_request_and_replaces_no_crd() {
     let mut others = ran.other_versions.clone();
     others.sort_unstable();
     let autoscaler = "horizontalpodautoscalers.autoscaling shop/web";
-    assert_eq!(others, [format!("v1 {autoscaler}"), format!("v1beta1 {DEFINITION}")]);
-    assert_eq!(ran.objects[DEFINITION]["apiVersion"], "apiextensions.k8s.io/v1");
+    assert_eq!(others, [format!("v1 {autoscaler}"), format!("v1beta1 {CRD}")]);
+    assert_eq!(ran.objects[CRD]["apiVersion"], "apiextensions.k8s.io/v1");
     assert_eq!(ran.objects[autoscaler]["apiVersion"], "autoscaling/v2");
     for version in ["v1", "v2"] {
         let listed = &ran.resource_list[format!("autoscaling/{version}/HorizontalPodAutoscaler")];

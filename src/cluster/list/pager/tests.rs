@@ -11,9 +11,9 @@ use http_body_util::StreamBody;
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::super::list;
 use super::*;
 use crate::cluster::discovery::Resource;
+use crate::cluster::list::list;
 
 /// One answer of the server: its code, and its body chunk by chunk.
 struct Answer {
@@ -194,7 +194,7 @@ async fn a_later_page_that_breaks_continues_where_it_was() {
         Answer::page(&["a"], "t", Some(5)),
         Answer::page(&["b", "c", "d"], "u", Some(2)).breaking_after(2),
         Answer::page(&["b", "c", "d"], "u", Some(2)).breaking_after(1),
-        // A smaller limit cuts the pages anew: what was handed out spreads over two of them.
+        // A smaller limit cuts the pages differently: the delivered items are in two of them.
         Answer::page(&["b"], "t2", Some(4)),
         Answer::page(&["c", "d"], "u", Some(2)),
         Answer::page(&["e", "f"], "", None),

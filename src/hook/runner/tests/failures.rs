@@ -162,10 +162,10 @@ async fn a_pod_with_a_deleted_node_is_reported_as_such() {
     );
     assert_eq!(around(&runner(&pods, &log), vec![freezing("a")]).await, [false]);
     assert_eq!(log.counts(), (1, 0));
-    let said = &warnings(&log)[0];
+    let phrase = &warnings(&log)[0];
     assert!(
-        said.contains("The node of the pod is gone") && !said.contains("has ended"),
-        "{said}"
+        phrase.contains("The node of the pod is gone") && !phrase.contains("has ended"),
+        "{phrase}"
     );
 }
 

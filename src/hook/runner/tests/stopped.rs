@@ -11,8 +11,8 @@ async fn a_pod_with_a_stopped_container_is_saved_with_a_warning() {
     assert_eq!(refused, [false]);
     assert_eq!(pods.events(), [""; 0], "nothing is written down, run, or thawed");
     assert_eq!(log.counts(), (1, 0));
-    let said = "Container \"db\" of the pod does not run (ImagePullBackOff): there is nothing to freeze";
-    assert!(warnings(&log)[0].contains(said), "as it is now: {:?}", warnings(&log));
+    let phrase = "Container \"db\" of the pod does not run (ImagePullBackOff): there is nothing to freeze";
+    assert!(warnings(&log)[0].contains(phrase), "as it is now: {:?}", warnings(&log));
     let attempted = Tally {
         attempted: 1,
         failed: 0,
@@ -38,7 +38,7 @@ async fn a_container_that_stops_before_its_hook_is_not_frozen() {
         ended: true,
         ..Standing::default()
     };
-    for (look, said) in [
+    for (look, phrase) in [
         (None, "does not run (CrashLoopBackOff): there is nothing to freeze"),
         (Some(Ok(Some(ended))), "The pod has ended or is gone"),
         (Some(Ok(None)), "The pod has ended or is gone"),
@@ -52,7 +52,7 @@ async fn a_container_that_stops_before_its_hook_is_not_frozen() {
         assert_eq!(around(&runner, vec![freezing("a")]).await, [false]);
         assert_eq!(pods.events(), ["written: shop/a", "shop/a db: freeze", "written: "]);
         assert_eq!(log.counts(), (1, 0));
-        assert!(warnings(&log)[0].contains(said), "{:?}", warnings(&log));
+        assert!(warnings(&log)[0].contains(phrase), "{:?}", warnings(&log));
         assert!(runner.settle().await.is_empty());
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::generated::{Before, Part, Trouble};
+use super::generated::{Before, FaultKind, Part};
 use super::trace::{ACTIONS, Fact, SEEN_BY, Trace, is_look, key_of_sent};
 use crate::api::artifact::ResourceList;
 use crate::restore::object::metadata;
@@ -14,9 +14,9 @@ use crate::restore::priorities::CRDS;
 use crate::restore::tests::scene::SentRequest;
 
 /// The result of a check: the first violation, if there is one.
-type Held = Result<(), String>;
+type CheckResult = Result<(), String>;
 
-type Check = (&'static str, fn(&Trace) -> Held);
+type Check = (&'static str, fn(&Trace) -> CheckResult);
 
 const CHECKS: [Check; 20] = [
     ("it ends, with everything in its place", it_ends),
@@ -87,13 +87,13 @@ fn wanted(trace: &Trace) -> impl Iterator<Item = (usize, &Fact)> {
     trace.facts.iter().enumerate().filter(|(_, fact)| fact.wanted)
 }
 
-fn unless(broken: bool, why: impl FnOnce() -> String) -> Held {
+fn unless(broken: bool, why: impl FnOnce() -> String) -> CheckResult {
     if broken { Err(why()) } else { Ok(()) }
 }
 
 /// Every item of the one sort before every item of the other.
-fn before(trace: &Trace, early: impl Fn(&Fact) -> bool, late: impl Fn(&Fact) -> bool) -> Held {
-    for (_, first) in wanted(trace).filter(|(_, fact)| !fact.troubled && early(fact)) {
+fn before(trace: &Trace, early: impl Fn(&Fact) -> bool, late: impl Fn(&Fact) -> bool) -> CheckResult {
+    for (_, first) in wanted(trace).filter(|(_, fact)| !fact.has_fault && early(fact)) {
         let Some(settled) = trace.settled(first) else { continue };
         for (_, second) in wanted(trace).filter(|(_, fact)| !fact.asked_for && late(fact)) {
             // a namespace is ensured by the first item that needs it
@@ -121,7 +121,7 @@ fn in_part(part: Part) -> impl Fn(&Fact) -> bool {
 }
 
 /// The checks of the default order do not apply to a user's own order.
-fn by_default(trace: &Trace, check: impl FnOnce() -> Held) -> Held {
+fn by_default(trace: &Trace, check: impl FnOnce() -> CheckResult) -> CheckResult {
     if trace.generated.priorities().is_some() {
         Ok(())
     } else {
@@ -138,7 +138,7 @@ fn is_provisioned(fact: &Fact) -> bool {
     fact.item.resource() == "persistentvolumes" && fact.item.flavour == 0
 }
 
-fn it_ends(trace: &Trace) -> Held {
+fn it_ends(trace: &Trace) -> CheckResult {
     let Some(report) = &trace.report else {
         return Err("it did not end in time".to_owned());
     };
@@ -166,9 +166,9 @@ fn it_ends(trace: &Trace) -> Held {
     })
 }
 
-fn crds_come_first(trace: &Trace) -> Held {
+fn crds_come_first(trace: &Trace) -> CheckResult {
     before(trace, is_one_of(&[CRDS]), |fact| fact.item.resource() != CRDS)?;
-    let accepted = wanted(trace).filter(|(_, fact)| fact.item.resource() == CRDS && !fact.troubled);
+    let accepted = wanted(trace).filter(|(_, fact)| fact.item.resource() == CRDS && !fact.has_fault);
     let Some(accepted) = accepted.filter_map(|(_, fact)| trace.settled(fact)).max() else {
         return Ok(());
     };
@@ -182,7 +182,7 @@ fn crds_come_first(trace: &Trace) -> Held {
     })
 }
 
-fn namespaces(trace: &Trace) -> Held {
+fn namespaces(trace: &Trace) -> CheckResult {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, fact) in wanted(trace) {
         if let (Some(target), Some(touched)) = (fact.target, trace.touched(fact)) {
@@ -246,7 +246,7 @@ fn listed(trace: &Trace, kind: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-fn storage_before_claims(trace: &Trace) -> Held {
+fn storage_before_claims(trace: &Trace) -> CheckResult {
     by_default(trace, || {
         before(
             trace,
@@ -256,12 +256,12 @@ fn storage_before_claims(trace: &Trace) -> Held {
     })
 }
 
-fn volume_before_its_claim(trace: &Trace) -> Held {
-    claimed_before(trace, "persistentvolumes", "persistentvolumeclaims")
+fn volume_before_its_claim(trace: &Trace) -> CheckResult {
+    needed_items_come_first(trace, "persistentvolumes", "persistentvolumeclaims")
 }
 
 /// Additional items of built-in actions come first, in any order of the types and with any errors.
-fn claimed_before(trace: &Trace, early: &str, late: &str) -> Held {
+fn needed_items_come_first(trace: &Trace, early: &str, late: &str) -> CheckResult {
     for (one, other) in &trace.needs {
         let (needy, needed) = (&trace.facts[*one], &trace.facts[*other]);
         let edge = needy.item.resource() == late && needed.item.resource() == early;
@@ -277,8 +277,8 @@ fn claimed_before(trace: &Trace, early: &str, late: &str) -> Held {
     Ok(())
 }
 
-fn before_pods(trace: &Trace) -> Held {
-    claimed_before(trace, "persistentvolumeclaims", "pods")?;
+fn before_pods(trace: &Trace) -> CheckResult {
+    needed_items_come_first(trace, "persistentvolumeclaims", "pods")?;
     by_default(trace, || {
         const STEPS: [&[&str]; 5] = [
             &["persistentvolumeclaims"],
@@ -301,7 +301,7 @@ fn before_pods(trace: &Trace) -> Held {
     })
 }
 
-fn pods_before_controllers(trace: &Trace) -> Held {
+fn pods_before_controllers(trace: &Trace) -> CheckResult {
     by_default(trace, || {
         before(
             trace,
@@ -311,33 +311,33 @@ fn pods_before_controllers(trace: &Trace) -> Held {
     })
 }
 
-fn endpoints_and_services(trace: &Trace) -> Held {
+fn endpoints_and_services(trace: &Trace) -> CheckResult {
     by_default(trace, || {
         before(trace, is_one_of(&["endpoints"]), is_one_of(&["services"]))?;
         before(trace, is_one_of(&["services"]), in_part(Part::Low))
     })
 }
 
-fn middle_after_high(trace: &Trace) -> Held {
+fn middle_after_high(trace: &Trace) -> CheckResult {
     by_default(trace, || before(trace, in_part(Part::High), in_part(Part::Middle)))
 }
 
-fn middle_by_types(trace: &Trace) -> Held {
+fn middle_by_types(trace: &Trace) -> CheckResult {
     by_default(trace, || by_rank(trace, |fact| fact.item.kind().part == Part::Middle))
 }
 
-fn low_is_last(trace: &Trace) -> Held {
+fn low_is_last(trace: &Trace) -> CheckResult {
     by_default(trace, || {
         before(trace, |fact| fact.item.kind().part != Part::Low, in_part(Part::Low))?;
         by_rank(trace, |fact| fact.item.kind().part == Part::Low)
     })
 }
 
-fn the_users_order(trace: &Trace) -> Held {
+fn the_users_order(trace: &Trace) -> CheckResult {
     by_rank(trace, |_| true)
 }
 
-fn by_rank(trace: &Trace, which: impl Fn(&Fact) -> bool) -> Held {
+fn by_rank(trace: &Trace, which: impl Fn(&Fact) -> bool) -> CheckResult {
     let rank = |fact: &Fact| trace.generated.rank(fact.item.kind);
     for (_, early) in wanted(trace).filter(|(_, fact)| which(fact)) {
         before(
@@ -349,7 +349,7 @@ fn by_rank(trace: &Trace, which: impl Fn(&Fact) -> bool) -> Held {
     Ok(())
 }
 
-fn additional_items_first(trace: &Trace) -> Held {
+fn additional_items_first(trace: &Trace) -> CheckResult {
     for (one, other) in &trace.needs {
         let (needy, needed) = (&trace.facts[*one], &trace.facts[*other]);
         let Some(settled) = trace.settled(needed).filter(|_| !trace.reaches(*other, *one)) else {
@@ -386,7 +386,7 @@ fn overlap(spans: impl Iterator<Item = (usize, usize)>) -> Option<[(usize, usize
         .map(|pair| [pair[0], pair[1]])
 }
 
-fn once_each(trace: &Trace) -> Held {
+fn once_each(trace: &Trace) -> CheckResult {
     for (_, fact) in wanted(trace) {
         let sent_requests = trace.of_key(&fact.key).map(|sent| (sent.begin, sent.end));
         let calls = trace.calls.iter().filter(|call| call.key == fact.key);
@@ -399,14 +399,14 @@ fn once_each(trace: &Trace) -> Held {
         // an item without errors goes through its actions once
         let begun = |call: &&super::trace::Call| call.key == fact.key && call.action == ACTIONS[0];
         let begun = trace.calls.iter().filter(begun).count();
-        unless(begun > 1 && !fact.troubled, || {
+        unless(begun > 1 && !fact.has_fault, || {
             format!("{} was begun {begun} times", fact.key)
         })?;
     }
     Ok(())
 }
 
-fn actions_in_order(trace: &Trace) -> Held {
+fn actions_in_order(trace: &Trace) -> CheckResult {
     for (_, fact) in wanted(trace).filter(|(_, fact)| fact.item.resource() != "namespaces") {
         let Some(live) = trace.live(fact) else { continue };
         let seen_by = metadata::annotation(&live, SEEN_BY).unwrap_or_default();
@@ -428,7 +428,7 @@ fn actions_in_order(trace: &Trace) -> Held {
     Ok(())
 }
 
-fn shared_state(trace: &Trace) -> Held {
+fn shared_state(trace: &Trace) -> CheckResult {
     for (_, claim) in wanted(trace).filter(|(_, fact)| fact.item.resource() == "persistentvolumeclaims") {
         let Some(live) = trace.live(claim) else { continue };
         let volume = format!("persistentvolumes/n{}", claim.item.flavour);
@@ -473,7 +473,7 @@ fn shared_state(trace: &Trace) -> Held {
     Ok(())
 }
 
-fn fixed_ports_first(trace: &Trace) -> Held {
+fn fixed_ports_first(trace: &Trace) -> CheckResult {
     before(
         trace,
         |fact| fact.item.has_fixed_port(),
@@ -481,7 +481,7 @@ fn fixed_ports_first(trace: &Trace) -> Held {
     )
 }
 
-fn first_source_wins(trace: &Trace) -> Held {
+fn first_source_wins(trace: &Trace) -> CheckResult {
     for (_, fact) in wanted(trace).filter(|(_, fact)| fact.item.resource() != "namespaces") {
         let created = listed(
             trace,
@@ -521,7 +521,7 @@ fn first_source_wins(trace: &Trace) -> Held {
     Ok(())
 }
 
-fn messages_in_order(trace: &Trace) -> Held {
+fn messages_in_order(trace: &Trace) -> CheckResult {
     let Some(report) = &trace.report else { return Ok(()) };
     for texts in report.results.errors.namespaces.values() {
         let named: Vec<&Fact> = texts
@@ -541,7 +541,7 @@ fn messages_in_order(trace: &Trace) -> Held {
     Ok(())
 }
 
-fn progress_and_pace(trace: &Trace) -> Held {
+fn progress_and_pace(trace: &Trace) -> CheckResult {
     let fell = trace
         .progress
         .windows(2)
@@ -568,14 +568,12 @@ fn progress_and_pace(trace: &Trace) -> Held {
         let until = pushed.ended + Duration::from_secs(2);
         let early = counted().find(|sent| sent.began > pushed.ended && sent.began < until);
         unless(early.is_some(), || {
-            format!("the pause after {pushed:?} was not kept: {early:?}")
+            format!("the pause after {pushed:?} was not respected: {early:?}")
         })?;
     }
-    let parked_for_it = |trouble: &(usize, Trouble, u8)| trouble.1 == Trouble::TooMany;
-    let only = trace.generated.troubles().iter().all(parked_for_it);
-    let calm = only && trace.facts.iter().all(|fact| !fact.troubled);
+    let is_429 = |fault_kind: &(usize, FaultKind, u8)| fault_kind.1 == FaultKind::TooMany;
+    let only = trace.generated.faults().iter().all(is_429);
+    let calm = only && trace.facts.iter().all(|fact| !fact.has_fault);
     let parked = trace.progress.iter().find(|now| calm && now.parked > 0);
-    unless(parked.is_some(), || {
-        format!("a push-back put something aside: {parked:?}")
-    })
+    unless(parked.is_some(), || format!("an item waits after a 429: {parked:?}"))
 }

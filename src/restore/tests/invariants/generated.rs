@@ -160,7 +160,7 @@ pub(super) struct Item {
 
 /// What the API server answers to creations of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum FaultKind {
     TooMany,
     Unavailable,
     TimedOut,
@@ -180,7 +180,7 @@ pub(super) struct Generated {
     /// Pairs of an item and another that it asks for.
     needs: Vec<(usize, usize)>,
     /// The item, the fault, how often.
-    troubles: Vec<(usize, Trouble, u8)>,
+    faults: Vec<(usize, FaultKind, u8)>,
     /// Source and target namespaces.
     mapping: Vec<(usize, usize)>,
     /// A namespace that the restore leaves out.
@@ -212,21 +212,21 @@ pub(super) fn scenes() -> impl Strategy<Value = Generated> {
             before,
         },
     );
-    let trouble = prop_oneof![
-        2 => Just(Trouble::TooMany),
-        1 => Just(Trouble::Unavailable),
-        1 => Just(Trouble::TimedOut),
-        2 => Just(Trouble::Lost),
-        1 => Just(Trouble::Conflict),
-        1 => Just(Trouble::Webhook),
-        1 => Just(Trouble::Quota),
-        1 => Just(Trouble::Invalid),
+    let fault_kind = prop_oneof![
+        2 => Just(FaultKind::TooMany),
+        1 => Just(FaultKind::Unavailable),
+        1 => Just(FaultKind::TimedOut),
+        2 => Just(FaultKind::Lost),
+        1 => Just(FaultKind::Conflict),
+        1 => Just(FaultKind::Webhook),
+        1 => Just(FaultKind::Quota),
+        1 => Just(FaultKind::Invalid),
     ];
     let types = || prop::collection::vec(1..KINDS.len(), 1..6);
     (
         prop::collection::vec(item, 1..28),
         prop::collection::vec((0_usize..28, 0_usize..28), 0..16),
-        prop::collection::vec((0_usize..28, trouble, 1_u8..5), 0..6),
+        prop::collection::vec((0_usize..28, fault_kind, 1_u8..5), 0..6),
         prop::collection::vec((0..NAMESPACES.len(), 0..NAMESPACES.len()), 0..3),
         prop::option::weighted(0.15, 0..NAMESPACES.len()),
         prop::option::weighted(0.2, (0..NAMESPACES.len(), 1_u8..90)),
@@ -237,20 +237,18 @@ pub(super) fn scenes() -> impl Strategy<Value = Generated> {
         prop::collection::vec(0_u8..120, 8),
     )
         .prop_map(
-            |(items, needs, troubles, mapping, excluded, leaving, order, unserved, update, requests, delays)| {
-                Generated {
-                    items,
-                    needs,
-                    troubles,
-                    mapping,
-                    excluded,
-                    leaving,
-                    order,
-                    unserved,
-                    update,
-                    requests,
-                    delays,
-                }
+            |(items, needs, faults, mapping, excluded, leaving, order, unserved, update, requests, delays)| Generated {
+                items,
+                needs,
+                faults,
+                mapping,
+                excluded,
+                leaving,
+                order,
+                unserved,
+                update,
+                requests,
+                delays,
             },
         )
 }
@@ -405,12 +403,12 @@ impl Generated {
             .map(|(namespace, seconds)| (NAMESPACES[namespace], seconds))
     }
 
-    pub(super) fn troubles(&self) -> Vec<(usize, Trouble, u8)> {
+    pub(super) fn faults(&self) -> Vec<(usize, FaultKind, u8)> {
         let items = self.items();
-        self.troubles
+        self.faults
             .iter()
-            .map(|(number, trouble, times)| (number % items.len(), *trouble, *times))
-            .filter(|(number, trouble, _)| *trouble != Trouble::Invalid || self.can_be_refused(&items, *number))
+            .map(|(number, fault_kind, times)| (number % items.len(), *fault_kind, *times))
+            .filter(|(number, fault_kind, _)| *fault_kind != FaultKind::Invalid || self.can_be_refused(&items, *number))
             .collect()
     }
 
@@ -420,13 +418,13 @@ impl Generated {
         // also items that it displaces under a mapping
         let is_it = |item: &Item| item.kind == refused.kind && item.name() == refused.name();
         // the answer was lost: the object exists, and is found after the error
-        let is_lost = |(other, trouble, _): &(usize, Trouble, u8)| {
-            *trouble == Trouble::Lost && is_it(&items[other % items.len()])
+        let is_lost = |(other, fault_kind, _): &(usize, FaultKind, u8)| {
+            *fault_kind == FaultKind::Lost && is_it(&items[other % items.len()])
         };
         // without a namespace all its items fail, and instances wait for their CRD until the timeout
         !["namespaces", CRDS].contains(&refused.resource())
             && !items.iter().any(|item| is_it(item) && item.before() != Before::Absent)
-            && !self.troubles.iter().any(is_lost)
+            && !self.faults.iter().any(is_lost)
     }
 
     /// The user's own order, as the flag has it.
@@ -500,8 +498,8 @@ impl fmt::Debug for Generated {
         for (one, other) in self.needs() {
             writeln!(f, "  {} needs {}", named(one), named(other))?;
         }
-        for (number, trouble, times) in self.troubles() {
-            writeln!(f, "  creating {} meets {trouble:?} {times} times", named(number))?;
+        for (number, fault_kind, times) in self.faults() {
+            writeln!(f, "  creating {} meets {fault_kind:?} {times} times", named(number))?;
         }
         writeln!(
             f,

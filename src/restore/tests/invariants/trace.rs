@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::generated::{Before, Generated, Item, KINDS, Trouble};
+use super::generated::{Before, FaultKind, Generated, Item, KINDS};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::{ActionError, AppliesTo, Input, Output, RestoreItemAction, built_in};
 use crate::restore::item_id::ItemId;
@@ -38,7 +38,7 @@ pub(super) struct Fact {
     /// It is selected and not displaced.
     pub(super) wanted: bool,
     /// A transient fault delays it, or an item that it needs, beyond its wave.
-    pub(super) troubled: bool,
+    pub(super) has_fault: bool,
     /// Others ask for it, so that it may come before its wave.
     pub(super) asked_for: bool,
 }
@@ -334,7 +334,7 @@ fn facts(generated: &Generated) -> (Vec<Fact>, Vec<(usize, usize)>) {
                 target,
                 key: key_of(item.resource(), target, name),
                 wanted: !excluded,
-                troubled: false,
+                has_fault: false,
                 asked_for: false,
             }
         })
@@ -363,22 +363,22 @@ fn facts(generated: &Generated) -> (Vec<Fact>, Vec<(usize, usize)>) {
         facts[number].wanted &= winners[number] == number;
         facts[number].asked_for = needs.iter().any(|(_, other)| *other == number);
     }
-    let in_trouble: Vec<bool> = (0..facts.len())
-        .map(|number| is_troubled(generated, &facts, number))
+    let own_fault: Vec<bool> = (0..facts.len())
+        .map(|number| has_own_fault(generated, &facts, number))
         .collect();
     for number in 0..facts.len() {
-        facts[number].troubled =
-            in_trouble[number] || (0..facts.len()).any(|other| in_trouble[other] && reaches(&needs, number, other));
+        facts[number].has_fault =
+            own_fault[number] || (0..facts.len()).any(|other| own_fault[other] && reaches(&needs, number, other));
     }
     (facts, needs)
 }
 
 /// Whether an item itself has a transient fault.
-fn is_troubled(generated: &Generated, facts: &[Fact], number: usize) -> bool {
+fn has_own_fault(generated: &Generated, facts: &[Fact], number: usize) -> bool {
     let fact = &facts[number];
     let holds = |key: &str| {
-        generated.troubles().iter().any(|(other, trouble, _)| {
-            facts[*other].key == key && !matches!(trouble, Trouble::TooMany | Trouble::Invalid)
+        generated.faults().iter().any(|(other, fault_kind, _)| {
+            facts[*other].key == key && !matches!(fault_kind, FaultKind::TooMany | FaultKind::Invalid)
         })
     };
     let namespace = fact.target.or_else(|| fact.key.strip_prefix("namespaces/"));
@@ -445,32 +445,32 @@ fn furnish(generated: &Generated, facts: &[Fact], scene: &Scene) {
         }
         scene.api.insert(there);
     }
-    for (number, trouble, times) in generated.troubles() {
+    for (number, fault_kind, times) in generated.faults() {
         scene
             .api
-            .fault(fault(trouble, usize::from(times), facts[number].key.clone()));
+            .fault(fault(fault_kind, usize::from(times), facts[number].key.clone()));
     }
 }
 
-fn fault(trouble: Trouble, times: usize, key: String) -> Fault {
+fn fault(fault_kind: FaultKind, times: usize, key: String) -> Fault {
     let hits = move |seen: &Seen| {
         let name = serde_json::from_slice::<Value>(&seen.body).unwrap_or_default();
         let name = name["metadata"]["name"].as_str().unwrap_or_default();
         seen.method == "POST" && object_of(&seen.path, name).as_ref() == Some(&key)
     };
-    match trouble {
-        Trouble::TooMany => Fault::new(times, 429, "TooManyRequests", hits).retry_after(2),
-        Trouble::Unavailable => Fault::new(times, 503, "ServiceUnavailable", hits),
-        Trouble::TimedOut => Fault::new(times, 504, "Timeout", hits),
-        Trouble::Lost => {
+    match fault_kind {
+        FaultKind::TooMany => Fault::new(times, 429, "TooManyRequests", hits).retry_after(2),
+        FaultKind::Unavailable => Fault::new(times, 503, "ServiceUnavailable", hits),
+        FaultKind::TimedOut => Fault::new(times, 504, "Timeout", hits),
+        FaultKind::Lost => {
             let mut lost = Fault::new(1, 504, "Timeout", hits);
             lost.applied = true;
             lost
         }
-        Trouble::Conflict => Fault::new(times, 409, "Conflict", hits),
-        Trouble::Webhook => Fault::new(times, 500, "InternalError", hits).message("failed calling webhook \"w\""),
-        Trouble::Quota => Fault::new(times, 403, "Forbidden", hits).message("exceeded quota: q"),
-        Trouble::Invalid => Fault::new(1, 422, "Invalid", hits).message("it is invalid"),
+        FaultKind::Conflict => Fault::new(times, 409, "Conflict", hits),
+        FaultKind::Webhook => Fault::new(times, 500, "InternalError", hits).message("failed calling webhook \"w\""),
+        FaultKind::Quota => Fault::new(times, 403, "Forbidden", hits).message("exceeded quota: q"),
+        FaultKind::Invalid => Fault::new(1, 422, "Invalid", hits).message("it is invalid"),
     }
 }
 
