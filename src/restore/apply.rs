@@ -183,7 +183,7 @@ impl Apply for Live {
     ) -> BoxFuture<'a, ()> {
         if let Err(NotMade::Failed(error)) = made {
             let text = format!("error creating namespace {}: {error}", namespace.name);
-            parts.tracker.say(None, Severity::Error, text);
+            parts.tracker.report(None, Severity::Error, text);
         }
         ready(()).boxed()
     }

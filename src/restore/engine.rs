@@ -75,14 +75,14 @@ fn report_oddities(parts: &RunParts<'_>) {
     let (prepared, tracker) = (parts.prepared, &parts.tracker);
     let summary = prepared.request.archive.summary();
     if !summary.has_resources {
-        tracker.say(
+        tracker.report(
             None,
             Severity::Warning,
             "the backup has no resources: zero items to be restored".to_owned(),
         );
     }
     for warning in &prepared.warnings {
-        tracker.say(None, Severity::Warning, warning.clone());
+        tracker.report(None, Severity::Warning, warning.clone());
     }
     for warning in &summary.warnings.messages {
         tracker.log.info(warning);

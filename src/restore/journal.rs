@@ -70,9 +70,9 @@ impl<'a> Journal<'a> {
     }
 
     /// Records a message that is about no item, unless it is recorded already.
-    pub(super) fn say_once(&self, message: Message) {
+    pub(super) fn add_message_once(&self, message: Message) {
         let mut record = self.lock();
-        record.ledger.say_once(message);
+        record.ledger.add_message_once(message);
         record.is_dirty = true;
     }
 

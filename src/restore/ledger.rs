@@ -306,7 +306,7 @@ impl Ledger {
             self.beside.notes.insert(item.index(), note);
         }
         for message in messages {
-            self.say(message);
+            self.add_message(message);
         }
     }
 
@@ -316,7 +316,7 @@ impl Ledger {
     }
 
     /// Records a message that is about no item.
-    pub fn say(&mut self, message: Message) {
+    pub fn add_message(&mut self, message: Message) {
         if self.text + message.text.len() > MAX_TEXT {
             self.beside.dropped.add(message.severity);
         } else {
@@ -326,9 +326,9 @@ impl Ledger {
     }
 
     /// The same, unless it is recorded already, also by an earlier run.
-    pub fn say_once(&mut self, message: Message) {
+    pub fn add_message_once(&mut self, message: Message) {
         if !self.beside.messages.contains(&message) {
-            self.say(message);
+            self.add_message(message);
         }
     }
 
@@ -405,7 +405,7 @@ mod tests {
         };
         ledger.record(items[0], State::Created, vec![error(Some("a"), "odd")], note.clone());
         ledger.created_namespace("a");
-        ledger.say(error(None, "ä\n"));
+        ledger.add_message(error(None, "ä\n"));
         let read = Ledger::resume(&ledger.encode().unwrap(), &archive).unwrap();
         assert!(read.is_resumed() && !ledger.is_resumed());
         assert_eq!(
@@ -452,7 +452,7 @@ mod tests {
     fn texts_are_bounded_and_counts_are_not() {
         let mut ledger = Ledger::empty("x".to_owned(), 0);
         for _ in 0..20 {
-            ledger.say(error(None, &"x".repeat(1 << 20)));
+            ledger.add_message(error(None, &"x".repeat(1 << 20)));
         }
         let (kept, more) = ledger.messages();
         assert_eq!((kept.len(), more.errors), (8, 12));

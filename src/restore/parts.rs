@@ -81,7 +81,7 @@ impl<'a> RunParts<'a> {
     fn report_stale_types(&self, refreshed: Result<(), Fatal>) {
         if let Err(error) = refreshed {
             let text = format!("read again what the API server serves: {error}");
-            self.tracker.say(Some(""), Severity::Warning, text);
+            self.tracker.report(Some(""), Severity::Warning, text);
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct Progress {
     /// The estimate of that number: additional items raise it, finished pods and the like lower it.
     pub total: u64,
     /// Items that wait to be tried again.
-    pub parked: usize,
+    pub waiting: usize,
     /// The first few of them.
     pub blocked: Vec<Blocked>,
     /// Why it cannot continue, while only waiting items are left.
@@ -105,7 +105,7 @@ impl<'a> ProgressTracker<'a> {
             Progress {
                 restored,
                 total: restored + counts.left,
-                parked: counts.waiting,
+                waiting: counts.waiting,
                 blocked: counts.blocked.clone(),
                 standstill: counts.standstill.clone(),
             }

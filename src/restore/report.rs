@@ -51,7 +51,7 @@ impl Report {
         let (messages, dropped) = ledger.messages();
         writer.dropped = dropped;
         for message in messages {
-            writer.say(message.severity, message.namespace.as_deref(), &message.text);
+            writer.add_message(message.severity, message.namespace.as_deref(), &message.text);
         }
         for item in archive.items() {
             writer.add(ledger, archive, restore, item);
@@ -130,11 +130,11 @@ impl Writer {
             .add_restored(api_version, kind, target, name, &action);
         if state == State::Differs && !note.is_some_and(|note| note.reported) {
             let text = differs_warning(kind, path.name);
-            self.say(Severity::Warning, Some(target.unwrap_or_default()), &text);
+            self.add_message(Severity::Warning, Some(target.unwrap_or_default()), &text);
         }
     }
 
-    fn say(&mut self, severity: Severity, namespace: Option<&str>, text: &str) {
+    fn add_message(&mut self, severity: Severity, namespace: Option<&str>, text: &str) {
         let results = &mut self.report.results;
         let (set, dropped) = match severity {
             Severity::Error => (&mut results.errors, &mut self.dropped.errors),
@@ -254,7 +254,7 @@ mod tests {
             }
         }
         ledger.created_namespace("a");
-        ledger.say(error(None, "velero's"));
+        ledger.add_message(error(None, "velero's"));
         let report = Report::new(&ledger, &archive, &RestoreContext::default());
         assert_eq!(
             serde_json::to_value(&report.resources).unwrap(),

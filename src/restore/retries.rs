@@ -104,7 +104,7 @@ fn give_up(parts: &RunParts<'_>, items: Vec<(ItemRef, WaitReason)>) {
                 format!("namespace {namespace} could not be created in time: {count} items were not restored: {error}")
             }
         };
-        parts.tracker.say(None, Severity::Error, text);
+        parts.tracker.report(None, Severity::Error, text);
     }
 }
 

@@ -27,12 +27,12 @@ pub(super) struct Tracker<'a> {
 
 impl Tracker<'_> {
     /// Reports a message that is about no item: in the log and, once, in the results.
-    pub(super) fn say(&self, namespace: Option<&str>, severity: Severity, text: String) {
+    pub(super) fn report(&self, namespace: Option<&str>, severity: Severity, text: String) {
         self.log
             .line(level(severity))
             .field("namespace", namespace.unwrap_or_default())
             .msg(&text);
-        self.journal.say_once(Message::new(severity, namespace, text));
+        self.journal.add_message_once(Message::new(severity, namespace, text));
     }
 
     /// A line of the log about an item that is not in the results.

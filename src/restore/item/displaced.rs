@@ -30,7 +30,7 @@ impl ItemContext<'_> {
             let is_left_out = matches!(pass.owner_of(&object).await, ControlFlow::Continue(Some(_)));
             if !is_left_out && displaced::is_lost(&object, &other) {
                 let text = displaced::warning(&pass.id(), source, winning, target);
-                parts.tracker.say(Some(target), Severity::Warning, text);
+                parts.tracker.report(Some(target), Severity::Warning, text);
             }
         }
     }

@@ -28,7 +28,7 @@ async fn a_429_slows_the_restore_down_and_fails_nothing() {
             .lock()
             .unwrap()
             .iter()
-            .all(|progress| progress.parked == 0),
+            .all(|progress| progress.waiting == 0),
         "nothing leaves its wave"
     );
 }
@@ -66,14 +66,14 @@ async fn transient_errors_are_retried_and_not_reported() {
             "{code}: the wave went on without it"
         );
         let progress = scene.progress.lock().unwrap();
-        let blocked = progress.iter().find(|progress| progress.parked > 0).unwrap();
+        let blocked = progress.iter().find(|progress| progress.waiting > 0).unwrap();
         assert_eq!(blocked.blocked[0].item, "secrets/default/b");
         assert!(
             blocked.blocked[0].why.contains(message),
             "{code}: {}",
             blocked.blocked[0].why
         );
-        assert_eq!(progress.last().unwrap().parked, 0);
+        assert_eq!(progress.last().unwrap().waiting, 0);
     }
 }
 

@@ -35,8 +35,8 @@ async fn a_type_that_may_still_be_served_fails_after_the_timeout() {
     let start = Instant::now();
     let report = scene.run().await;
     assert_eq!((report.objects.created, report.objects.failed), (1, 1));
-    let parked = |progress: &crate::restore::progress::Progress| progress.parked == 1;
-    assert!(scene.progress.lock().unwrap().iter().any(parked));
+    let waiting = |progress: &crate::restore::progress::Progress| progress.waiting == 1;
+    assert!(scene.progress.lock().unwrap().iter().any(waiting));
     assert!(start.elapsed() >= Duration::from_mins(10), "{:?}", start.elapsed());
 }
 

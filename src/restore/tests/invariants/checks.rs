@@ -574,6 +574,6 @@ fn progress_and_pace(trace: &Trace) -> CheckResult {
     let is_429 = |fault_kind: &(usize, FaultKind, u8)| fault_kind.1 == FaultKind::TooMany;
     let only = trace.generated.faults().iter().all(is_429);
     let calm = only && trace.facts.iter().all(|fact| !fact.has_fault);
-    let parked = trace.progress.iter().find(|now| calm && now.parked > 0);
-    unless(parked.is_some(), || format!("an item waits after a 429: {parked:?}"))
+    let waiting = trace.progress.iter().find(|now| calm && now.waiting > 0);
+    unless(waiting.is_some(), || format!("an item waits after a 429: {waiting:?}"))
 }
