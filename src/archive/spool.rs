@@ -17,7 +17,7 @@ mod tests;
 
 /// How an archive is spooled.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct SpoolOptions {
     /// Limits of the archive itself.
     pub limits: Limits,
     /// Bytes that the data file may take (`--restore-spool-limit`).
@@ -52,7 +52,7 @@ impl Spool {
     /// Reads an archive into a data file in the directory `scratch`.
     ///
     /// The file has no name (or loses it at once), so a crash leaves nothing behind. A second call starts over.
-    pub fn fill<R: Read>(archive: R, scratch: &Path, options: &Options) -> Result<Self, ReadError> {
+    pub fn fill<R: Read>(archive: R, scratch: &Path, options: &SpoolOptions) -> Result<Self, ReadError> {
         let data = tempfile::tempfile_in(scratch).map_err(ReadError::Sink)?;
         let mut filling = Filling {
             data: BufWriter::with_capacity(256 << 10, data),

@@ -38,7 +38,7 @@ use crate::telemetry::logrus::Level;
 use crate::telemetry::run_log::RunLog;
 
 /// The dependencies of a run.
-pub struct Deps<'a> {
+pub struct EngineDeps<'a> {
     /// The cluster to back up. Its client has no retry layer: each step retries its own requests.
     pub cluster: &'a Cluster,
     /// What the cluster serves.
@@ -63,7 +63,7 @@ pub struct Deps<'a> {
 /// are frozen then stay frozen until the [`Runner`] is settled.
 pub async fn run<S: ArchiveSink>(
     request: &Request,
-    deps: Deps<'_>,
+    deps: EngineDeps<'_>,
     sink: &mut S,
     progress: &Progress,
     cancel: &CancellationToken,
@@ -83,7 +83,7 @@ struct Made {
 
 async fn uncancelled<S: ArchiveSink>(
     request: &Request,
-    deps: Deps<'_>,
+    deps: EngineDeps<'_>,
     sink: &mut S,
     progress: &Progress,
 ) -> Result<Report, Fatal> {
@@ -106,8 +106,8 @@ fn too_early() -> Fatal {
 }
 
 /// Everything up to the last member of the archive.
-async fn make(request: &Request, deps: Deps<'_>, progress: &Progress, packer: Packer) -> Result<Made, Stop> {
-    let Deps {
+async fn make(request: &Request, deps: EngineDeps<'_>, progress: &Progress, packer: Packer) -> Result<Made, Stop> {
+    let EngineDeps {
         cluster,
         discovery,
         scratch,

@@ -46,7 +46,7 @@ mod staging;
 mod types;
 mod volumes;
 
-pub use engine::{Deps, run};
+pub use engine::{EngineDeps, run};
 pub use progress::{Progress, Snapshot};
 pub use reader::Reader;
 pub use report::{Fatal, Report};

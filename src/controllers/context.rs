@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::Cluster;
 use crate::hook::Executor;
-use crate::restore::request::Options as RestoreOptions;
+use crate::restore::request::RestoreOptions;
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::WriteGate;
 use crate::runtime::report::EventRecorder;

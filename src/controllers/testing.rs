@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::v1::{BackupStorageLocation, LocationPhase};
-use crate::restore::request::Options as RestoreOptions;
+use crate::restore::request::RestoreOptions;
 use crate::telemetry::logrus::{Format, Level};
 
 use crate::controllers::context::Settings;

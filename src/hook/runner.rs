@@ -293,7 +293,7 @@ impl Runner {
                 Turn::Stopped(state) => self.shared.log.idle(pod, hook, &state),
                 Turn::Failed(failure) => {
                     self.failed(pod, hook, &failure);
-                    if freeze.is_some() && failure.is(ExecError::can_pass) {
+                    if freeze.is_some() && failure.is(ExecError::is_transient) {
                         left_frozen = true;
                         break;
                     }
@@ -323,7 +323,7 @@ impl Runner {
             let Some(failure) = Failure::of(hook, &ran) else {
                 continue;
             };
-            if let Some(error) = failure.error.clone().filter(ExecError::can_pass) {
+            if let Some(error) = failure.error.clone().filter(ExecError::is_transient) {
                 return Some(Unthawed { namespace, pod, error });
             }
             match self.classify(&namespace, &pod, hook, failure).await {
@@ -339,10 +339,10 @@ impl Runner {
                 Turn::Stopped(state) => stopped = Some(ExecError::Stopped(state)),
                 Turn::Failed(failure) if failure.is(|e| matches!(e, ExecError::Stopped(_))) => stopped = failure.error,
                 Turn::Failed(failure) => {
-                    let advice = "if the application still stands still, run the command by hand";
+                    let advice = "if the application is still frozen, run the command by hand";
                     line(Level::Warning)
                         .field("error", failure.text)
-                        .msg(format!("Post hook of a run that broke off failed; {advice}"));
+                        .msg(format!("Post hook of an interrupted run failed; {advice}"));
                 }
             }
         }
@@ -417,7 +417,7 @@ impl Runner {
         let mut waits = Backoff::new(WAITS);
         for _ in 1..TRIES {
             let ran = self.execute(exec, hook, freeze).await;
-            if !ran.outcome.as_ref().is_err_and(ExecError::can_pass) {
+            if !ran.outcome.as_ref().is_err_and(ExecError::is_transient) {
                 return ran;
             }
             tokio::time::sleep(waits.failed()).await;
@@ -433,7 +433,7 @@ impl Runner {
         shared.state().command_begins(freeze);
         self.shared.commands.spawn_detached(name, async move {
             let ran = shared.executor.execute(&exec).await;
-            let missed = |error: &ExecError| error.can_pass() || matches!(error, ExecError::Stopped(_));
+            let missed = |error: &ExecError| error.is_transient() || matches!(error, ExecError::Stopped(_));
             let has_run = hook.phase == Phase::Post && !ran.outcome.as_ref().is_err_and(missed);
             shared.state().command_ended(freeze, has_run.then_some(&hook));
             // The caller may have stopped waiting.

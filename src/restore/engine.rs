@@ -67,7 +67,7 @@ async fn begin(ctx: ItemContext<'_>) -> Result<(), Fatal> {
     }
     report_oddities(ctx.parts);
     ctx.warn_of_displaced().await;
-    journal.begin().await.map_err(Fatal::Unkept)
+    journal.begin().await.map_err(Fatal::LedgerNotStored)
 }
 
 /// Reports the errors and warnings that are known before the first item.

@@ -25,7 +25,7 @@ pub enum Fatal {
     Discovery(#[from] DiscoveryError),
     /// The first record of the run could not be written. Nothing was restored; may be tried again.
     #[error(transparent)]
-    Unkept(SinkError),
+    LedgerNotStored(SinkError),
     /// It was cancelled; it can be resumed with the ledger.
     #[error("the restore was interrupted")]
     Cancelled,

@@ -101,7 +101,7 @@ impl<'a> Journal<'a> {
             record.ledger.encode()
         };
         let encoded = encoded.map_err(|error| SinkError(error.to_string()))?;
-        self.sink.keep(encoded).await
+        self.sink.store(encoded).await
     }
 
     /// Stores the ledger if it changed. An error is logged, and the next flush tries again.
@@ -115,7 +115,7 @@ impl<'a> Journal<'a> {
             record.ledger.encode()
         };
         let stored = match encoded {
-            Ok(encoded) => self.sink.keep(encoded).await.map_err(|error| error.to_string()),
+            Ok(encoded) => self.sink.store(encoded).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = stored {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     impl LedgerSink for Sink {
-        fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+        fn store(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
             let mut failures = self.failures.lock();
             if *failures > 0 {
                 *failures -= 1;

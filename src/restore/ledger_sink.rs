@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 /// An error is logged and the record is stored later: without its newest part a resumed run only repeats work.
 pub trait LedgerSink: Send + Sync {
     /// Stores this record in place of the last one. Safe to repeat.
-    fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>>;
+    fn store(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>>;
 }
 
 /// A record could not be stored.
@@ -22,7 +22,7 @@ pub struct SinkError(pub String);
 pub struct Forget;
 
 impl LedgerSink for Forget {
-    fn keep(&self, _: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn store(&self, _: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(futures::future::ready(Ok(())))
     }
 }

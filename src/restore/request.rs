@@ -31,7 +31,7 @@ pub struct Request {
     /// How the backup saved the data of volumes.
     pub kept_volumes: KeptVolumes,
     /// The server's settings.
-    pub options: Options,
+    pub options: RestoreOptions,
 }
 
 /// The facts about a restore that its actions get.
@@ -65,7 +65,7 @@ impl RestoreContext {
 
 /// The server's settings for restores, from its flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct RestoreOptions {
     /// `--restore-resource-priorities`
     pub priorities: Priorities,
     /// `--resource-timeout`: how long after the last wave waiting items are retried.
@@ -78,7 +78,7 @@ pub struct Options {
     pub max_requests: u32,
 }
 
-impl Default for Options {
+impl Default for RestoreOptions {
     /// The flags' defaults (spec restore 24).
     fn default() -> Self {
         Self {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::archive::layout::ItemPath;
 use crate::archive::reader::Limits;
-use crate::archive::spool::{Options, Spool};
+use crate::archive::spool::{Spool, SpoolOptions};
 use crate::archive::writer::ArchiveWriter;
 use crate::cluster::discovery::Resource;
 
@@ -28,7 +28,7 @@ pub(crate) fn spool(items: &[(&str, Option<&str>, &str, &str)]) -> Spool {
     let mut gzip = writer.finish().unwrap();
     gzip.flush().unwrap();
     let bytes = gzip.finish().unwrap();
-    let options = Options {
+    let options = SpoolOptions {
         limits: Limits::default(),
         spool: 1 << 30,
         versioned: false,

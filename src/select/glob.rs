@@ -23,7 +23,7 @@ enum Matcher {
 
 /// An invalid pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{pattern}` is no pattern: {reason}")]
+#[error("`{pattern}` is not a valid pattern: {reason}")]
 pub struct GlobError {
     /// As written.
     pub pattern: String,

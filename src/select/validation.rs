@@ -371,7 +371,7 @@ mod tests {
     #[test]
     fn an_invalid_pattern_is_refused_in_every_list() {
         let (broken, none) = (owned(&["secr[ets"]), owned(&[]));
-        let text = "secr[ets` is no pattern: a bracket is not closed";
+        let text = "secr[ets` is not a valid pattern: a bracket is not closed";
         let old = TypeLists {
             excluded: &broken,
             ..TypeLists::default()

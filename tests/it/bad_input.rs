@@ -122,7 +122,7 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
         (
             "pattern",
             json!({"excludedResources": ["secr[ets"]}),
-            &["`secr[ets` is no pattern: a bracket is not closed"],
+            &["`secr[ets` is not a valid pattern: a bracket is not closed"],
         ),
         (
             "namespace",
@@ -170,7 +170,7 @@ fn backups_are_refused(plane: &Plane, server: &Server<'_>) {
                 "'nowhere' was not found",
                 "unknown unit \"d\"",
                 "\"Near\"",
-                "`{a` is no pattern: a brace is not closed",
+                "`{a` is not a valid pattern: a brace is not closed",
                 "includes list: a",
                 "`spec.snapshotMoveData`",
             ],
@@ -276,7 +276,7 @@ fn restores_are_refused(plane: &Plane, server: &Server<'_>) {
         (
             "pattern",
             of(json!({"excludedNamespaces": ["shop["]})),
-            &["`shop[` is no pattern: a bracket is not closed"],
+            &["`shop[` is not a valid pattern: a bracket is not closed"],
         ),
         (
             "timeout",

@@ -12,8 +12,8 @@ const PREFERRED: ItemCopy<'static> = ItemCopy::Versioned {
     preferred: true,
 };
 
-fn options(versioned: bool) -> Options {
-    Options {
+fn options(versioned: bool) -> SpoolOptions {
+    SpoolOptions {
         limits: Limits::default(),
         spool: 1 << 30,
         versioned,
@@ -155,7 +155,7 @@ fn versioned_copies_are_kept_only_on_request() {
         Spool::fill(
             archive.as_slice(),
             dir.path(),
-            &Options {
+            &SpoolOptions {
                 spool,
                 ..options(versioned)
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::api::constants::FEATURE_API_GROUP_VERSIONS;
 use crate::controllers::context::Settings;
-use crate::restore::request::Options as RestoreOptions;
+use crate::restore::request::RestoreOptions;
 
 use super::flags::ServerArgs;
 use super::scratch;

@@ -130,7 +130,7 @@ impl ExecError {
     }
 
     /// Whether the connection to the container failed, so that a retry may succeed.
-    pub fn can_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::NoAnswer(_) | Self::Lost => true,
             Self::Refused { code, .. } => *code == 429 || *code >= 500,

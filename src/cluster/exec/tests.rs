@@ -130,7 +130,7 @@ async fn the_connection_is_closed_when_a_command_times_out() {
     assert_eq!(ran.outcome, Err(ExecError::TimedOut(short.timeout)));
     assert_eq!(ran.output.stdout.to_string(), "begun", "what came until then is kept");
     let error = ran.outcome.unwrap_err();
-    assert!(error.may_have_run() && !error.can_pass());
+    assert!(error.may_have_run() && !error.is_transient());
     assert!(error.to_string().contains("may still be running"), "{error}");
     server.await.unwrap();
 }
@@ -141,7 +141,7 @@ async fn a_connection_that_breaks_is_seen_at_once() {
     let ran = run(&cluster, &exec()).await;
     let lost = ran.outcome.unwrap_err();
     assert_eq!(lost, ExecError::Lost);
-    assert!(lost.may_have_run() && lost.can_pass());
+    assert!(lost.may_have_run() && lost.is_transient());
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_program_that_is_not_in_the_image_did_not_run() {
         matches!(&error, ExecError::NotRun(message) if message.contains("not found in $PATH")),
         "{error}"
     );
-    assert!(!error.may_have_run() && !error.can_pass());
+    assert!(!error.may_have_run() && !error.is_transient());
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_command_in_a_stopped_container_was_not_begun() {
         let error = run(&cluster, &exec()).await.outcome.unwrap_err();
         assert_eq!(error, ExecError::Stopped(message.to_owned()));
         assert!(
-            error.was_not_begun() && !error.may_have_run() && !error.can_pass(),
+            error.was_not_begun() && !error.may_have_run() && !error.is_transient(),
             "{error}"
         );
         assert!(!error.to_string().contains("image"), "{error}");
@@ -229,7 +229,7 @@ async fn without_an_answer_the_command_may_have_run() {
     let cluster = Cluster::from_client(kube::Client::try_from(config).unwrap());
     let error = run(&cluster, &exec()).await.outcome.unwrap_err();
     assert!(matches!(error, ExecError::NoAnswer(_)), "{error}");
-    assert!(error.may_have_run() && error.can_pass());
+    assert!(error.may_have_run() && error.is_transient());
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +247,10 @@ async fn only_a_429_is_retried_any_other_refusal_is_final() {
     assert!(ended.is_pod_ended() && !ended.may_have_run(), "{ended}");
     api.fault(Fault::new(1, 404, "NotFound", |seen| seen.path.ends_with("/exec")));
     let gone = run(&cluster, &exec()).await.outcome.unwrap_err();
-    assert!(gone.is_pod_gone() && !gone.may_have_run() && !gone.can_pass(), "{gone}");
+    assert!(
+        gone.is_pod_gone() && !gone.may_have_run() && !gone.is_transient(),
+        "{gone}"
+    );
     assert!(!gone.is_node_gone(), "{gone}");
     let no_node = "nodes \"n1\" not found";
     api.fault(Fault::new(1, 404, "NotFound", |seen| seen.path.ends_with("/exec")).message(no_node));
@@ -257,7 +260,10 @@ async fn only_a_429_is_retried_any_other_refusal_is_final() {
         Fault::new(1, 500, "InternalError", |seen| seen.path.ends_with("/exec")).message("error dialing backend"),
     );
     let unreachable = run(&cluster, &exec()).await.outcome.unwrap_err();
-    assert!(unreachable.can_pass() && !unreachable.may_have_run(), "{unreachable}");
+    assert!(
+        unreachable.is_transient() && !unreachable.may_have_run(),
+        "{unreachable}"
+    );
 }
 
 #[tokio::test]
@@ -277,7 +283,7 @@ async fn a_command_that_is_forbidden_names_the_verb_that_is_missing() {
         let text = error.to_string();
         assert!(text.contains(want) && text.contains("both get and create"), "{text}");
         assert!(
-            !text.contains("Status {") && !error.may_have_run() && !error.can_pass(),
+            !text.contains("Status {") && !error.may_have_run() && !error.is_transient(),
             "{text}"
         );
     }

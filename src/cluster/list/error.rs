@@ -31,9 +31,9 @@ pub enum ListError {
 
 impl ListError {
     /// Whether the error is transient: the same list may succeed later without any change.
-    pub fn can_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Api(error) => can_pass(error, true),
+            Self::Api(error) => is_transient(error, true),
             Self::Restarts { .. } => true,
             Self::NotAList { .. } => false,
         }
@@ -41,7 +41,7 @@ impl ListError {
 }
 
 /// Whether a retry may succeed. `continued`: it was a page after the first, with a token that can expire.
-pub(super) fn can_pass(error: &ApiError, continued: bool) -> bool {
+pub(super) fn is_transient(error: &ApiError, continued: bool) -> bool {
     match error.class {
         Class::Transport | Class::Timeout => true,
         Class::Answered => error.code == 429 || error.code >= 500 || (error.code == 410 && continued),

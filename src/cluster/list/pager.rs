@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use tokio::time::{Instant, timeout};
 
-use super::error::{ListError, can_pass};
+use super::error::{ListError, is_transient};
 use super::request::{ListEvent, ListRequest};
 use super::split::{Element, SplitError, Splitter};
 use crate::cluster::budget::Budget;
@@ -223,7 +223,7 @@ impl Pager {
     async fn failed(&mut self, error: ApiError) -> Result<Option<ListEvent>, ListError> {
         let begun = self.page.take().is_some();
         self.failures += 1;
-        if self.failures > MAX_FAILURES || !can_pass(&error, !self.token.is_empty()) {
+        if self.failures > MAX_FAILURES || !is_transient(&error, !self.token.is_empty()) {
             return Err(ListError::Api(error));
         }
         if error.is_expired() {

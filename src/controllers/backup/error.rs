@@ -72,7 +72,7 @@ impl Retryable for BackupError {
             Self::Discovery(_) | Self::LeftoversInTheWay { .. } => Retry::Later,
             Self::Engine(fatal) => match fatal {
                 Fatal::Cancelled | Fatal::NoNamespaces => Retry::Later,
-                Fatal::Namespaces(error) => later(error.can_pass()),
+                Fatal::Namespaces(error) => later(error.is_transient()),
                 // The upload's error about its store.
                 Fatal::Sink(error) if error.downcast_ref().is_some_and(StoreError::is_transient) => {
                     Retry::StoreUnavailable

@@ -415,7 +415,7 @@ mod tests {
             (
                 "pattern",
                 |b| b.spec.excluded_resources = vec!["secr[ets".to_owned()],
-                "`secr[ets` is no pattern: a bracket is not closed",
+                "`secr[ets` is not a valid pattern: a bracket is not closed",
             ),
             (
                 "long name",

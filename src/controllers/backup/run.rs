@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
-use crate::backup::{self as engine, Deps, Fatal, Progress, Report, Request};
+use crate::backup::{self as engine, EngineDeps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::Discovery;
 use crate::controllers::context::Context;
 use crate::controllers::freeze::{FreezeLock, FreezeRecord};
@@ -233,7 +233,7 @@ impl BackupAttempt {
             every_version: self.ctx.settings.every_version,
             workers: self.ctx.settings.item_block_workers,
         };
-        let deps = Deps {
+        let deps = EngineDeps {
             cluster: &self.ctx.engine,
             discovery: &discovery,
             scratch: &self.ctx.scratch,

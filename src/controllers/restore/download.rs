@@ -9,7 +9,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::archive::reader::ReadError;
-use crate::archive::spool::{Options, Spool};
+use crate::archive::spool::{Spool, SpoolOptions};
 use crate::store::{Store, StoreError};
 
 /// Pieces on their way between the network and the unpacking thread.
@@ -33,7 +33,7 @@ pub enum DownloadError {
 ///
 /// # Errors
 /// See [`DownloadError`]. May be repeated; cancelling leaves nothing behind.
-pub async fn spool(store: &Store, key: &str, scratch: &Path, options: Options) -> Result<Spool, DownloadError> {
+pub async fn spool(store: &Store, key: &str, scratch: &Path, options: SpoolOptions) -> Result<Spool, DownloadError> {
     let (_, mut stream) = store.stream(key).await?;
     let (sender, pieces) = mpsc::channel(PIECES);
     let scratch = scratch.to_owned();

@@ -338,7 +338,7 @@ async fn pass_on(mut items: mpsc::Receiver<PlannedItem>, lines: &mpsc::Sender<Pl
 struct Nowhere;
 
 impl LedgerSink for Nowhere {
-    fn keep(&self, _record: Bytes) -> futures::future::BoxFuture<'_, Result<(), SinkError>> {
+    fn store(&self, _record: Bytes) -> futures::future::BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(futures::future::ready(Ok(())))
     }
 }

@@ -38,7 +38,7 @@ impl Retryable for RestoreError {
             ) => later(error.is_transient()),
             Self::Engine(fatal) => later(matches!(
                 fatal,
-                Fatal::Discovery(_) | Fatal::Unkept(_) | Fatal::Cancelled
+                Fatal::Discovery(_) | Fatal::LedgerNotStored(_) | Fatal::Cancelled
             )),
             Self::Ledger(_) => Retry::Later,
             Self::Fetch(_) => Retry::Never,

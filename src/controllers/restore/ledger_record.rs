@@ -73,7 +73,7 @@ impl<'a> LedgerRecord<'a> {
 }
 
 impl LedgerSink for LedgerRecord<'_> {
-    fn keep(&self, ledger: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn store(&self, ledger: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
         Box::pin(async move {
             let failed = |e: &dyn std::fmt::Display| SinkError(e.to_string());
             let mut record = self.record.lock().await;

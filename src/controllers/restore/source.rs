@@ -8,7 +8,7 @@ use kube::Api;
 use crate::api::names::is_object_name;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase};
 use crate::archive::reader::Limits;
-use crate::archive::spool::Options as SpoolOptions;
+use crate::archive::spool::SpoolOptions;
 use crate::restore::request::Request;
 use crate::runtime::SharedWatch;
 use crate::store::Store;

@@ -385,7 +385,7 @@ mod tests {
                     "good".clone_into(&mut r.spec.backup_name);
                     r.spec.excluded_namespaces = vec!["shop[".to_owned()];
                 },
-                "Invalid included/excluded namespace lists: `shop[` is no pattern",
+                "Invalid included/excluded namespace lists: `shop[` is not a valid pattern",
             ),
             (
                 "long name",

@@ -11,7 +11,7 @@ const PRE: &str = "pre.hook.backup.velero.io/command";
 const POST: &str = "post.hook.backup.velero.io/command";
 
 /// What is said where a dead server may have frozen a pod, and had not.
-const NOTHING_TO_THAW: &str = "Post hook of a run that broke off failed";
+const NOTHING_TO_THAW: &str = "Post hook of an interrupted run failed";
 
 /// A running pod with the claim `data`, which ties it to the others, or without.
 fn pod(name: &str, annotations: &Value, claims: &[&str]) -> Value {

@@ -23,7 +23,7 @@ use crate::restore::ledger_sink::{LedgerSink, SinkError};
 use crate::restore::object::volume::KeptVolumes;
 use crate::restore::progress::Progress;
 use crate::restore::report::Report;
-use crate::restore::request::{Options, Request};
+use crate::restore::request::{Request, RestoreOptions};
 use crate::restore::testing::archive_of;
 use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::run_log::RunLog;
@@ -72,7 +72,7 @@ pub(super) struct Scene {
     pub(super) api: FakeApi,
     pub(super) archive: Arc<Spool>,
     pub(super) spec: RestoreSpec,
-    pub(super) options: Options,
+    pub(super) options: RestoreOptions,
     pub(super) kept: KeptVolumes,
     pub(super) actions: Vec<Arc<dyn RestoreItemAction>>,
     pub(super) name: String,
@@ -99,7 +99,7 @@ impl Scene {
                 backup_name: "b".to_owned(),
                 ..RestoreSpec::default()
             },
-            options: Options::default(),
+            options: RestoreOptions::default(),
             kept: KeptVolumes::default(),
             actions: built_in(),
             name: "r".to_owned(),
@@ -267,7 +267,7 @@ pub(super) struct Kept {
 }
 
 impl LedgerSink for Kept {
-    fn keep(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn store(&self, record: Bytes) -> BoxFuture<'_, Result<(), SinkError>> {
         *self.record.lock().unwrap() = Some(record);
         self.times.fetch_add(1, Ordering::SeqCst);
         Box::pin(futures::future::ready(Ok(())))

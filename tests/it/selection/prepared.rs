@@ -78,7 +78,7 @@ fn a_spec_that_breaks_every_rule_gets_each_error_in_order() {
             &format!("{resources} excludes list cannot contain '*'"),
             &format!("{resources} {both} *"),
             &format!("{resources} {both} pods"),
-            &format!("{resources} `secr[ets` is no pattern"),
+            &format!("{resources} `secr[ets` is not a valid pattern"),
             &format!("{namespaces} includes {star}"),
             &format!("{namespaces} {both} shop"),
             &format!("{namespaces} invalid namespace \"Shop\": "),

@@ -162,7 +162,7 @@ pub(super) async fn backup_of<S: ArchiveSink>(
     let log = run_log();
     let (progress, seen) = Progress::new();
     let hooks = Runner::new(Arc::new(pods.clone()), pods.journal(), log.clone(), Vec::new());
-    let deps = Deps {
+    let deps = EngineDeps {
         cluster: &cluster,
         discovery: &discovery,
         scratch: scratch.path(),
