@@ -1,5 +1,6 @@
 //! The items that a run has begun.
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::cluster::discovery::GroupResource;
@@ -46,7 +47,7 @@ impl Key {
 /// items; a hash table would need up to 40 bytes an item, and all of them twice while it grows.
 #[derive(Debug)]
 pub(super) struct Done {
-    shards: Vec<Vec<Key>>,
+    shards: Mutex<Vec<Vec<Key>>>,
 }
 
 impl Done {
@@ -54,13 +55,13 @@ impl Done {
 
     pub(super) fn new() -> Self {
         Self {
-            shards: vec![Vec::new(); Self::SHARDS],
+            shards: Mutex::new(vec![Vec::new(); Self::SHARDS]),
         }
     }
 
     /// Adds an item; false if it was there. The one caller that gets true processes the item.
-    pub(super) fn insert(&mut self, key: Key) -> bool {
-        let shard = &mut self.shards[key.shard()];
+    pub(super) fn insert(&self, key: Key) -> bool {
+        let shard = &mut self.shards.lock()[key.shard()];
         match shard.binary_search(&key) {
             Ok(_) => false,
             Err(at) => {
@@ -72,7 +73,7 @@ impl Done {
 
     /// Whether an item was begun.
     pub(super) fn contains(&self, key: Key) -> bool {
-        self.shards[key.shard()].binary_search(&key).is_ok()
+        self.shards.lock()[key.shard()].binary_search(&key).is_ok()
     }
 }
 
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_item_is_begun_once() {
-        let mut done = Done::new();
+        let done = Done::new();
         let web = key("pods", Some("shop"), "web");
         assert!(!done.contains(web));
         assert!(done.insert(web));
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn type_version_namespace_and_name_all_count() {
-        let mut done = Done::new();
+        let done = Done::new();
         let group = |group: &str| Key::new(&GroupResource::new(group, "pods"), Some("shop"), "web");
         for other in [
             key("pods", Some("shop"), "web"),
@@ -113,12 +114,13 @@ mod tests {
 
     #[test]
     fn many_items_fit_in_the_promised_memory() {
-        let mut done = Done::new();
+        let done = Done::new();
         let keys: Vec<Key> = (0..50_000).map(|i| key("pods", Some("shop"), &i.to_string())).collect();
         assert!(keys.iter().all(|key| done.insert(*key)));
         assert!(keys.iter().all(|key| done.contains(*key)));
         let bytes: usize = done
             .shards
+            .lock()
             .iter()
             .map(|shard| shard.capacity() * size_of::<Key>())
             .sum();

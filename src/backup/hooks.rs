@@ -1,31 +1,52 @@
 //! Hooks of pods (spec backup 10): they run before the first object of a block is saved, and after the last.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
 
 use super::done::Key;
 use super::inclusion::check_object;
-use super::run::{BackupRun, Stop};
-use super::save::SaveOutcome;
-use super::staging::Staged;
-use super::types::{KnownType, Type};
+use super::objects::Objects;
+use super::prepared::Prepared;
+use super::tracker::Tracker;
+use super::types::Type;
 use crate::cluster::discovery::GroupResource;
-use crate::cluster::raw::{Head, RawObject};
-use crate::hook::{Frozen, PodHooks};
-use crate::telemetry::logrus::Level;
+use crate::cluster::raw::RawObject;
+use crate::hook::{Frozen, PodHooks, Runner};
 
-impl BackupRun<'_> {
-    /// Whether hooks of the spec are for an object.
-    pub(super) fn is_hooked_by_spec(&self, type_: &Type, head: &Head) -> bool {
-        let namespace = head.namespace.as_deref().unwrap_or_default();
-        type_.known == KnownType::Pod && self.spec_hooks.concern(namespace, &head.labels)
+/// Runs the hooks of pods, each pod's once.
+pub(super) struct BlockHooks<'a> {
+    runner: &'a Runner,
+    prepared: &'a Prepared<'a>,
+    objects: &'a Objects<'a>,
+    tracker: &'a Tracker<'a>,
+    /// Pods with hooks that were run or are running.
+    begun: Mutex<HashSet<Key>>,
+}
+
+impl<'a> BlockHooks<'a> {
+    pub(super) fn new(
+        runner: &'a Runner,
+        prepared: &'a Prepared<'a>,
+        objects: &'a Objects<'a>,
+        tracker: &'a Tracker<'a>,
+    ) -> Self {
+        Self {
+            runner,
+            prepared,
+            objects,
+            tracker,
+            begun: Mutex::default(),
+        }
     }
 
     /// Runs the pre hooks of all pods of a block that are going to be saved.
-    pub(super) async fn freeze_block(&self, staged: &Staged, block: usize) -> Vec<Frozen> {
+    pub(super) async fn freeze_block(&self, block: usize) -> Vec<Frozen> {
+        let staged = &self.objects.staged;
         let mut pods = Vec::new();
         for &place in staged.blocks.get(block) {
             let (type_, key) = staged.identity(place);
-            if !staged.is_hooked(place) || self.is_done(key) {
+            if !staged.is_hooked(place) || self.tracker.done.contains(key) {
                 continue;
             }
             // A pod that cannot be read gets its error line where it would be saved.
@@ -36,26 +57,22 @@ impl BackupRun<'_> {
         self.freeze(pods).await
     }
 
-    /// Saves a pod that another item asked for, with its own hooks around it.
-    pub(super) async fn save_pod(&self, type_: &Arc<Type>, pod: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
-        let frozen = self
-            .freeze(self.hooks_of(type_, &pod, must).into_iter().collect())
-            .await;
-        let outcome = if frozen.iter().any(|pod| pod.refused) {
-            Ok(SaveOutcome::Failed)
-        } else {
-            self.save(type_, pod, must).await
-        };
-        self.hooks.thaw(frozen).await;
-        outcome
+    /// Runs the pre hooks of a pod that another item asked for.
+    pub(super) async fn freeze_pod(&self, type_: &Type, pod: &RawObject, must: bool) -> Vec<Frozen> {
+        self.freeze(self.hooks_of(type_, pod, must).into_iter().collect()).await
+    }
+
+    /// Runs the post hooks.
+    pub(super) async fn thaw(&self, frozen: Vec<Frozen>) {
+        self.runner.thaw(frozen).await;
     }
 
     /// The hooks of a pod, if it will be saved and they were not begun before.
     fn hooks_of(&self, type_: &Type, pod: &RawObject, must: bool) -> Option<PodHooks> {
-        check_object(&pod.head, type_, &self.namespaces, must).ok()?;
+        check_object(&pod.head, type_, &self.prepared.namespaces, must).ok()?;
         // An object that is not a pod gets its error line where it would be saved.
-        let hooks = PodHooks::of(&self.spec_hooks, pod).ok()??;
-        self.state().hooked.insert(key_of(&hooks, type_)).then_some(hooks)
+        let hooks = PodHooks::of(&self.prepared.spec_hooks, pod).ok()??;
+        self.begun.lock().insert(key_of(&hooks, type_)).then_some(hooks)
     }
 
     /// Runs pre hooks. A pod with a failed pre hook counts as begun, so that it is not saved.
@@ -63,14 +80,13 @@ impl BackupRun<'_> {
         if pods.is_empty() {
             return Vec::new();
         }
-        let frozen = self.hooks.freeze(pods).await;
+        let frozen = self.runner.freeze(pods).await;
         let pods = GroupResource::new("", "pods");
-        if let Some(type_) = self.types.get(&pods) {
+        if let Some(type_) = self.prepared.types.get(&pods) {
             for Frozen { pod, .. } in frozen.iter().filter(|frozen| frozen.refused) {
-                self.begin_item(key_of(pod, type_));
-                self.state().failed += 1;
-                self.item_log
-                    .line(Level::Error, type_, Some(&pod.namespace), &pod.name)
+                self.tracker.done.insert(key_of(pod, type_));
+                self.tracker
+                    .failed(type_, Some(&pod.namespace), &pod.name)
                     .msg("Error backing up item: a pre hook of the pod failed, so it is not saved");
             }
         }

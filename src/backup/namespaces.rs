@@ -1,15 +1,11 @@
-//! The namespaces of the cluster: those that exist when a run begins, and the Namespace objects that are saved at its end
-//! (spec backup 7.2, 7.4).
+//! The namespaces that exist when a run begins (spec backup 7.2).
 
 use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures::StreamExt;
 
 use super::reader::Reader;
-use super::run::{BackupRun, Stop};
-use super::types::Type;
 use crate::api::v1::BackupSpec;
 use crate::cluster::discovery::Resource;
 use crate::cluster::list::{ListError, ListEvent, ListRequest};
@@ -92,36 +88,5 @@ impl Alive {
                 "Namespace is managed by Argo CD (label {ARGO_LABEL}): it may undo what is restored into it"
             ));
         }
-    }
-}
-
-impl BackupRun<'_> {
-    /// Saves the Namespace objects that belong to what was saved, and those the user chose.
-    pub(super) async fn save_namespaces(&self, type_: &Arc<Type>) -> Result<(), Stop> {
-        let mut events = pin!(self.reader.list(ListRequest::all(type_.resource.clone())));
-        while let Some(event) = events.next().await {
-            let object = match event? {
-                ListEvent::Item(object) => object,
-                ListEvent::Unreadable { name, error, .. } => {
-                    self.state().failed += 1;
-                    let name = name.unwrap_or_default();
-                    self.item_log
-                        .line(Level::Error, type_, None, &name)
-                        .field("error", error)
-                        .msg("Error reading item");
-                    continue;
-                }
-                ListEvent::FirstPage { .. } | ListEvent::Restarted => continue,
-            };
-            let head = &object.head;
-            if self
-                .state()
-                .tracker
-                .keeps(&head.name, head.phase.as_deref(), &head.labels)
-            {
-                self.save(type_, object, false).await?;
-            }
-        }
-        Ok(())
     }
 }

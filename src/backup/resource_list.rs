@@ -1,6 +1,6 @@
 //! The names of what was saved, for `<backup>-resource-list.json.gz` (spec backup 16.3): sorted outside of memory.
 //!
-//! ResourceList are collected in a buffer of bounded size; a full one is sorted and written to scratch as a run, and in the end
+//! Names are collected in a buffer of bounded size; a full one is sorted and written to scratch as a run, and in the end
 //! the runs are merged into the artifact.
 
 use std::cmp::Reverse;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use parking_lot::Mutex;
 
 /// Between type and name: sorts before every character of either.
 const SEPARATOR: char = '\t';
@@ -19,15 +20,19 @@ const SEPARATOR: char = '\t';
 #[derive(Debug)]
 pub(super) struct ResourceList {
     scratch: PathBuf,
-    /// One record after the other, ends in `ends`.
-    text: String,
-    ends: Vec<u32>,
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    buffer: Buffer,
     runs: Vec<File>,
 }
 
-/// A full buffer, to be sorted and written on a blocking thread.
-#[derive(Debug)]
-pub(super) struct FullBuffer {
+/// The names in memory. A full buffer is sorted and written on a blocking thread.
+#[derive(Debug, Default)]
+struct Buffer {
+    /// One record after the other, ends in `ends`.
     text: String,
     ends: Vec<u32>,
 }
@@ -40,57 +45,43 @@ impl ResourceList {
     pub(super) fn new(scratch: &Path) -> Self {
         Self {
             scratch: scratch.to_owned(),
-            text: String::new(),
-            ends: Vec::new(),
-            runs: Vec::new(),
+            names: Mutex::default(),
         }
     }
 
-    /// Adds a saved item. A buffer that this made full comes back: [`FullBuffer::write`] it and [`ResourceList::keep`] the run.
-    #[must_use]
-    pub(super) fn add(
-        &mut self,
+    /// Adds a saved item. If that makes the buffer full, waits until it is written.
+    pub(super) async fn add(
+        &self,
         api_version: &str,
         kind: &str,
         namespace: Option<&str>,
         name: &str,
-    ) -> Option<FullBuffer> {
-        for part in [api_version, "/", kind] {
-            self.text.push_str(part);
-        }
-        self.text.push(SEPARATOR);
-        if let Some(namespace) = namespace {
-            self.text.push_str(namespace);
-            self.text.push('/');
-        }
-        self.text.push_str(name);
-        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
-        (self.text.len() >= Self::BUFFER).then(|| self.take())
+    ) -> io::Result<()> {
+        let Some(full) = self.put(api_version, kind, namespace, name) else {
+            return Ok(());
+        };
+        let scratch = self.scratch.clone();
+        let written = tokio::task::spawn_blocking(move || full.write(&scratch)).await;
+        let run = written.map_err(io::Error::other).flatten()?;
+        self.names.lock().runs.push(run);
+        Ok(())
     }
 
-    /// Adds a run that was written.
-    pub(super) fn add_run(&mut self, run: File) {
-        self.runs.push(run);
-    }
-
-    /// Where runs are written.
-    pub(super) fn scratch(&self) -> &Path {
-        &self.scratch
-    }
-
-    fn take(&mut self) -> FullBuffer {
-        FullBuffer {
-            text: std::mem::take(&mut self.text),
-            ends: std::mem::take(&mut self.ends),
-        }
+    /// Puts a name into the buffer, and returns the buffer if it is full.
+    fn put(&self, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) -> Option<Buffer> {
+        let mut names = self.names.lock();
+        let buffer = &mut names.buffer;
+        buffer.push(api_version, kind, namespace, name);
+        (buffer.text.len() >= Self::BUFFER).then(|| std::mem::take(buffer))
     }
 
     /// Writes the artifact, gzipped, into a temporary file of the scratch directory and returns it rewound. Blocks.
-    pub(super) fn finish(mut self) -> io::Result<File> {
-        let last = self.take();
-        let mut sources: Vec<Box<dyn Iterator<Item = io::Result<String>>>> =
-            vec![Box::new(last.sorted().into_iter().map(|record| Ok(record.to_owned())))];
-        for mut run in self.runs {
+    pub(super) fn finish(self) -> io::Result<File> {
+        let Names { buffer, runs } = self.names.into_inner();
+        let mut sources: Vec<Box<dyn Iterator<Item = io::Result<String>>>> = vec![Box::new(
+            buffer.sorted().into_iter().map(|record| Ok(record.to_owned())),
+        )];
+        for mut run in runs {
             run.seek(SeekFrom::Start(0))?;
             sources.push(Box::new(BufReader::new(run).lines()));
         }
@@ -103,7 +94,20 @@ impl ResourceList {
     }
 }
 
-impl FullBuffer {
+impl Buffer {
+    fn push(&mut self, api_version: &str, kind: &str, namespace: Option<&str>, name: &str) {
+        for part in [api_version, "/", kind] {
+            self.text.push_str(part);
+        }
+        self.text.push(SEPARATOR);
+        if let Some(namespace) = namespace {
+            self.text.push_str(namespace);
+            self.text.push('/');
+        }
+        self.text.push_str(name);
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
     fn sorted(&self) -> Vec<&str> {
         let mut start = 0;
         let mut records: Vec<&str> = self
@@ -120,7 +124,7 @@ impl FullBuffer {
     }
 
     /// Writes the names in order, one a line. Blocks.
-    pub(super) fn write(&self, scratch: &Path) -> io::Result<File> {
+    fn write(&self, scratch: &Path) -> io::Result<File> {
         let mut out = BufWriter::new(tempfile::tempfile_in(scratch)?);
         for record in self.sorted() {
             out.write_all(record.as_bytes())?;
@@ -186,10 +190,10 @@ mod tests {
         text
     }
 
-    #[test]
-    fn names_are_sorted_below_their_types() {
+    #[tokio::test]
+    async fn names_are_sorted_below_their_types() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut names = ResourceList::new(scratch.path());
+        let names = ResourceList::new(scratch.path());
         for (version, kind, namespace, name) in [
             ("v1", "Pod", Some("b"), "x"),
             ("apps/v1", "Deployment", Some("a"), "web"),
@@ -197,7 +201,7 @@ mod tests {
             ("v1", "Namespace", None, "a"),
             ("v1", "PodTemplate", Some("a"), "z"),
         ] {
-            assert!(names.add(version, kind, namespace, name).is_none());
+            names.add(version, kind, namespace, name).await.unwrap();
         }
         assert_eq!(
             text(names.finish().unwrap()),
@@ -212,21 +216,17 @@ mod tests {
         assert_eq!(text(ResourceList::new(scratch.path()).finish().unwrap()), "{}\n");
     }
 
-    #[test]
-    fn more_names_than_fit_in_memory_are_sorted_too() {
+    #[tokio::test]
+    async fn more_names_than_fit_in_memory_are_sorted_too() {
         let scratch = tempfile::tempdir().unwrap();
-        let mut names = ResourceList::new(scratch.path());
+        let names = ResourceList::new(scratch.path());
         let count = 100_000_u32;
-        let mut runs = 0;
         for i in 0..count {
             // A permutation: the multiplier is odd and prime to the count.
             let name = format!("{:0>40}", u64::from(i) * 77_773 % u64::from(count));
-            if let Some(full) = names.add("v1", "Pod", Some("ns"), &name) {
-                let run = full.write(scratch.path()).unwrap();
-                names.add_run(run);
-                runs += 1;
-            }
+            names.add("v1", "Pod", Some("ns"), &name).await.unwrap();
         }
+        let runs = names.names.lock().runs.len();
         assert!(runs > 1, "{runs}");
         let list: std::collections::BTreeMap<String, Vec<String>> =
             serde_json::from_str(&text(names.finish().unwrap())).unwrap();

@@ -8,13 +8,19 @@ use serde_json::{Map, Value};
 
 use super::actions::ActionContext;
 use super::done::Key;
+use super::hooks::BlockHooks;
 use super::inclusion::{PassedOver, check_object, check_type};
 use super::item::{Item, ItemRef};
-use super::packer::Member;
-use super::run::{BackupRun, Stop};
+use super::objects::Objects;
+use super::outcome::SaveOutcome;
+use super::packer::{Member, Packer};
+use super::prepared::Prepared;
+use super::stop::Stop;
+use super::tracker::Tracker;
 use super::types::{KnownType, Type};
-use super::volumes::Approach;
+use super::volumes::{VolumeChoices, VolumeRecords};
 use crate::cluster::raw::{Head, RawObject};
+use crate::hook::Runner;
 use crate::telemetry::logrus::Level;
 
 /// An action that returns the item with this annotation requires its additional items, against all filters. Since 1.10.
@@ -24,35 +30,57 @@ const MUST_INCLUDE: &str = "backup.velero.io/must-include-additional-items";
 /// still run, and their additional items are saved. Since 1.15.
 const SKIP: &str = "velero.io/skip-from-backup";
 
-/// The result for an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SaveOutcome {
-    /// It is in the archive.
-    Saved,
-    /// It was begun before.
-    AlreadyDone,
-    /// It does not belong to the backup.
-    PassedOver,
-    /// It could not be saved; there is an error line.
-    Failed,
+/// Saves items.
+pub(super) struct ItemSaver<'a> {
+    pub(super) prepared: &'a Prepared<'a>,
+    pub(super) objects: &'a Objects<'a>,
+    pub(super) tracker: &'a Tracker<'a>,
+    pub(super) hooks: BlockHooks<'a>,
+    volumes: VolumeChoices<'a>,
+    packer: Packer,
 }
 
-impl BackupRun<'_> {
+impl<'a> ItemSaver<'a> {
+    pub(super) fn new(
+        prepared: &'a Prepared<'a>,
+        objects: &'a Objects<'a>,
+        tracker: &'a Tracker<'a>,
+        runner: &'a Runner,
+        volumes: &'a VolumeRecords,
+        packer: Packer,
+    ) -> Self {
+        Self {
+            prepared,
+            objects,
+            tracker,
+            hooks: BlockHooks::new(runner, prepared, objects, tracker),
+            volumes: VolumeChoices::new(prepared, objects, tracker, volumes),
+            packer,
+        }
+    }
+
     /// Saves an object of a list or an action, unless it does not belong to the backup or was begun before. `must`: an action
     /// requires it.
     pub(super) async fn save(&self, type_: &Arc<Type>, source: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
         let head = &source.head;
-        if let Err(why) = check_object(head, type_, &self.namespaces, must) {
-            self.passed_over(type_, &source, why);
+        if let Err(why) = check_object(head, type_, &self.prepared.namespaces, must) {
+            if why == PassedOver::Label && type_.known == KnownType::Claim {
+                self.volumes.claim_excluded_by_label(head);
+            }
+            self.tracker.skipped(type_, head, why);
             return Ok(SaveOutcome::PassedOver);
         }
-        if !self.begin_item(type_.key(head.namespace.as_deref(), &head.name)) {
+        if !self
+            .tracker
+            .done
+            .insert(type_.key(head.namespace.as_deref(), &head.name))
+        {
             return Ok(SaveOutcome::AlreadyDone);
         }
         let mut item = Item::new(source);
         if matches!(type_.known, KnownType::Pod | KnownType::Claim)
             // Boxed: otherwise the future of every other item would be as large.
-            && let Err(error) = Box::pin(self.decide_volumes(type_, &item)).await
+            && let Err(error) = Box::pin(self.volumes.decide(type_, &item)).await
         {
             return Ok(self.failed(type_, item.head(), "error reading item", &error));
         }
@@ -64,7 +92,7 @@ impl BackupRun<'_> {
         match is_kept_out(&mut item) {
             Ok(false) => self.pack(type_, item).await,
             Ok(true) => {
-                self.passed_over_head(type_, item.head(), PassedOver::Action);
+                self.tracker.skipped(type_, item.head(), PassedOver::Action);
                 Ok(SaveOutcome::PassedOver)
             }
             Err(error) => Ok(self.failed(type_, item.head(), "error reading item", &error)),
@@ -73,14 +101,14 @@ impl BackupRun<'_> {
 
     /// Runs one action on an item if it applies, and saves its additional items. `Failed` ends the item.
     async fn act(&self, at: usize, type_: &Arc<Type>, item: &mut Item) -> Result<SaveOutcome, Stop> {
-        let Some(action) = self.actions.applicable(at, item.head()) else {
+        let Some(action) = self.prepared.actions.applicable(at, item.head()) else {
             return Ok(SaveOutcome::Saved);
         };
         let context = ActionContext {
-            request: self.request,
-            discovery: self.discovery,
-            reader: &self.reader,
-            log: self.log,
+            request: self.prepared.request,
+            discovery: self.prepared.discovery,
+            reader: self.objects.reader,
+            log: self.tracker.log,
         };
         let executed = match action.execute(item, &context).await {
             Ok(executed) => executed,
@@ -96,10 +124,8 @@ impl BackupRun<'_> {
         for additional in executed.additional {
             if self.save_additional(&additional, must).await? == SaveOutcome::Failed {
                 let what = format!("error backing up additional item `{}`", describe(&additional));
-                self.item_log
-                    .line(Level::Error, type_, item.head().namespace.as_deref(), &item.head().name)
-                    .msg(what);
-                self.state().failed += 1;
+                let Head { namespace, name, .. } = item.head();
+                self.tracker.failed(type_, namespace.as_deref(), name).msg(what);
                 return Ok(SaveOutcome::Failed);
             }
         }
@@ -116,8 +142,9 @@ impl BackupRun<'_> {
                 name,
             } = wanted;
             let namespace = namespace.as_deref();
-            let Some(type_) = self.types.get(group_resource) else {
-                self.log
+            let Some(type_) = self.prepared.types.get(group_resource) else {
+                self.tracker
+                    .log
                     .line(Level::Error)
                     .field("resource", group_resource.to_string())
                     .field("namespace", namespace.unwrap_or_default())
@@ -126,29 +153,30 @@ impl BackupRun<'_> {
                 return Ok(SaveOutcome::PassedOver);
             };
             let key = Key::new(group_resource, namespace, name);
-            if self.is_done(key) {
+            if self.tracker.done.contains(key) {
                 return Ok(SaveOutcome::AlreadyDone);
             }
-            if !must && let Err(why) = check_type(type_, namespace, &self.namespaces) {
-                self.item_log
+            if !must && let Err(why) = check_type(type_, namespace, &self.prepared.namespaces) {
+                self.tracker
+                    .item_log
                     .line(Level::Debug, type_, namespace, name)
                     .msg(why.words());
                 return Ok(SaveOutcome::PassedOver);
             }
-            let object = match self.fetch(type_, key, namespace, name).await {
+            let object = match self.objects.get(type_, namespace, name).await {
                 Ok(Some(object)) => object,
                 Ok(None) => {
-                    self.item_log
+                    self.tracker
+                        .item_log
                         .line(Level::Warning, type_, namespace, name)
                         .msg("Additional item was not found in Kubernetes API, can't back it up");
                     return Ok(SaveOutcome::PassedOver);
                 }
                 Err(error) => {
-                    self.item_log
-                        .line(Level::Error, type_, namespace, name)
+                    self.tracker
+                        .failed(type_, namespace, name)
                         .error(&*error)
                         .msg("Error getting item");
-                    self.state().failed += 1;
                     return Ok(SaveOutcome::Failed);
                 }
             };
@@ -159,17 +187,16 @@ impl BackupRun<'_> {
         })
     }
 
-    pub(super) async fn fetch(
-        &self,
-        type_: &Type,
-        key: Key,
-        namespace: Option<&str>,
-        name: &str,
-    ) -> Result<Option<RawObject>, Box<dyn std::error::Error + Send + Sync>> {
-        if let Some((staged, place)) = self.staged.get().and_then(|staged| Some((staged, staged.find(key)?))) {
-            return Ok(Some(staged.read(place).await?));
-        }
-        Ok(self.reader.get(&type_.resource, namespace, name).await?)
+    /// Saves a pod that another item asked for, with its own hooks around it.
+    async fn save_pod(&self, type_: &Arc<Type>, pod: RawObject, must: bool) -> Result<SaveOutcome, Stop> {
+        let frozen = self.hooks.freeze_pod(type_, &pod, must).await;
+        let outcome = if frozen.iter().any(|pod| pod.refused) {
+            Ok(SaveOutcome::Failed)
+        } else {
+            self.save(type_, pod, must).await
+        };
+        self.hooks.thaw(frozen).await;
+        outcome
     }
 
     /// Counts an item as saved, and sends it to the archive.
@@ -191,7 +218,7 @@ impl BackupRun<'_> {
             return Ok(self.failed(type_, head, "error writing item", &error));
         }
         if type_.known == KnownType::Volume
-            && let Err(error) = Box::pin(self.volume_is_saved(type_, head, &member.json)).await
+            && let Err(error) = Box::pin(self.volumes.volume_is_saved(type_, head, &member.json)).await
         {
             return Ok(self.failed(type_, head, "error reading item", &error));
         }
@@ -203,58 +230,16 @@ impl BackupRun<'_> {
             Some(meta) => (&meta.api_version, &meta.kind),
             None => (&head.api_version, &head.kind),
         };
-        self.list_name(api_version, kind, head.namespace.as_deref(), &head.name)
-            .await?;
-        self.note_type(type_);
-        self.item_log.saved(
-            self.progress.saved(),
-            kind,
-            type_,
-            head.namespace.as_deref(),
-            &head.name,
-        );
+        self.tracker.saved(type_, head, api_version, kind).await?;
         self.packer.pack(member).await.map_err(|_| Stop::Packer)?;
         Ok(SaveOutcome::Saved)
     }
 
-    fn note_type(&self, type_: &Type) {
-        let mut state = self.state();
-        if !state.saved_types.contains(&type_.group_resource) {
-            state.saved_types.insert(type_.group_resource.clone());
-        }
-    }
-
-    fn passed_over(&self, type_: &Type, source: &RawObject, why: PassedOver) {
-        if why == PassedOver::Label && type_.known == KnownType::Claim {
-            let Head { namespace, name, .. } = &source.head;
-            let reason = "item has label velero.io/exclude-from-backup=true";
-            let mut state = self.state();
-            state
-                .volumes
-                .skipped(namespace.as_deref().unwrap_or_default(), name, Approach::Any, reason);
-        }
-        self.passed_over_head(type_, &source.head, why);
-    }
-
-    fn passed_over_head(&self, type_: &Type, head: &Head, why: PassedOver) {
-        self.state().skipped += 1;
-        // A cluster-wide list has the objects of other namespaces too; they are not worth a line each.
-        let level = if why == PassedOver::Namespace {
-            Level::Debug
-        } else {
-            Level::Info
-        };
-        self.item_log
-            .line(level, type_, head.namespace.as_deref(), &head.name)
-            .msg(why.words());
-    }
-
     fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> SaveOutcome {
-        self.item_log
-            .line(Level::Error, type_, head.namespace.as_deref(), &head.name)
+        self.tracker
+            .failed(type_, head.namespace.as_deref(), &head.name)
             .error(error)
             .msg(format!("Error backing up item: {what}"));
-        self.state().failed += 1;
         SaveOutcome::Failed
     }
 }

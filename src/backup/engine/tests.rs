@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use self::harness::*;
 use super::*;
 use crate::api::LabelSelector;
+use crate::api::v1::BackupSpec;
 use crate::archive::layout::{ItemCopy, Member};
 use crate::archive::reader::{Limits, Sink, read};
 use crate::backup::actions::{ActionContext, ActionError, AppliesTo, BackupItemAction, Executed};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::snapshot::Snapshot;
@@ -13,7 +14,7 @@ use crate::select::resource_policies::ActionType;
 
 /// How data can be saved, in alphabetical order, which is that of the reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::backup) enum Approach {
+pub(super) enum Approach {
     /// Any approach.
     Any,
     /// File by file, through a pod.
@@ -42,61 +43,51 @@ pub(super) struct SavedVolume {
     pub(super) snapshot: Snapshot,
 }
 
-/// The policies' decision about a PersistentVolume, and whether it is a hostPath.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PolicyDecision {
-    pub(super) policy: Option<ActionType>,
-    pub(super) host_path: bool,
+/// The records of volumes so far.
+#[derive(Debug, Default)]
+pub(in crate::backup) struct VolumeRecords {
+    state: Mutex<State>,
 }
 
-/// The volumes so far.
 #[derive(Debug, Default)]
-pub(in crate::backup) struct Volumes {
+struct State {
     saved: BTreeMap<String, SavedVolume>,
     /// By namespace and name of the claim; the last reason of an approach counts.
     reasons: HashMap<(String, String), BTreeMap<Approach, Cow<'static, str>>>,
-    /// PersistentVolumes that were read already, so that a pod, a claim and the volume itself cost one read.
-    decisions: HashMap<Key, PolicyDecision>,
     /// Claims with files that a pod saves: once is enough (spec backup 12.3).
     taken: HashSet<Key>,
 }
 
-impl Volumes {
+impl VolumeRecords {
     /// A volume object goes into the archive.
-    pub(super) fn saved(&mut self, name: &str, volume: SavedVolume) {
-        self.saved.insert(name.to_owned(), volume);
+    pub(super) fn saved(&self, name: &str, volume: SavedVolume) {
+        self.state.lock().saved.insert(name.to_owned(), volume);
     }
 
     /// Data behind a claim is not saved in one way.
-    pub(in crate::backup) fn skipped(
-        &mut self,
+    pub(super) fn skipped(
+        &self,
         namespace: &str,
         claim: &str,
         approach: Approach,
         reason: impl Into<Cow<'static, str>>,
     ) {
-        self.reasons
+        self.state
+            .lock()
+            .reasons
             .entry((namespace.to_owned(), claim.to_owned()))
             .or_default()
             .insert(approach, reason.into());
     }
 
     /// Takes a claim for a pod that saves its files; false if another pod has it.
-    pub(super) fn take(&mut self, claim: Key) -> bool {
-        self.taken.insert(claim)
-    }
-
-    pub(super) fn decision(&self, volume: Key) -> Option<PolicyDecision> {
-        self.decisions.get(&volume).copied()
-    }
-
-    pub(super) fn record_decision(&mut self, volume: Key, decision: PolicyDecision) {
-        self.decisions.insert(volume, decision);
+    pub(super) fn take(&self, claim: Key) -> bool {
+        self.state.lock().taken.insert(claim)
     }
 
     /// The records, by volume.
     pub(in crate::backup) fn finish(self) -> Vec<SkippedVolume> {
-        let Self { saved, mut reasons, .. } = self;
+        let State { saved, mut reasons, .. } = self.state.into_inner();
         saved
             .into_iter()
             .map(|(name, volume)| {
@@ -205,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_record_is_upstreams_for_data_that_is_not_saved() {
-        let mut volumes = Volumes::default();
+        let volumes = VolumeRecords::default();
         volumes.saved("shop-data", volume(Snapshot::Take));
         volumes.skipped(
             "shop",
@@ -237,7 +228,7 @@ mod tests {
     #[test]
     fn a_volume_with_a_policy_and_no_pod_is_one_warning_at_the_end() {
         let finished = |pod: Option<&'static str>| {
-            let mut volumes = Volumes::default();
+            let volumes = VolumeRecords::default();
             volumes.saved("shop-data", volume(Snapshot::Policy(ActionType::FsBackup)));
             if let Some(reason) = pod {
                 volumes.skipped("shop", "data", Approach::PodVolume, reason);
@@ -256,14 +247,14 @@ mod tests {
 
     #[test]
     fn a_claim_has_no_record_without_a_saved_volume() {
-        let mut volumes = Volumes::default();
+        let volumes = VolumeRecords::default();
         volumes.skipped("shop", "data", Approach::Any, "excluded");
         assert_eq!(volumes.finish(), []);
     }
 
     #[test]
     fn a_claims_files_are_taken_once() {
-        let mut volumes = Volumes::default();
+        let volumes = VolumeRecords::default();
         let claim = |name| Key::new(&crate::cluster::discovery::GroupResource::new("", "c"), Some("a"), name);
         assert!(volumes.take(claim("x")) && volumes.take(claim("y")) && !volumes.take(claim("x")));
     }
