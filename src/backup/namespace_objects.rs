@@ -35,7 +35,7 @@ impl CollectedNamespaces {
     }
 }
 
-/// Saves the Namespace objects that belong to what was saved, and those the user chose, unless they are not part of the backup.
+/// Saves the Namespace objects that belong to what was saved, and those the user chose. None if the filters exclude their type.
 pub(super) async fn save_namespaces(saver: &ItemSaver<'_>, collected: &CollectedNamespaces) -> Result<(), Stop> {
     let type_ = saver.prepared.types.get(&GroupResource::new("", "namespaces"));
     let Some(type_) = type_.filter(|_| saver.prepared.plan.namespaces) else {

@@ -277,3 +277,50 @@ fn describe(item: &ItemRef) -> String {
         None => format!("{} {}", item.group_resource, item.name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn item(annotations: &Value, edited: bool) -> Item {
+        let object =
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "annotations": annotations}});
+        let mut item = Item::new(RawObject::parse(object.to_string().into()).unwrap());
+        if edited {
+            item.edit().unwrap();
+        }
+        item
+    }
+
+    #[test]
+    fn only_an_item_that_an_action_edited_requires_or_excludes() {
+        let require = |value: &str| json!({MUST_INCLUDE: value});
+        // annotations, edited, requires its additional items, excludes the item
+        for (annotations, edited, requires, excludes) in [
+            (require("true"), true, true, false),
+            (require("false"), true, false, false),
+            (require("true"), false, false, false),
+            (json!({SKIP: "false"}), true, false, true),
+            (json!({SKIP: "true"}), false, false, false),
+            (json!(null), true, false, false),
+        ] {
+            let mut item = item(&annotations, edited);
+            assert_eq!(
+                takes_must_include(&mut item).unwrap(),
+                requires,
+                "{annotations} {edited}"
+            );
+            assert_eq!(is_kept_out(&mut item).unwrap(), excludes, "{annotations} {edited}");
+        }
+    }
+
+    #[test]
+    fn the_annotation_of_an_action_is_not_in_the_archive() {
+        let mut item = item(&json!({MUST_INCLUDE: "true", "a": "b"}), true);
+        takes_must_include(&mut item).unwrap();
+        let left: Value = item.read().unwrap();
+        assert_eq!(left["metadata"]["annotations"], json!({"a": "b"}));
+    }
+}
