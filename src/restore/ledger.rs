@@ -233,6 +233,7 @@ impl Ledger {
         let broken = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text);
         if let Some(&version) = record.strip_prefix(FAMILY).and_then(<[u8]>::first)
             && version != MAGIC[3]
+            && version.is_ascii_alphanumeric()
         {
             return Err(LedgerError::UnknownVersion(char::from(version)));
         }
@@ -426,10 +427,16 @@ mod tests {
             Ledger::resume(&record, &other),
             Err(LedgerError::OtherArchive)
         ));
-        for broken in [&b""[..], b"VRL1", b"VRL0xxxxx", &record[..record.len() - 9]] {
+        for broken in [&b""[..], b"VRL1", b"VRL\0xxxxx", &record[..record.len() - 9]] {
             assert!(matches!(
                 Ledger::resume(broken, &archive),
                 Err(LedgerError::Unreadable(_))
+            ));
+        }
+        for later in [&b"VRL2"[..], b"VRL0xxxxx"] {
+            assert!(matches!(
+                Ledger::resume(later, &archive),
+                Err(LedgerError::UnknownVersion('2' | '0'))
             ));
         }
     }

@@ -13,37 +13,16 @@ use crate::controllers::artifact::base::BaseUrl;
 pub struct Install {
     #[command(flatten)]
     pub(super) location: LocationFlags,
-    /// File containing credentials for backup and volume provider. If not specified, --no-secret must be used for confirmation,
-    /// except with velero.io/fs.
-    #[arg(long)]
-    pub(super) secret_file: Option<PathBuf>,
-    /// Flag indicating if a secret should be created. Must be used as confirmation if --secret-file is not provided and the
-    /// provider is not velero.io/fs.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    pub(super) no_secret: bool,
+    #[command(flatten)]
+    pub(super) credentials: CredentialFlags,
     /// Image to use for the Velero pod.
     #[arg(long)]
     pub(super) image: Option<String>,
     /// Plugin container images to install into the Velero Deployment. Ignored: this release does not support plugins yet.
     #[arg(long, action = clap::ArgAction::Append)]
     pub(super) plugins: Vec<StringArray>,
-    /// Only generate CustomResourceDefinition resources. Useful for updating CRDs for an existing Velero install.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    pub(super) crds_only: bool,
-    /// Generate resources, but don't send them to the cluster. Use with -o.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    pub(super) dry_run: bool,
-    /// Wait for Velero deployment to be ready.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    pub(super) wait: bool,
-    /// Flag indicating if resources should be applied instead of created. This can be used for updating existing resources.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
-          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
-    pub(super) apply: bool,
+    #[command(flatten)]
+    pub(super) mode: ModeFlags,
     #[command(flatten)]
     pub(super) pod: PodFlags,
     #[command(flatten)]
@@ -68,6 +47,41 @@ const EXAMPLES: &str = "Examples:
 
   # Print the objects without installing them.
   velero install --image IMAGE --filesystem-claim velero-backups --dry-run -o yaml";
+
+/// The credentials of the object store.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CredentialFlags {
+    /// File containing credentials for backup and volume provider. If not specified, --no-secret must be used for confirmation,
+    /// except with velero.io/fs.
+    #[arg(long)]
+    pub(super) secret_file: Option<PathBuf>,
+    /// Flag indicating if a secret should be created. Must be used as confirmation if --secret-file is not provided and the
+    /// provider is not velero.io/fs.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) no_secret: bool,
+}
+
+/// What is done with the objects.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct ModeFlags {
+    /// Only generate CustomResourceDefinition resources. Useful for updating CRDs for an existing Velero install.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) crds_only: bool,
+    /// Generate resources, but don't send them to the cluster. Use with -o.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) dry_run: bool,
+    /// Wait for Velero deployment to be ready.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) wait: bool,
+    /// Flag indicating if resources should be applied instead of created. This can be used for updating existing resources.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
+          value_parser = go_bool, action = clap::ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(super) apply: bool,
+}
 
 /// Where backups are stored.
 #[derive(Clone, Debug, clap::Args)]

@@ -52,18 +52,18 @@ impl Install {
             anyhow::bail!("'table' format is not supported with 'install' command");
         }
         let mut trust = None;
-        let objects = if self.crds_only {
+        let objects = if self.mode.crds_only {
             objects::crds()?
         } else {
             let options = self.validated(&context.namespace, &context.features)?;
             self.warnings().iter().for_each(|warning| terminal::eprintln(warning));
-            if !self.dry_run {
+            if !self.mode.dry_run {
                 self.check_configmaps(context).await?;
                 self.check_node(context).await?;
                 self.check_pod_security(context, &options).await?;
             }
             trust = Trust::of(&options);
-            if self.dry_run && trust.is_some() {
+            if self.mode.dry_run && trust.is_some() {
                 terminal::eprintln(trust::NOT_SHOWN);
             }
             objects::objects(&options)?
@@ -71,7 +71,7 @@ impl Install {
         if let Some(format) = format {
             terminal::print(&printed(&objects, format)?)?;
         }
-        if self.dry_run {
+        if self.mode.dry_run {
             return Ok(());
         }
         self.apply(context, objects, trust.as_ref()).await.map_err(|error| {
@@ -84,17 +84,17 @@ impl Install {
 
     async fn apply(&self, context: &Context, objects: Vec<Value>, trust: Option<&Trust>) -> anyhow::Result<()> {
         let client = context.client().await?;
-        apply::install(&client, objects, trust, self.apply).await?;
-        if self.crds_only {
+        apply::install(&client, objects, trust, self.mode.apply).await?;
+        if self.mode.crds_only {
             return Ok(terminal::println(
                 "Velero's custom resource definitions are installed.",
             )?);
         }
-        if self.wait {
+        if self.mode.wait {
             terminal::println("Waiting for Velero deployment to be ready.")?;
             ready::deployment_is_available(&client, &context.namespace).await?;
         }
-        if self.secret_file.is_none() {
+        if self.credentials.secret_file.is_none() {
             terminal::println("\nNo secret file was specified, no Secret created.\n")?;
         }
         if self.location.no_default_backup_location {

@@ -34,12 +34,16 @@ impl Install {
         if self.node_agent.use_node_agent || self.node_agent.use_node_agent_windows {
             return Err(InstallError::NoNodeAgent);
         }
-        let secret_file = self.secret_file.as_deref().filter(|path| !path.as_os_str().is_empty());
+        let secret_file = self
+            .credentials
+            .secret_file
+            .as_deref()
+            .filter(|path| !path.as_os_str().is_empty());
         match secret_file {
-            None if !self.no_secret && !storage.needs_no_secret => {
+            None if !self.credentials.no_secret && !storage.needs_no_secret => {
                 return invalid("One of --secret-file or --no-secret is required");
             }
-            Some(_) if self.no_secret => return invalid("Cannot use both --secret-file and --no-secret"),
+            Some(_) if self.credentials.no_secret => return invalid("Cannot use both --secret-file and --no-secret"),
             _ => {}
         }
         self.check_durations()?;

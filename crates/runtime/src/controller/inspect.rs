@@ -25,7 +25,7 @@ impl<R: Reconciler> InspectController for Controller<R> {
         ControllerSnapshot {
             name: R::NAME.into(),
             running: self.state.beat().is_some(),
-            workers: self.workers,
+            workers: self.options.workers,
             passes: passes.collect(),
             ready: queue.depth(),
             waiting: queue.waiting(),
@@ -41,8 +41,9 @@ impl<R: Reconciler> InspectController for Controller<R> {
             return Some(format!("its loop has not turned for {silent:?}"));
         }
         let limit = self
+            .options
             .stuck_after
-            .or(self.deadline.map(|deadline| deadline + STUCK_PASS))?;
+            .or(self.options.deadline.map(|deadline| deadline + STUCK_PASS))?;
         let queue = self.state.queue();
         let (key, since) = queue.working().min_by_key(|(_, since)| *since)?;
         let running = now.saturating_duration_since(since);

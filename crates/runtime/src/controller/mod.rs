@@ -40,12 +40,7 @@ use super::watch::SharedWatch;
 pub struct Controller<R: Reconciler> {
     reconciler: Arc<R>,
     watch: SharedWatch<R::Kind>,
-    workers: usize,
-    backoff: Policy,
-    deadline: Option<Duration>,
-    stuck_after: Option<Duration>,
-    rate_limit: Option<RateLimit>,
-    clock: Arc<dyn Clock>,
+    options: PassOptions,
     predicate: Option<Predicate<R::Kind>>,
     triggers: Vec<Trigger<R::Kind>>,
     stores: Vec<Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>>,
@@ -53,6 +48,17 @@ pub struct Controller<R: Reconciler> {
     enqueuer: Enqueuer<R::Kind>,
     state: State<R::Kind>,
     known: Mutex<HashMap<ObjectRef<R::Kind>, Known>>,
+}
+
+/// How many passes run at once, when, and for how long.
+#[derive(Clone)]
+struct PassOptions {
+    workers: usize,
+    backoff: Policy,
+    deadline: Option<Duration>,
+    stuck_after: Option<Duration>,
+    rate_limit: Option<RateLimit>,
+    clock: Arc<dyn Clock>,
 }
 
 /// The object that passes of a name were for. Outlives a term, so that the next term announces objects that vanished meanwhile.
@@ -69,12 +75,14 @@ impl<R: Reconciler> Controller<R> {
         Self {
             reconciler: reconciler.into(),
             watch: watch.clone(),
-            workers: 1,
-            backoff: Policy::OBJECT,
-            deadline: None,
-            stuck_after: None,
-            rate_limit: None,
-            clock: Arc::new(System),
+            options: PassOptions {
+                workers: 1,
+                backoff: Policy::OBJECT,
+                deadline: None,
+                stuck_after: None,
+                rate_limit: None,
+                clock: Arc::new(System),
+            },
             predicate: None,
             triggers: Vec::new(),
             stores: vec![when_ready(watch)],
@@ -87,48 +95,38 @@ impl<R: Reconciler> Controller<R> {
 
     /// How many passes may run at once (at least one), never two for the same object.
     #[must_use]
-    pub fn workers(self, workers: usize) -> Self {
-        Self {
-            workers: workers.max(1),
-            ..self
-        }
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = workers.max(1);
+        self
     }
 
     /// How retries of a failing object are spaced, instead of [`Policy::OBJECT`].
     #[must_use]
-    pub fn backoff(self, policy: Policy) -> Self {
-        Self {
-            backoff: policy,
-            ..self
-        }
+    pub fn backoff(mut self, policy: Policy) -> Self {
+        self.options.backoff = policy;
+        self
     }
 
     /// How long a pass may take. A longer one is dropped at its next await and counts as failed. Without it there is no limit.
     #[must_use]
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self {
-            deadline: Some(deadline),
-            ..self
-        }
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = Some(deadline);
+        self
     }
 
     /// A pass that runs longer fails the check of this controller in [`Liveness`](crate::liveness::Liveness), and so `/healthz`: only a restart
     /// ends it. Without it only a pass that outlasts its [`deadline`](Self::deadline) by minutes does, because it blocks its thread.
     #[must_use]
-    pub fn stuck_after(self, limit: Duration) -> Self {
-        Self {
-            stuck_after: Some(limit),
-            ..self
-        }
+    pub fn stuck_after(mut self, limit: Duration) -> Self {
+        self.options.stuck_after = Some(limit);
+        self
     }
 
     /// A bound on how many passes begin in a second, over all objects and beside the backoff of each. Without it there is none.
     #[must_use]
-    pub fn rate_limit(self, limit: &RateLimit) -> Self {
-        Self {
-            rate_limit: Some(limit.clone()),
-            ..self
-        }
+    pub fn rate_limit(mut self, limit: &RateLimit) -> Self {
+        self.options.rate_limit = Some(limit.clone());
+        self
     }
 
     /// Only these changes of the objects themselves lead to a pass. A deletion always does.
@@ -142,11 +140,9 @@ impl<R: Reconciler> Controller<R> {
 
     /// The clock that [`Next::At`](super::Next::At) is read by, instead of the machine's.
     #[must_use]
-    pub fn clock(self, clock: impl Clock) -> Self {
-        Self {
-            clock: Arc::new(clock),
-            ..self
-        }
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.options.clock = Arc::new(clock);
+        self
     }
 
     /// A change of that other kind leads to passes for these objects. `map` is called with the other object before and after the
@@ -206,7 +202,7 @@ impl<R: Reconciler> fmt::Debug for Controller<R> {
         f.debug_struct("Controller")
             .field("name", &R::NAME)
             .field("watch", &self.watch)
-            .field("workers", &self.workers)
+            .field("workers", &self.options.workers)
             .finish_non_exhaustive()
     }
 }

@@ -61,7 +61,11 @@ async fn run<R: Reconciler>(controller: &Controller<R>, group: &Group, metrics: 
     );
     let mut run = Run::new(controller, group, metrics, recorder);
     run.enqueue(Enqueue::All);
-    tracing::info!(controller = R::NAME, workers = controller.workers, "controller started");
+    tracing::info!(
+        controller = R::NAME,
+        workers = controller.options.workers,
+        "controller started"
+    );
 
     while !stop.is_cancelled() {
         run.start_passes();
@@ -114,7 +118,7 @@ enum End<E> {
 impl<'a, R: Reconciler> Run<'a, R> {
     fn new(controller: &'a Controller<R>, group: &'a Group, metrics: &Metrics, recorder: &'a EventRecorder) -> Self {
         let metrics = metrics.controller(R::NAME);
-        metrics.max_concurrent.set(count(controller.workers));
+        metrics.max_concurrent.set(count(controller.options.workers));
         // If the future of an earlier term was dropped, its queue is still filled.
         controller.state.reset();
         Self {
@@ -122,7 +126,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             group,
             recorder,
             metrics,
-            failures: Failures::new(controller.backoff),
+            failures: Failures::new(controller.options.backoff),
             passes: FuturesUnordered::new(),
             limited_until: None,
         }
@@ -153,9 +157,9 @@ impl<'a, R: Reconciler> Run<'a, R> {
     /// Starts passes while workers are free.
     fn start_passes(&mut self) {
         self.limited_until = None;
-        while self.passes.len() < self.controller.workers {
+        while self.passes.len() < self.controller.options.workers {
             let now = Instant::now();
-            if let Some(limit) = &self.controller.rate_limit
+            if let Some(limit) = &self.controller.options.rate_limit
                 && self.queue().has_ready(now)
                 && let Err(until) = limit.take(now)
             {
@@ -193,7 +197,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             reconcile_id = %Uuid::new_v4(),
         );
         let (reconciler, seen) = (self.controller.reconciler.clone(), object.clone());
-        let deadline = self.controller.deadline;
+        let deadline = self.controller.options.deadline;
         let work = async move {
             let pass = reconciler.reconcile(seen);
             match deadline {
@@ -285,7 +289,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
 
     fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Requeue) {
         self.failures.forget(key);
-        let wait = after_success(next, R::RESYNC, self.controller.clock.now(), self.spread(key));
+        let wait = after_success(next, R::RESYNC, self.controller.options.clock.now(), self.spread(key));
         let result = match next {
             Next::Resync => PassResult::Success,
             Next::After(_) | Next::At(_) => PassResult::RequeueAfter,
@@ -366,7 +370,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         let now = Instant::now();
         let gauges = (!self.passes.is_empty()).then(|| now + GAUGES);
         // A worker that becomes free checks the timers as well, so without a free one no wake-up is needed.
-        let free = self.passes.len() < self.controller.workers;
+        let free = self.passes.len() < self.controller.options.workers;
         let due = match self.limited_until {
             // The due key may be the one that the rate limit holds back.
             Some(until) => Some(until),

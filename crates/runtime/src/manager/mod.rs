@@ -59,12 +59,7 @@ const SILENCE: Duration = Duration::from_mins(15);
 /// Starts everything in order and stops it in the mirror of that order. Assemble it, then [`run`](Self::run) it.
 pub struct Manager {
     program: String,
-    registry: Registry,
-    metrics: Metrics,
-    health: Health,
-    liveness: Liveness,
-    diagnostics: Diagnostics,
-    serve_diagnostics: bool,
+    reports: Reports,
     gate: WriteGate,
     recorder: EventRecorder,
     publisher: Option<Publisher>,
@@ -72,6 +67,23 @@ pub struct Manager {
     lease: Option<LeaseConfig>,
     grace: Duration,
     sync_limit: Duration,
+    tasks: Tasks,
+}
+
+/// What the endpoints show.
+#[cfg_attr(not(feature = "endpoints"), allow(dead_code, reason = "the endpoints read from it"))]
+struct Reports {
+    registry: Registry,
+    metrics: Metrics,
+    health: Health,
+    liveness: Liveness,
+    diagnostics: Diagnostics,
+    serve_diagnostics: bool,
+}
+
+/// What is started, in the order of its start.
+#[derive(Default)]
+struct Tasks {
     watches: Vec<WatchTask>,
     always: Vec<Always>,
     leading: Vec<Leading>,
@@ -154,12 +166,14 @@ impl Manager {
         let (recorder, publisher) = EventRecorder::new(metrics.events_dropped());
         Ok(Self {
             program: program.into(),
-            registry: registry.clone(),
-            metrics,
-            health: Health::new(),
-            liveness: Liveness::new(),
-            diagnostics: Diagnostics::default(),
-            serve_diagnostics: false,
+            reports: Reports {
+                registry: registry.clone(),
+                metrics,
+                health: Health::new(),
+                liveness: Liveness::new(),
+                diagnostics: Diagnostics::default(),
+                serve_diagnostics: false,
+            },
             gate: WriteGate::open(),
             recorder,
             publisher: Some(publisher),
@@ -167,9 +181,7 @@ impl Manager {
             lease: None,
             grace: GRACE,
             sync_limit: SYNC_LIMIT,
-            watches: Vec::new(),
-            always: Vec::new(),
-            leading: Vec::new(),
+            tasks: Tasks::default(),
         })
     }
 
@@ -188,11 +200,9 @@ impl Manager {
     /// Serves the [diagnostics](Self::diagnostics) as JSON under `/debug/manager` where health and metrics are served. They name objects.
     #[cfg(feature = "endpoints")]
     #[must_use]
-    pub fn serve_diagnostics(self) -> Self {
-        Self {
-            serve_diagnostics: true,
-            ..self
-        }
+    pub fn serve_diagnostics(mut self) -> Self {
+        self.reports.serve_diagnostics = true;
+        self
     }
 
     /// Controllers and tasks with [`When::Leading`] run only while this process holds the lease. Without it, always.
@@ -218,7 +228,7 @@ impl Manager {
                 }
                 .boxed()
             };
-            self.always.push(Always {
+            self.tasks.always.push(Always {
                 name: "events".into(),
                 work: Box::new(work),
             });
@@ -241,8 +251,8 @@ impl Manager {
     /// Watches a kind; the first list must be complete before anything but the endpoints starts.
     pub fn watch<K: AnyKind>(&mut self, watch: Watch<K>) -> SharedWatch<K> {
         let name = watch.describe();
-        let component = self.health.component(format!("watch {name}"));
-        let (watch, drive) = SharedWatch::start(watch, &self.metrics, Some(component));
+        let component = self.reports.health.component(format!("watch {name}"));
+        let (watch, drive) = SharedWatch::start(watch, &self.reports.metrics, Some(component));
         self.add_watch(name, &watch, drive);
         watch
     }
@@ -253,17 +263,18 @@ impl Manager {
         watch: &SharedWatch<K>,
         drive: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.diagnostics.add_watch(Arc::new(NamedWatch {
+        self.reports.diagnostics.add_watch(Arc::new(NamedWatch {
             name: name.clone(),
             watch: watch.clone(),
         }));
         let checked = watch.clone();
-        self.liveness
+        self.reports
+            .liveness
             .check(format!("watch {name}"), move || match checked.silent_for() {
                 Some(silent) if silent > SILENCE => Err(format!("nothing was sent or received for {silent:?}")),
                 _ => Ok(()),
             });
-        self.watches.push(WatchTask {
+        self.tasks.watches.push(WatchTask {
             name,
             drive: drive.boxed(),
             status: Arc::new(watch.clone()),
@@ -279,12 +290,12 @@ impl Manager {
     /// if all replicas write it, and does not go through the [gated client](Self::client).
     pub fn control_when<R: Reconciler>(&mut self, when: When, controller: Controller<R>) {
         let controller = Arc::new(controller);
-        self.diagnostics.add_controller(controller.clone());
+        self.reports.diagnostics.add_controller(controller.clone());
         let checked = controller.clone();
-        self.liveness.check(format!("controller {}", R::NAME), move || {
+        self.reports.liveness.check(format!("controller {}", R::NAME), move || {
             checked.stuck(Instant::now()).map_or(Ok(()), Err)
         });
-        let (metrics, recorder) = (self.metrics.clone(), self.recorder.clone());
+        let (metrics, recorder) = (self.reports.metrics.clone(), self.recorder.clone());
         self.task(when, &format!("controller {}", R::NAME), move |group| {
             let (controller, metrics, recorder) = (controller.clone(), metrics.clone(), recorder.clone());
             async move {
@@ -304,11 +315,11 @@ impl Manager {
         let name = name.into();
         let work = move |group| work(group).map(|done| done.map_err(Into::into)).boxed();
         match when {
-            When::Always => self.always.push(Always {
+            When::Always => self.tasks.always.push(Always {
                 name,
                 work: Box::new(work),
             }),
-            When::Leading => self.leading.push(Leading {
+            When::Leading => self.tasks.leading.push(Leading {
                 name,
                 work: Box::new(work),
             }),
@@ -333,22 +344,22 @@ impl Manager {
 
     /// Readiness; others may add components.
     pub fn health(&self) -> Health {
-        self.health.clone()
+        self.reports.health.clone()
     }
 
     /// Whether the process can still work; others may add checks.
     pub fn liveness(&self) -> Liveness {
-        self.liveness.clone()
+        self.reports.liveness.clone()
     }
 
     /// The current state of watches and queues.
     pub fn diagnostics(&self) -> Diagnostics {
-        self.diagnostics.clone()
+        self.reports.diagnostics.clone()
     }
 
     /// The framework's metrics.
     pub fn metrics(&self) -> Metrics {
-        self.metrics.clone()
+        self.reports.metrics.clone()
     }
 }
 
@@ -357,9 +368,9 @@ impl fmt::Debug for Manager {
         let names = |tasks: &mut dyn Iterator<Item = &String>| tasks.cloned().collect::<Vec<_>>();
         f.debug_struct("Manager")
             .field("program", &self.program)
-            .field("watches", &names(&mut self.watches.iter().map(|task| &task.name)))
-            .field("always", &names(&mut self.always.iter().map(|task| &task.name)))
-            .field("leading", &names(&mut self.leading.iter().map(|task| &task.name)))
+            .field("watches", &names(&mut self.tasks.watches.iter().map(|task| &task.name)))
+            .field("always", &names(&mut self.tasks.always.iter().map(|task| &task.name)))
+            .field("leading", &names(&mut self.tasks.leading.iter().map(|task| &task.name)))
             .finish_non_exhaustive()
     }
 }

@@ -99,10 +99,13 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, ManagerError
 #[cfg(feature = "endpoints")]
 fn serve_endpoints(manager: &Manager, listeners: Vec<TcpListener>) -> Stage {
     let sources = super::endpoints::Sources {
-        health: manager.health.clone(),
-        liveness: manager.liveness.clone(),
-        registry: manager.registry.clone(),
-        diagnostics: manager.serve_diagnostics.then(|| manager.diagnostics.clone()),
+        health: manager.reports.health.clone(),
+        liveness: manager.reports.liveness.clone(),
+        registry: manager.reports.registry.clone(),
+        diagnostics: manager
+            .reports
+            .serve_diagnostics
+            .then(|| manager.reports.diagnostics.clone()),
     };
     let mut stage = Stage::new("endpoints");
     for listener in listeners {
@@ -142,8 +145,8 @@ impl Running {
     fn new(manager: Manager, listeners: Vec<TcpListener>, stop: CancellationToken, force: CancellationToken) -> Self {
         let endpoints = serve_endpoints(&manager, listeners);
         let elector = manager.lease.map(|lease| {
-            let leading = manager.metrics.leader(&lease.name);
-            Elector::new(lease, manager.gate, manager.health.component("leader"), leading)
+            let leading = manager.reports.metrics.leader(&lease.name);
+            Elector::new(lease, manager.gate, manager.reports.health.component("leader"), leading)
         });
         Self {
             endpoints,
@@ -151,9 +154,9 @@ impl Running {
             always: Stage::new("always"),
             leading: Stage::new("leading"),
             elector,
-            pending_watches: manager.watches,
-            pending_always: manager.always,
-            leaders: manager.leading,
+            pending_watches: manager.tasks.watches,
+            pending_always: manager.tasks.always,
+            leaders: manager.tasks.leading,
             sync_limit: manager.sync_limit,
             grace: manager.grace,
             stop,

@@ -100,8 +100,8 @@ async fn a_pass_beyond_its_limit_is_stuck() {
         let (probe, mut calls) = Probe::hanging();
         script.list([object("a", "1", 1)]);
         let mut controller = controller(probe, &watch);
-        controller.stuck_after = limit;
-        controller.deadline = deadline;
+        controller.options.stuck_after = limit;
+        controller.options.deadline = deadline;
         let (controller, _group, _running) = run(controller);
         calls.next().await;
         let start = Instant::now();
