@@ -239,7 +239,7 @@ impl Store {
         deleted.try_fold(0, |count, ()| std::future::ready(Ok(count + 1))).await
     }
 
-    /// A URL with which anyone can GET the object for that long; `None` if the provider cannot sign. Does not look whether the object exists.
+    /// A URL with which any client can GET the object for that long; `None` if the provider cannot sign. Does not look whether the object exists.
     pub async fn signed_url(&self, key: &str, ttl: Duration) -> Result<Option<String>> {
         let call = async {
             key::check(key)?;

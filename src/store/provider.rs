@@ -56,7 +56,7 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Deletes an object; one that is not there is success.
     fn delete(&self, key: &str) -> Call<'_, ()>;
 
-    /// A URL that lets anyone GET the object for that long; `None` if this provider cannot do that.
+    /// A URL with which any client can GET the object for that long; `None` if this provider cannot do that.
     fn sign(&self, key: &str, ttl: Duration) -> Call<'_, Option<String>>;
 
     /// Whether the same configuration may lead to another bucket later (a volume that is not mounted), so that the bucket needs an identity.

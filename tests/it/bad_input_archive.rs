@@ -132,7 +132,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, &'static [&'static str])> {
             &[
                 "resources/../../etc/cron.d/x",
                 "its path is not a clean relative one",
-                "check who wrote",
+                "check where the backup comes from",
             ],
         ),
         (

@@ -11,6 +11,7 @@
 mod circles;
 mod citations;
 mod documents;
+mod house;
 mod imports;
 mod modules;
 mod resolver;
@@ -208,6 +209,57 @@ fn production_sources() -> BTreeMap<String, String> {
     files
 }
 
+/// Every text of the project that a person reads, but recorded data, the specification and this check itself.
+fn all_text() -> Vec<(String, String)> {
+    const KINDS: [&str; 8] = ["rs", "go", "md", "sh", "yaml", "yml", "toml", "mk"];
+    // The specification is about upstream; the last two hold the list of the words.
+    const LEFT_OUT: [&str; 4] = ["tests/data/", "docs/spec/", "tests/layers/house.rs", "CONTRIBUTING.md"];
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path
+                .extension()
+                .and_then(|e| e.to_str())
+                .is_some_and(|e| KINDS.contains(&e))
+            {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for dir in ["src", "crates", "crd-gen", "tests", "bench", "demo", "docs", ".github"] {
+        walk(&root.join(dir), &mut found);
+    }
+    for file in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "Makefile",
+        "Cargo.toml",
+        "demo/run",
+        "tests/run",
+        "bench/run",
+    ] {
+        found.push(root.join(file));
+    }
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path
+                .strip_prefix(root)
+                .expect("below the root")
+                .to_string_lossy()
+                .into_owned();
+            (name, fs::read_to_string(&path).expect("a readable text"))
+        })
+        .filter(|(name, _)| !LEFT_OUT.iter().any(|left_out| name.starts_with(left_out)))
+        .collect()
+}
+
 #[test]
 fn no_files_need_one_another() {
     let files = production_sources();
@@ -229,6 +281,27 @@ fn no_files_need_one_another() {
         shown.is_empty(),
         "files must not need one another: move what both need into a file of its own\n{}",
         shown.join("\n")
+    );
+}
+
+#[test]
+fn files_are_short_and_large_types_have_one_home() {
+    let files = production_sources();
+    let imports = read(&crates(&files), &files);
+    let mut wrong = house::too_long(&files, &imports.production);
+    wrong.extend(house::spread_types(&files, &imports.production));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_process_and_no_object_is_called_a_person() {
+    let files = all_text();
+    assert!(files.len() > 400, "only {} files were found", files.len());
+    let found = house::persons(files.iter().map(|(file, text)| (file.as_str(), text.as_str())));
+    assert!(
+        found.is_empty(),
+        "name the type, the process or the object, or the operator where a person is meant\n{}",
+        found.join("\n")
     );
 }
 

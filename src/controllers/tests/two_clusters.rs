@@ -20,14 +20,14 @@ use crate::store::layout::{BackupFile, backup_claim};
 fn rivals() -> (World, World) {
     let first = World::new();
     let second = first.neighbour();
-    for (world, who) in [(&first, "first"), (&second, "second")] {
+    for (world, which) in [(&first, "first"), (&second, "second")] {
         fill(world, "shop");
         world.api.insert(json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "who", "namespace": "shop"}, "data": {"who": who},
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "which", "namespace": "shop"}, "data": {"which": which},
         }));
         world.api.insert(json!({
             "apiVersion": "velero.io/v1", "kind": "Backup",
-            "metadata": {"name": "b", "namespace": "velero", "uid": format!("uid-{who}")},
+            "metadata": {"name": "b", "namespace": "velero", "uid": format!("uid-{which}")},
             "spec": {"includedNamespaces": ["shop"]},
         }));
     }
@@ -37,7 +37,7 @@ fn rivals() -> (World, World) {
 /// One of them has the name, with all that belongs to it, and the failure of the other says so.
 fn assert_one_won(first: &World, second: &World, when: &str) {
     let phases = (first.phase("Backup", "b"), second.phase("Backup", "b"));
-    let (winner, loser, who) = match (phases.0.as_str(), phases.1.as_str()) {
+    let (winner, loser, which) = match (phases.0.as_str(), phases.1.as_str()) {
         ("Completed", "Failed") => (first, second, "first"),
         ("Failed", "Completed") => (second, first, "second"),
         _ => panic!("{when}: {phases:?}"),
@@ -49,11 +49,11 @@ fn assert_one_won(first: &World, second: &World, when: &str) {
     );
     let metadata = fs::read(winner.bucket().join(BackupFile::Metadata.key("b"))).unwrap();
     let sealed: Value = serde_json::from_slice(&metadata).unwrap();
-    assert_eq!(sealed["metadata"]["uid"], format!("uid-{who}"), "{when}");
+    assert_eq!(sealed["metadata"]["uid"], format!("uid-{which}"), "{when}");
     let members = winner.members("b");
-    let saved = &members["resources/configmaps/namespaces/shop/who.json"];
+    let saved = &members["resources/configmaps/namespaces/shop/which.json"];
     let saved: Value = serde_json::from_slice(saved).unwrap();
-    assert_eq!(saved["data"]["who"], who, "{when}: the archive is the winner's");
+    assert_eq!(saved["data"]["which"], which, "{when}: the archive is the winner's");
     assert_eq!(winner.files(), FILES, "{when}");
     assert!(first.records().is_empty() && second.records().is_empty(), "{when}");
 }
