@@ -283,17 +283,10 @@ fn silent_pod(plane: &Plane) -> TcpListener {
 fn begin_to_freeze(server: &Server<'_>, name: &str) {
     server.velero(&["backup", "create", name, "--include-namespaces", "app"]);
     eventually("the pod to be frozen", || {
-        let frozen = [
-            "get",
-            "configmaps",
-            "-n",
-            &server.namespace,
-            "-l",
-            "velero.io/open-freezes",
-            "-o",
-            "name",
-        ];
-        (!server.plane.kubectl(&frozen).trim().is_empty()).then_some(())
+        let frozen = server
+            .plane
+            .labelled(&server.namespace, "configmaps", "velero.io/open-freezes");
+        (!frozen.is_empty()).then_some(())
     });
     assert!(claim(server, name).exists(), "its name is taken");
 }

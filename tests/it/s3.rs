@@ -86,12 +86,11 @@ pub fn restore(server: &Server<'_>, name: &str, backup: &str, from: &str, to: &s
     .to_string()
 }
 
-/// Creates several objects at once.
+/// Creates objects, one after another.
 pub fn create(plane: &Plane, objects: impl IntoIterator<Item = String>) {
-    let text: Vec<String> = objects.into_iter().collect();
-    plane
-        .kubectl_with(&["create", "-f", "-"], &text.join("\n---\n"))
-        .unwrap_or_else(|error| panic!("create: {error}"));
+    for documents in objects {
+        plane.create(&documents);
+    }
 }
 
 /// A small application.

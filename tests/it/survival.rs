@@ -16,7 +16,7 @@ const MANY: usize = 5000;
 const FEW: usize = 1200;
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// How many kubectls fill a namespace.
+/// How many creations are under way at once.
 const WRITERS: usize = 8;
 
 /// A backup's files in the bucket.
@@ -44,7 +44,6 @@ pub fn fill(plane: &Plane, namespace: &str, objects: usize) {
     plane.apply(&format!(
         "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n"
     ));
-    // One kubectl makes one object after another.
     let share = objects.div_ceil(WRITERS);
     std::thread::scope(|scope| {
         for first in (0..objects).step_by(share) {
@@ -56,9 +55,7 @@ pub fn fill(plane: &Plane, namespace: &str, objects: usize) {
                         "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{number}, namespace: {namespace}}}\ndata: {{n: \"{number}\"}}\n"
                     );
                 }
-                plane
-                    .kubectl_with(&["create", "-f", "-"], &yaml)
-                    .unwrap_or_else(|error| panic!("create: {error}"));
+                plane.create(&yaml);
             });
         }
     });

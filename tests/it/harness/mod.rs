@@ -1,12 +1,16 @@
 //! The base of the tests: control planes, servers, and waiting for conditions.
 
+mod api;
 pub mod archive;
 mod launched;
 mod plane;
+mod pool;
 mod proxy;
+mod running;
 mod s3;
 mod server;
 mod shop;
+mod store;
 
 pub use launched::program;
 pub use plane::Plane;

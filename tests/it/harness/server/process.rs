@@ -68,18 +68,8 @@ impl<'a> Server<'a> {
 
     /// The names of the installation's run records.
     pub fn records(&self) -> Vec<String> {
-        let arguments = [
-            "get",
-            "configmaps",
-            "-n",
-            &self.namespace,
-            "-l",
-            "velero.io/run-record",
-            "-o",
-            "name",
-        ];
-        let names = self.plane.kubectl(&arguments);
-        names.lines().map(str::to_owned).collect()
+        self.plane
+            .labelled(&self.namespace, "configmaps", "velero.io/run-record")
     }
 
     /// Waits until no run has a record any more.
