@@ -8,6 +8,12 @@
     reason = "a test fails by panicking and shows the cluster's output"
 )]
 
+#[path = "../it/harness/api.rs"]
+#[expect(
+    dead_code,
+    reason = "nothing here asks for all that is served, or creates without kubectl"
+)]
+mod api;
 mod compare;
 mod installation;
 mod node;

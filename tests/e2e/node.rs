@@ -9,6 +9,8 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
+use crate::api::Api;
+
 /// The image of the server on it, made of the binary that the tests were built with.
 pub const IMAGE: &str = "velero-rs:e2e";
 
@@ -19,6 +21,7 @@ pub struct Node {
     /// Everything of it, and what tests put there.
     directory: PathBuf,
     kubeconfig: PathBuf,
+    api: Option<Api>,
     /// Its name in the cluster.
     pub name: String,
     /// Takes the node down when its input ends.
@@ -82,6 +85,7 @@ impl Node {
         let guard = guard(&directory);
         let mut node = Self {
             kubeconfig: PathBuf::new(),
+            api: None,
             name: String::new(),
             guard,
             directory,
@@ -90,6 +94,7 @@ impl Node {
         let ready = succeed(Command::new(launcher()).args(["cluster", "up", "--dir"]).arg(&run));
         let ready: Value = serde_json::from_str(&ready).expect("the launcher reports about the node");
         node.kubeconfig = PathBuf::from(ready["kubeconfig"].as_str().expect("a kubeconfig"));
+        node.api = Some(Api::new(&node.kubeconfig));
         ready["node"].as_str().expect("a name").clone_into(&mut node.name);
         node.build_image(&run);
         node
@@ -192,8 +197,12 @@ impl Node {
 
     /// One object, or nothing.
     pub fn object(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        let text = self.kubectl(&["get", kind, name, "-o", "json", "--ignore-not-found", "-n", namespace]);
-        (!text.trim().is_empty()).then(|| serde_json::from_str(&text).expect("an object"))
+        let api = self.api.as_ref().expect("the node is up");
+        let mut object = api.get(namespace, kind, name)?;
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            metadata.remove("managedFields");
+        }
+        Some(object)
     }
 }
 
