@@ -18,7 +18,8 @@ include tests/cluster/cluster.mk
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
-# What the image is built from. Tests use their own build (PROFILE=dev), others the release.
+# What the image is built from. Tests use what they have compiled anyway (PROFILE=dev), the demo what compiles fast
+# (PROFILE=demo), everybody else the release.
 PROFILE ?= release
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= velero-rs:v$(VERSION)
@@ -39,9 +40,12 @@ build: ## build the binaries (dev profile)
 release: ## build the static release binary for the image
 	cargo build --release --bin velero
 
-.PHONY: image
-image: ## build the image (as a docker-archive): make image IMAGE=name:tag PROFILE=release
+.PHONY: program
+program: # the static binary that the image holds
 	cargo build --profile $(PROFILE) --bin velero
+
+.PHONY: image
+image: program ## build the image (as a docker-archive): make image IMAGE=name:tag PROFILE=release
 	@$(MAKE) --no-print-directory image-context
 	@$(LAUNCHER) image build --file Dockerfile --context $(IMAGE_DIR)/context --tag $(IMAGE) --output $(IMAGE_FILE)
 	@du -h $(IMAGE_FILE) | awk '{ print "its size is " $$1 "B" }'

@@ -2,7 +2,10 @@
 
 test_cluster := $(dir $(lastword $(MAKEFILE_LIST)))
 
-TEST_CLUSTER_BIN = $(or $(shell $(test_cluster)build),$(error the programs of the test cluster did not build))
+# Which programs are wanted: arguments of the build script.
+CLUSTER_PROGRAMS ?=
+
+TEST_CLUSTER_BIN = $(or $(shell $(test_cluster)build $(CLUSTER_PROGRAMS)),$(error the programs of the test cluster did not build))
 NODE = $(TEST_CLUSTER_BIN)/node
 LAUNCHER = $(TEST_CLUSTER_BIN)/launcher
 
@@ -31,7 +34,7 @@ s3-down: ## stop the S3 server and remove what it holds
 	@$(LAUNCHER) s3 down --dir $(S3_DIR)
 
 cluster-programs: ## build the programs of the test cluster, print their directory
-	@$(test_cluster)build
+	@$(test_cluster)build $(CLUSTER_PROGRAMS)
 
 cluster-check: ## format, vet and test the test cluster's own code
 	@cd $(test_cluster) && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted" >&2; exit 1; }
