@@ -18,8 +18,7 @@ include tests/cluster/cluster.mk
 help: ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{ printf "  %-18s %s\n", $$1, $$2 }'
 
-# What the image is built from. Tests use what they have compiled anyway (PROFILE=dev), the demo what compiles fast
-# (PROFILE=demo), everybody else the release.
+# What the image is built from. Tests use their own build (PROFILE=dev), the demo a quick one (PROFILE=demo), others the release.
 PROFILE ?= release
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 IMAGE ?= velero-rs:v$(VERSION)
