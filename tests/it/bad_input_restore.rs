@@ -99,7 +99,7 @@ fn a_namespace_that_goes(plane: &Plane, server: &Server<'_>) {
     assert!(
         message.contains("/going/")
             && message.contains("its namespace is being deleted")
-            && message.contains("given up 25s"),
+            && message.contains("it fails 25s"),
         "{message}"
     );
     eventually("an event about what blocks it", || {
