@@ -200,7 +200,7 @@ impl<'a> VolumeChoices<'a> {
 
     fn cannot_decide(&self, type_: &Type, pod: &Head, volume: &PodVolume, error: &(dyn Error + 'static)) {
         self.tracker
-                .item_log
+            .item_log
             .line(Level::Error, type_, pod.namespace.as_deref(), &pod.name)
             .error(error)
             .msg(format!(
