@@ -295,8 +295,11 @@ impl Installed<'_> {
         let objects: Api<PartialObjectMeta<K>> = Api::all(self.client.clone());
         match objects.list(&ListParams::default()).await {
             Ok(found) => Ok(found.items.iter().filter_map(ResourceExt::namespace).collect()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
-            Err(error) => Err(RequestError::of(error, K::plural(&()).as_ref()).into()),
+            // The API server answers for an unknown group without the reason `NotFound`.
+            Err(error) => match RequestError::of(error, K::plural(&()).as_ref()) {
+                error if error.is_unserved() => Ok(Vec::new()),
+                error => Err(error.into()),
+            },
         }
     }
 }
