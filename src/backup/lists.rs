@@ -285,12 +285,12 @@ mod tests {
         };
         let (all, some) = ([None], [Some("a=1".to_owned()), Some("b=2".to_owned())]);
         let namespaces = |names: &[&str]| Scope::Namespaces(names.iter().map(|name| (*name).to_owned()).collect());
-        let table: [(Scope, &[Option<String>], &[&str]); 5] = [
-            (Scope::Cluster, &all, &["- -"]),
-            (Scope::Cluster, &some, &["- a=1", "- b=2"]),
-            (namespaces(&["shop", "test"]), &all, &["shop -", "test -"]),
-            (namespaces(&["shop"]), &some, &["shop a=1", "shop b=2"]),
-            (namespaces(&[]), &some, &[]),
+        let table = [
+            (Scope::Cluster, &all[..], vec!["- -"]),
+            (Scope::Cluster, &some[..], vec!["- a=1", "- b=2"]),
+            (namespaces(&["shop", "test"]), &all[..], vec!["shop -", "test -"]),
+            (namespaces(&["shop"]), &some[..], vec!["shop a=1", "shop b=2"]),
+            (namespaces(&[]), &some[..], vec![]),
         ];
         for (scope, selectors, expected) in table {
             let planned = planned(scope);
