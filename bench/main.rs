@@ -17,15 +17,22 @@
     reason = "a benchmark prints, and ends when something is not as it must be"
 )]
 
+#[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
+#[path = "../tests/it/harness/api.rs"]
+mod api;
 mod figures;
 mod floor;
 #[path = "../tests/it/harness/launched.rs"]
 mod launched;
-#[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
-#[path = "../tests/it/harness/plane.rs"]
 mod plane;
+#[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
+#[path = "../tests/it/harness/running.rs"]
+mod running;
 mod server;
 mod set;
+#[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
+#[path = "../tests/it/harness/store.rs"]
+mod store;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,6 +52,12 @@ use self::floor::Archived;
 use self::plane::Plane;
 use self::server::{NAMESPACE, Server};
 use self::set::Body;
+
+/// A field by its JSON pointer, as text; empty if it is not there.
+fn text(object: &serde_json::Value, pointer: &str) -> String {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    object.pointer(pointer).map_or_else(String::new, text)
+}
 
 /// What takes longer than this is not measured but broken.
 const PATIENCE: Duration = Duration::from_mins(30);

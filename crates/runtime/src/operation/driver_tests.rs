@@ -49,13 +49,11 @@ impl Run for Copies {
 
     async fn attempt(job: Option<AttemptEnd<u32>>, handle: Handle<u32>) -> AttemptEnd<u32> {
         handle.progress(5);
-        match job {
-            Some(ended) => ended,
-            None => {
-                handle.cancelled().cancelled().await;
-                AttemptEnd::Retry("cancelled".into())
-            }
+        if let Some(ended) = job {
+            return ended;
         }
+        handle.cancelled().cancelled().await;
+        AttemptEnd::Retry("cancelled".into())
     }
 
     async fn show(&self, _: &Arc<ConfigMap>, progress: u32) -> Result<(), Error> {
