@@ -47,7 +47,7 @@ pub enum ManagerError {
         /// The tasks.
         names: Vec<String>,
     },
-    /// Tasks of a leader still ran when the lease was over, and [`LeaseConfig::on_overrun`](crate::LeaseConfig) did not end the process.
+    /// Tasks of a leader still ran when the lease was over, and [`LeaseConfig::on_overrun`](crate::lease::LeaseConfig) did not end the process.
     #[error("still there although the lease is over: {}", names.join(", "))]
     Overrun {
         /// The tasks.
