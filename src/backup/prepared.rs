@@ -63,7 +63,7 @@ pub(super) async fn prepare<'a>(
     let actions = built_in(request.every_version)
         .into_iter()
         .chain(deps.actions.iter().cloned());
-    let actions = ActionTable::new(actions, &resolve);
+    let actions = ActionTable::new(actions, &resolve)?;
     let type_filter = ResourceFilter::new(TypeLists::from(spec), request.policies.lists(), &users_filter, &resolve);
     for entry in type_filter.misplaced() {
         log.warn(format!(

@@ -1,8 +1,5 @@
 //! The label selectors of a backup.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1 as machinery;
-
-use crate::api::LabelSelector;
 use crate::api::v1::BackupSpec;
 use crate::select::labels::{Selector, SelectorError};
 
@@ -11,23 +8,8 @@ pub(super) fn selectors(spec: &BackupSpec) -> Result<Vec<Selector>, SelectorErro
     spec.label_selector
         .iter()
         .chain(&spec.or_label_selectors)
-        .map(|selector| Selector::new(&as_machinery(selector)))
+        .map(Selector::from_api)
         .collect()
-}
-
-fn as_machinery(selector: &LabelSelector) -> machinery::LabelSelector {
-    let expressions = selector
-        .match_expressions
-        .iter()
-        .map(|term| machinery::LabelSelectorRequirement {
-            key: term.key.clone(),
-            operator: term.operator.clone(),
-            values: Some(term.values.clone()),
-        });
-    machinery::LabelSelector {
-        match_labels: Some(selector.match_labels.clone()),
-        match_expressions: Some(expressions.collect()),
-    }
 }
 
 /// The selectors to list with, in query form, one list each. A single `None` lists everything. If one of the selectors is empty,
@@ -46,6 +28,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::api::LabelSelector;
 
     #[test]
     fn each_selector_is_a_list_and_an_empty_one_lists_all() {

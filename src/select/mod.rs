@@ -2,6 +2,7 @@
 //!
 //! Resource types appear by name as filters write them: the plural, a dot, the group (`deployments.apps`, `pods`).
 
+pub mod applies_to;
 pub mod backup;
 pub mod glob;
 pub mod includes;

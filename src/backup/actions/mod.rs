@@ -22,8 +22,10 @@ use crate::cluster::ApiError;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
 use crate::cluster::raw::Head;
-use crate::select::includes::{IncludesExcludes, Resolve};
-use crate::select::labels::Selector;
+pub use crate::select::applies_to::AppliesTo;
+use crate::select::applies_to::ItemMatcher;
+use crate::select::includes::Resolve;
+use crate::select::labels::SelectorError;
 use crate::telemetry::run_log::RunLog;
 
 /// An action on items while they are backed up.
@@ -42,31 +44,6 @@ pub trait BackupItemAction: Send + Sync {
         item: &'a mut Item,
         context: &'a ActionContext<'a>,
     ) -> BoxFuture<'a, Result<Executed, ActionError>>;
-}
-
-/// Which items an action is for; empty lists and an empty selector mean all.
-#[derive(Clone, Debug, Default)]
-pub struct AppliesTo {
-    /// Types, in any form that users may write.
-    pub included_resources: Vec<String>,
-    /// Excluded types.
-    pub excluded_resources: Vec<String>,
-    /// Namespaces. Cluster-scoped items match only if the namespace lists exclude nothing.
-    pub included_namespaces: Vec<String>,
-    /// Excluded namespaces.
-    pub excluded_namespaces: Vec<String>,
-    /// Labels of the item as the API server sent it.
-    pub labels: Selector,
-}
-
-impl AppliesTo {
-    /// All items of these types.
-    pub fn types(names: &[&str]) -> Self {
-        Self {
-            included_resources: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..Self::default()
-        }
-    }
 }
 
 /// What an action can use.
@@ -110,47 +87,38 @@ pub(super) struct ActionTable {
 
 struct Entry {
     action: Arc<dyn BackupItemAction>,
-    resources: IncludesExcludes,
-    namespaces: IncludesExcludes,
-    labels: Selector,
+    matcher: ItemMatcher,
 }
 
 impl ActionTable {
-    pub(super) fn new(actions: impl IntoIterator<Item = Arc<dyn BackupItemAction>>, resolve: Resolve<'_>) -> Self {
-        let entries = actions
-            .into_iter()
-            .map(|action| {
-                let applies = action.applies_to();
-                Entry {
-                    resources: IncludesExcludes::of_resources(
-                        &applies.included_resources,
-                        &applies.excluded_resources,
-                        resolve,
-                    ),
-                    namespaces: IncludesExcludes::new(applies.included_namespaces, applies.excluded_namespaces),
-                    labels: applies.labels,
-                    action,
-                }
-            })
-            .collect();
-        Self { entries }
+    /// Resolves the items that each action is for.
+    ///
+    /// # Errors
+    /// An action has a selector that is not valid.
+    pub(super) fn new(
+        actions: impl IntoIterator<Item = Arc<dyn BackupItemAction>>,
+        resolve: Resolve<'_>,
+    ) -> Result<Self, SelectorError> {
+        let entry = |action: Arc<dyn BackupItemAction>| {
+            let matcher = action.applies_to().resolve(resolve)?;
+            Ok(Entry { action, matcher })
+        };
+        let entries = actions.into_iter().map(entry).collect::<Result<_, _>>()?;
+        Ok(Self { entries })
     }
 
     /// The actions for a type (`deployments.apps`), to be filtered by [`ActionTable::applicable`] for each item.
     pub(super) fn for_type(&self, name: &str) -> Vec<usize> {
         (0..self.entries.len())
-            .filter(|at| self.entries[*at].resources.should_include(name))
+            .filter(|at| self.entries[*at].matcher.is_for_type(name))
             .collect()
     }
 
     /// The action at this place, if it is for this item of its types.
     pub(super) fn applicable(&self, at: usize, head: &Head) -> Option<&dyn BackupItemAction> {
-        let entry = &self.entries[at];
-        let by_namespace = match &head.namespace {
-            Some(namespace) => entry.namespaces.should_include(namespace),
-            None => entry.namespaces.includes_everything(),
-        };
-        (by_namespace && entry.labels.matches(&head.labels)).then_some(&*entry.action)
+        let Entry { action, matcher } = &self.entries[at];
+        let is_for_item = matcher.is_for_namespace(head.namespace.as_deref()) && matcher.labels().matches(&head.labels);
+        is_for_item.then_some(&**action)
     }
 }
 
@@ -164,10 +132,10 @@ impl std::fmt::Debug for ActionTable {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
     use serde_json::json;
 
     use super::*;
+    use crate::api::LabelSelector;
     use crate::select::includes::ResolvedType;
 
     /// An action for the given items.
@@ -235,7 +203,7 @@ mod tests {
             (
                 "labels",
                 AppliesTo {
-                    labels: Selector::new(&labels).unwrap(),
+                    labels: labels.clone(),
                     ..AppliesTo::default()
                 },
                 [true, false, false],
@@ -252,7 +220,8 @@ mod tests {
             ("nodes", head(None, "db")),
         ];
         for (what, applies, expected) in cases {
-            let table = ActionTable::new([Arc::new(Stub("a", applies)) as Arc<dyn BackupItemAction>], &resolve);
+            let table =
+                ActionTable::new([Arc::new(Stub("a", applies)) as Arc<dyn BackupItemAction>], &resolve).unwrap();
             let offered = items.each_ref().map(|(type_, head)| {
                 let actions = table.for_type(type_);
                 actions.iter().any(|at| table.applicable(*at, head).is_some())
@@ -264,7 +233,7 @@ mod tests {
     #[test]
     fn built_in_actions_run_in_upstreams_order_and_before_all_others() {
         let late: Arc<dyn BackupItemAction> = Arc::new(Stub("example.com/late", AppliesTo::default()));
-        let table = ActionTable::new(built_in(false).into_iter().chain([late]), &resolve);
+        let table = ActionTable::new(built_in(false).into_iter().chain([late]), &resolve).unwrap();
         let names: Vec<&str> = table.entries.iter().map(|entry| entry.action.name()).collect();
         assert_eq!(
             names,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
 
-use crate::api::LabelSelector;
 use crate::restore::item_id::ItemId;
 use crate::restore::request::RestoreContext;
+pub use crate::select::applies_to::AppliesTo;
 
 /// Access to the archive for actions.
 pub trait Lookup: Send + Sync {
@@ -63,21 +63,6 @@ impl Output {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ActionError(pub String);
-
-/// Which items an action is for; empty lists mean all.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AppliesTo {
-    /// Types, as users write them.
-    pub included_resources: Vec<String>,
-    /// Types, as users write them.
-    pub excluded_resources: Vec<String>,
-    /// Target namespaces.
-    pub included_namespaces: Vec<String>,
-    /// Target namespaces.
-    pub excluded_namespaces: Vec<String>,
-    /// Labels of the object after the earlier actions.
-    pub labels: LabelSelector,
-}
 
 /// Changes items while they are restored.
 ///

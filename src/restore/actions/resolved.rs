@@ -6,58 +6,40 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::action::{ActionError, RestoreItemAction};
-use crate::select::includes::{IncludesExcludes, Resolve};
+use crate::select::applies_to::ItemMatcher;
+use crate::select::includes::Resolve;
 use crate::select::labels::Selector;
 
 /// The actions of one restore with their selectors resolved.
 pub struct Actions {
-    actions: Vec<Matcher>,
-}
-
-struct Matcher {
-    action: Arc<dyn RestoreItemAction>,
-    resources: IncludesExcludes,
-    namespaces: IncludesExcludes,
-    labels: Selector,
+    actions: Vec<(Arc<dyn RestoreItemAction>, ItemMatcher)>,
 }
 
 impl Actions {
     /// Resolves what each action applies to. Done again after discovery was read again: a type of a restored CRD is known only
     /// then (spec restore 26, row 36).
     pub fn resolve(actions: &[Arc<dyn RestoreItemAction>], resolve: Resolve<'_>) -> Result<Self, ActionError> {
-        let matcher = |action: &Arc<dyn RestoreItemAction>| {
-            let wants = action.applies_to();
-            let labels = Selector::from_api(&wants.labels)
+        let resolved = |action: &Arc<dyn RestoreItemAction>| {
+            let matcher = action
+                .applies_to()
+                .resolve(resolve)
                 .map_err(|error| ActionError(format!("read what action `{}` applies to: {error}", action.name())))?;
-            Ok(Matcher {
-                action: Arc::clone(action),
-                resources: IncludesExcludes::of_resources(
-                    &wants.included_resources,
-                    &wants.excluded_resources,
-                    resolve,
-                ),
-                namespaces: IncludesExcludes::new(wants.included_namespaces, wants.excluded_namespaces),
-                labels,
-            })
+            Ok((Arc::clone(action), matcher))
         };
         Ok(Self {
-            actions: actions.iter().map(matcher).collect::<Result<_, _>>()?,
+            actions: actions.iter().map(resolved).collect::<Result<_, _>>()?,
         })
     }
 
-    /// The actions for items of a type in a target namespace, in order. Cluster-scoped items match only actions that exclude
-    /// no namespace. Labels are checked for each item by [`Applicable::matches`].
+    /// The actions for items of a type in a target namespace, in order. Labels are checked for each item by
+    /// [`Applicable::matches`].
     pub fn for_items<'a>(&'a self, resource: &str, target: Option<&str>) -> Vec<Applicable<'a>> {
         self.actions
             .iter()
-            .filter(|matcher| matcher.resources.should_include(resource))
-            .filter(|matcher| match target {
-                Some(namespace) => matcher.namespaces.should_include(namespace),
-                None => matcher.namespaces.includes_everything(),
-            })
-            .map(|matcher| Applicable {
-                action: matcher.action.as_ref(),
-                labels: &matcher.labels,
+            .filter(|(_, matcher)| matcher.is_for_type(resource) && matcher.is_for_namespace(target))
+            .map(|(action, matcher)| Applicable {
+                action: action.as_ref(),
+                labels: matcher.labels(),
             })
             .collect()
     }
