@@ -230,7 +230,14 @@ fn volumes_and_types_are_handled_as_policies_say() {
     ]);
     eventually("the backup to be under way", || {
         let sealed = server.bucket().join("backups/resumed/velero-backup.json").exists();
-        (sealed || server.bucket().join(".velero-uploads").exists()).then_some(())
+        // The archive is begun after the policies were recorded; the file of the name's lock is staged before.
+        let staged = std::fs::read_dir(server.bucket().join(".velero-uploads"));
+        let archive = staged
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|file| std::fs::read_to_string(file.path()).is_ok_and(|key| key.ends_with("resumed.tar.gz")));
+        (sealed || archive).then_some(())
     });
     server.kill();
     plane.kubectl(&["delete", "configmap", "-n", "velero", "policies"]);
