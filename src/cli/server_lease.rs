@@ -77,7 +77,7 @@ impl ServerLease {
         Ok(state)
     }
 
-    /// Whether to go on waiting for the server. A user who may not read the lease goes on waiting.
+    /// Whether the command keeps waiting for the server. It does without the right to read the lease.
     ///
     /// # Errors
     /// As of [`ServerLease::state`].

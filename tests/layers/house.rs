@@ -10,7 +10,7 @@ const MAX_LINES: usize = 500;
 /// A type with more fields has its methods in one file.
 const MAX_FIELDS: usize = 10;
 
-/// Words for persons, which processes and objects are not.
+/// Words for people, which no text may use for a process or an object.
 const PERSONS: [&str; 10] = [
     "who",
     "whom",
@@ -24,7 +24,7 @@ const PERSONS: [&str; 10] = [
     "everyone",
 ];
 
-/// Persons, after which `who` is right.
+/// Words for people after which `who` is allowed.
 const PEOPLE: [&str; 6] = ["user", "users", "people", "operator", "operators", "administrator"];
 
 /// Files of production code that are too long.
@@ -137,7 +137,7 @@ fn inherent(tokens: &[Token]) -> Option<String> {
     name
 }
 
-/// Lines that call something a person.
+/// Lines with a word for people.
 pub fn persons<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut found = Vec::new();
     for (file, text) in files {

@@ -214,24 +214,12 @@ fn all_text() -> Vec<(String, String)> {
     const KINDS: [&str; 8] = ["rs", "go", "md", "sh", "yaml", "yml", "toml", "mk"];
     // The specification is about upstream; the last two hold the list of the words.
     const LEFT_OUT: [&str; 4] = ["tests/data/", "docs/spec/", "tests/layers/house.rs", "CONTRIBUTING.md"];
-    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path
-                .extension()
-                .and_then(|e| e.to_str())
-                .is_some_and(|e| KINDS.contains(&e))
-            {
-                found.push(path);
-            }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for dir in ["src", "crates", "crd-gen", "tests", "bench", "demo", "docs", ".github"] {
-        walk(&root.join(dir), &mut found);
+        for kind in KINDS {
+            files(&root.join(dir), kind, &mut found);
+        }
     }
     for file in [
         "README.md",

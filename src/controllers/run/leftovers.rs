@@ -16,6 +16,7 @@ use crate::api::v1::BackupStorageLocation;
 use crate::cluster::{ApiError, objects};
 use crate::controllers::context::Context;
 use crate::controllers::location::{self, LocationError};
+use crate::controllers::watches::BUCKET_WORKERS;
 use crate::runtime::operation::{RunOperations, Seen};
 use crate::runtime::{Class, Classify, Controller, Kind, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::store::{Store, StoreError};
@@ -23,9 +24,6 @@ use crate::store::{Store, StoreError};
 use super::record::{Record, RecordError, RecordedRun, record_name};
 use super::recorded::{Recorded, RunState};
 use super::uploads::Uploads;
-
-/// Passes at once; each talks to a bucket.
-const WORKERS: usize = 4;
 
 /// When to look again at a run that was cancelled.
 const ENDING: Duration = Duration::from_secs(1);
@@ -184,7 +182,7 @@ impl RunRecords {
 
     /// Its controller, to which the caller adds the watches of the kinds as triggers.
     pub fn controller(self, records: &SharedWatch<ConfigMap>) -> Controller<Self> {
-        Controller::new(self, records).workers(WORKERS)
+        Controller::new(self, records).workers(BUCKET_WORKERS)
     }
 
     async fn state(&self, kind: &dyn RunKind, run: &RecordedRun) -> Result<RunState, Error> {

@@ -59,8 +59,13 @@ pub struct Clean {
 impl Clean {
     fn new(running: Running) -> Self {
         let store = running.store();
+        let start = Instant::now();
         // The same before and after: nothing was on its way.
         loop {
+            assert!(
+                start.elapsed() < SETTLED,
+                "a new control plane does not come to rest within {SETTLED:?}"
+            );
             let contents = store.contents().expect("what it has");
             let served = running.api.served().expect("what it serves");
             if store.contents().expect("what it has") == contents {
