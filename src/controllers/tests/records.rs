@@ -153,7 +153,7 @@ async fn records_of_a_later_release_are_left_alone_and_reported() {
 #[tokio::test]
 async fn a_record_of_a_kind_that_is_not_known_is_left_alone_and_reported() {
     let (world, map) = with_record("backup", |map| {
-        map["metadata"]["labels"]["velero.io/run-record"] = json!("datamovement")
+        map["metadata"]["labels"]["velero.io/run-record"] = json!("datamovement");
     });
     world.api.remove("velero.io/v1", "Backup", Some("velero"), "b");
     let reported = failures(&world).await;
@@ -166,7 +166,9 @@ async fn a_record_of_a_kind_that_is_not_known_is_left_alone_and_reported() {
 
 #[tokio::test]
 async fn a_damaged_record_is_left_alone_and_reported() {
-    let (world, map) = with_record("backup", |map| map["binaryData"]["uploads"] = json!("bm90aGluZw=="));
+    let (world, map) = with_record("backup", |map| {
+        map["binaryData"]["uploads"] = json!("bm90aGluZw==");
+    });
     let reported = failures(&world).await;
     assert!(
         reported
@@ -204,7 +206,9 @@ async fn a_name_that_a_later_release_has_locked_stays_locked() {
 #[tokio::test]
 async fn a_ledger_of_a_later_release_is_left_alone_and_reported() {
     // `VRL2` and more.
-    let (world, map) = with_record("restore", |map| map["binaryData"]["ledger"] = json!("VlJMMm5ldw=="));
+    let (world, map) = with_record("restore", |map| {
+        map["binaryData"]["ledger"] = json!("VlJMMm5ldw==");
+    });
     let reported = failures(&world).await;
     assert!(
         reported.iter().any(|text| text.contains("has version `2`")),
