@@ -23,6 +23,7 @@ mod applications;
 mod death;
 mod downloads;
 mod hooks;
+mod killed_node;
 mod round_trip;
 mod uninstall;
 

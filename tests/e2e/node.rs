@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use serde_json::Value;
 
 use crate::api::Api;
@@ -43,9 +43,15 @@ impl std::ops::Deref for Turn {
     }
 }
 
+/// The node that the tests share. Locked while it is coming up.
+static RUNNING: Mutex<Weak<Node>> = Mutex::new(Weak::new());
+
+/// Whether anything of the shared node may be on the machine, and what tells that it is gone.
+static PRESENT: Mutex<bool> = Mutex::new(false);
+static GONE: Condvar = Condvar::new();
+
 /// The node, for one test after the other.
 pub fn node() -> Turn {
-    static RUNNING: Mutex<Weak<Node>> = Mutex::new(Weak::new());
     static TURN: Mutex<()> = Mutex::new(());
     let node = {
         let mut running = RUNNING.lock();
@@ -58,6 +64,16 @@ pub fn node() -> Turn {
         _turn: TURN.lock(),
         node,
     }
+}
+
+/// Runs a test that wants no node on the machine: after the tests that have or await one now, before any later one.
+pub fn without_node(test: impl FnOnce(&Path)) {
+    let _running = RUNNING.lock();
+    let mut present = PRESENT.lock();
+    while *present {
+        GONE.wait(&mut present);
+    }
+    test(&launcher());
 }
 
 fn launcher() -> PathBuf {
@@ -82,6 +98,7 @@ impl Node {
             .tempdir()
             .expect("a directory")
             .keep();
+        *PRESENT.lock() = true;
         let guard = guard(&directory);
         let mut node = Self {
             kubeconfig: PathBuf::new(),
@@ -210,6 +227,8 @@ impl Drop for Node {
     fn drop(&mut self) {
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+        *PRESENT.lock() = false;
+        GONE.notify_all();
     }
 }
 
@@ -229,7 +248,7 @@ fn guard(directory: &Path) -> Child {
 
 /// The output of a command that has to succeed.
 #[track_caller]
-fn succeed(command: &mut Command) -> String {
+pub fn succeed(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().expect("it starts");
     assert!(output.status.success(), "{command:?}\n{}", plain(&output.stderr));
     plain(&output.stdout)

@@ -38,15 +38,17 @@ func nodeUp(ctx context.Context, path string) error {
 	if len(dir) > longestRunDir {
 		return fmt.Errorf("the run directory %q has %d characters, more than the %d that leave room for sockets: choose a shorter --dir", dir, len(dir), longestRunDir)
 	}
+	setPath()
 	if owner := bridgeOwner(); owner != "" && owner != dir {
-		return fmt.Errorf("a node is up already in %q, and there is one on a machine: `cluster down --dir %s` first", owner, owner)
+		if err := removeDeadNode(ctx, owner); err != nil {
+			return err
+		}
 	}
 	lock, err := dir.claim()
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	setPath()
 	up, err := nodeIsUp(ctx, dir)
 	if up || err != nil {
 		return err
@@ -76,6 +78,27 @@ func nodeUp(ctx context.Context, path string) error {
 	say("up in %.1f s; try: %s get pods -A", time.Since(began).Seconds(), info.Kubectl)
 	say("images of the node: %v; more with `image load` and `image build`", info.Images)
 	return json.NewEncoder(os.Stdout).Encode(info)
+}
+
+// removeDeadNode removes what is left of a node of another run directory after all its processes were killed at once,
+// for instance with the session that had started it: then nothing is left that would take it down. A node of which any
+// process runs belongs to its user.
+func removeDeadNode(ctx context.Context, owner runDir) error {
+	if owner.claimed() {
+		lock, err := owner.lock()
+		if err != nil {
+			return fmt.Errorf("there is one node on a machine: %w", err)
+		}
+		defer lock.Close()
+	}
+	if running, err := ownedPids(owner); err != nil || len(running) > 0 {
+		return errors.Join(err, fmt.Errorf("a node is up already in %q, and there is one on a machine: `cluster down --dir %s` first", owner, owner))
+	}
+	say("removing what a killed node in %s left", owner)
+	if err := teardown(ctx, owner); err != nil {
+		return fmt.Errorf("remove what a killed node in %q left: %w", owner, err)
+	}
+	return nil
 }
 
 // nodeIsUp reports a healthy node, and fails when some of its components are gone. When all are (after a crash
