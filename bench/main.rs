@@ -44,7 +44,7 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Resource};
 use serde_json::json;
 use velero::api::v1::{Backup, BackupPhase, Restore, RestorePhase};
-use velero::cluster::client::{Cluster, Options};
+use velero::cluster::client::{ClientOptions, Cluster};
 use velero::runtime::Kind;
 
 use self::figures::{Aim, Figure, Series, median};
@@ -143,10 +143,10 @@ impl Bench {
             plane.apply(set::DEFINITION);
             plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
         }
-        let options = Options {
+        let options = ClientOptions {
             kubeconfig: Some(plane.kubeconfig().to_owned()),
             uncompressed: true,
-            ..Options::default()
+            ..ClientOptions::default()
         };
         let client = self.runtime.block_on(async {
             let cluster = Cluster::connect(&options).await.expect("a connection");

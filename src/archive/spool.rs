@@ -28,9 +28,9 @@ pub struct SpoolOptions {
 
 /// Handle of one copy of one item in its [`Spool`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemRef(u32);
+pub struct ItemHandle(u32);
 
-impl ItemRef {
+impl ItemHandle {
     /// Its position in [`Spool::items`].
     pub fn index(self) -> usize {
         self.0 as usize
@@ -110,21 +110,21 @@ impl Spool {
         group_resource: &str,
         copy: ItemCopy<'_>,
         namespace: Option<&str>,
-    ) -> impl ExactSizeIterator<Item = ItemRef> + DoubleEndedIterator + use<> {
+    ) -> impl ExactSizeIterator<Item = ItemHandle> + DoubleEndedIterator + use<> {
         self.index
             .scope(group_resource, copy, namespace)
             .map(|scope| scope.items.clone())
             .unwrap_or_default()
-            .map(ItemRef)
+            .map(ItemHandle)
     }
 
     /// Every kept copy, by group-resource, copy, namespace, name. The same archive gives the same order.
-    pub fn items(&self) -> impl ExactSizeIterator<Item = ItemRef> + DoubleEndedIterator + use<> {
-        (0..u32::try_from(self.index.items.len()).unwrap_or(u32::MAX)).map(ItemRef)
+    pub fn items(&self) -> impl ExactSizeIterator<Item = ItemHandle> + DoubleEndedIterator + use<> {
+        (0..u32::try_from(self.index.items.len()).unwrap_or(u32::MAX)).map(ItemHandle)
     }
 
     /// Looks up one item.
-    pub fn find(&self, item: &ItemPath<'_>, copy: ItemCopy<'_>) -> Option<ItemRef> {
+    pub fn find(&self, item: &ItemPath<'_>, copy: ItemCopy<'_>) -> Option<ItemHandle> {
         let range = self
             .index
             .scope(item.group_resource, copy, item.namespace)?
@@ -134,11 +134,11 @@ impl Spool {
         let at = items
             .binary_search_by(|entry| self.index.name(entry).cmp(item.name))
             .ok()?;
-        u32::try_from(at).ok().map(|at| ItemRef(range.start + at))
+        u32::try_from(at).ok().map(|at| ItemHandle(range.start + at))
     }
 
     /// The path of an item, and which copy it is.
-    pub fn path(&self, item: ItemRef) -> (ItemPath<'_>, ItemCopy<'_>) {
+    pub fn path(&self, item: ItemHandle) -> (ItemPath<'_>, ItemCopy<'_>) {
         let entry = &self.index.items[item.index()];
         let scope = &self.index.scopes[entry.scope as usize];
         let (group_resource, copy, namespace) = self.index.key(scope);
@@ -153,12 +153,12 @@ impl Spool {
     }
 
     /// Size of an item in bytes, without reading it.
-    pub fn size(&self, item: ItemRef) -> u64 {
+    pub fn size(&self, item: ItemHandle) -> u64 {
         self.index.items[item.index()].size.into()
     }
 
     /// An item's JSON. Blocks on the disk; any number of threads may read at once.
-    pub fn read(&self, item: ItemRef) -> io::Result<Bytes> {
+    pub fn read(&self, item: ItemHandle) -> io::Result<Bytes> {
         let entry = &self.index.items[item.index()];
         let mut content = vec![0; entry.size as usize];
         read_at(&self.data, &mut content, entry.offset)?;

@@ -14,7 +14,7 @@ use super::objects::{Kind, Objects};
 use super::output::View;
 use super::{server, terminal};
 use crate::cluster::Cluster;
-use crate::cluster::client::Options;
+use crate::cluster::client::ClientOptions;
 use crate::cluster::error::ConnectError;
 use crate::cluster::rate::RateLimit;
 use crate::runtime::clock::{Clock, System};
@@ -151,7 +151,7 @@ impl Context {
 
     /// A client for the API server that retries transient errors.
     pub async fn client(&self) -> Result<Client, ConnectError> {
-        let cluster = Cluster::connect(&Options {
+        let cluster = Cluster::connect(&ClientOptions {
             retry: true,
             ..self.options(&program())
         })
@@ -161,17 +161,17 @@ impl Context {
 
     /// The server's connections. Those for its work share the rate limit (decision 9).
     pub async fn connection(&self, limit: Option<RateLimit>) -> Result<server::Connection, ConnectError> {
-        let unlimited = Options {
+        let unlimited = ClientOptions {
             uncompressed: true,
             ..self.options("velero-server")
         };
-        let options = Options {
+        let options = ClientOptions {
             limit,
             ..unlimited.clone()
         };
         Ok(server::Connection {
             lease: Cluster::connect(&unlimited).await?,
-            cluster: Cluster::connect(&Options {
+            cluster: Cluster::connect(&ClientOptions {
                 retry: true,
                 ..options.clone()
             })
@@ -181,12 +181,12 @@ impl Context {
         })
     }
 
-    fn options(&self, program: &str) -> Options {
-        Options {
+    fn options(&self, program: &str) -> ClientOptions {
+        ClientOptions {
             kubeconfig: self.kubeconfig.clone(),
             context: self.kubecontext.clone(),
             user_agent: Some(build_info::user_agent(program)),
-            ..Options::default()
+            ..ClientOptions::default()
         }
     }
 

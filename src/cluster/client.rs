@@ -31,7 +31,7 @@ pub struct Cluster {
 
 /// How to find the API server.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ClientOptions {
     /// A kubeconfig file; absent: `$KUBECONFIG`, the user's own, or the pod's service account.
     pub kubeconfig: Option<std::path::PathBuf>,
     /// A context of the kubeconfig; absent: its current one.
@@ -51,7 +51,7 @@ impl Cluster {
     ///
     /// # Errors
     /// See [`ConnectError`].
-    pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
+    pub async fn connect(options: &ClientOptions) -> Result<Self, ConnectError> {
         // Two providers in one program make rustls panic at the first connection; ring is the only one here.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = load(options).await?;
@@ -146,7 +146,7 @@ fn unusable(error: kube::Error, plugin: Option<&ExecConfig>) -> ConnectError {
     }
 }
 
-async fn load(options: &Options) -> Result<Config, ConnectError> {
+async fn load(options: &ClientOptions) -> Result<Config, ConnectError> {
     let found = kubeconfig::find(
         options.kubeconfig.as_deref(),
         options.context.as_deref(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::archive::layout::{ItemCopy, ItemPath};
-use crate::archive::spool::{ItemRef, Spool};
+use crate::archive::spool::{ItemHandle, Spool};
 use crate::restore::actions::Lookup;
 use crate::restore::item_id::ItemId;
 use crate::restore::kinds::Kinds;
@@ -30,12 +30,12 @@ impl<'a> ArchivedItems<'a> {
     }
 
     /// The item at a path.
-    pub(super) fn find(&self, path: &ItemPath<'_>) -> Option<ItemRef> {
+    pub(super) fn find(&self, path: &ItemPath<'_>) -> Option<ItemHandle> {
         self.spool.find(path, ItemCopy::Plain)
     }
 
     /// The cluster-scoped item of a name.
-    pub(super) fn find_cluster_scoped(&self, group_resource: &str, name: &str) -> Option<ItemRef> {
+    pub(super) fn find_cluster_scoped(&self, group_resource: &str, name: &str) -> Option<ItemHandle> {
         self.find(&ItemPath {
             group_resource,
             namespace: None,
@@ -44,7 +44,7 @@ impl<'a> ArchivedItems<'a> {
     }
 
     /// The item of an id.
-    pub(super) fn find_id(&self, id: &ItemId) -> Option<ItemRef> {
+    pub(super) fn find_id(&self, id: &ItemId) -> Option<ItemHandle> {
         self.find(&ItemPath {
             group_resource: &id.resource.to_string(),
             namespace: id.namespace.as_deref(),
@@ -53,7 +53,7 @@ impl<'a> ArchivedItems<'a> {
     }
 
     /// The size of an item's JSON.
-    pub(super) fn size(&self, item: ItemRef) -> u64 {
+    pub(super) fn size(&self, item: ItemHandle) -> u64 {
         self.spool.size(item)
     }
 
@@ -64,7 +64,7 @@ impl<'a> ArchivedItems<'a> {
     }
 
     /// The bytes of an item.
-    pub(super) async fn bytes(&self, item: ItemRef) -> Result<Bytes, String> {
+    pub(super) async fn bytes(&self, item: ItemHandle) -> Result<Bytes, String> {
         // Only tests use a runtime of one thread: a direct read keeps the order of events the same each time.
         if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread {
             return self.spool.read(item).map_err(|error| error.to_string());
@@ -76,7 +76,7 @@ impl<'a> ArchivedItems<'a> {
     }
 
     /// The object of an item; nothing if it cannot be read.
-    pub(super) async fn json(&self, item: ItemRef) -> Option<Value> {
+    pub(super) async fn json(&self, item: ItemHandle) -> Option<Value> {
         let bytes = self.bytes(item).await.ok()?;
         serde_json::from_slice(&bytes).ok()
     }

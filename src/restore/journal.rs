@@ -5,7 +5,7 @@
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::ledger::{Ledger, Message, Note, State};
 use crate::restore::ledger_sink::{LedgerSink, SinkError};
 use crate::telemetry::run_log::RunLog;
@@ -53,7 +53,7 @@ impl<'a> Journal<'a> {
     }
 
     /// The state of an item.
-    pub(super) fn state(&self, item: ItemRef) -> State {
+    pub(super) fn state(&self, item: ItemHandle) -> State {
         self.lock().ledger.state(item)
     }
 
@@ -63,7 +63,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Records the state of an item together with its messages.
-    pub(super) fn record(&self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
+    pub(super) fn record(&self, item: ItemHandle, state: State, messages: Vec<Message>, note: Note) {
         let mut record = self.lock();
         record.ledger.record(item, state, messages, note);
         record.is_dirty = true;
@@ -83,7 +83,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Stores that an item's object is about to be changed, before the change.
-    pub(super) async fn intend_update(&self, item: ItemRef) {
+    pub(super) async fn intend_update(&self, item: ItemHandle) {
         {
             let mut record = self.lock();
             record.ledger.intend_update(item);
@@ -183,7 +183,7 @@ mod tests {
         RunLog::create(file, Format::Text, Level::Info, Vec::new(), now)
     }
 
-    fn one_pod() -> (Spool, ItemRef) {
+    fn one_pod() -> (Spool, ItemHandle) {
         let archive = spool(&[("pods", Some("a"), "one", "{}")]);
         let item = archive.items().next().unwrap();
         (archive, item)

@@ -18,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::archive::spool::{ItemRef, Spool};
+use crate::archive::spool::{ItemHandle, Spool};
 
 const MAGIC: &[u8; 4] = b"VRL1";
 
@@ -287,7 +287,7 @@ impl Ledger {
     }
 
     /// The state of an item.
-    pub fn state(&self, item: ItemRef) -> State {
+    pub fn state(&self, item: ItemHandle) -> State {
         self.states
             .get(item.index())
             .and_then(|byte| State::of(*byte))
@@ -295,7 +295,7 @@ impl Ledger {
     }
 
     /// Records the state of an item, with all its messages.
-    pub fn record(&mut self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
+    pub fn record(&mut self, item: ItemHandle, state: State, messages: Vec<Message>, note: Note) {
         let before = self.state(item);
         if let Some(slot) = self.states.get_mut(item.index()) {
             *slot = state as u8;
@@ -312,7 +312,7 @@ impl Ledger {
     }
 
     /// Records that an item's object is about to be changed.
-    pub fn intend_update(&mut self, item: ItemRef) {
+    pub fn intend_update(&mut self, item: ItemHandle) {
         self.beside.notes.entry(item.index()).or_default().updating = true;
     }
 
@@ -356,7 +356,7 @@ impl Ledger {
     }
 
     /// Facts about an item that are not in the archive.
-    pub fn note(&self, item: ItemRef) -> Option<&Note> {
+    pub fn note(&self, item: ItemHandle) -> Option<&Note> {
         self.beside.notes.get(&item.index())
     }
 
@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn a_record_is_read_back_as_it_was_written() {
         let archive = spool(&[("pods", Some("a"), "one", "{}"), ("pods", Some("a"), "two", "{}")]);
-        let items: Vec<ItemRef> = archive.items().collect();
+        let items: Vec<ItemHandle> = archive.items().collect();
         let mut ledger = Ledger::new(&archive);
         let note = Note {
             name: Some("one-x7".to_owned()),

@@ -1,6 +1,6 @@
 //! The parts of a run that all items share. Each owns its state and its locks.
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::cluster::objects::WriteOptions;
 use crate::restore::archived::ArchivedItems;
 use crate::restore::client::ThrottledClient;
@@ -30,7 +30,7 @@ pub(super) struct RunParts<'a> {
     /// The target namespaces.
     pub(super) namespaces: Namespaces,
     /// The items that are being processed.
-    pub(super) in_flight: InFlight<ItemRef>,
+    pub(super) in_flight: InFlight<ItemHandle>,
     /// The states of the items.
     pub(super) tracker: Tracker<'a>,
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use crate::archive::layout::ItemPath;
-use crate::archive::spool::{ItemRef, Spool};
+use crate::archive::spool::{ItemHandle, Spool};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::request::RestoreContext;
 
@@ -19,17 +19,17 @@ pub const NAMESPACES: &str = "namespaces";
 /// A restore, planned. Costs 4 bytes an item and one bit an item of the archive beside its index: 1.3 MB for 300,000 items.
 #[derive(Debug, Default)]
 pub struct Plan {
-    pub(super) items: Vec<ItemRef>,
+    pub(super) items: Vec<ItemHandle>,
     pub(super) waves: Vec<Wave>,
     /// One bit an item of the archive: whether it is planned.
     pub(super) planned: Vec<u64>,
     /// Items that are displaced by another one, because their namespaces are restored into one.
-    pub(super) twins: HashMap<ItemRef, ItemRef>,
+    pub(super) twins: HashMap<ItemHandle, ItemHandle>,
     /// Selected items among them, each with the one that is restored in its place.
-    pub(super) displaced: Vec<(ItemRef, ItemRef)>,
+    pub(super) displaced: Vec<(ItemHandle, ItemHandle)>,
     /// Target namespaces that several are restored into, with their sources, sorted.
     pub(super) merged: BTreeMap<String, Vec<String>>,
-    pub(super) unreadable: Vec<(ItemRef, String)>,
+    pub(super) unreadable: Vec<(ItemHandle, String)>,
 }
 
 /// Items that are restored concurrently.
@@ -57,7 +57,7 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlannedItem<'a> {
     /// Its handle; `item.index()` is its number in the ledger.
-    pub item: ItemRef,
+    pub item: ItemHandle,
     /// The number of its wave.
     pub wave: usize,
     /// Its type and source names.
@@ -80,17 +80,17 @@ impl Plan {
     }
 
     /// The items of a wave: by target namespace, then by name.
-    pub fn items_of(&self, wave: &Wave) -> &[ItemRef] {
+    pub fn items_of(&self, wave: &Wave) -> &[ItemHandle] {
         &self.items[wave.range.clone()]
     }
 
     /// All planned items in order.
-    pub fn in_order(&self) -> &[ItemRef] {
+    pub fn in_order(&self) -> &[ItemHandle] {
         &self.items
     }
 
     /// Whether an item is planned, and not only requested by an action.
-    pub fn contains(&self, item: ItemRef) -> bool {
+    pub fn contains(&self, item: ItemHandle) -> bool {
         self.planned
             .get(item.index() / 64)
             .is_some_and(|bits| bits & 1 << (item.index() % 64) != 0)
@@ -126,17 +126,17 @@ impl Plan {
     }
 
     /// Items that could not be read although their labels had to be known, each with the reason.
-    pub fn unreadable(&self) -> &[(ItemRef, String)] {
+    pub fn unreadable(&self) -> &[(ItemHandle, String)] {
         &self.unreadable
     }
 
     /// The item that is restored in the place of this one: itself, or its twin from another namespace.
-    pub fn winner(&self, item: ItemRef) -> ItemRef {
+    pub fn winner(&self, item: ItemHandle) -> ItemHandle {
         self.twins.get(&item).copied().unwrap_or(item)
     }
 
     /// The selected items that are displaced by another one, each with that one.
-    pub fn displaced(&self) -> &[(ItemRef, ItemRef)] {
+    pub fn displaced(&self) -> &[(ItemHandle, ItemHandle)] {
         &self.displaced
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::archive::layout::ItemCopy;
-use crate::archive::spool::{ItemRef, Spool};
+use crate::archive::spool::{ItemHandle, Spool};
 use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::keeps_a_node_port;
 use crate::restore::plan::{NAMESPACES, Part, Plan};
@@ -109,7 +109,7 @@ impl Planner<'_> {
     /// For items of several namespaces that are restored into one: of those with the same name, a selected one wins, and of several
     /// the one of the first namespace by name (invariant 20).
     fn add_merged(&self, plan: &mut Plan, name: &str, scopes: &[(Option<&str>, Option<&str>)]) {
-        let mut by_name: BTreeMap<&str, Vec<(bool, ItemRef)>> = BTreeMap::new();
+        let mut by_name: BTreeMap<&str, Vec<(bool, ItemHandle)>> = BTreeMap::new();
         for (_, source) in scopes {
             for item in self.archive.items_in(name, ItemCopy::Plain, *source) {
                 let taken = self.takes(plan, name, item);
@@ -142,7 +142,7 @@ impl Planner<'_> {
     }
 
     /// Whether a listed item is selected by its labels and, if it is a Namespace, by its name.
-    fn takes(&self, plan: &mut Plan, resource: &str, item: ItemRef) -> bool {
+    fn takes(&self, plan: &mut Plan, resource: &str, item: ItemHandle) -> bool {
         let name = self.archive.path(item).0.name;
         if resource == NAMESPACES && !self.namespaces.includes(name) {
             return false;
@@ -166,7 +166,7 @@ impl Planner<'_> {
             return;
         }
         let preserve = self.restore.preserve_node_ports;
-        let is_fixed = |item: &ItemRef| {
+        let is_fixed = |item: &ItemHandle| {
             let bytes = self.archive.read(*item).ok();
             let object = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             object.is_some_and(|object| keeps_a_node_port(&object, preserve))
@@ -192,7 +192,7 @@ struct Metadata {
     labels: Option<BTreeMap<String, Option<String>>>,
 }
 
-fn labels_of(archive: &Spool, item: ItemRef) -> Result<BTreeMap<String, String>, String> {
+fn labels_of(archive: &Spool, item: ItemHandle) -> Result<BTreeMap<String, String>, String> {
     let bytes = archive.read(item).map_err(|error| error.to_string())?;
     let labelled: Labelled = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     let labels = labelled

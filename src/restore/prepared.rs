@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::cluster::discovery::Discovery;
 use crate::restore::actions::Actions;
 use crate::restore::deps::EngineDeps;
 use crate::restore::fatal::Fatal;
 use crate::restore::missing::Contents;
-use crate::restore::object::existing::Policy;
+use crate::restore::object::existing::ExistingResourcePolicy;
 use crate::restore::object::metadata::RestoreLabels;
 use crate::restore::plan::Plan;
 use crate::restore::planner::Planner;
@@ -28,7 +28,7 @@ pub(super) struct Prepared<'a> {
     pub(super) unmapped: RestoreContext,
     /// The labels of every restored object.
     pub(super) labels: RestoreLabels,
-    pub(super) policy: Policy,
+    pub(super) policy: ExistingResourcePolicy,
     /// When the restore started, in the format of the API server.
     pub(super) started: String,
     pub(super) plan: Plan,
@@ -108,7 +108,7 @@ impl<'a> Prepared<'a> {
                 ..context.clone()
             },
             labels: RestoreLabels::new(&context.backup, &context.name),
-            policy: Policy::of(&spec.existing_resource_policy),
+            policy: ExistingResourcePolicy::of(&spec.existing_resource_policy),
             started: request.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             context,
             plan,
@@ -119,7 +119,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// An item by its names.
-    pub(super) fn item(&self, handle: ItemRef) -> RestoreItem<'_> {
+    pub(super) fn item(&self, handle: ItemHandle) -> RestoreItem<'_> {
         let (path, _) = self.request.archive.path(handle);
         RestoreItem {
             handle,
@@ -129,7 +129,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The names of an item in messages.
-    pub(super) fn id_of(&self, handle: ItemRef) -> String {
+    pub(super) fn id_of(&self, handle: ItemHandle) -> String {
         let RestoreItem { path, target, .. } = self.item(handle);
         match target {
             Some(namespace) => format!("{}/{namespace}/{}", path.group_resource, path.name),

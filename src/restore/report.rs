@@ -6,7 +6,7 @@ use super::object::existing::differs_warning;
 use super::progress::Progress;
 use super::request::RestoreContext;
 use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
-use crate::archive::spool::{ItemRef, Spool};
+use crate::archive::spool::{ItemHandle, Spool};
 
 /// A results file keeps texts up to this size; later ones are counted in one line.
 const MAX_TEXT: usize = 8 << 20;
@@ -99,7 +99,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &RestoreContext, item: ItemRef) {
+    fn add(&mut self, ledger: &Ledger, archive: &Spool, restore: &RestoreContext, item: ItemHandle) {
         let state = ledger.state(item);
         let objects = &mut self.report.objects;
         let (count, action) = match state {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::ledger::{Message, Note, Severity, State};
 use crate::restore::namespaces::Obstacle;
 use crate::restore::parts::RunParts;
@@ -23,14 +23,14 @@ pub(super) async fn retry_due(waves: &Waves<'_>) {
         .enumerate()
         .map(|(at, wave)| (wave.resource.to_string(), at))
         .collect();
-    let rank = |item: ItemRef| {
+    let rank = |item: ItemHandle| {
         let group_resource = parts.prepared.item(item).path.group_resource;
         order.get(group_resource).copied().unwrap_or(usize::MAX)
     };
-    let mut due: Vec<(usize, ItemRef)> = due.into_iter().map(|item| (rank(item), item)).collect();
+    let mut due: Vec<(usize, ItemHandle)> = due.into_iter().map(|item| (rank(item), item)).collect();
     due.sort_unstable();
     for same in due.chunk_by(|one, other| one.0 == other.0) {
-        let items: Vec<ItemRef> = same.iter().map(|(_, item)| *item).collect();
+        let items: Vec<ItemHandle> = same.iter().map(|(_, item)| *item).collect();
         waves.restore_all(&items).await;
         parts.await_new_types().await;
     }
@@ -58,7 +58,7 @@ pub(super) async fn drain(waves: &Waves<'_>) {
 }
 
 /// Reports the items that have waited until their timeouts.
-fn give_up(parts: &RunParts<'_>, items: Vec<(ItemRef, WaitReason)>) {
+fn give_up(parts: &RunParts<'_>, items: Vec<(ItemHandle, WaitReason)>) {
     let prepared = parts.prepared;
     let mut waiting_for_namespace: BTreeMap<&str, (u64, Obstacle)> = BTreeMap::new();
     for (handle, reason) in items {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::retry_reason::RetryReason;
 use crate::restore::wait_reason::{RetryTimeouts, WaitReason};
 
@@ -28,7 +28,7 @@ pub struct RetryQueue {
     timeouts: RetryTimeouts,
 }
 
-type Waiting = BTreeMap<ItemRef, Entry>;
+type Waiting = BTreeMap<ItemHandle, Entry>;
 
 impl RetryQueue {
     /// An empty queue.
@@ -40,7 +40,7 @@ impl RetryQueue {
     }
 
     /// Adds an item, or adds it again. Returns whether its reason has changed.
-    pub fn add(&self, item: ItemRef, reason: WaitReason, now: Instant) -> bool {
+    pub fn add(&self, item: ItemHandle, reason: WaitReason, now: Instant) -> bool {
         let mut waiting = self.waiting();
         // an item that waits for another was added by `blocked_on`
         if !matches!(reason, WaitReason::Item(_)) {
@@ -51,7 +51,7 @@ impl RetryQueue {
 
     /// Adds an item that waits for another waiting one; false if that one waits, directly or through others, for the item
     /// itself.
-    pub fn blocked_on(&self, item: ItemRef, other: ItemRef, now: Instant) -> bool {
+    pub fn blocked_on(&self, item: ItemHandle, other: ItemHandle, now: Instant) -> bool {
         let mut waiting = self.waiting();
         let (mut at, mut seen) = (other, HashSet::new());
         while seen.insert(at) {
@@ -68,17 +68,17 @@ impl RetryQueue {
     }
 
     /// Removes an item; returns how often it was tried.
-    pub fn remove(&self, item: ItemRef) -> u32 {
+    pub fn remove(&self, item: ItemHandle) -> u32 {
         self.waiting().remove(&item).map_or(0, |entry| entry.tries)
     }
 
     /// Whether an item waits and is not being tried again.
-    pub fn holds(&self, item: ItemRef) -> bool {
+    pub fn holds(&self, item: ItemHandle) -> bool {
         self.waiting().get(&item).is_some_and(|entry| !entry.due)
     }
 
     /// How often an item was added.
-    pub fn tries(&self, item: ItemRef) -> u32 {
+    pub fn tries(&self, item: ItemHandle) -> u32 {
         self.waiting().get(&item).map_or(0, |entry| entry.tries)
     }
 
@@ -88,13 +88,13 @@ impl RetryQueue {
     }
 
     /// How many items wait, and the first few of them in the archive's order.
-    pub fn count_and_first(&self, most: usize) -> (usize, Vec<(ItemRef, WaitReason)>) {
+    pub fn count_and_first(&self, most: usize) -> (usize, Vec<(ItemHandle, WaitReason)>) {
         let waiting = self.waiting();
         (waiting.len(), first(&waiting, most))
     }
 
     /// How many items wait, and the first one in the archive's order that does not wait for another item, with its timeout.
-    pub fn count_and_blocker(&self) -> (usize, Option<(ItemRef, WaitReason, Duration)>) {
+    pub fn count_and_blocker(&self) -> (usize, Option<(ItemHandle, WaitReason, Duration)>) {
         let waiting = self.waiting();
         let blocker = waiting.iter().find_map(|(item, entry)| {
             let timeout = entry.reason.timeout(self.timeouts)?;
@@ -104,9 +104,9 @@ impl RetryQueue {
     }
 
     /// Marks and returns the items that are due: their pause is over, or the item that they wait for does not wait any more.
-    pub fn take_due(&self, now: Instant) -> Vec<ItemRef> {
+    pub fn take_due(&self, now: Instant) -> Vec<ItemHandle> {
         let mut waiting = self.waiting();
-        let all: HashSet<ItemRef> = waiting.keys().copied().collect();
+        let all: HashSet<ItemHandle> = waiting.keys().copied().collect();
         let mut due = Vec::new();
         for (item, entry) in &mut *waiting {
             entry.due = match &entry.reason {
@@ -138,7 +138,7 @@ impl RetryQueue {
     }
 
     /// Removes and returns the items that have reached their timeouts. Items that wait for these are due then.
-    pub fn take_expired(&self, now: Instant, end: Instant) -> Vec<(ItemRef, WaitReason)> {
+    pub fn take_expired(&self, now: Instant, end: Instant) -> Vec<(ItemHandle, WaitReason)> {
         let expired = |entry: &mut Entry| {
             let timeout = entry.reason.timeout(self.timeouts);
             timeout.is_some_and(|timeout| end + timeout <= now)
@@ -150,7 +150,7 @@ impl RetryQueue {
     }
 
     /// All waiting items. They stay in the queue.
-    pub fn all(&self) -> Vec<(ItemRef, WaitReason)> {
+    pub fn all(&self) -> Vec<(ItemHandle, WaitReason)> {
         first(&self.waiting(), usize::MAX)
     }
 
@@ -159,7 +159,7 @@ impl RetryQueue {
     }
 }
 
-fn insert(waiting: &mut Waiting, item: ItemRef, reason: WaitReason, now: Instant) {
+fn insert(waiting: &mut Waiting, item: ItemHandle, reason: WaitReason, now: Instant) {
     let before = waiting.remove(&item);
     let tries = before.as_ref().map_or(1, |entry| entry.tries.saturating_add(1));
     let entry = Entry {
@@ -172,7 +172,7 @@ fn insert(waiting: &mut Waiting, item: ItemRef, reason: WaitReason, now: Instant
     waiting.insert(item, entry);
 }
 
-fn is_news(waiting: &mut Waiting, item: ItemRef) -> bool {
+fn is_news(waiting: &mut Waiting, item: ItemHandle) -> bool {
     let Some(entry) = waiting.get_mut(&item) else {
         return false;
     };
@@ -184,7 +184,7 @@ fn is_news(waiting: &mut Waiting, item: ItemRef) -> bool {
     is_news
 }
 
-fn first(waiting: &Waiting, most: usize) -> Vec<(ItemRef, WaitReason)> {
+fn first(waiting: &Waiting, most: usize) -> Vec<(ItemHandle, WaitReason)> {
     let first = waiting.iter().take(most);
     first.map(|(item, entry)| (*item, entry.reason.clone())).collect()
 }
@@ -209,7 +209,7 @@ mod tests {
         })
     }
 
-    fn items() -> Vec<ItemRef> {
+    fn items() -> Vec<ItemHandle> {
         let names = ["a", "b", "c", "d"].map(|name| ("pods", Some("ns"), name, "{}"));
         spool(&names).items().collect()
     }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::journal::Journal;
 use crate::restore::ledger::{Ledger, Message, Note, Severity, State};
 use crate::restore::messages::{item_line, level};
@@ -36,12 +36,12 @@ impl Tracker<'_> {
     }
 
     /// A line of the log about an item that is not in the results.
-    pub(super) fn log_item(&self, item: ItemRef, text: &str) {
+    pub(super) fn log_item(&self, item: ItemHandle, text: &str) {
         item_line(self.log, Level::Info, &self.prepared.item(item).path).msg(text);
     }
 
     /// An item is done: it is recorded with its messages in one step, logged and counted.
-    pub(super) fn done(&self, item: ItemRef, state: State, messages: Vec<Message>, note: Note) {
+    pub(super) fn done(&self, item: ItemHandle, state: State, messages: Vec<Message>, note: Note) {
         let names = self.prepared.item(item);
         for message in &messages {
             item_line(self.log, level(message.severity), &names.path).msg(&message.text);
@@ -73,7 +73,7 @@ impl Tracker<'_> {
     }
 
     /// An item cannot be restored now: it is queued for a retry.
-    pub(super) fn wait(&self, item: ItemRef, reason: WaitReason) {
+    pub(super) fn wait(&self, item: ItemHandle, reason: WaitReason) {
         let why = self.why(&reason);
         if self.queue.add(item, reason, Instant::now()) {
             self.log_item(item, &format!("Will be retried: {why}"));

@@ -13,9 +13,13 @@ use crate::restore::actions::Actions;
 use crate::restore::deps::EngineDeps;
 use crate::restore::fatal::Fatal;
 use crate::restore::type_names::TypeNames;
+use crate::runtime::backoff::{Backoff, Policy};
 
 /// How long to wait for a type after its CRD was accepted: discovery follows with a delay.
 const DISCOVERY_LAG: Duration = Duration::from_secs(10);
+
+/// The waits between two reads of discovery.
+const DISCOVERY_WAITS: Policy = Policy::doubling(Duration::from_millis(25), Duration::from_secs(1));
 
 /// What the cluster serves, and the actions resolved for it.
 pub(super) struct ServedTypes {
@@ -71,7 +75,7 @@ impl<'a> ApiTypes<'a> {
         if expected.is_empty() {
             return Ok(());
         }
-        let (start, mut pause) = (Instant::now(), Duration::from_millis(25));
+        let (start, mut waits) = (Instant::now(), Backoff::new(DISCOVERY_WAITS));
         loop {
             self.refresh().await?;
             let served = self.served();
@@ -79,8 +83,7 @@ impl<'a> ApiTypes<'a> {
             if expected.iter().all(is_served) || start.elapsed() > DISCOVERY_LAG {
                 return Ok(());
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
+            sleep(waits.failed()).await;
         }
     }
 

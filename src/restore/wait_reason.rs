@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::cluster::ApiError;
 use crate::restore::namespaces::Obstacle;
 use crate::restore::retry::retry_reason;
@@ -20,7 +20,7 @@ pub enum WaitReason {
     /// A CRD is created, and the API server has not accepted it yet.
     Established,
     /// It needs an item that is itself waiting.
-    Item(ItemRef),
+    Item(ItemHandle),
 }
 
 /// How long after the last wave items are retried.
@@ -63,7 +63,7 @@ impl WaitReason {
     }
 
     /// The text for users. `name_of` returns the names of an item.
-    pub fn text(&self, name_of: impl FnOnce(ItemRef) -> String) -> String {
+    pub fn text(&self, name_of: impl FnOnce(ItemHandle) -> String) -> String {
         match self {
             Self::Error(reason, error) => format!("{reason} ({error})"),
             Self::Deletion => "it exists and is being deleted".to_owned(),

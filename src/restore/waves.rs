@@ -3,7 +3,7 @@
 use futures::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::item::ItemContext;
 
 /// Items processed at once. More than concurrent requests, because some wait for others.
@@ -29,8 +29,8 @@ impl<'a> Waves<'a> {
     }
 
     /// Restores these items, as many at once as the limits allow.
-    pub(super) async fn restore_all(&self, items: &[ItemRef]) {
-        let each = |item: &ItemRef| {
+    pub(super) async fn restore_all(&self, items: &[ItemHandle]) {
+        let each = |item: &ItemHandle| {
             let item = *item;
             async move {
                 let kib = u32::try_from(self.ctx.parts.archived.size(item) >> 10)

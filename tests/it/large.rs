@@ -14,7 +14,7 @@ use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Resource};
 use serde_json::{Value, json};
 use velero::api::v1::{Backup, Restore};
-use velero::cluster::client::{Cluster, Options};
+use velero::cluster::client::{ClientOptions, Cluster};
 use velero::runtime::Kind;
 
 use crate::harness::{Plane, Server, text};
@@ -54,10 +54,10 @@ impl Cloud {
     fn start() -> Self {
         let plane = Plane::start();
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let options = Options {
+        let options = ClientOptions {
             kubeconfig: Some(plane.kubeconfig().to_owned()),
             uncompressed: true,
-            ..Options::default()
+            ..ClientOptions::default()
         };
         let cluster = runtime.block_on(Cluster::connect(&options)).expect("a connection");
         let cloud = Self {

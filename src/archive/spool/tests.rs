@@ -105,7 +105,7 @@ fn items_are_ordered_by_resource_copy_namespace_and_name() {
         first.namespaces("pods", ItemCopy::Plain).collect::<Vec<_>>(),
         [Some("a"), Some("b")]
     );
-    let names = |items: Vec<ItemRef>| {
+    let names = |items: Vec<ItemHandle>| {
         items
             .into_iter()
             .map(|item| first.path(item).0.name)
@@ -120,7 +120,7 @@ fn items_are_ordered_by_resource_copy_namespace_and_name() {
         names(first.items_in("nodes", ItemCopy::Plain, Some("")).collect()),
         [""; 0]
     );
-    assert!(first.items().map(ItemRef::index).eq(0..13));
+    assert!(first.items().map(ItemHandle::index).eq(0..13));
 }
 
 #[test]

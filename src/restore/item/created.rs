@@ -23,6 +23,9 @@ const ACCEPTED_AT_ONCE: Duration = Duration::from_secs(10);
 /// A controller counts a quota's use within milliseconds.
 const COUNTED_AT_ONCE: Duration = Duration::from_secs(10);
 
+/// The waits between two reads of an object that a controller is about to work on.
+const SETTLING_WAITS: Policy = Policy::doubling(Duration::from_millis(20), Duration::from_millis(500));
+
 const QUOTAS: &str = "resourcequotas";
 
 /// How often a status is written after conflicts with other clients and transient errors.
@@ -126,13 +129,12 @@ impl ItemRestore<'_> {
     /// Waits until the API server has accepted a CRD (spec restore 9, step 21).
     async fn wait_for_acceptance(&self, crds: &Resource, mut crd: Value) -> Step<()> {
         let parts = self.ctx.parts;
-        let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
+        let (start, mut waits) = (Instant::now(), Backoff::new(SETTLING_WAITS));
         while !outcome::is_accepted(&crd) {
             if start.elapsed() > ACCEPTED_AT_ONCE {
                 return wait(WaitReason::Established);
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(500));
+            sleep(waits.failed()).await;
             match unless_transient(parts.client.get(crds, None, self.item.path.name).await)? {
                 Ok(Some(newer)) => crd = newer,
                 // deleted, or not readable: it was created
@@ -150,15 +152,14 @@ impl ItemRestore<'_> {
     /// the waiting items. Without a controller that counts, the wait ends after a short time.
     async fn wait_until_counted(&self, quotas: &Resource, mut quota: Value) -> Step<()> {
         let client = &self.ctx.parts.client;
-        let (start, mut pause) = (Instant::now(), Duration::from_millis(20));
+        let (start, mut waits) = (Instant::now(), Backoff::new(SETTLING_WAITS));
         let name = self.name_of(&quota).to_owned();
         while !outcome::is_counted(&quota) {
             if start.elapsed() > COUNTED_AT_ONCE {
                 self.log("Its use has not been counted yet; the restore continues");
                 return ControlFlow::Continue(());
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(500));
+            sleep(waits.failed()).await;
             match unless_transient(client.get(quotas, self.item.target, &name).await)? {
                 Ok(Some(newer)) => quota = newer,
                 // deleted, or not readable: it was created

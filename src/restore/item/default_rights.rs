@@ -12,7 +12,7 @@ use crate::cluster::discovery::GroupResource;
 use crate::restore::actions::map_subjects;
 use crate::restore::ledger::State;
 use crate::restore::object::default_rights::{self, Missing};
-use crate::restore::object::existing::Policy;
+use crate::restore::object::existing::ExistingResourcePolicy;
 use crate::restore::processed::{Step, done, unless_transient};
 
 impl ItemRestore<'_> {
@@ -48,9 +48,9 @@ impl ItemRestore<'_> {
         };
         let named = named.join(", ");
         let is_common = list == "rules" && path.namespace.is_none() && context.maps();
-        if policy == Policy::Leave || is_common {
+        if policy == ExistingResourcePolicy::Leave || is_common {
             let kind = original.get("kind").and_then(Value::as_str).unwrap_or_default();
-            let reason = default_rights::warning(list, &named, policy == Policy::Leave);
+            let reason = default_rights::warning(list, &named, policy == ExistingResourcePolicy::Leave);
             self.messages.differs(kind, path.name, &reason);
             return done(State::Differs);
         }

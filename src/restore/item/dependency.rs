@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::context::{ItemContext, ItemRestore};
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::cluster::ApiError;
 use crate::cluster::discovery::GroupResource;
 use crate::restore::item_id::ItemId;
@@ -15,7 +15,7 @@ use crate::restore::wait_reason::WaitReason;
 
 impl ItemContext<'_> {
     /// Whether an item is in the cluster now, or will be tried.
-    pub(super) fn is_to_come(self, item: ItemRef) -> bool {
+    pub(super) fn is_to_come(self, item: ItemHandle) -> bool {
         let state = self.parts.tracker.journal.state(item);
         state.exists() || state == State::Pending && self.parts.prepared.plan.contains(item)
     }

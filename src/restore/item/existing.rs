@@ -7,7 +7,7 @@ use super::context::{CLAIMS, ItemRestore, VOLUMES, Wanted};
 use crate::cluster::ApiError;
 use crate::restore::actions::Input;
 use crate::restore::ledger::State;
-use crate::restore::object::existing::{self, Policy, Step as Change};
+use crate::restore::object::existing::{self, ExistingResourcePolicy, Step as Change};
 use crate::restore::object::shared::{self, Sharing};
 use crate::restore::object::{creation, metadata, unseen, volume};
 use crate::restore::processed::{End, Step, done, unless_transient};
@@ -54,7 +54,7 @@ impl ItemRestore<'_> {
         }
         let kind = wanted.object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let change = self.with_others(kind, (sharing, change), version.as_ref());
-        if self.group_resource() == ACCOUNTS && policy == Policy::Leave {
+        if self.group_resource() == ACCOUNTS && policy == ExistingResourcePolicy::Leave {
             self.warn_of_kept(&comparable, &wanted.object);
         }
         if matches!(change, Change::Complete(_) | Change::Overwrite(_)) && !updating {
@@ -103,7 +103,7 @@ impl ItemRestore<'_> {
                     );
                     self.messages.warn(text);
                     let prepared = self.ctx.parts.prepared;
-                    if prepared.policy == Policy::Update
+                    if prepared.policy == ExistingResourcePolicy::Update
                         && let Err(error) = self.patch(wanted, &prepared.labels.label_patch()).await?
                     {
                         self.label_failed(&error);

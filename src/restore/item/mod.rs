@@ -22,7 +22,7 @@
 
 use futures::future::{BoxFuture, FutureExt};
 
-use crate::archive::spool::ItemRef;
+use crate::archive::spool::ItemHandle;
 use crate::restore::in_flight::Acquire;
 use crate::restore::ledger::State;
 use crate::restore::messages::ItemMessages;
@@ -53,7 +53,7 @@ use self::context::{ItemOutcome, ItemRestore};
 
 impl<'a> ItemContext<'a> {
     /// Restores an item, or waits until another pass has. `requester` is the item with an action that asks for it.
-    pub(super) fn restore(self, item: ItemRef, requester: Option<ItemRef>) -> BoxFuture<'a, ItemOutcome> {
+    pub(super) fn restore(self, item: ItemHandle, requester: Option<ItemHandle>) -> BoxFuture<'a, ItemOutcome> {
         let item = self.parts.prepared.plan.winner(item);
         async move {
             loop {
@@ -70,7 +70,7 @@ impl<'a> ItemContext<'a> {
         .boxed()
     }
 
-    fn known(self, item: ItemRef) -> Option<ItemOutcome> {
+    fn known(self, item: ItemHandle) -> Option<ItemOutcome> {
         let tracker = &self.parts.tracker;
         match tracker.journal.state(item) {
             State::Pending => tracker.queue.holds(item).then_some(ItemOutcome::Waiting),
@@ -78,7 +78,7 @@ impl<'a> ItemContext<'a> {
         }
     }
 
-    async fn work(self, handle: ItemRef) -> ItemOutcome {
+    async fn work(self, handle: ItemHandle) -> ItemOutcome {
         let parts = self.parts;
         let item = parts.prepared.item(handle);
         let mut pass = ItemRestore {

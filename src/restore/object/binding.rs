@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::merge;
+use crate::cluster::merge;
 
 /// The state of a volume in the cluster for the claim of its backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,9 +136,7 @@ const OF_A_NODE: [&str; 2] = ["hostPath", "local"];
 /// Whether both have their data in the same place: the same source, of any kind, in every field.
 fn is_same_volume(live: &Value, wanted: &Value) -> bool {
     let source = |volume: &Value| -> Map<String, Value> {
-        let mut spec = volume.get("spec").cloned().unwrap_or_default();
-        merge::drop_nulls(&mut spec);
-        let mut spec = match spec {
+        let mut spec = match merge::without_null_fields(volume.get("spec").cloned().unwrap_or_default()) {
             Value::Object(spec) => spec,
             _ => Map::new(),
         };

@@ -4,11 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::changes::{self, Changes};
 use super::metadata::{self, RestoreLabels};
-use super::{merge, service_account};
+use super::service_account;
+use crate::cluster::merge;
 
 /// What a restore does with objects that exist and differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
+pub enum ExistingResourcePolicy {
     /// Do not change them, and warn.
     #[default]
     Leave,
@@ -16,7 +17,7 @@ pub enum Policy {
     Update,
 }
 
-impl Policy {
+impl ExistingResourcePolicy {
     /// The policy of `spec.existingResourcePolicy`; the values are checked when the restore is validated.
     pub fn of(text: &str) -> Self {
         if text == "update" { Self::Update } else { Self::Leave }
@@ -42,28 +43,23 @@ pub enum Step {
 ///
 /// `live` is the cluster's object after the same transformations as `wanted`: fields that a restore clears because the cluster
 /// assigns them (addresses, ports, node names) are no difference (spec restore 26, row 23).
-pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Step {
+pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: ExistingResourcePolicy) -> Step {
     let mut live = live.clone();
     origin.label(&mut live);
     let (live, wanted) = (comparable(live), comparable(wanted.clone()));
     if live == wanted {
         return match policy {
-            Policy::Leave => Step::Keep,
-            Policy::Update => Step::Relabel(origin.label_patch()),
+            ExistingResourcePolicy::Leave => Step::Keep,
+            ExistingResourcePolicy::Update => Step::Relabel(origin.label_patch()),
         };
     }
     if wanted.get("kind").is_some_and(|kind| kind == "ServiceAccount") {
-        let patch = merge::diff(&live, &account(&live, &wanted, policy));
-        return if is_empty(&patch) {
-            Step::Keep
-        } else {
-            Step::Complete(patch)
-        };
+        return merge::diff(&live, &account(&live, &wanted, policy)).map_or(Step::Keep, Step::Complete);
     }
     match policy {
-        Policy::Leave => Step::Warn,
-        Policy::Update => {
-            let mut patch = merge::diff(&live, &wanted);
+        ExistingResourcePolicy::Leave => Step::Warn,
+        ExistingResourcePolicy::Update => {
+            let mut patch = merge::diff(&live, &wanted).unwrap_or_else(|| json!({}));
             // both sides have the labels here, but the object in the cluster may not
             json_patch::merge(&mut patch, &origin.label_patch());
             Step::Overwrite(patch)
@@ -72,7 +68,7 @@ pub fn decide(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Poli
 }
 
 /// The differences of the cluster's object from the result of [`decide`]. Values of Secrets are not shown.
-pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: Policy) -> Changes {
+pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy: ExistingResourcePolicy) -> Changes {
     let mut live = live.clone();
     origin.label(&mut live);
     let (live, wanted) = (comparable(live), comparable(wanted.clone()));
@@ -86,20 +82,20 @@ pub fn differences(live: &Value, wanted: &Value, origin: &RestoreLabels, policy:
 }
 
 /// A service account is completed, never replaced.
-fn account(live: &Value, wanted: &Value, policy: Policy) -> Value {
+fn account(live: &Value, wanted: &Value, policy: ExistingResourcePolicy) -> Value {
     match policy {
-        Policy::Leave => service_account::merged(live, wanted),
-        Policy::Update => service_account::updated(live, wanted),
+        ExistingResourcePolicy::Leave => service_account::merged(live, wanted),
+        ExistingResourcePolicy::Update => service_account::updated(live, wanted),
     }
 }
 
-fn is_empty(patch: &Value) -> bool {
-    patch.as_object().is_none_or(Map::is_empty)
+fn is_empty(map: &Value) -> bool {
+    map.as_object().is_none_or(Map::is_empty)
 }
 
 /// The object without what does not count in a comparison: nulls, an empty status, managed fields.
-fn comparable(mut object: Value) -> Value {
-    merge::drop_nulls(&mut object);
+fn comparable(object: Value) -> Value {
+    let mut object = merge::without_null_fields(object);
     if let Some(map) = object.as_object_mut()
         && map.get("status").is_some_and(|status| *status == json!({}))
     {
@@ -161,31 +157,43 @@ mod tests {
         let (x, xy) = (json!([{"name": "x"}]), json!([{"name": "x"}, {"name": "y"}]));
         let complete = json!({"secrets": xy});
         let table = [
-            ("equal", Policy::Leave, &same, &same, Step::Keep),
-            ("equal, update", Policy::Update, &same, &same, Step::Relabel(labels)),
-            ("differs", Policy::Leave, &other, &same, Step::Warn),
+            ("equal", ExistingResourcePolicy::Leave, &same, &same, Step::Keep),
+            (
+                "equal, update",
+                ExistingResourcePolicy::Update,
+                &same,
+                &same,
+                Step::Relabel(labels),
+            ),
+            ("differs", ExistingResourcePolicy::Leave, &other, &same, Step::Warn),
             (
                 "differs, update",
-                Policy::Update,
+                ExistingResourcePolicy::Update,
                 &other,
                 &same,
                 Step::Overwrite(overwrite),
             ),
             (
                 "account lacks",
-                Policy::Leave,
+                ExistingResourcePolicy::Leave,
                 &account(x.clone()),
                 &account(xy.clone()),
                 Step::Complete(complete.clone()),
             ),
             (
                 "account lacks, update",
-                Policy::Update,
+                ExistingResourcePolicy::Update,
                 &account(x.clone()),
                 &account(xy.clone()),
                 Step::Complete(complete),
             ),
-            ("account has more", Policy::Leave, &account(xy), &account(x), Step::Keep),
+            (
+                "account has more",
+                ExistingResourcePolicy::Leave,
+                &account(xy),
+                &account(x),
+                Step::Keep,
+            ),
         ];
         for (name, policy, live, backup, expected) in table {
             assert_eq!(
@@ -209,7 +217,10 @@ mod tests {
             "spec": {"template": {"metadata": {"labels": {"x": "y"}, "creationTimestamp": null}}},
             "status": {},
         });
-        assert_eq!(decide(&live, &ours(backup), &origin(), Policy::Leave), Step::Keep);
+        assert_eq!(
+            decide(&live, &ours(backup), &origin(), ExistingResourcePolicy::Leave),
+            Step::Keep
+        );
     }
 
     #[test]
@@ -217,7 +228,12 @@ mod tests {
         let mut live = config(&json!({}));
         RestoreLabels::new("b", "earlier").label(&mut live);
         assert_eq!(
-            decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave),
+            decide(
+                &live,
+                &ours(config(&json!({}))),
+                &origin(),
+                ExistingResourcePolicy::Leave
+            ),
             Step::Keep
         );
     }
@@ -227,7 +243,12 @@ mod tests {
         let mut live = config(&json!({}));
         live["metadata"]["finalizers"] = json!(["a/b"]);
         assert_eq!(
-            decide(&live, &ours(config(&json!({}))), &origin(), Policy::Leave),
+            decide(
+                &live,
+                &ours(config(&json!({}))),
+                &origin(),
+                ExistingResourcePolicy::Leave
+            ),
             Step::Warn
         );
     }

@@ -12,7 +12,6 @@ pub mod existing;
 pub mod identity;
 pub mod job;
 pub mod managed_fields;
-pub mod merge;
 pub mod merged_labels;
 pub mod metadata;
 pub mod needs;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{called_services, merge};
+use super::called_services;
+use crate::cluster::merge;
 
 /// Volumes belong to their claims, and have rules of their own.
 const VOLUMES: &str = "persistentvolumes";
@@ -126,8 +127,7 @@ pub fn is_same_subject(one: &Value, other: &Value) -> bool {
 }
 
 fn key(subject: &Value) -> Value {
-    let mut key = subject.clone();
-    merge::drop_nulls(&mut key);
+    let mut key = merge::without_null_fields(subject.clone());
     if let Some(key) = key.as_object_mut() {
         let group = if key.get("kind").is_some_and(|kind| kind == "ServiceAccount") {
             ""
