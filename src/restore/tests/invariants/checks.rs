@@ -388,7 +388,7 @@ fn overlap(spans: impl Iterator<Item = (usize, usize)>) -> Option<[(usize, usize
 
 fn once_each(trace: &Trace) -> CheckResult {
     for (_, fact) in wanted(trace) {
-        let sent_requests = trace.of_key(&fact.key).map(|sent| (sent.begin, sent.end));
+        let sent_requests = trace.own(fact).map(|sent| (sent.begin, sent.end));
         let calls = trace.calls.iter().filter(|call| call.key == fact.key);
         let overlap = overlap(sent_requests.chain(calls.map(|call| (call.begin, call.end))));
         unless(overlap.is_some(), || {

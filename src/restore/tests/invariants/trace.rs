@@ -271,9 +271,22 @@ impl Trace {
         own.map(|sent| sent.begin).min()
     }
 
-    /// When the last request about an item was answered.
+    /// The requests of an item's own work, without reads for other items: of the reads only the one that follows a refused write counts, and
+    /// the first one of a volume.
+    pub(super) fn own<'a>(&'a self, fact: &'a Fact) -> impl Iterator<Item = &'a SentRequest> {
+        let mut about_it: Vec<_> = self.of_key(&fact.key).collect();
+        about_it.sort_by_key(|sent| sent.begin);
+        let mut reads = fact.item.resource() == "persistentvolumes";
+        about_it.into_iter().filter(move |sent| {
+            let counts = reads || !is_look(fact, sent);
+            reads = !is_look(fact, sent) && sent.code >= 400;
+            counts
+        })
+    }
+
+    /// When the last request of an item's own work was answered.
     pub(super) fn settled(&self, fact: &Fact) -> Option<usize> {
-        self.of_key(&fact.key).map(|sent| sent.end).max()
+        self.own(fact).map(|sent| sent.end).max()
     }
 
     /// Whether an item can be reached from another over their additional items.
