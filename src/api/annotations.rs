@@ -10,6 +10,8 @@ pub const SOURCE_CLUSTER_K8S_MAJOR_VERSION: &str = "velero.io/source-cluster-k8s
 pub const SOURCE_CLUSTER_K8S_MINOR_VERSION: &str = "velero.io/source-cluster-k8s-minor-version";
 /// How long plugins may wait for a resource, a Go duration: on Backup. Since 1.12.
 pub const RESOURCE_TIMEOUT: &str = "velero.io/resource-timeout";
+/// The W3C trace context of what began the work: on every object that begins work (decision 51).
+pub const TRACEPARENT: &str = "velero.io/traceparent";
 /// Timeout of pod volumes, a Go duration: on Backup and Restore, set by the user.
 pub const POD_VOLUME_TIMEOUT: &str = "velero.io/pod-volume-timeout";
 /// Name of the claim: on PodVolumeBackup.

@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 use super::collect::collect;
 use super::counts::Totals;
@@ -85,18 +86,15 @@ async fn make<'a>(
     packer: Packer,
 ) -> Result<Results<'a>, Stop> {
     let reader = Reader::new(deps.cluster.clone());
-    let (prepared, namespaces) = prepare(request, deps, &reader).await?;
+    let (prepared, namespaces) = prepare(request, deps, &reader)
+        .instrument(info_span!("prepare"))
+        .await?;
     let results = Results {
         tracker: Tracker::new(deps.log, progress, deps.scratch),
         volumes: VolumeRecords::default(),
     };
     let namespaces = CollectedNamespaces::new(namespaces);
-    let lists = Lists {
-        prepared: &prepared,
-        reader: &reader,
-        tracker: &results.tracker,
-        namespaces: &namespaces,
-    };
+    let lists = Lists::new(&prepared, &reader, &results.tracker, &namespaces);
     lists.announce();
     let objects = Objects {
         reader: &reader,

@@ -11,6 +11,7 @@ use super::prepared::Prepared;
 use super::reader::Reader;
 use super::scope::Scope;
 use super::tracker::Tracker;
+use super::type_spans::{ListSpan, TypeSpans};
 use super::types::Type;
 use crate::cluster::list::{ListError, ListEvent, ListRequest};
 use crate::cluster::raw::RawObject;
@@ -48,9 +49,29 @@ pub(super) struct Lists<'a> {
     pub(super) reader: &'a Reader,
     pub(super) tracker: &'a Tracker<'a>,
     pub(super) namespaces: &'a CollectedNamespaces,
+    spans: TypeSpans,
 }
 
-impl Lists<'_> {
+impl<'a> Lists<'a> {
+    /// The lists of this run.
+    pub(super) fn new(
+        prepared: &'a Prepared<'a>,
+        reader: &'a Reader,
+        tracker: &'a Tracker<'a>,
+        namespaces: &'a CollectedNamespaces,
+    ) -> Self {
+        let Plan { staged, streamed, .. } = &prepared.plan;
+        let types = staged.iter().chain(streamed);
+        let types = types.map(|planned| (&*planned.type_, List::of(planned, &prepared.selectors).count()));
+        Self {
+            prepared,
+            reader,
+            tracker,
+            namespaces,
+            spans: TypeSpans::new(types),
+        }
+    }
+
     /// Logs the types that are not collected, and counts the lists.
     pub(super) fn announce(&self) {
         let Plan {
@@ -90,10 +111,13 @@ impl Lists<'_> {
         if let Some(namespace) = list.namespace {
             request = request.in_namespace(namespace);
         }
+        let span = self.spans.begin(list.type_);
         Reading {
             lists: self,
             list,
-            events: self.reader.list(request).boxed(),
+            // The list sends its requests in the span in which it is made.
+            events: span.span().in_scope(|| self.reader.list(request)).boxed(),
+            span,
             expectation: Expectation::default(),
             begun: false,
         }
@@ -126,6 +150,7 @@ impl Lists<'_> {
 pub(super) struct Reading<'r> {
     lists: &'r Lists<'r>,
     list: List<'r>,
+    span: ListSpan<'r>,
     events: BoxStream<'static, Result<ListEvent, ListError>>,
     expectation: Expectation,
     begun: bool,
@@ -140,6 +165,7 @@ impl Reading<'_> {
             match event {
                 Ok(ListEvent::Item(object)) => {
                     if lists.collects(&object) {
+                        self.span.saw(object.json.len());
                         return Some(object);
                     }
                 }
@@ -163,7 +189,10 @@ impl Reading<'_> {
                         .line(Level::Info, list)
                         .msg("The list starts over or continues in a newer view");
                 }
-                Err(error) => lists.line(Level::Error, list).error(&error).msg("Error listing items"),
+                Err(error) => {
+                    self.span.failed(&error);
+                    lists.line(Level::Error, list).error(&error).msg("Error listing items");
+                }
             }
         }
         lists

@@ -63,6 +63,7 @@ mod staging;
 mod stop;
 mod stream;
 mod tracker;
+mod type_spans;
 mod types;
 mod volumes;
 

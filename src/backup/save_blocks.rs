@@ -2,10 +2,12 @@
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tracing::{Instrument, Span, info_span};
 
 use super::save::ItemSaver;
 use super::stop::Stop;
 use crate::telemetry::logrus::Level;
+use crate::telemetry::run_spans::{Sort, limited};
 
 /// Saves the staged objects.
 pub(super) async fn save_blocks(saver: &ItemSaver<'_>) -> Result<(), Stop> {
@@ -19,7 +21,14 @@ pub(super) async fn save_blocks(saver: &ItemSaver<'_>) -> Result<(), Stop> {
 /// Saves one block: its items, with the hooks of its pods around them. The wait for the data of their volumes (spec backup 8)
 /// belongs after the loop, before the pods are thawed.
 fn save_block<'s>(saver: &'s ItemSaver<'_>, block: usize) -> BoxFuture<'s, Result<(), Stop>> {
-    Box::pin(async move {
+    let items = saver.objects.staged.blocks.get(block);
+    let is_hooked = items.iter().any(|place| saver.objects.staged.is_hooked(*place));
+    let span = if is_hooked {
+        limited(Sort::Block, || info_span!("item block", velero.items = items.len()))
+    } else {
+        Span::none()
+    };
+    let save = async move {
         let (staged, tracker) = (&saver.objects.staged, saver.tracker);
         let frozen = saver.hooks.freeze_block(block).await;
         for &place in staged.blocks.get(block) {
@@ -38,5 +47,6 @@ fn save_block<'s>(saver: &'s ItemSaver<'_>, block: usize) -> BoxFuture<'s, Resul
         }
         saver.hooks.thaw(frozen).await;
         Ok(())
-    })
+    };
+    Box::pin(save.instrument(span))
 }

@@ -34,6 +34,7 @@ pub mod server;
 mod server_lease;
 pub mod server_status;
 pub mod terminal;
+mod traced;
 pub mod uninstall;
 pub mod usage;
 pub mod verbs;
@@ -43,7 +44,7 @@ pub mod wait;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use context::{Context, Globals};
 use failure::Failure;
@@ -142,17 +143,24 @@ pub fn main() -> ExitCode {
 
 /// Runs the command of these arguments; the first one is the program.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = command()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Root::from_arg_matches(&matches));
+    let parsed = command().try_get_matches_from(arguments).and_then(|matches| {
+        let root = Root::from_arg_matches(&matches)?;
+        Ok((root, matches))
+    });
     let result = match parsed {
-        Ok(root) => Box::pin(root.run()).await,
+        Ok((root, matches)) => traced::run(&path(&matches), Box::pin(root.run())).await,
         Err(error) => report_usage(&error),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),
     }
+}
+
+/// The names of a command, as `velero`, `backup`, `create`.
+fn path(matches: &ArgMatches) -> Vec<&str> {
+    let below = std::iter::successors(matches.subcommand(), |(_, below)| below.subcommand());
+    std::iter::once("velero").chain(below.map(|(name, _)| name)).collect()
 }
 
 fn report_usage(error: &clap::Error) -> anyhow::Result<()> {

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use super::flag::Selector;
 use super::output::{Listing, selector};
+use super::traced::parent_of_objects;
+use crate::api::annotations::TRACEPARENT;
 use kind::{check_name, failed};
 
 /// At most so many objects get a name of the same second.
@@ -26,6 +28,15 @@ fn dry_run() -> PostParams {
         dry_run: true,
         ..PostParams::default()
     }
+}
+
+/// The object with the annotation of the trace that it belongs to.
+fn traced<K: Kind>(mut object: K) -> K {
+    if let Some(parent) = parent_of_objects() {
+        let annotations = object.meta_mut().annotations.get_or_insert_default();
+        annotations.insert(TRACEPARENT.to_owned(), parent.to_string());
+    }
+    object
 }
 
 /// The objects of one kind in one namespace. Cheap to make and to clone.
@@ -118,8 +129,14 @@ impl<K: Kind> Objects<K> {
             .map_err(failed::<K>)
     }
 
-    /// The same for an object with a name made of the time in seconds. If the name exists, a number is appended.
-    pub async fn create_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
+    /// The same for an object that begins work: it belongs to the trace of this command.
+    pub async fn begin(&self, object: &K) -> Result<K, RequestError> {
+        self.create(&traced(object.clone())).await
+    }
+
+    /// The same for one with a name made of the time in seconds. If the name exists, a number is appended.
+    pub async fn begin_named_by_time(&self, object: &mut K) -> Result<K, RequestError> {
+        *object = traced(object.clone());
         self.create_under_free_name(object, &PostParams::default()).await
     }
 

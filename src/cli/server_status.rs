@@ -28,7 +28,7 @@ pub async fn server_status(
     let mut request = ServerStatusRequest::default();
     request.metadata.generate_name = Some("velero-cli-".to_owned());
     let answer = async {
-        let name = requests.create(&request).await?.metadata.name.unwrap_or_default();
+        let name = requests.begin(&request).await?.metadata.name.unwrap_or_default();
         let processed = |request: &ServerStatusRequest| *request.status.phase() == ServerStatusRequestPhase::Processed;
         requests.wait_until(&name, timeout, processed).await
     };

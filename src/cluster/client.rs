@@ -13,6 +13,7 @@ use tower::util::MapErrLayer;
 use super::error::ConnectError;
 use super::kubeconfig::{self, Found, Surroundings};
 use super::rate::RateLimit;
+use super::traced::TracedLayer;
 use super::{leniency, proxy, unreached};
 use crate::telemetry::causes;
 
@@ -70,16 +71,22 @@ impl Cluster {
         let builder = builder.with_layer(&MapErrLayer::new(named));
         let policy = RetryPolicy::new(Duration::from_millis(200), Duration::from_secs(5), 4, true)?;
         let client = match (options.retry, &options.limit) {
-            (false, None) => builder.build(),
-            (false, Some(limit)) => builder.with_layer(limit).with_layer(&BufferLayer::new(BUFFER)).build(),
+            (false, None) => builder.with_layer(&TracedLayer).build(),
+            (false, Some(limit)) => builder
+                .with_layer(limit)
+                .with_layer(&BufferLayer::new(BUFFER))
+                .with_layer(&TracedLayer)
+                .build(),
             (true, None) => builder
                 .with_layer(&BufferLayer::new(BUFFER))
                 .with_layer(&RetryLayer::new(policy))
+                .with_layer(&TracedLayer)
                 .build(),
             (true, Some(limit)) => builder
                 .with_layer(limit)
                 .with_layer(&BufferLayer::new(BUFFER))
                 .with_layer(&RetryLayer::new(policy))
+                .with_layer(&TracedLayer)
                 .build(),
         };
         Ok(Self::from_client(client))

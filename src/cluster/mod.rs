@@ -18,6 +18,7 @@ pub mod rate;
 pub mod raw;
 pub mod request;
 pub mod status;
+mod traced;
 mod unreached;
 pub mod upgrade;
 pub mod version;

@@ -316,7 +316,7 @@ fn incoming(
     owner: &dyn Fn(&OwnerReference) -> bool,
 ) -> Result<Backup, Option<String>> {
     let mut backup = stored;
-    let meta = &mut backup.metadata;
+    let meta = &backup.metadata;
     if meta.name.as_deref() != Some(name) {
         let inside = meta.name.as_deref().unwrap_or_default();
         return Err(Some(format!(
@@ -340,7 +340,8 @@ fn incoming(
     }
     let over = backup.status.completion_timestamp.as_ref().map_or(now, |end| end.0);
     backup.status.conditions.clear();
-    conditions(&mut backup.status, over);
+    conditions(&mut backup, over);
+    let meta = &mut backup.metadata;
     meta.namespace = Some(namespace.to_owned());
     meta.resource_version = None;
     meta.managed_fields = None;
@@ -428,7 +429,7 @@ mod tests {
     fn conditions_come_from_the_phase_whatever_the_bucket_says() {
         let mut found = stored("Completed");
         found.status.completion_timestamp = Some(time(at(5)));
-        conditions(&mut found.status, at(3));
+        conditions(&mut found, at(3));
         found.status.phase = Some(BackupPhase::PartiallyFailed);
         let backup = incoming(found, "nightly", "v", "l", at(10), &|_| true).unwrap();
         let completed = condition::find(&backup.status.conditions, "Completed").unwrap();

@@ -5,8 +5,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
 use axum_server::Handle;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::runtime::task::Group;
 
@@ -17,6 +22,7 @@ use super::artifact::token::Key;
 use super::restore::dry_run::{DryRuns, Plans};
 use super::run::live_log::LiveLogs;
 use crate::controllers::context::Context;
+use crate::telemetry::trace::{self, TraceParent, fail};
 
 /// What the endpoint needs.
 #[derive(Clone)]
@@ -50,6 +56,37 @@ pub enum ServeError {
     },
 }
 
+/// Answers a request in the trace of the client.
+async fn traced(request: Request, next: Next) -> Response {
+    let header = request
+        .headers()
+        .get(trace::HEADER)
+        .and_then(|value| value.to_str().ok());
+    let Some(client) = header.and_then(TraceParent::parse) else {
+        return next.run(request).await;
+    };
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let span = info_span!(
+        parent: None,
+        "serve",
+        otel.name = format!("{} {route}", request.method()),
+        otel.kind = "server",
+        http.request.method = %request.method(),
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    client.adopt(&span);
+    let answer = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", answer.status().as_u16());
+    if answer.status().is_server_error() {
+        fail(&span, "server_error", "");
+    }
+    answer
+}
+
 impl Endpoint {
     /// The routes, without TLS.
     pub fn router(self) -> Router {
@@ -75,6 +112,7 @@ impl Endpoint {
         Router::new()
             .merge(files.router())
             .merge(plans.router())
+            .layer(axum::middleware::from_fn(traced))
             .fallback(async || {
                 (
                     StatusCode::NOT_FOUND,

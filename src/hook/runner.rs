@@ -1,5 +1,6 @@
 //! Runs hooks, and thaws everything that they froze.
 
+mod command_span;
 mod failure;
 mod lines;
 mod state;
@@ -14,6 +15,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use self::failure::{Failure, why_never};
 use self::lines::{HookLog, log_output};
@@ -431,8 +433,10 @@ impl Runner {
         let (shared, exec, hook) = (self.shared.clone(), exec.clone(), hook.clone());
         let name = format!("hook in {}/{}", exec.namespace, exec.pod);
         shared.state().command_begins(freeze);
+        let span = command_span::begin(&exec, hook.phase);
         self.shared.commands.spawn_detached(name, async move {
-            let ran = shared.executor.execute(&exec).await;
+            let ran = shared.executor.execute(&exec).instrument(span.clone()).await;
+            command_span::end(&span, &ran);
             let missed = |error: &ExecError| error.is_transient() || matches!(error, ExecError::Stopped(_));
             let has_run = hook.phase == Phase::Post && !ran.outcome.as_ref().is_err_and(missed);
             shared.state().command_ended(freeze, has_run.then_some(&hook));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, info_span};
 
 use crate::cluster::objects::WriteOptions;
 use crate::restore::apply::Live;
@@ -24,6 +25,7 @@ use crate::restore::request::Request;
 use crate::restore::retries;
 use crate::restore::standstill;
 use crate::restore::waves::Waves;
+use crate::telemetry::run_spans::{Sort, limited};
 
 /// The interval between writes of the ledger.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -39,7 +41,9 @@ pub async fn run(
     on_progress: &OnProgress<'_>,
     cancel: &CancellationToken,
 ) -> Result<Report, Fatal> {
-    let (prepared, served) = prepare(request, deps, ledger.is_resumed()).await?;
+    let (prepared, served) = prepare(request, deps, ledger.is_resumed())
+        .instrument(info_span!("prepare"))
+        .await?;
     let parts = RunParts::new(&prepared, deps, served, ledger, on_progress, WriteOptions::default());
     let live = Live::default();
     let ctx = ItemContext::new(&parts, &live);
@@ -112,11 +116,22 @@ async fn restore(waves: &Waves<'_>) {
     tracker.report_progress();
     for wave in prepared.plan.waves() {
         announce(parts, wave);
-        waves.restore_all(prepared.plan.items_of(wave)).await;
+        let items = prepared.plan.items_of(wave);
+        let span = limited(
+            Sort::Wave,
+            || info_span!("wave", velero.resource = %wave.resource, velero.items = items.len()),
+        );
+        waves.restore_all(items).instrument(span).await;
         parts.await_new_types().await;
         retries::retry_due(waves).await;
     }
-    retries::drain(waves).await;
+    let waiting = parts.tracker.queue.count_and_first(0).0;
+    let span = if waiting == 0 {
+        Span::none()
+    } else {
+        info_span!("wait for items", velero.items = waiting)
+    };
+    retries::drain(waves).instrument(span).await;
     // the last progress must not show a standstill that is over
     tracker.progress.set_standstill(None);
 }

@@ -10,6 +10,7 @@ use crate::restore::namespaces::Obstacle;
 use crate::restore::parts::RunParts;
 use crate::restore::wait_reason::WaitReason;
 use crate::restore::waves::Waves;
+use crate::telemetry::process::TRACE_EVENT;
 
 /// Restores the waiting items that are due, in the order of the plan.
 pub(super) async fn retry_due(waves: &Waves<'_>) {
@@ -29,6 +30,9 @@ pub(super) async fn retry_due(waves: &Waves<'_>) {
     };
     let mut due: Vec<(usize, ItemHandle)> = due.into_iter().map(|item| (rank(item), item)).collect();
     due.sort_unstable();
+    if let Some((_, first)) = due.first() {
+        tracing::info!(target: TRACE_EVENT, items = due.len(), first = parts.prepared.id_of(*first), "retry");
+    }
     for same in due.chunk_by(|one, other| one.0 == other.0) {
         let items: Vec<ItemHandle> = same.iter().map(|(_, item)| *item).collect();
         waves.restore_all(&items).await;

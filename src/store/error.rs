@@ -30,6 +30,21 @@ pub enum Class {
 }
 
 impl Class {
+    /// Its name in traces.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Permission => "permission",
+            Self::Unavailable => "unavailable",
+            Self::ReadOnly => "read_only",
+            Self::Full => "full",
+            Self::TooLarge => "too_large",
+            Self::Invalid => "invalid",
+            Self::Lost => "lost",
+            Self::Other => "_OTHER",
+        }
+    }
+
     /// What to check, for the end of a sentence.
     fn hint(self) -> Option<&'static str> {
         match self {

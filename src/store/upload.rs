@@ -4,10 +4,13 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::task::JoinSet;
+use tracing::{Instrument, Span, info_span};
 
 use super::error::{Class, Failure};
 use super::provider::{Part, PartTag, ProviderResult};
 use super::{ObjectInfo, Result, Store};
+use crate::telemetry::run_spans::{Sort, limited};
+use crate::telemetry::trace::fail;
 
 /// Size of a part in bytes.
 ///
@@ -116,8 +119,17 @@ impl Upload {
         self.tags.push(None);
         self.in_flight_bytes += size;
         let store = self.store.clone();
-        self.in_flight
-            .spawn(async move { (index, size, store.put_part(part).await) });
+        let span = limited(Sort::Part, || {
+            info_span!("upload part", velero.part = index, velero.bytes = size)
+        });
+        let sending = async move {
+            let tag = store.put_part(part).await;
+            if let Err(failure) = &tag {
+                fail(&Span::current(), failure.class.name(), "");
+            }
+            (index, size, tag)
+        };
+        self.in_flight.spawn(sending.instrument(span));
         Ok(())
     }
 

@@ -1,28 +1,24 @@
-//! The process's own log: lines on standard output in logrus' form, and spans to an OTLP collector if the standard
-//! variables `OTEL_EXPORTER_OTLP_*` name one.
+//! What the process says about itself: its log on standard output, and what goes to an OTLP collector.
 
-use std::fmt;
-
+use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{SpanExporter, WithTonicConfig};
-use opentelemetry_sdk::Resource;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tonic::transport::ClientTlsConfig;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterFn, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt as fmt_layer};
 
-use super::logrus::{Format, Level, write_line};
+use super::export::{self, ExportError};
+use super::log_line::LogrusLine;
+use super::logrus::{Format, Level};
 use super::run_log::Now;
 
-/// The environment variables that turn the exporter on.
-const OTLP_ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// The target of events that are for a trace alone.
+pub const TRACE_EVENT: &str = "velero::trace";
 
 /// Setting up telemetry failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,23 +26,24 @@ pub enum InitError {
     /// The filter text cannot be read.
     #[error("reading the log filter failed: {0}; check `VELERO_LOG`")]
     Filter(#[from] ParseError),
-    /// The exporter cannot be built.
-    #[error("setting up the trace exporter failed: {0}; check the `OTEL_EXPORTER_OTLP_…` variables")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// An exporter cannot be built.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A subscriber was set up before.
     #[error("setting up the log failed: {0}")]
     Subscriber(#[from] TryInitError),
 }
 
-/// Holds the exporter; [`Telemetry::shutdown`] sends the remaining spans.
+/// Holds the exporters; [`Telemetry::shutdown`] sends what remains.
 #[must_use = "spans are lost unless `shutdown` is called"]
 pub struct Telemetry {
-    provider: Option<SdkTracerProvider>,
+    traces: Option<SdkTracerProvider>,
+    logs: Option<SdkLoggerProvider>,
 }
 
 impl Telemetry {
-    /// Sets up the process's log and, where a collector is named, the exporter. Must be called once, inside a Tokio
-    /// runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_manager=debug` (the framework).
+    /// Sets up the log of a server and, where the environment asks for it, exporters (see [`export`]). Must be called once, inside a
+    /// Tokio runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_manager=debug` (the framework).
     ///
     /// # Errors
     /// See [`InitError`].
@@ -58,133 +55,79 @@ impl Telemetry {
             Level::Error => "error",
         };
         // The client logs every retried 5xx as an error of its own, and the transport's spans are noise.
-        let quiet = "hyper=warn,h2=warn,tonic=warn,tower=warn,reqwest=warn,rustls=warn,\
+        // Events of traces are no lines.
+        let quiet = "velero::trace=off,hyper=warn,h2=warn,tonic=warn,tower=warn,reqwest=warn,rustls=warn,\
              kube_client::client::builder=off,opentelemetry=warn,opentelemetry_sdk=warn";
         let asked = std::env::var("VELERO_LOG").unwrap_or_default();
         let filter = EnvFilter::builder().parse(format!("{word},{quiet},{asked}").trim_end_matches(','))?;
-        let provider = exporter()?.map(|exporter| {
-            SdkTracerProvider::builder()
-                .with_resource(resource(service))
-                .with_batch_exporter(exporter)
-                .build()
-        });
-        let spans = provider.as_ref().map(|provider| {
-            tracing_opentelemetry::layer()
-                .with_tracer(provider.tracer("velero"))
-                .with_location(false)
-                .with_threads(false)
-                .with_tracked_inactivity(false)
-                .with_filter(EnvFilter::new("off,velero=info,kube_manager=info"))
+        let log = fmt_layer::layer()
+            .event_format(LogrusLine { format, now })
+            .with_filter(filter);
+        let traces = export::tracer_provider(service)?;
+        let logs = export::logger_provider(service)?;
+        let lines = logs.as_ref().map(|provider| {
+            // The exporter's own lines would be exported in their turn.
+            let own = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off";
+            let filter = EnvFilter::builder().parse_lossy(format!("{word},{quiet},{own}"));
+            OpenTelemetryTracingBridge::new(provider).with_filter(filter)
         });
         tracing_subscriber::registry()
-            .with(
-                fmt_layer::layer()
-                    .event_format(LogrusLine { format, now })
-                    .with_filter(filter),
-            )
-            .with(spans)
+            .with(traces.as_ref().map(spans))
+            .with(lines)
+            .with(log)
             .try_init()?;
-        Ok(Self { provider })
+        Ok(Self { traces, logs })
     }
 
-    /// Sends the remaining spans and ends the exporter; waits for the collector a few seconds at most.
+    /// The same for a command, which has no log. Without an exporter there is no telemetry at all.
+    ///
+    /// # Errors
+    /// See [`InitError`].
+    pub fn of_command(service: &'static str) -> Result<Option<Self>, InitError> {
+        let Some(provider) = export::tracer_provider(service)? else {
+            return Ok(None);
+        };
+        tracing_subscriber::registry().with(spans(&provider)).try_init()?;
+        Ok(Some(Self {
+            traces: Some(provider),
+            logs: None,
+        }))
+    }
+
+    /// Sends what remains and ends the exporters; waits for the collector a few seconds at most.
     pub async fn shutdown(self) {
-        if let Some(provider) = self.provider {
-            // This blocks, and a collector that does not answer must not delay the end of the process.
-            let _ = tokio::task::spawn_blocking(move || provider.shutdown()).await;
-        }
+        // This blocks, and a collector that does not answer must not delay the end of the process.
+        let end = move || {
+            let _ = self.traces.map(|provider| provider.shutdown());
+            let _ = self.logs.map(|provider| provider.shutdown());
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
     }
 }
 
-fn resource(service: &'static str) -> Resource {
-    let builder = Resource::builder();
-    // `with_service_name` would override the user's environment.
-    if std::env::var_os("OTEL_SERVICE_NAME").is_some() {
-        builder.build()
-    } else {
-        builder.with_service_name(service).build()
-    }
-}
-
-fn exporter() -> Result<Option<SpanExporter>, opentelemetry_otlp::ExporterBuildError> {
-    let Some(endpoint) = OTLP_ENDPOINTS
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|e| !e.is_empty())
-    else {
-        return Ok(None);
-    };
-    let builder = SpanExporter::builder().with_tonic();
-    let builder = if endpoint.starts_with("https://") {
-        builder.with_tls_config(ClientTlsConfig::new().with_enabled_roots())
-    } else {
-        builder
-    };
-    builder.build().map(Some)
-}
-
-/// Formats a tracing event as a logrus line, with the fields of its spans.
-struct LogrusLine {
-    format: Format,
-    now: Now,
-}
-
-#[derive(Default)]
-struct Fields {
-    message: String,
-    rest: Vec<(String, String)>,
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.to_owned());
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, value.to_string());
-    }
-}
-
-impl Fields {
-    fn put(&mut self, field: &Field, text: String) {
-        if field.name() == "message" {
-            self.message = text;
-        } else {
-            self.rest.push((field.name().to_owned(), text));
-        }
-    }
-}
-
-impl<S, N> FormatEvent<S, N> for LogrusLine
+/// The layer that exports spans.
+fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        // A line of a run's log is already formatted.
-        if event.metadata().target() == "velero::run" {
-            return writeln!(writer, "{}", fields.message);
-        }
-        let level = match *event.metadata().level() {
-            tracing::Level::ERROR => Level::Error,
-            tracing::Level::WARN => Level::Warning,
-            tracing::Level::INFO => Level::Info,
-            _ => Level::Debug,
-        };
-        let source = match (event.metadata().file(), event.metadata().line()) {
-            (Some(file), Some(line)) => format!("{file}:{line}"),
-            _ => event.metadata().target().to_owned(),
-        };
-        let mut pairs: Vec<(&str, &str)> = fields.rest.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        pairs.push(("logSource", &source));
-        let mut out = String::new();
-        write_line(&mut out, self.format, (self.now)(), level, &fields.message, &mut pairs);
-        writer.write_str(&out)
+    // Spans that are not made of `tracing`'s take it from there.
+    global::set_tracer_provider(provider.clone());
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("velero"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
+        .with_filter(FilterFn::new(is_exported))
+}
+
+/// Our own spans, without those of the framework's passes: a run of an hour has thousands of them. Of events, only those that are made for
+/// a trace: lines of logs would fill it.
+fn is_exported(metadata: &Metadata<'_>) -> bool {
+    if metadata.is_span() {
+        metadata.target().starts_with("velero") && *metadata.level() <= tracing::Level::INFO
+    } else {
+        metadata.target() == TRACE_EVENT
     }
 }

@@ -14,6 +14,10 @@ use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::logrus::{Format, Level, write_line};
+use super::trace::TraceParent;
+
+/// The target of the lines of runs in the process's log; they are formatted already.
+pub(super) const TARGET: &str = "velero::run";
 
 /// Limit on the bytes of message text in the results of a run. Further messages are counted, and are only in the log.
 const MAX_MESSAGE_BYTES: usize = 8 << 20;
@@ -70,8 +74,13 @@ struct State {
 }
 
 impl RunLog {
-    /// Starts a log in `file` (empty, readable and writable). `base` are the fields of every line.
-    pub fn create(file: File, format: Format, level: Level, base: Vec<(&'static str, String)>, now: Now) -> Self {
+    /// Starts a log in `file` (empty, readable and writable). `base` are the fields of every line; if the current span is exported, its ids
+    /// are too.
+    pub fn create(file: File, format: Format, level: Level, mut base: Vec<(&'static str, String)>, now: Now) -> Self {
+        // Once and not a line: there are some lines for each object, and an attempt is one span.
+        if let Some(span) = TraceParent::current().filter(TraceParent::is_sampled) {
+            base.extend([("trace_id", span.trace_id()), ("span_id", span.span_id())]);
+        }
         Self {
             inner: Arc::new(Inner {
                 format,
@@ -208,9 +217,9 @@ impl RunLog {
         // The process's log shows warnings and errors; other lines only with a lower log level.
         let shown = text.trim_end();
         match line.level {
-            Level::Error => tracing::error!(target: "velero::run", "{shown}"),
-            Level::Warning => tracing::warn!(target: "velero::run", "{shown}"),
-            Level::Info | Level::Debug => tracing::debug!(target: "velero::run", "{shown}"),
+            Level::Error => tracing::error!(target: TARGET, "{shown}"),
+            Level::Warning => tracing::warn!(target: TARGET, "{shown}"),
+            Level::Info | Level::Debug => tracing::debug!(target: TARGET, "{shown}"),
         }
         state.line = text;
     }

@@ -36,5 +36,6 @@ mod rights;
 mod s3;
 mod selection;
 mod survival;
+mod traces;
 mod user_docs;
 mod waiting;

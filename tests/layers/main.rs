@@ -63,7 +63,14 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
 /// Crates that stop at one module (or room).
 const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["src/store/"]),
-    ("tonic", &["src/plugin/", "src/telemetry/process.rs"]),
+    (
+        "tonic",
+        &[
+            "src/plugin/",
+            "src/telemetry/export.rs",
+            "src/telemetry/otlp_metrics.rs",
+        ],
+    ),
     ("serde_yaml", &["src/cluster/yaml/"]),
     ("backoff", &["crates/runtime/src/backoff.rs"]),
     ("prometheus", &["crates/runtime/src/metrics/registry.rs"]),

@@ -17,6 +17,7 @@ use crate::cluster::upgrade::missing_verb;
 use crate::controllers::artifact::base::PORT;
 use crate::controllers::artifact::token::HEADER;
 use crate::runtime::task;
+use crate::telemetry::trace::{self, TraceParent};
 
 /// The label of the server's pods (spec server-cli 10.4).
 pub(super) const PODS: &str = "deploy=velero";
@@ -49,14 +50,14 @@ pub(super) async fn open(
         .no_proxy()
         .build()
         .map_err(unreachable)?;
-    let response = http
+    let mut sent = http
         .request(request.method.clone(), format!("https://{address}{}", request.path))
         .header(HEADER, token)
-        .header(CONTENT_TYPE, "application/json")
-        .body(request.body.clone())
-        .send()
-        .await
-        .map_err(unreachable)?;
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(parent) = TraceParent::current() {
+        sent = sent.header(trace::HEADER, parent.to_string());
+    }
+    let response = sent.body(request.body.clone()).send().await.map_err(unreachable)?;
     match response.status() {
         status if status.is_success() => {}
         StatusCode::NOT_FOUND => return Err(OpenError::NotFound),

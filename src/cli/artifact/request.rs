@@ -33,7 +33,7 @@ impl Requests {
         request.metadata.name = Some(request_name.clone());
         request.spec.target.kind = kind.clone();
         request.spec.target.name = name.to_owned();
-        self.0.create(&request).await?;
+        self.0.begin(&request).await?;
         Ok(request_name)
     }
 

@@ -90,8 +90,8 @@ impl Create {
         let client = context.client().await?;
         let backups = Objects::<Backup>::new(&client, &context.namespace);
         let created = match self.name {
-            Some(_) => backups.create(&backup).await?,
-            None => backups.create_named_by_time(&mut backup).await?,
+            Some(_) => backups.begin(&backup).await?,
+            None => backups.begin_named_by_time(&mut backup).await?,
         };
         let name = created.metadata.name.unwrap_or_default();
         terminal::println(&format!("Backup request {name:?} submitted successfully."))?;

@@ -187,8 +187,8 @@ impl Create {
         }
         let restores = Objects::<Restore>::new(&client, &context.namespace);
         let created = match self.name {
-            Some(_) => restores.create(&restore).await?,
-            None => restores.create_named_by_time(&mut restore).await?,
+            Some(_) => restores.begin(&restore).await?,
+            None => restores.begin_named_by_time(&mut restore).await?,
         };
         let name = created.metadata.name.unwrap_or_default();
         terminal::println(&format!("Restore request {name:?} submitted successfully."))?;

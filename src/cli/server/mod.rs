@@ -7,6 +7,7 @@ mod settings;
 mod token_key;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,10 +39,14 @@ use crate::runtime::lease::LeaseConfig;
 use crate::runtime::task::Group;
 use crate::runtime::{Manager, Reconciler as _, SharedWatch, When};
 use crate::telemetry::metrics::Registry;
+use crate::telemetry::otlp_metrics::MetricExporter;
 use crate::telemetry::process::Telemetry;
 
 pub use connect::Connection;
 use flags::ServerArgs;
+
+/// The name of the server in metrics and traces.
+const PROGRAM: &str = "velero";
 
 /// The Lease of the leader.
 pub const LEASE: &str = "velero-server";
@@ -51,7 +56,7 @@ pub const LEASE: &str = "velero-server";
 /// # Errors
 /// What kept it from starting, or ended it, with what to check.
 pub async fn run(args: ServerArgs, features: BTreeSet<String>, connection: Connection) -> anyhow::Result<()> {
-    let telemetry = Telemetry::init("velero", args.log_level, args.log_format, Arc::new(|| System.now()))
+    let telemetry = Telemetry::init(PROGRAM, args.log_level, args.log_format, Arc::new(|| System.now()))
         .context("start the log")?;
     tracing::info!(version = version::server(), "starting Velero server");
     for (flag, value) in args.unused.given() {
@@ -72,7 +77,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     let enabled = args.enabled().map_err(anyhow::Error::msg)?;
     scratch::prepare(&args.scratch_dir)?;
     let registry = Registry::new();
-    let mut manager = Manager::new("velero", &registry)?
+    let mut manager = Manager::new(PROGRAM, &registry)?
         .listen(args.metrics_address)
         .events(connection.cluster.client().clone())
         .lease(LeaseConfig::new(
@@ -155,6 +160,16 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         let (endpoint, identity) = (endpoint.clone(), identity.clone());
         async move { endpoint.serve(address, &identity, group).await }
     });
+    if let Some(exporter) = MetricExporter::of_environment(PROGRAM, &registry)? {
+        let exporter = Arc::new(exporter);
+        manager.task(When::Always, "metrics export", move |group| {
+            let exporter = exporter.clone();
+            async move {
+                exporter.run(group.stop()).await;
+                Ok::<_, Infallible>(())
+            }
+        });
+    }
     let (backups, restores) = (watches.backups, watches.restores);
     manager.task(When::Always, "object counts", move |group| {
         let (ctx, backups, restores) = (ctx.clone(), backups.clone(), restores.clone());
@@ -174,7 +189,7 @@ async fn count_objects(
     backups: &SharedWatch<Backup>,
     restores: &SharedWatch<Restore>,
     group: Group,
-) -> Result<(), std::convert::Infallible> {
+) -> Result<(), Infallible> {
     let mut tick = tokio::time::interval(Duration::from_mins(1));
     loop {
         tokio::select! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use kube::client::Body;
 use tokio::time::{Instant, timeout};
+use tracing::{Instrument, Span};
 
 use super::error::{ListError, is_transient};
 use super::request::{ListEvent, ListRequest};
@@ -59,6 +60,8 @@ pub(super) struct Pager {
     restarts: u32,
     failures: u32,
     backoff: Backoff,
+    /// The span of its requests. The list itself is not in one: entering it for each object would cost more than reading the object.
+    span: Span,
 }
 
 struct Page {
@@ -98,6 +101,7 @@ impl Pager {
             restarts: 0,
             failures: 0,
             backoff: Backoff::new(RETRY),
+            span: Span::current(),
             request,
             budget,
         }
@@ -155,6 +159,7 @@ impl Pager {
         }
         let deadline = self.cluster.deadline();
         let answer = timeout(deadline, request.open(&self.cluster))
+            .instrument(self.span.clone())
             .await
             .map_err(|_| request.timed_out(deadline))??;
         Ok(Page {

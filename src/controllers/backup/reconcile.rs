@@ -6,6 +6,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::ListParams;
+use tracing::Instrument;
 
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
@@ -14,6 +15,7 @@ use crate::cluster::ApiError;
 use crate::controllers::context::Context;
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::trace::{self, Beginning};
 use crate::controllers::watches::{BUCKET_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
@@ -146,6 +148,14 @@ impl Backups {
     }
 
     async fn prepare(&self, seen: &Backup) -> Result<Next, Error> {
+        let now = self.ctx.clock.now();
+        let beginning = Beginning::of(seen, now);
+        beginning.waited(seen, now);
+        let span = beginning.preparation();
+        self.prepare_in(&beginning, seen).instrument(span).await
+    }
+
+    async fn prepare_in(&self, beginning: &Beginning, seen: &Backup) -> Result<Next, Error> {
         let excluded = self.namespaces_excluded_by_label().await;
         let policies = match policies::fresh(&self.ctx, seen).await {
             Err(error) if error.is_transient() => return Err(Error::PoliciesNotRead(error)),
@@ -160,14 +170,15 @@ impl Backups {
             policies: policies.as_ref(),
         };
         let mut wanted = prepare(seen, &facts);
-        conditions(&mut wanted.status, facts.now);
+        beginning.annotate(&mut wanted.metadata);
+        conditions(&mut wanted, facts.now);
         let written = match self.write(seen, &wanted).await {
             // Nothing that time mends: without a final phase it would keep its place in the queue from all others.
             Err(Error::StatusNotWritten(WriteError::Refused(error)))
                 if error.is_invalid() || error.code == TOO_LARGE =>
             {
                 wanted = unwritable(seen, &error);
-                conditions(&mut wanted.status, facts.now);
+                conditions(&mut wanted, facts.now);
                 self.write(seen, &wanted).await?
             }
             written => written?,
@@ -218,7 +229,7 @@ impl Backups {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted.status, self.ctx.clock.now());
+        conditions(&mut wanted, self.ctx.clock.now());
         let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done {
             let schedule = schedule_of(seen);
@@ -350,7 +361,8 @@ fn schedule_of(backup: &Backup) -> &str {
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-pub(in super::super) fn conditions(status: &mut BackupStatus, now: jiff::Timestamp) {
+pub(in super::super) fn conditions(backup: &mut Backup, now: jiff::Timestamp) {
+    let status = &backup.status;
     let now = time(now);
     let phase = status.phase().to_string();
     let (validated, done) = match status.phase() {
@@ -364,15 +376,10 @@ pub(in super::super) fn conditions(status: &mut BackupStatus, now: jiff::Timesta
     } else {
         status.validation_errors.join("; ")
     };
-    condition::set(
-        &mut status.conditions,
-        "Validated",
-        validated,
-        &phase,
-        why.clone(),
-        &now,
-    );
-    condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
+    let why = trace::message(&why, backup);
+    let conditions = &mut backup.status.conditions;
+    condition::set(conditions, "Validated", validated, &phase, why.clone(), &now);
+    condition::set(conditions, "Completed", done, &phase, why, &now);
 }
 
 #[cfg(test)]
@@ -380,6 +387,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::annotations;
     use crate::controllers::testing::available;
     use crate::controllers::testing::world::{Process, World};
     use crate::runtime::testing::death::Dies;
@@ -426,16 +434,19 @@ mod tests {
 
     #[test]
     fn conditions_tell_the_phase_and_why() {
-        let mut status = BackupStatus {
-            phase: Some(BackupPhase::FailedValidation),
-            ..BackupStatus::default()
+        let mut backup = Backup::new("velero", "nightly");
+        backup.status.phase = Some(BackupPhase::FailedValidation);
+        backup.status.validation_errors = vec!["a".to_owned(), "b".to_owned()];
+        let completed = |backup: &mut Backup| {
+            conditions(backup, jiff::Timestamp::UNIX_EPOCH);
+            let found = condition::find(&backup.status.conditions, "Completed").unwrap();
+            (found.status.to_string(), found.message.clone())
         };
-        status.validation_errors = vec!["a".to_owned(), "b".to_owned()];
-        conditions(&mut status, jiff::Timestamp::UNIX_EPOCH);
-        let completed = condition::find(&status.conditions, "Completed").unwrap();
-        assert_eq!(
-            (completed.status.as_str(), completed.message.as_str()),
-            ("False", "a; b")
-        );
+        assert_eq!(completed(&mut backup), ("False".to_owned(), "a; b".to_owned()));
+        let traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let annotation = (annotations::TRACEPARENT.to_owned(), traced.to_owned());
+        backup.metadata.annotations = Some([annotation].into());
+        let message = "a; b; trace 4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(completed(&mut backup), ("False".to_owned(), message.to_owned()));
     }
 }

@@ -7,6 +7,9 @@
 
 use std::sync::Arc;
 
+use tracing::{Instrument, Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
 use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::backup::{self as engine, EngineDeps, Fatal, Progress, Report, Request};
@@ -16,7 +19,7 @@ use crate::controllers::freeze::{FreezeLock, FreezeRecord};
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::{Record, RecordError};
 use crate::controllers::run::uploads::Uploads;
-use crate::controllers::run::{Attempt, RunId};
+use crate::controllers::run::{Attempt, RunId, trace};
 use crate::controllers::{events, location};
 use crate::hook::Runner;
 use crate::runtime::operation::Handle;
@@ -24,7 +27,9 @@ use crate::runtime::task;
 use crate::select::resource_policies::ResourcePolicies;
 use crate::store::layout::{BackupFile, backup_dir};
 use crate::store::{Store, Upload};
+use crate::telemetry::process::TRACE_EVENT;
 use crate::telemetry::run_log::RunLog;
+use crate::telemetry::trace::{TraceParent, fail};
 
 use super::error::BackupError;
 use super::name_lock::{self, NameLock, NameLockError};
@@ -87,14 +92,19 @@ impl BackupAttempt {
     async fn thaw(&self, log: &RunLog) -> Result<Hooks, RecordError> {
         let lock = self.ctx.freezes.lock(self.id.uid.as_str()).await;
         let (record, left) = FreezeRecord::open(&self.ctx, self.id.uid.as_str()).await?;
-        if !left.is_empty() {
+        let left_frozen = left.len();
+        if left_frozen > 0 {
             log.info(format!(
-                "An earlier run of this backup left {} pod(s) frozen",
-                left.len()
+                "An earlier run of this backup left {left_frozen} pod(s) frozen"
             ));
         }
         let runner = Runner::new(self.ctx.exec.clone(), Box::new(record), log.clone(), left);
-        for left in runner.settle().await {
+        let span = if left_frozen == 0 {
+            Span::none()
+        } else {
+            info_span!("thaw", velero.pods = left_frozen)
+        };
+        for left in runner.settle().instrument(span).await {
             log.warn(format!("{left}; the backup goes on meanwhile"));
         }
         Ok(Hooks { runner, _lock: lock })
@@ -120,12 +130,17 @@ impl BackupAttempt {
                 uploads.attempts()
             ));
             self.ctx.events.publish(&*self.backup, events::backup_resumed());
+            tracing::info!(target: TRACE_EVENT, attempts = uploads.attempts(), "resumed: it collects afresh");
         }
-        uploads.take_over(&store).await?;
-        let sealed = self.lock_name(&store).await?;
-        // The name is locked, so no other run writes below it.
-        uploads.sweep(&store, &backup_dir(self.name())).await?;
-        if let Some(sealed) = sealed {
+        uploads.take_over(&store, &self.id).await?;
+        let lock = async {
+            let sealed = self.lock_name(&store).await?;
+            // The name is locked, so no other run writes below it.
+            uploads.sweep(&store, &backup_dir(self.name())).await?;
+            Ok::<_, BackupError>(sealed)
+        };
+        if let Some(sealed) = lock.instrument(info_span!("lock name")).await? {
+            tracing::info!(target: TRACE_EVENT, "resumed: an earlier attempt has sealed it");
             return self.finished(&store, sealed.status).await;
         }
         let policies = policies::of_run(&self.ctx, &self.backup, uploads.record()).await?;
@@ -140,12 +155,14 @@ impl BackupAttempt {
                 return Err(error);
             }
         };
-        let archive = upload.finish().await?;
+        let archive = upload.finish().instrument(info_span!("finish archive")).await?;
         let status = self.status(log, &report, hooks);
         if handle.cancelled().is_cancelled() {
             return Err(Fatal::Cancelled.into());
         }
-        files::put(&store, &mut uploads, self.name(), log, report).await?;
+        files::put(&store, &mut uploads, self.name(), log, report)
+            .instrument(info_span!("store files"))
+            .await?;
 
         let found = seal::archive(&store, self.name()).await?;
         let is_as_written = found
@@ -161,7 +178,9 @@ impl BackupAttempt {
         if handle.cancelled().is_cancelled() {
             return Err(Fatal::Cancelled.into());
         }
-        let status = seal::seal(&store, &self.backup, status).await?;
+        let status = seal::seal(&store, &self.backup, status)
+            .instrument(info_span!("seal"))
+            .await?;
         self.finished(&store, status).await
     }
 
@@ -212,7 +231,9 @@ impl BackupAttempt {
         policies: ResourcePolicies,
         upload: &mut Upload,
     ) -> Result<Report, BackupError> {
-        let discovery = Discovery::read(&self.ctx.engine).await?;
+        let discovery = Discovery::read(&self.ctx.engine)
+            .instrument(info_span!("discover"))
+            .await?;
         let (progress, mut seen) = Progress::new();
         let watcher = {
             let handle = handle.clone();
@@ -278,7 +299,7 @@ impl BackupAttempt {
             return Ok(());
         }
         let mut uploads = Uploads::new(&self.ctx, self.record().await?)?;
-        uploads.take_over(&store).await?;
+        uploads.take_over(&store, &self.id).await?;
         uploads.sweep(&store, &backup_dir(self.name())).await?;
         files::put_failure(&store, &mut uploads, self.name(), log).await?;
         Ok(name_lock::release(&store, self.name()).await?)
@@ -295,6 +316,10 @@ impl Attempt for BackupAttempt {
         &self.id
     }
 
+    fn trace(&self) -> Option<TraceParent> {
+        trace::of_object(&*self.backup)
+    }
+
     fn log_key(&self) -> String {
         BackupFile::Log.key(self.name())
     }
@@ -305,6 +330,19 @@ impl Attempt for BackupAttempt {
         let ended = self.carry_out(log, handle, &hooks.runner).await;
         self.hooks = Some(hooks);
         ended
+    }
+
+    fn describe(end: &BackupEnd, span: &Span) {
+        let BackupEnd { status, archive } = end;
+        let items = status.progress.as_ref().map_or(0, |progress| progress.items_backed_up);
+        span.set_attribute("velero.backup.phase", status.phase().to_string());
+        span.set_attribute("velero.items", items);
+        span.set_attribute("velero.warnings", status.warnings);
+        span.set_attribute("velero.errors", status.errors);
+        span.set_attribute("velero.archive.bytes", i64::try_from(*archive).unwrap_or(i64::MAX));
+        if *status.phase() == BackupPhase::Failed {
+            fail(span, "failed", status.failure_reason.clone());
+        }
     }
 
     async fn failed(&mut self, log: &RunLog, error: BackupError) -> BackupEnd {

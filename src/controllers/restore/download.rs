@@ -7,10 +7,13 @@ use std::path::Path;
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use tokio::sync::mpsc;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use crate::archive::reader::ReadError;
 use crate::archive::spool::{Spool, SpoolOptions};
 use crate::store::{Store, StoreError};
+use crate::telemetry::trace::fail;
 
 /// Pieces on their way between the network and the unpacking thread.
 const PIECES: usize = 16;
@@ -34,39 +37,68 @@ pub enum DownloadError {
 /// # Errors
 /// See [`DownloadError`]. May be repeated; cancelling leaves nothing behind.
 pub async fn spool(store: &Store, key: &str, scratch: &Path, options: SpoolOptions) -> Result<Spool, DownloadError> {
-    let (_, mut stream) = store.stream(key).await?;
     let (sender, pieces) = mpsc::channel(PIECES);
+    let download = send(store, key, sender).instrument(info_span!("download", velero.bytes = Empty));
     let scratch = scratch.to_owned();
+    let index = info_span!("index", velero.items = Empty);
     let unpack = tokio::task::spawn_blocking(move || {
-        Spool::fill(
-            Pieces {
-                pieces,
-                current: Bytes::new(),
-            },
-            &scratch,
-            &options,
-        )
-    });
-    let mut broken = None;
-    while let Some(piece) = stream.next().await {
-        let end = piece.is_err();
-        let piece = piece.map_err(|error| {
-            let text = error.to_string();
-            broken = Some(error);
-            io::Error::other(text)
-        });
-        // The reader is gone when it has seen enough: its own verdict says why.
-        if sender.send(piece).await.is_err() || end {
-            break;
+        let pieces = Pieces {
+            pieces,
+            current: Bytes::new(),
+        };
+        let filled = index.in_scope(|| Spool::fill(pieces, &scratch, &options));
+        match &filled {
+            Ok(spool) => drop(index.record("velero.items", spool.items().len())),
+            Err(_) => fail(&index, "archive", ""),
         }
-    }
-    drop(sender);
+        filled
+    });
+    let broken = download.await;
     let filled = unpack.await.map_err(|e| DownloadError::Panicked(e.to_string()))?;
     match (filled, broken) {
         // The network's own error says more than "the archive is truncated".
         (Err(_), Some(error)) => Err(error.into()),
         (filled, _) => Ok(filled?),
     }
+}
+
+/// Sends the pieces of the archive to the thread that unpacks it. Returns what broke it off at the store.
+async fn send(store: &Store, key: &str, sender: mpsc::Sender<io::Result<Bytes>>) -> Option<StoreError> {
+    let span = Span::current();
+    let failed = |error: StoreError| {
+        fail(&span, "store", error.to_string());
+        Some(error)
+    };
+    let mut stream = match store.stream(key).await {
+        Ok((_, stream)) => stream,
+        Err(error) => {
+            let text = error.to_string();
+            // The reader gets an error and not the end of the archive.
+            let _ = sender.send(Err(io::Error::other(text))).await;
+            return failed(error);
+        }
+    };
+    let mut bytes = 0;
+    let mut broken = None;
+    while let Some(piece) = stream.next().await {
+        let piece = match piece {
+            Ok(piece) => {
+                bytes += piece.len();
+                Ok(piece)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                broken = failed(error);
+                Err(io::Error::other(text))
+            }
+        };
+        // The reader is gone when it has seen enough: its own verdict says why.
+        if sender.send(piece).await.is_err() || broken.is_some() {
+            break;
+        }
+    }
+    span.record("velero.bytes", bytes);
+    broken
 }
 
 /// What arrives, as something to read from on a blocking thread.

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use tracing::Instrument;
 
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
@@ -16,6 +18,7 @@ use crate::controllers::events;
 use crate::controllers::location::{self, LocationError};
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::trace::{self, Beginning};
 use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
 use crate::controllers::write::{WriteError, Written};
 use crate::restore::progress::Standstill;
@@ -159,9 +162,16 @@ impl Restores {
 
     async fn validate(&self, seen: &Restore) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
+        let beginning = Beginning::of(seen, now);
+        let span = beginning.preparation();
+        self.validate_in(&beginning, seen, now).instrument(span).await
+    }
+
+    async fn validate_in(&self, beginning: &Beginning, seen: &Restore, now: Timestamp) -> Result<Next, Error> {
         let mut wanted = source::judge(&self.ctx, &self.backups, &self.locations, seen).await?;
         guard(&mut wanted);
-        conditions(&mut wanted.status, now);
+        beginning.annotate(&mut wanted.metadata);
+        conditions(&mut wanted, now);
         if self.write(seen, &wanted).await? {
             let schedule = &wanted.spec.schedule_name;
             self.ctx.metrics.restore_started(schedule);
@@ -188,7 +198,7 @@ impl Restores {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted.status, self.ctx.clock.now());
+        conditions(&mut wanted, self.ctx.clock.now());
         let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done {
             let counted = match wanted.status.phase() {
@@ -349,8 +359,9 @@ fn blocked(status: &mut RestoreStatus, standstill: Option<&Standstill>, now: jif
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-fn conditions(status: &mut RestoreStatus, now: jiff::Timestamp) {
-    blocked(status, None, now);
+fn conditions(restore: &mut Restore, now: jiff::Timestamp) {
+    blocked(&mut restore.status, None, now);
+    let status = &restore.status;
     let now = time(now);
     let phase = status.phase().to_string();
     let (validated, done) = match status.phase() {
@@ -364,15 +375,10 @@ fn conditions(status: &mut RestoreStatus, now: jiff::Timestamp) {
     } else {
         status.validation_errors.join("; ")
     };
-    condition::set(
-        &mut status.conditions,
-        "Validated",
-        validated,
-        &phase,
-        why.clone(),
-        &now,
-    );
-    condition::set(&mut status.conditions, "Completed", done, &phase, why, &now);
+    let why = trace::message(&why, restore);
+    let conditions = &mut restore.status.conditions;
+    condition::set(conditions, "Validated", validated, &phase, why.clone(), &now);
+    condition::set(conditions, "Completed", done, &phase, why, &now);
 }
 
 #[cfg(test)]
@@ -390,9 +396,9 @@ mod tests {
             reason,
             message: message.to_owned(),
         };
-        let mut status = RestoreStatus::default();
-        blocked(&mut status, None, at(1));
-        assert!(status.conditions.is_empty());
+        let mut restore = Restore::new("velero", "r");
+        blocked(&mut restore.status, None, at(1));
+        assert!(restore.status.conditions.is_empty());
         let steps = [
             (
                 Some(standstill("QuotaExceeded", "pods/a/b waits")),
@@ -410,18 +416,18 @@ mod tests {
             (None, "False", "Released", 4),
         ];
         for (number, (standstill, expected, reason, since)) in (2..).zip(steps) {
-            blocked(&mut status, standstill.as_ref(), at(number));
-            let found = condition::find(&status.conditions, BLOCKED).unwrap();
+            blocked(&mut restore.status, standstill.as_ref(), at(number));
+            let found = condition::find(&restore.status.conditions, BLOCKED).unwrap();
             assert_eq!(
                 (found.status.to_string().as_str(), found.reason.as_str()),
                 (expected, reason)
             );
             assert_eq!(found.last_transition_time, Some(time(at(since))));
         }
-        blocked(&mut status, Some(&standstill("Conflict", "")), at(9));
-        status.phase = Some(RestorePhase::Completed);
-        conditions(&mut status, at(10));
-        let found = condition::find(&status.conditions, BLOCKED).unwrap();
+        blocked(&mut restore.status, Some(&standstill("Conflict", "")), at(9));
+        restore.status.phase = Some(RestorePhase::Completed);
+        conditions(&mut restore, at(10));
+        let found = condition::find(&restore.status.conditions, BLOCKED).unwrap();
         assert_eq!(found.status, ConditionStatus::False, "it has ended");
     }
 

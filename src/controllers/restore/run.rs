@@ -8,23 +8,28 @@
 use std::io;
 use std::sync::Arc;
 
+use tracing::{Instrument, Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
 use crate::api::time;
 use crate::api::v1::{BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::{Record, RecordError};
 use crate::controllers::run::uploads::Uploads;
-use crate::controllers::run::{Attempt, Retry, Retryable, RunError, RunId, put_log_and_results};
+use crate::controllers::run::{Attempt, Retry, Retryable, RunError, RunId, put_log_and_results, trace};
 use crate::controllers::{events, location};
 use crate::restore::actions;
 use crate::restore::engine::{self, EngineDeps, Fatal};
-use crate::restore::ledger::{Ledger, LedgerError};
+use crate::restore::ledger::{Ledger, LedgerError, State};
 use crate::restore::progress::{Progress, Standstill};
 use crate::restore::report::Report;
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
 use crate::store::layout::{self, RestoreFile};
+use crate::telemetry::process::TRACE_EVENT;
 use crate::telemetry::run_log::RunLog;
+use crate::telemetry::trace::{TraceParent, fail};
 
 use super::error::RestoreError;
 use super::ledger_record::LedgerRecord;
@@ -96,6 +101,9 @@ impl RestoreAttempt {
             Ok(ledger) => {
                 log.info("Restore was resumed: it goes on from what an earlier attempt had recorded");
                 self.ctx.events.publish(&*self.restore, events::restore_resumed());
+                let items = request.archive.items();
+                let items = items.filter(|item| ledger.state(*item) != State::default()).count();
+                tracing::info!(target: TRACE_EVENT, items, "resumed: it goes on from the ledger");
                 Ok(ledger)
             }
             Err(error @ LedgerError::UnknownVersion(_)) => Err(RestoreError::Ledger(error)),
@@ -165,7 +173,7 @@ impl RestoreAttempt {
     async fn put_failure(&self, log: &RunLog) -> Result<(), RunError> {
         let store = location::open(&self.ctx, &self.location).await?;
         let mut uploads = Uploads::new(&self.ctx, self.record().await?)?;
-        uploads.take_over(&store).await?;
+        uploads.take_over(&store, &self.id).await?;
         let keys = (
             &*RestoreFile::Results.key(self.name()),
             &*RestoreFile::Log.key(self.name()),
@@ -184,6 +192,10 @@ impl Attempt for RestoreAttempt {
         &self.id
     }
 
+    fn trace(&self) -> Option<TraceParent> {
+        trace::of_object(&*self.restore)
+    }
+
     fn log_key(&self) -> String {
         RestoreFile::Log.key(self.name())
     }
@@ -193,12 +205,14 @@ impl Attempt for RestoreAttempt {
         let record = self.record().await?;
         if let Some(ended) = record.part(ENDED) {
             // An earlier attempt came to the end and died before its status was written: that and its files count.
+            Uploads::new(&self.ctx, record.clone())?.follows_earlier(&self.id);
+            tracing::info!(target: TRACE_EVENT, "resumed: an earlier attempt has ended it");
             return Ok(serde_json::from_slice(ended).map_err(io::Error::other)?);
         }
         let store = location::open(&self.ctx, &self.location).await?;
         log.info("starting restore");
         let mut uploads = Uploads::new(&self.ctx, record)?;
-        uploads.take_over(&store).await?;
+        uploads.take_over(&store, &self.id).await?;
         uploads.sweep(&store, &layout::restore_dir(self.name())).await?;
         // An archive can take longer than the grace period.
         let spool = self.ctx.settings.restore_spool_limit;
@@ -210,7 +224,8 @@ impl Attempt for RestoreAttempt {
         let report = self.restore(log, handle, &request, ledger, &written).await?;
         let mut status = self.status(&report);
         let mut uploads = Uploads::new(&self.ctx, written.into_record())?;
-        match files::put(&store, &mut uploads, self.name(), log, report).await {
+        let stored = files::put(&store, &mut uploads, self.name(), log, report);
+        match stored.instrument(info_span!("store files")).await {
             Ok(()) => {}
             Err(error) if error.retry() != Retry::Never => return Err(RestoreError::Run(error)),
             Err(error) => unstored(&mut status, &error, self.location.is_read_only()),
@@ -218,6 +233,17 @@ impl Attempt for RestoreAttempt {
         let ended = serde_json::to_vec(&status).map_err(io::Error::other)?;
         uploads.record().save(&self.ctx, ENDED, ended).await?;
         Ok(status)
+    }
+
+    fn describe(status: &RestoreStatus, span: &Span) {
+        let items = status.progress.as_ref().map_or(0, |progress| progress.items_restored);
+        span.set_attribute("velero.restore.phase", status.phase().to_string());
+        span.set_attribute("velero.items", items);
+        span.set_attribute("velero.warnings", status.warnings);
+        span.set_attribute("velero.errors", status.errors);
+        if *status.phase() == RestorePhase::Failed {
+            fail(span, "failed", status.failure_reason.clone());
+        }
     }
 
     /// The log of a failed restore goes to the bucket if that can be written (spec restore 26 #4).

@@ -20,6 +20,7 @@ mod log;
 pub mod record;
 mod recorded;
 pub mod results;
+pub mod trace;
 pub mod uploads;
 
 pub use attempt::{Attempt, carry_out};

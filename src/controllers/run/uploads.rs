@@ -11,7 +11,9 @@ use tokio::io::AsyncReadExt;
 use crate::controllers::context::Context;
 use crate::store::{Store, StoreError, Upload};
 
+use super::RunId;
 use super::record::{Record, RecordError};
+use super::trace::AttemptSpan;
 
 /// Files up to this size go in one request, which needs no record: it happens or it does not.
 const SMALL: u64 = 8 << 20;
@@ -30,6 +32,9 @@ pub struct Notes {
     pub uploads: Vec<(String, String)>,
     /// How often the run was begun.
     pub attempts: u32,
+    /// The span of the latest attempt, if it was traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<AttemptSpan>,
 }
 
 /// An upload could not be made.
@@ -77,14 +82,39 @@ impl<'a> Uploads<'a> {
         self.notes.attempts
     }
 
-    /// Begins this attempt: aborts the uploads that earlier attempts recorded, and records this one.
+    /// Begins this attempt: aborts the uploads that earlier attempts recorded, and records this one. The current span must be the attempt's.
     ///
     /// # Errors
     /// See [`UploadError`]. May be repeated.
-    pub async fn take_over(&mut self, store: &Store) -> Result<(), UploadError> {
+    pub async fn take_over(&mut self, store: &Store, id: &RunId) -> Result<(), UploadError> {
         self.abort(store).await?;
         self.notes.uploads.clear();
         self.notes.attempts += 1;
+        let span = AttemptSpan::current(self.ctx.clock.now());
+        let before = std::mem::replace(&mut self.notes.span, span);
+        self.save().await?;
+        if let Some(before) = before {
+            before.precedes_current(id, self.ctx.clock.now());
+        }
+        Ok(())
+    }
+
+    /// The trace of an attempt that does nothing but find its run ended. The current span must be the attempt's.
+    pub fn follows_earlier(&self, id: &RunId) {
+        if let Some(before) = &self.notes.span {
+            before.precedes_current(id, self.ctx.clock.now());
+        }
+    }
+
+    /// Records that the span of the latest attempt has ended, if it is this one. Then the next attempt need not export it.
+    ///
+    /// # Errors
+    /// See [`UploadError`]. May be repeated.
+    pub async fn span_ends(&mut self, now: &AttemptSpan) -> Result<(), UploadError> {
+        match self.notes.span.as_mut().filter(|span| span.is(now) && !span.ended) {
+            Some(span) => span.ended = true,
+            None => return Ok(()),
+        }
         self.save().await
     }
 

@@ -15,6 +15,7 @@ use crate::runtime::SharedWatch;
 use crate::runtime::operation::{AttemptEnd, Handle, Interrupted, Run};
 use crate::store::{Store, StoreError};
 use crate::telemetry::run_log::RunLog;
+use crate::telemetry::trace::TraceParent;
 
 pub(super) const DIR: &str = "restores/third/";
 
@@ -81,6 +82,10 @@ impl Attempt for ThirdAttempt {
         &self.id
     }
 
+    fn trace(&self) -> Option<TraceParent> {
+        None
+    }
+
     fn log_key(&self) -> String {
         format!("{DIR}log.gz")
     }
@@ -89,7 +94,7 @@ impl Attempt for ThirdAttempt {
         let record = Record::open(&self.ctx, &self.id, "default").await?;
         let store = location::open(&self.ctx, &self.location).await?;
         let mut uploads = Uploads::new(&self.ctx, record)?;
-        uploads.take_over(&store).await?;
+        uploads.take_over(&store, &self.id).await?;
         uploads.sweep(&store, DIR).await?;
         let mut upload = uploads.begin(&store, &format!("{DIR}large")).await?;
         upload.write(vec![7; 1000].into()).await?;

@@ -5,6 +5,7 @@ mod harness;
 mod interrupted;
 mod order;
 mod stopped;
+mod traced;
 
 use std::io::Read;
 use std::pin::pin;

@@ -27,6 +27,8 @@ pub struct Server<'a> {
     directory: PathBuf,
     /// Further flags of the next start.
     pub flags: Vec<String>,
+    /// Variables of the environment, of the server from its next start on and of commands.
+    pub environment: Vec<(String, String)>,
     /// Its identity in the leader election.
     identity: String,
     /// Where it serves artifacts.
@@ -94,6 +96,7 @@ impl<'a> Server<'a> {
             child: None,
             directory: directory.to_owned(),
             flags: Vec::new(),
+            environment: Vec::new(),
             identity: namespace.to_owned(),
             artifacts: String::new(),
             metrics: String::new(),
@@ -124,6 +127,7 @@ impl<'a> Server<'a> {
             .arg("--scratch-dir")
             .arg(self.directory.join("scratch"))
             .args(&self.flags)
+            .envs(self.environment.iter().cloned())
             .stdout(log.try_clone().expect("a handle"))
             .stderr(log)
             .stdin(Stdio::null())
@@ -228,6 +232,7 @@ impl<'a> Server<'a> {
             .args(["--namespace", &self.namespace])
             .env("HOME", &self.directory)
             .env("TZ", "UTC")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
         command
     }

@@ -8,6 +8,7 @@ pub use prometheus::{
 };
 
 use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 use prometheus::{HistogramOpts, Opts, TextEncoder};
 
 /// The content type of [`Registry::text`].
@@ -66,15 +67,121 @@ impl Registry {
         TextEncoder::new().encode_to_string(&self.0.gather())
     }
 
+    /// All metrics as they are now, by name, for exporters other than the page.
+    pub fn families(&self) -> Vec<Family> {
+        self.0.gather().iter().filter_map(Family::read).collect()
+    }
+
     fn add<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, MetricError> {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
     }
 }
 
+/// A metric with all of its series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// Its name.
+    pub name: String,
+    /// Its help.
+    pub help: String,
+    /// Its series, at least one.
+    pub series: Vec<Series>,
+}
+
+/// One combination of labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Names and values.
+    pub labels: Vec<(String, String)>,
+    /// The value.
+    pub value: Value,
+}
+
+/// The value of a series. All series of a metric are of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A count, which grows.
+    Counter(f64),
+    /// A value that goes up and down.
+    Gauge(f64),
+    /// A distribution.
+    Histogram {
+        /// How many values.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+        /// Upper bounds in rising order, and how many values are not above each. That of infinity is left out.
+        buckets: Vec<(f64, u64)>,
+    },
+}
+
+impl Family {
+    /// `None` for kinds that a [`Registry`] does not make.
+    fn read(family: &MetricFamily) -> Option<Self> {
+        let kind = family.get_field_type();
+        let series: Option<Vec<Series>> = family.get_metric().iter().map(|m| Series::read(kind, m)).collect();
+        Some(Self {
+            name: family.name().to_owned(),
+            help: family.help().to_owned(),
+            series: series?,
+        })
+    }
+}
+
+impl Series {
+    fn read(kind: MetricType, metric: &Metric) -> Option<Self> {
+        let value = match kind {
+            MetricType::COUNTER => Value::Counter(metric.get_counter().get_value()),
+            MetricType::GAUGE => Value::Gauge(metric.get_gauge().get_value()),
+            MetricType::HISTOGRAM => {
+                let histogram = metric.get_histogram();
+                let buckets = histogram.get_bucket().iter();
+                Value::Histogram {
+                    count: histogram.get_sample_count(),
+                    sum: histogram.get_sample_sum(),
+                    buckets: buckets
+                        .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+                        .filter(|(bound, _)| bound.is_finite())
+                        .collect(),
+                }
+            }
+            MetricType::SUMMARY | MetricType::UNTYPED => return None,
+        };
+        let labels = metric.get_label().iter();
+        Some(Self {
+            labels: labels
+                .map(|label| (label.name().to_owned(), label.value().to_owned()))
+                .collect(),
+            value,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exporters_read_the_values_of_the_page() {
+        let registry = Registry::new();
+        registry.counter("shop_orders_total", "orders").unwrap().inc_by(2);
+        let deliveries = registry.histogram_vec("shop_delivery_seconds", "how long", &["region"], &[60.0, 300.0]);
+        deliveries.unwrap().with_label_values(&["north"]).observe(61.0);
+        let families = registry.families();
+        let [delivery, orders] = families.as_slice() else {
+            panic!("{families:?}")
+        };
+        assert_eq!(
+            (orders.name.as_str(), orders.help.as_str()),
+            ("shop_orders_total", "orders")
+        );
+        assert_eq!(orders.series[0].value, Value::Counter(2.0));
+        assert_eq!(delivery.series[0].labels, [("region".to_owned(), "north".to_owned())]);
+        let buckets = vec![(60.0, 0), (300.0, 1)];
+        let (count, sum) = (1, 61.0);
+        assert_eq!(delivery.series[0].value, Value::Histogram { count, sum, buckets });
+    }
 
     #[test]
     fn names_are_written_exactly_as_given() {

@@ -43,6 +43,7 @@ pub fn text(facts: &BackupFacts, view: &View) -> String {
     page.metadata(&backup.metadata);
     page.blank();
     phase(&mut page, backup);
+    page.trace(&backup.metadata);
     spec::resource_policy(&mut page, backup.spec.resource_policy.as_ref());
     spec::uploader_config(&mut page, &backup.spec);
     page.validation_errors(&status.validation_errors);

@@ -17,8 +17,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fmt::Write as _;
 
+use crate::api::annotations;
 use crate::api::artifact::ResourceList;
 use crate::api::{GoDuration, ObjectMeta, Time};
+
+use crate::telemetry::trace::TraceParent;
 
 use super::rate::RunProgress;
 use super::selector::NONE;
@@ -111,6 +114,20 @@ impl<'a> Page<'a> {
         ));
         self.map("Labels", &meta.labels.clone().unwrap_or_default());
         self.map("Annotations", &meta.annotations.clone().unwrap_or_default());
+    }
+
+    /// The id to look for in a collector. Upstream has no traces.
+    fn trace(&mut self, meta: &ObjectMeta) {
+        let annotation = meta
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(annotations::TRACEPARENT));
+        if let Some(trace) = annotation
+            .and_then(|text| TraceParent::parse(text))
+            .filter(TraceParent::is_sampled)
+        {
+            self.line(format_args!("Trace ID:\t{}", trace.trace_id()));
+        }
     }
 
     fn validation_errors(&mut self, errors: &[String]) {

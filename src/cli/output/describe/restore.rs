@@ -41,6 +41,7 @@ pub fn text(facts: &RestoreFacts, view: &View) -> String {
     page.metadata(&restore.metadata);
     page.blank();
     phase(&mut page, restore);
+    page.trace(&restore.metadata);
     page.blank();
     page.line(format_args!(
         "Started:\t{}",

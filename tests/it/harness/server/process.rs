@@ -21,6 +21,7 @@ impl<'a> Server<'a> {
             child: None,
             directory,
             flags: Vec::new(),
+            environment: self.environment.clone(),
             identity: format!("{}-standby", self.namespace),
             artifacts: String::new(),
             metrics: String::new(),
