@@ -1,7 +1,7 @@
 //! What a backup and a restore cost, as ratios against floors that are measured next to them (decision 30): `make bench`.
 //!
 //! ```text
-//!   source cluster   filled; each round: floor of a backup, then a backup
+//!   source cluster   filled; each round: floor of a backup, then a backup; pairs of backups, without and with an exporter
 //!   each round       an empty cluster: raw creations; another one: a restore of the same objects
 //!   the last one     the same restore again, which must write nothing
 //! ```
@@ -30,6 +30,7 @@ mod plane;
 mod running;
 mod server;
 mod set;
+mod sink;
 #[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
 #[path = "../tests/it/harness/store.rs"]
 mod store;
@@ -62,6 +63,9 @@ fn text(object: &serde_json::Value, pointer: &str) -> String {
 /// What takes longer than this is not measured but broken.
 const PATIENCE: Duration = Duration::from_mins(30);
 
+/// Pairs of backups without and with an exporter: the difference is less than the noise of a few.
+const PAIRS: usize = 11;
+
 /// The backup of the last round, which is restored.
 const LAST: &str = "last";
 
@@ -81,6 +85,8 @@ struct Bench {
 struct Measured {
     archived: Archived,
     backup: Series,
+    /// Processor time of backups with an exporter, and without one as their floor.
+    traced: Series,
     restore: Series,
     again: Duration,
     ready: Vec<f64>,
@@ -181,29 +187,51 @@ impl Bench {
             } else {
                 format!("round-{round}")
             };
-            let before = server.processor_time();
-            let (took, backup) = self
-                .runtime
-                .block_on(run(&client, &object::<Backup>(&name, &json!({})), |backup| {
-                    backup.status.phase().is_terminal()
-                }));
-            assert_eq!(
-                *backup.status.phase(),
-                BackupPhase::Completed,
-                "{}",
-                server.last_words()
-            );
+            let (took, processor) = self.one_backup(&client, &server, &name);
             eprintln!(
-                "round {round}: backup {}, floor {}, {:.2} s of processor time, {:.0} MiB",
+                "round {round}: backup {}, floor {}, {processor:.2} s of processor time, {:.0} MiB",
                 seconds(took),
                 seconds(archived.took),
-                server.processor_time() - before,
                 server.peak_memory(),
             );
             self.measured.backup.add(archived.took, took);
             self.measured.archived = archived;
         }
         self.measured.backup_memory = server.peak_memory();
+        self.trace(&plane, &client, &server);
+    }
+
+    /// Backups without and with an exporter, in turn, so that both of a pair meet the same machine.
+    fn trace(&mut self, plane: &Plane, client: &Client, untraced: &Server) {
+        let collector = sink::start(&self.runtime);
+        let traced = Server::start_traced(plane, &self.program, self.directory.path(), &collector);
+        // The first one finds nothing in its caches.
+        self.one_backup(client, &traced, "first");
+        for pair in 1..=PAIRS {
+            let name = format!("pair-{pair}");
+            let ((_, without), (_, with)) = (
+                self.one_backup(client, untraced, &name),
+                self.one_backup(client, &traced, &name),
+            );
+            eprintln!("pair {pair}: {without:.2} s of processor time without an exporter, {with:.2} s with one");
+            let seconds = Duration::from_secs_f64;
+            self.measured.traced.add(seconds(without), seconds(with));
+        }
+    }
+
+    /// Makes a backup; how long it took, and how much processor time of the server.
+    fn one_backup(&self, client: &Client, server: &Server, name: &str) -> (Duration, f64) {
+        let before = server.processor_time();
+        let backup = object::<Backup>(server.namespace, name, &json!({}));
+        let over = run(client, &backup, |backup| backup.status.phase().is_terminal());
+        let (took, backup) = self.runtime.block_on(over);
+        assert_eq!(
+            *backup.status.phase(),
+            BackupPhase::Completed,
+            "{}",
+            server.last_words()
+        );
+        (took, server.processor_time() - before)
     }
 
     fn restore(&mut self, round: usize) {
@@ -222,11 +250,11 @@ impl Bench {
         let restore = |name: &str| {
             let before = server.processor_time();
             let spec = json!({"backupName": LAST});
-            let (took, restore) = self
-                .runtime
-                .block_on(run(&client, &object::<Restore>(name, &spec), |restore| {
-                    restore.status.phase().is_terminal()
-                }));
+            let (took, restore) =
+                self.runtime
+                    .block_on(run(&client, &object::<Restore>(NAMESPACE, name, &spec), |restore| {
+                        restore.status.phase().is_terminal()
+                    }));
             assert_eq!(
                 *restore.status.phase(),
                 RestorePhase::Completed,
@@ -264,6 +292,7 @@ impl Bench {
     fn figures(&self) -> Vec<Figure> {
         let Measured {
             backup,
+            traced,
             restore,
             again,
             ready,
@@ -283,6 +312,17 @@ impl Bench {
                 value: backup.times_the_floor(),
                 unit: "of floor's time",
                 aim: Aim::AtMost(2.0),
+            },
+            Figure {
+                what: "traced backup",
+                detail: format!(
+                    "{:.2} s of processor time, without an exporter {:.2} s",
+                    traced.here(),
+                    traced.floor()
+                ),
+                value: traced.times_the_floor(),
+                unit: "of untraced's",
+                aim: Aim::AtMost(1.03),
             },
             Figure {
                 what: "restore",
@@ -327,8 +367,8 @@ fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }
 
-fn object<K: Kind>(name: &str, spec: &serde_json::Value) -> K {
-    let object = json!({"metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec});
+fn object<K: Kind>(namespace: &str, name: &str, spec: &serde_json::Value) -> K {
+    let object = json!({"metadata": {"name": name, "namespace": namespace}, "spec": spec});
     serde_json::from_value(object).expect("an object")
 }
 
@@ -337,7 +377,8 @@ async fn run<K>(client: &Client, object: &K, is_over: impl Fn(&K) -> bool) -> (D
 where
     K: Kind + Resource<Scope = NamespaceResourceScope> + serde::Serialize,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), NAMESPACE);
+    let namespace = object.meta().namespace.clone().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     let name = object.meta().name.clone().unwrap_or_default();
     let start = Instant::now();
     api.create(&PostParams::default(), object).await.expect("it is created");

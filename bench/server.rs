@@ -13,6 +13,9 @@ use super::plane::Plane;
 /// The namespace Velero lives in.
 pub const NAMESPACE: &str = "velero";
 
+/// The namespace of the installation that exports its traces.
+pub const TRACED: &str = "velero-traced";
+
 /// A server that has not become ready by then will not.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -20,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Server {
     child: Child,
     log: PathBuf,
+    /// Where its objects are.
+    pub namespace: &'static str,
     /// From the start of the process until it is ready.
     pub ready_after: Duration,
 }
@@ -27,14 +32,30 @@ pub struct Server {
 impl Server {
     /// Makes a Velero installation in this cluster with its bucket below `directory`, and starts its server.
     pub fn start(plane: &Plane, program: &Path, directory: &Path, name: &str) -> Self {
+        Self::start_in(NAMESPACE, plane, program, directory, name, None)
+    }
+
+    /// The same for the installation that exports its traces, to this collector.
+    pub fn start_traced(plane: &Plane, program: &Path, directory: &Path, collector: &str) -> Self {
+        Self::start_in(TRACED, plane, program, &directory.join(TRACED), TRACED, Some(collector))
+    }
+
+    fn start_in(
+        namespace: &'static str,
+        plane: &Plane,
+        program: &Path,
+        directory: &Path,
+        name: &str,
+        collector: Option<&str>,
+    ) -> Self {
         let (scratch, log) = (directory.join(name), directory.join(format!("{name}.log")));
         let store = directory.join("store");
         fs::create_dir_all(&scratch).expect("a scratch directory");
         fs::create_dir_all(store.join("velero")).expect("a bucket");
         plane.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n---\n\
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
              apiVersion: velero.io/v1\nkind: BackupStorageLocation\n\
-             metadata: {{name: default, namespace: {NAMESPACE}}}\n\
+             metadata: {{name: default, namespace: {namespace}}}\n\
              spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
             store.display()
         ));
@@ -45,11 +66,12 @@ impl Server {
             .arg("server")
             .arg("--kubeconfig")
             .arg(plane.kubeconfig())
-            .args(["--namespace", NAMESPACE])
+            .args(["--namespace", namespace])
             .args(["--metrics-address", &metrics.to_string()])
             .args(["--artifact-address", &artifacts.to_string()])
             .arg("--scratch-dir")
             .arg(&scratch)
+            .envs(collector.map(|address| ("OTEL_EXPORTER_OTLP_ENDPOINT", address)))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a handle"))
             .stderr(output)
@@ -58,6 +80,7 @@ impl Server {
         let mut server = Self {
             child,
             log,
+            namespace,
             ready_after: Duration::ZERO,
         };
         while !is_ready(metrics) {
@@ -75,7 +98,7 @@ impl Server {
             "--for=jsonpath={.status.phase}=Available",
             "--timeout=60s",
             "--namespace",
-            NAMESPACE,
+            namespace,
         ]);
         server
     }
