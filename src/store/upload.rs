@@ -1,9 +1,11 @@
 //! An upload of unknown length in bounded memory.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tracing::{Instrument, Span, info_span};
 
 use super::error::{Class, Failure};
@@ -24,6 +26,10 @@ const MAX_PARTS: usize = 10_000;
 
 /// Limit on the bytes of parts in flight. With the part that is being filled an upload holds 21 MiB, a very large one 32.
 const MAX_IN_FLIGHT: usize = 16 << 20;
+
+/// How long the parts in flight may take to end before an upload is aborted. A store may keep a part that arrives while it removes the
+/// upload, even if the request was broken off.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// An upload under way. The object appears with [`Upload::finish`], whole, or not at all.
 ///
@@ -182,6 +188,8 @@ impl Upload {
 
     /// Removes what was sent. May be repeated by id ([`Store::abort_upload`]).
     pub async fn abort(mut self) -> Result<()> {
+        let settled = async { while self.in_flight.join_next().await.is_some() {} };
+        let _ = timeout(SETTLE, settled).await;
         self.in_flight.shutdown().await;
         self.store.abort_upload(&self.key, &self.id).await
     }
