@@ -15,5 +15,6 @@ mod selection;
 mod shared;
 mod standstill;
 mod tokens;
+mod traced;
 mod types;
 mod volumes;
