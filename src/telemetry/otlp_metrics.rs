@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -29,6 +29,9 @@ const INTERVAL: Duration = Duration::from_mins(1);
 
 /// How long one transfer may take, unless `OTEL_EXPORTER_OTLP_TIMEOUT` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the last transfer of a process may take.
+const LAST: Duration = Duration::from_secs(2);
 
 /// Sends the metrics of a registry to a collector.
 pub struct MetricExporter {
@@ -91,6 +94,8 @@ impl MetricExporter {
             }
         };
         let interval = variable("OTEL_METRIC_EXPORT_INTERVAL").and_then(|text| text.parse().ok());
+        // A timer has no interval of nothing.
+        let interval = interval.filter(|milliseconds| *milliseconds > 0);
         let known = resource(service);
         Ok(Some(Self {
             registry: registry.clone(),
@@ -117,7 +122,12 @@ impl MetricExporter {
                 () = stop.cancelled() => true,
                 _ = ticks.tick() => false,
             };
-            match self.send().await {
+            // A collector that does not answer must not delay the end of the process.
+            let limit = if stopped { LAST } else { Duration::MAX };
+            let Ok(sent) = timeout(limit, self.send()).await else {
+                return;
+            };
+            match sent {
                 Ok(()) => failed = false,
                 // One line for as long as the collector is not there.
                 Err(error) if !failed => {
