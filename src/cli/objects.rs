@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::flag::Selector;
 use super::output::{Listing, selector};
 use super::traced::parent_of_objects;
-use crate::api::annotations::TRACEPARENT;
+use crate::controllers::run::trace::annotate;
 use kind::{check_name, failed};
 
 /// At most so many objects get a name of the same second.
@@ -33,8 +33,7 @@ fn dry_run() -> PostParams {
 /// The object with the annotation of the trace that it belongs to.
 fn traced<K: Kind>(mut object: K) -> K {
     if let Some(parent) = parent_of_objects() {
-        let annotations = object.meta_mut().annotations.get_or_insert_default();
-        annotations.insert(TRACEPARENT.to_owned(), parent.to_string());
+        annotate(object.meta_mut(), &parent);
     }
     object
 }

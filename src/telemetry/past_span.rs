@@ -80,7 +80,7 @@ impl PastSpan {
         self
     }
 
-    /// Failed. `error_type` is one of few, for people who count them.
+    /// Failed. `error_type` has few values, so that spans can be counted by it.
     pub fn failed(self, error_type: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) -> Self {
         let failure = Some(why.into());
         let failed = self.with("error.type", error_type.into());

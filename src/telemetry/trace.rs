@@ -101,7 +101,7 @@ pub(super) fn current_context() -> Option<Context> {
     get_default(|dispatch| get_otel_context(dispatch.current_span().id()?, dispatch))
 }
 
-/// Marks a span as failed. `error_type` is one of few, for people who count them.
+/// Marks a span as failed. `error_type` has few values, so that spans can be counted by it.
 pub fn fail(span: &Span, error_type: &'static str, why: impl Into<Cow<'static, str>>) {
     span.set_attribute("error.type", error_type);
     span.set_status(Status::error(why));

@@ -60,7 +60,7 @@ pub(super) struct Pager {
     restarts: u32,
     failures: u32,
     backoff: Backoff,
-    /// The span of its requests. The list itself is not in one: entering it for each object would cost more than reading the object.
+    /// The span of its requests. Only they are in it: the list is polled for each object.
     span: Span,
 }
 

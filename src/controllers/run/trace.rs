@@ -17,8 +17,18 @@ use super::RunId;
 
 /// The trace that an object belongs to, by its annotation. One that does not parse counts as none.
 pub fn of_object<K: Kind>(object: &K) -> Option<TraceParent> {
-    let annotations = object.meta().annotations.as_ref()?;
-    TraceParent::parse(annotations.get(annotations::TRACEPARENT)?)
+    of_meta(object.meta())
+}
+
+/// The same of its metadata.
+pub fn of_meta(meta: &ObjectMeta) -> Option<TraceParent> {
+    TraceParent::parse(meta.annotations.as_ref()?.get(annotations::TRACEPARENT)?)
+}
+
+/// Notes in an object the trace that it belongs to.
+pub fn annotate(meta: &mut ObjectMeta, parent: &TraceParent) {
+    let annotations = meta.annotations.get_or_insert_default();
+    annotations.insert(annotations::TRACEPARENT.to_owned(), parent.to_string());
 }
 
 /// The message of a condition, with the id of the object's trace.
@@ -130,8 +140,7 @@ impl Beginning {
     /// Notes the trace in the object that is written.
     pub fn annotate(&self, meta: &mut ObjectMeta) {
         if let Some(parent) = &self.parent {
-            let annotations = meta.annotations.get_or_insert_default();
-            annotations.insert(annotations::TRACEPARENT.to_owned(), parent.to_string());
+            annotate(meta, parent);
         }
     }
 }

@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fmt::Write as _;
 
-use crate::api::annotations;
 use crate::api::artifact::ResourceList;
 use crate::api::{GoDuration, ObjectMeta, Time};
 
+use crate::controllers::run::trace::of_meta;
 use crate::telemetry::trace::TraceParent;
 
 use super::rate::RunProgress;
@@ -118,14 +118,7 @@ impl<'a> Page<'a> {
 
     /// The id to look for in a collector. Upstream has no traces.
     fn trace(&mut self, meta: &ObjectMeta) {
-        let annotation = meta
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(annotations::TRACEPARENT));
-        if let Some(trace) = annotation
-            .and_then(|text| TraceParent::parse(text))
-            .filter(TraceParent::is_sampled)
-        {
+        if let Some(trace) = of_meta(meta).filter(TraceParent::is_sampled) {
             self.line(format_args!("Trace ID:\t{}", trace.trace_id()));
         }
     }
