@@ -15,14 +15,14 @@ const TAKEOVER: Duration = Duration::from_secs(25);
 
 const LIMIT: Duration = Duration::from_mins(2);
 
-fn under_way(server: &Server<'_>, kind: &str, name: &str, counter: &str) {
+pub fn under_way(server: &Server<'_>, kind: &str, name: &str, counter: &str) {
     within(LIMIT, &format!("{kind} {name} to be under way"), || {
         let count: usize = text(&server.object(kind, name), counter).parse().unwrap_or_default();
         (count > 3).then_some(())
     });
 }
 
-fn leads(server: &Server<'_>) {
+pub fn leads(server: &Server<'_>) {
     within(TAKEOVER, &format!("{} to lead", server.identity()), || {
         (server.leader() == server.identity()).then_some(())
     });
