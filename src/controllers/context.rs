@@ -61,6 +61,12 @@ pub struct Settings {
     pub validation_frequency: Duration,
     /// `--backup-sync-period`.
     pub sync_period: Duration,
+    /// `--garbage-collection-frequency`: the longest time between two looks at whether a backup has expired.
+    pub gc_frequency: Duration,
+    /// `--item-operation-sync-frequency`: the time between two questions for the progress of operations of items.
+    pub item_operation_frequency: Duration,
+    /// `--schedule-skip-immediately`, for schedules that do not say it themselves.
+    pub skip_immediately: bool,
     /// `--volume-group-snapshot-label-key`.
     pub volume_group_label: String,
     /// `--default-volumes-to-fs-backup`.

@@ -4,7 +4,9 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
-use crate::api::v1::{Backup, BackupStorageLocation, DownloadRequest, Restore, Schedule, ServerStatusRequest};
+use crate::api::v1::{
+    Backup, BackupStorageLocation, DeleteBackupRequest, DownloadRequest, Restore, Schedule, ServerStatusRequest,
+};
 use crate::runtime::{Kind, Manager, ObjectRef, SharedWatch, Watch};
 
 use super::artifact::secret;
@@ -21,6 +23,8 @@ pub struct Watches {
     pub schedules: SharedWatch<Schedule>,
     /// Backup storage locations.
     pub locations: SharedWatch<BackupStorageLocation>,
+    /// Requests to delete backups.
+    pub deletions: SharedWatch<DeleteBackupRequest>,
     /// Download requests.
     pub downloads: SharedWatch<DownloadRequest>,
     /// Server status requests.
@@ -48,6 +52,7 @@ impl Watches {
             restores: manager.watch(all(client, namespace)),
             schedules: manager.watch(all(client, namespace)),
             locations: manager.watch(all(client, namespace)),
+            deletions: manager.watch(all(client, namespace)),
             downloads: manager.watch(all(client, namespace)),
             statuses: manager.watch(all(client, namespace)),
             records: manager.watch(all(client, namespace).labels(record::LABEL)),

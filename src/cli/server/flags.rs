@@ -102,6 +102,16 @@ pub struct ServerArgs {
     /// How long to wait on asynchronous BackupItemActions and RestoreItemActions to complete before timing out
     #[arg(long, default_value = "4h", value_parser = duration)]
     pub default_item_operation_timeout: Duration,
+    /// How long to wait between checks on the progress of asynchronous operations of items. 0 is the default of 10s
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    pub item_operation_sync_frequency: Duration,
+    /// How often garbage collection checks for expired backups, at the latest: each one is due at its expiration. 0 is the
+    /// default of 60m
+    #[arg(long, default_value = "0s", value_parser = duration)]
+    pub garbage_collection_frequency: Duration,
+    /// Skip the first scheduled backup immediately upon schedule creation
+    #[arg(long, num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true)]
+    pub schedule_skip_immediately: bool,
     /// Backup all volumes with pod volume file system backup by default
     #[arg(long, alias = "default-volumes-to-restic", num_args = 0..=1, default_value = "false", default_missing_value = "true", require_equals = true)]
     pub default_volumes_to_fs_backup: bool,
@@ -153,17 +163,11 @@ pub struct Unused {
     #[arg(long, hide = true, alias = "default-restic-prune-frequency")]
     default_repo_maintain_frequency: Option<String>,
     #[arg(long, hide = true)]
-    garbage_collection_frequency: Option<String>,
-    #[arg(long, hide = true)]
-    item_operation_sync_frequency: Option<String>,
-    #[arg(long, hide = true)]
     uploader_type: Option<String>,
     #[arg(long, hide = true)]
     max_concurrent_k8s_connections: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     disable_informer_cache: Option<String>,
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    schedule_skip_immediately: Option<String>,
     #[arg(long, hide = true)]
     backup_repository_configmap: Option<String>,
     #[arg(long, hide = true)]
@@ -193,12 +197,9 @@ impl Unused {
             ("client-page-size", &self.client_page_size),
             ("profiler-address", &self.profiler_address),
             ("default-repo-maintain-frequency", &self.default_repo_maintain_frequency),
-            ("garbage-collection-frequency", &self.garbage_collection_frequency),
-            ("item-operation-sync-frequency", &self.item_operation_sync_frequency),
             ("uploader-type", &self.uploader_type),
             ("max-concurrent-k8s-connections", &self.max_concurrent_k8s_connections),
             ("disable-informer-cache", &self.disable_informer_cache),
-            ("schedule-skip-immediately", &self.schedule_skip_immediately),
             ("backup-repository-configmap", &self.backup_repository_configmap),
             ("repo-maintenance-job-configmap", &self.repo_maintenance_job_configmap),
             ("keep-latest-maintenance-jobs", &self.keep_latest_maintenance_jobs),

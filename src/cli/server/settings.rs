@@ -25,11 +25,10 @@ pub(super) fn settings(
         resource_timeout: args.resource_timeout,
         terminating_timeout: args.terminating_resource_timeout,
         validation_frequency: args.store_validation_frequency,
-        sync_period: if args.backup_sync_period.is_zero() {
-            minute
-        } else {
-            args.backup_sync_period
-        },
+        sync_period: or_default(args.backup_sync_period, minute),
+        gc_frequency: or_default(args.garbage_collection_frequency, Duration::from_hours(1)),
+        item_operation_frequency: or_default(args.item_operation_sync_frequency, Duration::from_secs(10)),
+        skip_immediately: args.schedule_skip_immediately,
         volume_group_label: args.volume_group_snapshot_label_key.clone(),
         default_volumes_to_fs_backup: args.default_volumes_to_fs_backup,
         default_snapshot_move_data: args.default_snapshot_move_data,
@@ -51,4 +50,9 @@ pub(super) fn settings(
         kubernetes,
         runs_backups,
     }
+}
+
+/// A period as upstream reads its flag: zero, which negative values are too, is the default.
+fn or_default(given: Duration, default: Duration) -> Duration {
+    if given.is_zero() { default } else { given }
 }
