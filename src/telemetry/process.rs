@@ -42,8 +42,8 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Sets up the log of a server and, where the environment asks for it, exporters (see [`export`]). Must be called once, inside a
-    /// Tokio runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_manager=debug` (the framework).
+    /// Sets up the log of a server and, where the environment asks for it, exporters (see [`export`]). An exporter that cannot be set up is
+    /// a warning: a wrong variable must not keep the server from making backups. Must be called once, inside a Tokio runtime. `VELERO_LOG` refines `level` with directives such as `velero=debug,kube_manager=debug` (the framework).
     ///
     /// # Errors
     /// See [`InitError`].
@@ -63,8 +63,9 @@ impl Telemetry {
         let log = fmt_layer::layer()
             .event_format(LogrusLine { format, now })
             .with_filter(filter);
-        let traces = export::tracer_provider(service)?;
-        let logs = export::logger_provider(service)?;
+        let (traces, no_traces) =
+            export::tracer_provider(service).map_or_else(|e| (None, Some(e)), |found| (found, None));
+        let (logs, no_logs) = export::logger_provider(service).map_or_else(|e| (None, Some(e)), |found| (found, None));
         let lines = logs.as_ref().map(|provider| {
             // The exporter's own lines would be exported in their turn.
             let own = "opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off";
@@ -76,6 +77,9 @@ impl Telemetry {
             .with(lines)
             .with(log)
             .try_init()?;
+        for error in no_traces.iter().chain(&no_logs) {
+            tracing::warn!(%error, "this signal is not exported");
+        }
         Ok(Self { traces, logs })
     }
 

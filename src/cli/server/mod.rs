@@ -160,7 +160,11 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
         let (endpoint, identity) = (endpoint.clone(), identity.clone());
         async move { endpoint.serve(address, &identity, group).await }
     });
-    if let Some(exporter) = MetricExporter::of_environment(PROGRAM, &registry)? {
+    let exporter = MetricExporter::of_environment(PROGRAM, &registry).unwrap_or_else(|error| {
+        tracing::warn!(%error, "this signal is not exported");
+        None
+    });
+    if let Some(exporter) = exporter {
         let exporter = Arc::new(exporter);
         manager.task(When::Always, "metrics export", move |group| {
             let exporter = exporter.clone();

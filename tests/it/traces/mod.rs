@@ -395,3 +395,20 @@ fn metrics_and_log_lines_go_to_the_collector_too_over_both_protocols() {
         });
     }
 }
+
+#[test]
+fn a_server_with_an_exporter_that_is_not_known_works_without_it_and_says_so() {
+    let plane = Plane::start();
+    fill(&plane, "few", 3);
+    let mut server = Server::start_with(&plane, "velero", &[]);
+    server.environment = ["TRACES", "METRICS", "LOGS"]
+        .map(|signal| (format!("OTEL_{signal}_EXPORTER"), "zipkin".to_owned()))
+        .into();
+    server.restart();
+    leads(&server);
+    server.velero(&["backup", "create", "b", "--include-namespaces", "few", "--wait"]);
+    for signal in ["traces", "metrics", "logs"] {
+        let warning = format!("setting up the exporter of {signal} failed");
+        assert!(server.log().contains(&warning), "{warning}\n{}", server.log());
+    }
+}
