@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod server;
 mod server_lease;
 pub mod server_status;
+pub mod snapshot_location;
 pub mod terminal;
 mod traced;
 pub mod uninstall;
@@ -100,6 +101,8 @@ pub enum Command {
     /// Run the velero server
     #[command(hide = true)]
     Server(Box<server::flags::ServerArgs>),
+    /// Work with snapshot locations
+    SnapshotLocation(Group<snapshot_location::Command>),
     /// Uninstall Velero
     Uninstall(uninstall::Uninstall),
     /// Print the velero version and associated image
@@ -210,6 +213,7 @@ impl Root {
             Command::NodeAgent(agent) => agent.run(),
             Command::Restore(group) => Box::pin(group.run(&["restore"], &context)).await,
             Command::Schedule(group) => group.run(&["schedule"], &context).await,
+            Command::SnapshotLocation(group) => group.run(&["snapshot-location"], &context).await,
             Command::Server(args) => {
                 let connection = context.connection(args.limit()?).await?;
                 server::run(*args, context.features, connection).await

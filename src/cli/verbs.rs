@@ -2,7 +2,7 @@
 
 use super::Commands;
 use super::context::Context;
-use super::{backup, backup_location, restore, schedule};
+use super::{backup, backup_location, restore, schedule, snapshot_location};
 
 /// `velero get …`.
 #[derive(Debug, clap::Subcommand)]
@@ -19,6 +19,9 @@ pub enum Get {
     /// Get schedules
     #[command(alias = "schedule")]
     Schedules(schedule::Get),
+    /// Get snapshot locations
+    #[command(alias = "snapshot-location")]
+    SnapshotLocations(snapshot_location::Get),
 }
 
 /// `velero describe …`.
@@ -44,6 +47,8 @@ pub enum Create {
     BackupLocation(Box<backup_location::Create>),
     /// Create a restore
     Restore(Box<restore::Create>),
+    /// Create a volume snapshot location
+    SnapshotLocation(snapshot_location::Create),
 }
 
 /// `velero delete …`.
@@ -61,6 +66,7 @@ impl Commands for Get {
             Self::Backups(get) => get.run(context).await,
             Self::Restores(get) => get.run(context).await,
             Self::Schedules(get) => get.run(context).await,
+            Self::SnapshotLocations(get) => get.run(context).await,
         }
     }
 }
@@ -81,6 +87,7 @@ impl Commands for Create {
             Self::Backup(create) => create.run(context).await,
             Self::BackupLocation(create) => create.run(context).await,
             Self::Restore(create) => create.run(context).await,
+            Self::SnapshotLocation(create) => create.run(context).await,
         }
     }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
-use super::values::{ca_cert, credential, defaults};
+use super::values::{ca_cert, defaults};
 use crate::api::GoDuration;
 use crate::api::v1::{AccessMode, BackupStorageLocation, BackupStorageLocationSpec, ObjectStorage};
 use crate::cli::backup::non_empty;
 use crate::cli::context::Context;
-use crate::cli::flag::{Map, go_bool, merged};
+use crate::cli::flag::{Map, credential, go_bool, merged};
 use crate::cli::output::{self, OutputArgs};
 use crate::cli::terminal;
 use crate::store::{self, StoreConfig};

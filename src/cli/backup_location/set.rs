@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use serde_json::{Map as Object, Value, json};
 
-use super::values::{ca_cert, credential, defaults};
+use super::values::{ca_cert, defaults};
 use crate::api::v1::BackupStorageLocation;
 use crate::cli::context::Context;
-use crate::cli::flag::{Map, OptionalBool};
+use crate::cli::flag::{Map, OptionalBool, credential};
 use crate::cli::terminal;
 
 /// Set specific features for a backup storage location

@@ -4,24 +4,9 @@ use std::path::Path;
 
 use k8s_openapi::ByteString;
 
-use crate::api::SecretKeySelector;
 use crate::api::v1::BackupStorageLocation;
-use crate::cli::flag::{Map, certificates, merged};
+use crate::cli::flag::certificates;
 use crate::cli::objects::{Objects, RequestError};
-
-/// The Secret and key of `--credential`, of which there is at most one.
-pub(super) fn credential(flags: &[Map]) -> anyhow::Result<Option<SecretKeySelector>> {
-    let mut pairs = merged("--credential", flags)?.into_iter();
-    let first = pairs.next();
-    if pairs.next().is_some() {
-        anyhow::bail!("--credential can only contain 1 key/value pair");
-    }
-    Ok(first.map(|(name, key)| SecretKeySelector {
-        name,
-        key,
-        ..SecretKeySelector::default()
-    }))
-}
 
 /// The certificates of `--cacert`.
 pub(super) fn ca_cert(path: Option<&Path>) -> anyhow::Result<Option<ByteString>> {

@@ -2,6 +2,7 @@
 
 mod bool;
 mod certificates;
+mod credential;
 mod map;
 mod or_selector;
 mod selector;
@@ -9,6 +10,7 @@ mod string_array;
 
 pub use bool::{OptionalBool, go_bool};
 pub use certificates::certificates;
+pub use credential::credential;
 pub use map::{ColonMap, Map, RepeatedKey, collected, merged};
 pub use or_selector::OrSelector;
 pub use selector::Selector;

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 use velero::cluster::yaml;
 
+use super::locations;
 use super::recorded::{self, BACKUP, EXPIRATION, RESTORE, printed};
 use crate::harness::{Plane, S3, Server, data, text};
 
@@ -140,7 +141,8 @@ fn every_recorded_page_is_printed_again_byte_for_byte() {
     refusals(&server);
     formats(&server);
     files(&server, directory.path());
-    locations(&server);
+    locations::backup_locations(&server);
+    locations::snapshot_locations(&server);
     super::wait::runs_are_waited_for(server);
 }
 
@@ -462,71 +464,4 @@ fn files(server: &Server<'_>, directory: &std::path::Path) {
     assert!(!path.exists(), "a download that failed left a file");
     let left = server.plane.list("velero", "downloadrequests");
     assert!(left.is_empty(), "requests are left: {left:#?}");
-}
-
-fn locations(server: &Server<'_>) {
-    let create = |name: &str, more: &[&str]| {
-        let mut arguments = vec!["backup-location", "create", name, "--provider", "aws", "--bucket", "b"];
-        arguments.extend(more);
-        server.try_velero(&arguments)
-    };
-    let configured = |name: &str| {
-        (
-            true,
-            format!("Backup storage location \"{name}\" configured successfully.\n"),
-            String::new(),
-        )
-    };
-    let refused = |why: &str| (false, String::new(), format!("An error occurred: {why}\n"));
-    assert_eq!(
-        create("other", &["--labels", "a=b", "--access-mode", "ReadOnly"]),
-        configured("other")
-    );
-    assert_eq!(
-        create("other", &[]),
-        refused("backupstoragelocations.velero.io \"other\" already exists")
-    );
-    assert_eq!(
-        create("third", &["--default"]),
-        refused(
-            "there is already exist default backup storage location, please unset it first or do not set --default flag"
-        )
-    );
-    let set = |more: &[&str]| server.try_velero(&[&["backup-location", "set", "other"], more].concat());
-    assert_eq!(
-        set(&["--default"]),
-        refused("there are already exist default backup storage locations, please unset them first")
-    );
-    assert_eq!(set(&["--credential", "s3=cloud"]), configured("other"));
-    let other = server.object("backupstoragelocation", "other");
-    assert_eq!(text(&other, "/spec/credential"), r#"{"key":"cloud","name":"s3"}"#);
-    assert_eq!(text(&other, "/spec/accessMode"), "ReadOnly");
-    let default = server.velero(&["get", "backup-locations", "--default"]);
-    assert!(
-        default.contains("\ndefault ") && !default.contains("\nother "),
-        "{default}"
-    );
-
-    // The Go release ends with 0, though nothing was deleted (decision 48).
-    let (succeeded, asked, why) = server.try_velero(&["backup-location", "delete", "other"]);
-    assert_eq!(
-        (succeeded, asked.trim_end()),
-        (false, "Are you sure you want to continue (Y/N)?")
-    );
-    assert!(
-        why.contains("error reading user input: EOF; nothing was deleted"),
-        "{why}"
-    );
-    assert_eq!(
-        server.velero(&["delete", "backup-location", "-l", "a=b", "--confirm"]),
-        "Backup storage location \"other\" deleted successfully.\n"
-    );
-    assert_eq!(
-        server.velero(&["delete", "backup-locations", "-l", "a=b", "--confirm"]),
-        "No backup-locations found\n"
-    );
-    assert_eq!(
-        server.try_velero(&["backup-location", "delete", "other", "--confirm"]),
-        refused("backupstoragelocations.velero.io \"other\" not found")
-    );
 }

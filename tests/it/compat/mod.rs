@@ -3,6 +3,7 @@
 
 mod backup;
 mod cli;
+mod locations;
 mod metrics;
 mod objects;
 mod recorded;

@@ -4,6 +4,7 @@ mod backup;
 mod backup_storage_location;
 mod restore;
 mod schedule;
+mod volume_snapshot_location;
 
 use std::fmt::Debug;
 
