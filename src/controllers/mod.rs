@@ -14,6 +14,7 @@ pub mod freeze;
 pub mod gated;
 pub mod location;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod served;
 pub mod server_status_request;
