@@ -18,7 +18,14 @@ pub trait PhaseEvents {
     }
 }
 
-impl PhaseEvents for DeleteBackupRequest {}
+impl PhaseEvents for DeleteBackupRequest {
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
+        let errors = &after.status.errors;
+        let is_refused = self.status.phase() != after.status.phase() && !errors.is_empty();
+        is_refused.then(|| EventNote::warning("DeletionRefused", "Delete", errors.join("; ")))
+    }
+}
+
 impl PhaseEvents for DownloadRequest {}
 impl PhaseEvents for ServerStatusRequest {}
 
@@ -49,6 +56,11 @@ impl PhaseEvents for Backup {
             BackupPhase::FailedValidation => {
                 EventNote::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
             }
+            BackupPhase::Deleting => EventNote::normal(
+                phase.as_str(),
+                "Delete",
+                "is deleted with its restores, its files and its data elsewhere",
+            ),
             _ => return None,
         })
     }

@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod backup;
+pub mod backup_deletion;
 pub mod backup_storage_location;
 pub mod backup_sync;
 pub mod context;
@@ -11,7 +12,9 @@ pub mod dry_only;
 pub mod endpoint;
 pub mod events;
 pub mod freeze;
+pub(crate) mod fresh;
 pub mod gated;
+pub mod gc;
 pub mod location;
 pub mod restore;
 pub mod retention;

@@ -128,6 +128,11 @@ pub fn backup_claim(backup: &str) -> String {
     format!("{BACKUPS}{backup}/velero-claim.json")
 }
 
+/// `metadata/leftovers/<backup>/<uid>.json`: what the deletion of a backup has left behind; not by upstream (decision 54).
+pub fn leftovers(backup: &str, uid: &str) -> String {
+    format!("metadata/leftovers/{backup}/{uid}.json")
+}
+
 /// `backups/<backup>/`: all of a backup's files.
 pub fn backup_dir(backup: &str) -> String {
     format!("{BACKUPS}{backup}/")

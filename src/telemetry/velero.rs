@@ -251,6 +251,19 @@ impl VeleroMetrics {
         }
     }
 
+    /// A backup went to Deleting.
+    pub fn backup_deletion_started(&self, schedule: &str) {
+        let [attempt, ..] = &self.backup_deletion;
+        attempt.with_label_values(&[schedule]).inc();
+    }
+
+    /// A backup and all that belongs to it is gone, or its deletion has come to a halt.
+    pub fn backup_deletion_ended(&self, schedule: &str, is_deleted: bool) {
+        let [_, success, failure] = &self.backup_deletion;
+        let counter = if is_deleted { success } else { failure };
+        counter.with_label_values(&[schedule]).inc();
+    }
+
     /// A location was validated.
     pub fn location(&self, name: &str, available: bool) {
         self.backup_location_status

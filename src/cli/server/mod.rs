@@ -21,12 +21,14 @@ use crate::controllers::artifact::renewal::Renewal;
 use crate::controllers::artifact::tls::Identity;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::Backups;
+use crate::controllers::backup_deletion::Deletions;
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
 use crate::controllers::context::Context;
 use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::endpoint::Endpoint;
 use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::gc::Gc;
 use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run::leftovers::RunRecords;
@@ -137,6 +139,12 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     );
     if enabled(Sync::NAME) {
         Sync::register(&mut manager, &ctx, &watches);
+    }
+    if enabled(Gc::NAME) {
+        Gc::register(&mut manager, &ctx, &watches);
+    }
+    if enabled(Deletions::NAME) {
+        Deletions::register(&mut manager, &ctx, &watches);
     }
     if enabled(DownloadRequests::NAME) {
         let requests = DownloadRequests::new(ctx.clone(), finder.clone(), key.clone(), base.clone());

@@ -5,17 +5,18 @@
 //! | New, Queued | [`queue`] (`backup-queue`) |
 //! | ReadyToStart, InProgress | [`reconcile`] (`backup`) |
 //! | Completed, PartiallyFailed, Failed, FailedValidation | final |
+//! | Deleting | [`backup_deletion`](super::backup_deletion) |
 //!
-//! `WaitingForPluginOperations*`, `Finalizing*` and `Deleting` come with the operations, plugins and deletion; this server
+//! `WaitingForPluginOperations*` and `Finalizing*` come with the operations and plugins; this server
 //! never writes them, and leaves an object alone that another release left in one.
 
 mod error;
 mod files;
 mod leftovers;
-mod name_lock;
+pub(in crate::controllers) mod name_lock;
 pub mod policies;
 pub mod prepare;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
-mod seal;
+pub(in crate::controllers) mod seal;

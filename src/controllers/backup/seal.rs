@@ -6,12 +6,38 @@ use crate::api::go_json;
 use crate::api::v1::{Backup, BackupStatus};
 use crate::controllers::run::RunId;
 use crate::store::layout::BackupFile;
-use crate::store::{ObjectInfo, PutOutcome, Store, StoreError};
+use crate::store::{Class, ObjectInfo, PutOutcome, Store, StoreError};
 
 use super::error::BackupError;
 
 /// A sealed metadata file is at most this large.
 const MAX_METADATA: u64 = 16 << 20;
+
+/// What is sealed under a name, whatever backup it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    /// Nothing.
+    Nothing,
+    /// What is no Backup.
+    Unreadable,
+    /// This backup.
+    Backup(Box<Backup>),
+}
+
+/// Reads what is sealed under a name.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn read(store: &Store, name: &str) -> Result<Stored, StoreError> {
+    match store.get(&BackupFile::Metadata.key(name), MAX_METADATA).await {
+        Ok(text) => {
+            Ok(serde_json::from_slice(&text).map_or(Stored::Unreadable, |backup| Stored::Backup(Box::new(backup))))
+        }
+        Err(error) if error.is_not_found() => Ok(Stored::Nothing),
+        Err(error) if error.class() == Class::TooLarge => Ok(Stored::Unreadable),
+        Err(error) => Err(error),
+    }
+}
 
 /// The sealed metadata of this very backup; `None` if the name is not sealed.
 ///
