@@ -1,8 +1,10 @@
 //! What the controllers come to together, over a cluster and a bucket in this process.
 
 mod backup_death;
+mod delete_requests;
 mod deletion;
 mod dry_run;
+mod expiry;
 mod hook_death;
 mod location;
 mod reasons;

@@ -230,7 +230,8 @@ impl Deletions {
                 Ok(Next::Resync)
             }
             Ok(Step::Wait { wait, schedule }) => {
-                if self.show(seen, &wait, &schedule).await? {
+                let is_new = self.show(seen, &wait, &schedule).await?;
+                if is_new && !matches!(wait, Wait::RestoresRemain(_)) {
                     self.ctx
                         .events
                         .publish(seen, EventNote::warning(wait.reason(), ACTION, wait.message()));

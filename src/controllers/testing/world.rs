@@ -13,7 +13,10 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, Restore, RestorePhase};
+use crate::api::condition::{Condition, ConditionStatus};
+use crate::api::v1::{
+    Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DeleteBackupRequestPhase, Restore, RestorePhase,
+};
 use crate::archive::layout::Member;
 use crate::archive::reader::{self, Limits, Sink};
 use crate::cluster::discovery::Discovery;
@@ -22,10 +25,12 @@ use crate::cluster::status::Conditions;
 use crate::cluster::{Cluster, objects};
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::backup_deletion::Deletions;
 use crate::controllers::context::{Context, Settings};
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::freeze::{self, FreezeLocks};
 use crate::controllers::gated::gated;
+use crate::controllers::gc::{End as EndOfLife, Gc, plan};
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
@@ -33,7 +38,7 @@ use crate::controllers::run::record::LABEL;
 use crate::controllers::served::{REQUIRED, Served};
 use crate::controllers::write::ObjectWriter;
 use crate::hook::{Executor, Standing};
-use crate::runtime::clock::Manual;
+use crate::runtime::clock::{Clock as _, Manual};
 use crate::runtime::lease::WriteGate;
 use crate::runtime::task::Group;
 use crate::runtime::testing::death::{Death, Dies};
@@ -318,6 +323,18 @@ impl Process {
         );
     }
 
+    /// Passes until no request for a deletion is open, whatever its conditions say.
+    pub(in crate::controllers) async fn settle_open(&self, world: &World) {
+        for _ in 0..PASSES {
+            self.pass(world).await;
+            self.idle().await;
+            if world.objects::<DeleteBackupRequest>().is_empty() {
+                return;
+            }
+        }
+        panic!("not deleted: {:#?}", world.objects::<DeleteBackupRequest>());
+    }
+
     /// One pass over everything; what the last failure said.
     pub(in crate::controllers) async fn pass(&self, world: &World) -> Option<String> {
         let (ctx, mut failed) = (&self.ctx, None);
@@ -351,6 +368,14 @@ impl Process {
                 .with::<Backups>(world.watch(), self.backups.clone())
                 .with::<Restores>(world.watch(), self.restores.clone());
             note(records.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
+        }
+        for backup in world.objects::<Backup>() {
+            let gc = Gc::new(ctx.clone(), world.watch());
+            note(gc.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
+        }
+        for request in world.objects::<DeleteBackupRequest>() {
+            let deletions = Deletions::new(ctx.clone(), world.watch(), world.watch(), world.watch(), world.watch());
+            note(deletions.reconcile(Arc::new(request)).await.map_err(|e| e.to_string()));
         }
         for record in world.freezes() {
             let freezes = OpenFreezes::new(ctx.clone());
@@ -400,7 +425,24 @@ fn is_settled(world: &World) -> bool {
     let under_way = restores
         .iter()
         .any(|restore| matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress));
-    !unfinished && !under_way && world.records().is_empty() && world.freezes().is_empty()
+    !unfinished && !under_way && !is_deleting(world) && world.records().is_empty() && world.freezes().is_empty()
+}
+
+/// Whether an expired backup or a request for a deletion is there that could go on.
+fn is_deleting(world: &World) -> bool {
+    let now = world.clock.now();
+    let is_expired = |backup: &Backup| {
+        plan::due(backup, EndOfLife::of(backup), now) == plan::Due::Now && plan::shown(backup).is_none()
+    };
+    let goes_on = |request: &DeleteBackupRequest| match request.status.phase() {
+        DeleteBackupRequestPhase::Processed => request.status.errors.is_empty(),
+        _ => {
+            let conditions = &request.status.conditions;
+            let halts = |c: &Condition| c.status == ConditionStatus::True && c.reason != "RestoresRemain";
+            !conditions.iter().any(halts)
+        }
+    };
+    world.objects::<Backup>().iter().any(is_expired) || world.objects::<DeleteBackupRequest>().iter().any(goes_on)
 }
 
 /// Runs commands as the server does: none begins when the process is dead. One that was begun is a process in a pod, and

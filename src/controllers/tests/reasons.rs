@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use crate::controllers::artifact::renewal::Renewal;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::Backups;
+use crate::controllers::backup_deletion::Deletions;
 use crate::controllers::backup_storage_location::Locations;
 use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::gc::Gc;
 use crate::controllers::restore::reconcile::Restores;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::server_status_request::StatusRequests;
@@ -24,7 +26,7 @@ fn reasons<R: Reconciler>() -> Row {
 
 #[test]
 fn the_reasons_of_failed_passes_stay_what_they_are() {
-    let expected: [Row; 10] = [
+    let expected: [Row; 12] = [
         (
             "artifact-certificate",
             &["NotLeading", "CertificateNotMade", "SecretNotWritten"],
@@ -39,6 +41,20 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "LocationReadOnly",
             ],
         ),
+        (
+            "backup-deletion",
+            &[
+                "StatusNotWritten",
+                "BackupNotRead",
+                "LocationNotRead",
+                "ObjectNotRemoved",
+                "LocationUnusable",
+                "BucketUnreadable",
+                "DataNotRemoved",
+                "FilesNotRemoved",
+                "LeftoversNotNoted",
+            ],
+        ),
         ("backup-queue", &["StatusNotWritten", "BackupsNotListed"]),
         ("backup-storage-location", &["StatusNotWritten"]),
         (
@@ -48,6 +64,18 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
         (
             "download-request",
             &["StatusNotWritten", "LocationUnusable", "NotSigned", "TargetUnknown"],
+        ),
+        (
+            "gc",
+            &[
+                "StatusNotWritten",
+                "BackupNotRead",
+                "LocationNotRead",
+                "RequestNotMade",
+                "NotLeading",
+                "LocationUnusable",
+                "BucketUnreadable",
+            ],
         ),
         ("open-freezes", &["RecordUnreadable", "Scratch", "StillFrozen"]),
         (
@@ -80,14 +108,16 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
 }
 
 /// Every controller with the reasons of its failures.
-fn found() -> [Row; 10] {
+fn found() -> [Row; 12] {
     [
         reasons::<Renewal>(),
         reasons::<Backups>(),
+        reasons::<Deletions>(),
         reasons::<Queue>(),
         reasons::<Locations>(),
         reasons::<Sync>(),
         reasons::<DownloadRequests>(),
+        reasons::<Gc>(),
         reasons::<OpenFreezes>(),
         reasons::<Restores>(),
         reasons::<RunRecords>(),
@@ -113,6 +143,20 @@ const RUNS: [&str; 6] = [
 
 /// Of backups in the queue.
 const QUEUE: [&str; 3] = ["BackupsNotCarriedOut", "NoFreePlace", "NamespaceConflict"];
+
+/// Of backups whose life ends, and of their deletion, besides those of locations.
+const DELETIONS: [&str; 10] = [
+    "BSLCannotGet",
+    "BSLNotFound",
+    "BSLReadOnly",
+    "BSLUnavailable",
+    "BackupKept",
+    "Deleting",
+    "DeletionRefused",
+    "Expired",
+    "LeftoversFound",
+    "RestoreRunning",
+];
 
 /// What an item of a restore waits for, besides transient errors. Items that wait for another one are never the first that waits.
 const WAITS: [&str; 4] = [
@@ -166,6 +210,8 @@ fn troubleshoot_has_a_section_for_every_reason_and_no_other() {
         .chain(FRAMEWORK)
         .chain(RUNS)
         .chain(QUEUE)
+        .chain(DELETIONS)
+        .chain(["RestoresRemain"])
         .chain(WAITS)
         .chain(PHASES)
         .chain(transient.map(RetryReason::word))
