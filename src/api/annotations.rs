@@ -12,6 +12,8 @@ pub const SOURCE_CLUSTER_K8S_MINOR_VERSION: &str = "velero.io/source-cluster-k8s
 pub const RESOURCE_TIMEOUT: &str = "velero.io/resource-timeout";
 /// The W3C trace context of what began the work: on every object that begins work (decision 51).
 pub const TRACEPARENT: &str = "velero.io/traceparent";
+/// `"true"` cancels the run: on Backup and Restore (decision 55).
+pub const CANCEL: &str = "velero.io/cancel";
 /// Timeout of pod volumes, a Go duration: on Backup and Restore, set by the user.
 pub const POD_VOLUME_TIMEOUT: &str = "velero.io/pod-volume-timeout";
 /// Name of the claim: on PodVolumeBackup.

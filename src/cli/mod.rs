@@ -9,12 +9,14 @@
 //!   artifact     the files of a run, over the first connection that works
 //!   get          `velero … get` of every kind
 //!   describe     `velero … describe` of every kind
+//!   cancel       `velero … cancel` of every kind of run
 //! ```
 
 pub mod artifact;
 pub mod backup;
 pub mod backup_location;
 pub mod build_info;
+pub mod cancel;
 pub mod client_config;
 pub mod completion;
 pub mod config;
@@ -77,6 +79,8 @@ pub enum Command {
     Backup(Group<backup::Command>),
     /// Work with backup storage locations
     BackupLocation(Group<backup_location::Command>),
+    /// Cancel runs that have not finished
+    Cancel(Group<verbs::Cancel>),
     /// Velero client related commands
     Client(Group<client_config::Command>),
     /// Generate completion script
@@ -203,6 +207,7 @@ impl Root {
         match command {
             Command::Backup(group) => Box::pin(group.run(&["backup"], &context)).await,
             Command::BackupLocation(group) => group.run(&["backup-location"], &context).await,
+            Command::Cancel(group) => group.run(&["cancel"], &context).await,
             Command::Client(group) => group.run(&["client"], &context).await,
             Command::Completion(completion) => completion.run(self::command()),
             Command::Create(group) => group.run(&["create"], &context).await,

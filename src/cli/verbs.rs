@@ -24,6 +24,17 @@ pub enum Get {
     SnapshotLocations(snapshot_location::Get),
 }
 
+/// `velero cancel …`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Cancel {
+    /// Cancel backups that have not finished
+    #[command(alias = "backups")]
+    Backup(backup::Cancel),
+    /// Cancel restores that have not finished
+    #[command(alias = "restores")]
+    Restore(restore::Cancel),
+}
+
 /// `velero describe …`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Describe {
@@ -67,6 +78,15 @@ impl Commands for Get {
             Self::Restores(get) => get.run(context).await,
             Self::Schedules(get) => get.run(context).await,
             Self::SnapshotLocations(get) => get.run(context).await,
+        }
+    }
+}
+
+impl Commands for Cancel {
+    async fn run(self, context: &Context) -> anyhow::Result<()> {
+        match self {
+            Self::Backup(cancel) => cancel.run(context).await,
+            Self::Restore(cancel) => cancel.run(context).await,
         }
     }
 }

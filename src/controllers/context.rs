@@ -14,6 +14,7 @@ use crate::telemetry::logrus::{Format, Level};
 use crate::telemetry::velero::VeleroMetrics;
 
 use super::freeze::FreezeLocks;
+use super::run::cancel::Cancels;
 use super::write::ObjectWriter;
 
 /// What the controllers share. Cheap to clone behind its `Arc`.
@@ -26,6 +27,8 @@ pub struct Context {
     pub exec: Arc<dyn Executor>,
     /// Which runs' freezes are being thawed in this process.
     pub freezes: FreezeLocks,
+    /// Which runs are being cancelled in this process.
+    pub cancels: Cancels,
     /// Open while this process leads; every write goes through it.
     pub gate: WriteGate,
     /// Writes objects of our kinds.

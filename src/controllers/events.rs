@@ -6,6 +6,7 @@ use crate::api::v1::{
     RestorePhase, ServerStatusRequest,
 };
 use crate::api::{GoDuration, Time};
+use crate::controllers::run::cancel;
 use crate::restore::progress::Standstill;
 use crate::runtime::report::EventNote;
 
@@ -52,6 +53,9 @@ impl PhaseEvents for Backup {
             ),
             BackupPhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
             BackupPhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
+            BackupPhase::Failed if cancel::is_marked(&status.conditions) => {
+                EventNote::normal("Cancelled", ACTION, &*status.failure_reason)
+            }
             BackupPhase::Failed => EventNote::warning(phase.as_str(), ACTION, &*status.failure_reason),
             BackupPhase::FailedValidation => {
                 EventNote::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
@@ -89,6 +93,9 @@ impl PhaseEvents for Restore {
             ),
             RestorePhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
             RestorePhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
+            RestorePhase::Failed if cancel::is_marked(&status.conditions) => {
+                EventNote::normal("Cancelled", ACTION, &*status.failure_reason)
+            }
             RestorePhase::Failed => EventNote::warning(phase.as_str(), ACTION, &*status.failure_reason),
             RestorePhase::FailedValidation => {
                 EventNote::warning(phase.as_str(), ACTION, status.validation_errors.join("; "))
@@ -116,6 +123,12 @@ impl PhaseEvents for BackupStorageLocation {
             LocationPhase::Other(_) => None,
         }
     }
+}
+
+/// A run is being cancelled.
+pub fn cancelling(action: &str) -> EventNote {
+    let note = "it was cancelled by the annotation velero.io/cancel: the run is stopped, and what it has begun is put in order";
+    EventNote::normal("Cancelling", action, note)
 }
 
 /// A backup is begun again because its run died or broke off.

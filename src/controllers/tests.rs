@@ -1,6 +1,7 @@
 //! What the controllers come to together, over a cluster and a bucket in this process.
 
 mod backup_death;
+mod cancel_death;
 mod delete_requests;
 mod deletion;
 mod dry_run;

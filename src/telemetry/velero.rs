@@ -29,6 +29,7 @@ pub struct VeleroMetrics {
     backup_partial_failure: IntCounterVec,
     backup_failure: IntCounterVec,
     backup_validation_failure: IntCounterVec,
+    backup_cancelled: IntCounterVec,
     backup_deletion: [IntCounterVec; 3],
     backup_tarball_size: GaugeVec,
     backup_last_successful: GaugeVec,
@@ -43,6 +44,7 @@ pub struct VeleroMetrics {
     restore_partial_failure: IntCounterVec,
     restore_failed: IntCounterVec,
     restore_validation_failed: IntCounterVec,
+    restore_cancelled: IntCounterVec,
     restore_duration: HistogramVec,
     volume_snapshot: [IntCounterVec; 3],
     csi_snapshot: [IntCounterVec; 3],
@@ -73,6 +75,7 @@ impl VeleroMetrics {
                 "velero_backup_validation_failure_total",
                 "Total number of backups with an invalid spec",
             )?,
+            backup_cancelled: counter("velero_backup_cancelled_total", "Total number of cancelled backups")?,
             backup_deletion: [
                 counter(
                     "velero_backup_deletion_attempt_total",
@@ -121,6 +124,7 @@ impl VeleroMetrics {
                 "velero_restore_validation_failed_total",
                 "Total number of restores with an invalid spec",
             )?,
+            restore_cancelled: counter("velero_restore_cancelled_total", "Total number of cancelled restores")?,
             restore_duration: registry.histogram_vec(
                 "velero_restore_duration_seconds",
                 "Time a restore took, in seconds",
@@ -171,12 +175,14 @@ impl VeleroMetrics {
             &self.backup_partial_failure,
             &self.backup_failure,
             &self.backup_validation_failure,
+            &self.backup_cancelled,
             &self.backup_warning,
             &self.restore_attempt,
             &self.restore_success,
             &self.restore_partial_failure,
             &self.restore_failed,
             &self.restore_validation_failed,
+            &self.restore_cancelled,
         ]
         .into_iter()
         .chain(&self.backup_deletion)
@@ -264,6 +270,11 @@ impl VeleroMetrics {
         counter.with_label_values(&[schedule]).inc();
     }
 
+    /// A backup was cancelled, which is no failure of a schedule.
+    pub fn backup_cancelled(&self, schedule: &str) {
+        self.backup_cancelled.with_label_values(&[schedule]).inc();
+    }
+
     /// A location was validated.
     pub fn location(&self, name: &str, available: bool) {
         self.backup_location_status
@@ -279,6 +290,11 @@ impl VeleroMetrics {
     /// A restore left New, valid or not.
     pub fn restore_started(&self, schedule: &str) {
         self.restore_attempt.with_label_values(&[schedule]).inc();
+    }
+
+    /// A restore was cancelled.
+    pub fn restore_cancelled(&self, schedule: &str) {
+        self.restore_cancelled.with_label_values(&[schedule]).inc();
     }
 
     /// A restore reached a final phase after `seconds`, if it ever began. Upstream has no metric for that duration.

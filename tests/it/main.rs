@@ -16,6 +16,7 @@ mod bad_input_cluster;
 mod bad_input_hooks;
 mod bad_input_restore;
 mod beside;
+mod cancel;
 mod chart;
 mod compat;
 mod describe;

@@ -12,10 +12,13 @@ pub use download::Download;
 pub use logs::Logs;
 
 use super::Commands;
+use super::cancel::Cancellable;
 use super::context::Context;
 use super::get::{self, Gettable};
-use crate::api::v1::Backup;
+use crate::api::v1::{Backup, BackupPhase};
 
+/// `velero backup cancel`.
+pub type Cancel = super::cancel::Cancel<Backup>;
 /// `velero backup describe`.
 pub type Describe = super::describe::Describe<Backup>;
 /// `velero backup get`.
@@ -25,9 +28,25 @@ impl Gettable for Backup {
     const PLURAL: &'static str = "backups";
 }
 
+impl Cancellable for Backup {
+    const KIND: &'static str = "Backup";
+    const NOUN: &'static str = "backup";
+
+    fn phase(&self) -> &str {
+        self.status.phase().as_str()
+    }
+
+    fn is_unfinished(&self) -> bool {
+        let phase = self.status.phase();
+        !phase.is_terminal() && *phase != BackupPhase::Deleting
+    }
+}
+
 /// Commands that work with backups.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Cancel backups that have not finished
+    Cancel(Cancel),
     /// Create a backup
     Create(Box<Create>),
     /// Describe backups
@@ -43,6 +62,7 @@ pub enum Command {
 impl Commands for Command {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Cancel(cancel) => cancel.run(context).await,
             Self::Create(create) => create.run(context).await,
             Self::Describe(describe) => Box::pin(describe.run(context)).await,
             Self::Download(download) => download.run(context).await,

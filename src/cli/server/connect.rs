@@ -13,6 +13,7 @@ use crate::cluster::status::Conditions;
 use crate::controllers::context::Context;
 use crate::controllers::freeze::{FreezeLocks, PodExec};
 use crate::controllers::gated::gated;
+use crate::controllers::run::cancel::Cancels;
 use crate::controllers::served::{self, Served};
 use crate::controllers::write::ObjectWriter;
 use crate::runtime::Manager;
@@ -69,6 +70,7 @@ pub(super) async fn context(
         exec: Arc::new(PodExec::new(engine.clone(), gate.clone())),
         engine: gated(engine, gate.clone()),
         freezes: FreezeLocks::default(),
+        cancels: Cancels::default(),
         writer: ObjectWriter::new(cluster.clone(), served, gate.clone(), events.clone()),
         gate,
         events,

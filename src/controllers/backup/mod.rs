@@ -10,6 +10,8 @@
 //! `WaitingForPluginOperations*` and `Finalizing*` come with the operations and plugins; this server
 //! never writes them, and leaves an object alone that another release left in one.
 
+mod cancel;
+pub mod end;
 mod error;
 mod files;
 mod leftovers;
@@ -19,4 +21,5 @@ pub mod prepare;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
+mod schedule;
 pub(in crate::controllers) mod seal;

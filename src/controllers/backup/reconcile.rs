@@ -13,6 +13,8 @@ use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupSt
 use crate::api::{labels, time};
 use crate::cluster::ApiError;
 use crate::controllers::context::Context;
+use crate::controllers::run::cancel::{self, is_cancelled};
+use crate::controllers::run::cancelling;
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::trace::{self, Beginning};
@@ -22,9 +24,12 @@ use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, Ru
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 use crate::telemetry::velero::RunResult;
 
+use super::cancel::{end_unbegun, given_up};
+use super::end::BackupEnd;
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
-use super::run::{BackupAttempt, BackupEnd, Job};
+use super::run::{BackupAttempt, Job};
+use super::schedule::schedule_of;
 
 /// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
@@ -217,9 +222,18 @@ impl Backups {
         let name = &seen.spec.storage_location;
         match self.locations.get(&ObjectRef::new(name).within(&self.ctx.namespace)) {
             None => Err(Error::LocationGone(name.clone())),
-            Some(location) if location.is_read_only() => Err(Error::LocationReadOnly(name.clone())),
+            Some(location) if location.is_read_only() && !is_cancelled(&seen.metadata) => {
+                Err(Error::LocationReadOnly(name.clone()))
+            }
             Some(location) => Ok(location),
         }
+    }
+
+    /// A pass of a backup under way that is cancelled.
+    async fn cancel(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
+        let can_begin = self.location(seen).is_ok();
+        let give_up = || given_up(seen, self.ctx.clock.now());
+        cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
     }
 
     /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
@@ -229,9 +243,14 @@ impl Backups {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted, self.ctx.clock.now());
+        let now = self.ctx.clock.now();
+        let kept = &mut wanted.status.conditions;
+        let is_cancelled = cancel::conclude(&seen.metadata, &ended.conditions, kept, now);
+        conditions(&mut wanted, now);
         let written = self.ctx.writer.write(seen, &wanted).await?;
-        if written == Written::Done {
+        if written == Written::Done && is_cancelled {
+            self.ctx.metrics.backup_cancelled(schedule_of(seen));
+        } else if written == Written::Done {
             let schedule = schedule_of(seen);
             let counted = match wanted.status.phase() {
                 BackupPhase::Completed => RunResult::Completed,
@@ -318,11 +337,19 @@ impl Reconciler for Backups {
             self.driver.stop(&uid_of(&*seen));
             return Ok(Next::Resync);
         }
+        let is_cancelled = is_cancelled(&seen.metadata);
         match seen.status.phase() {
+            BackupPhase::ReadyToStart if is_cancelled => {
+                end_unbegun(&self.ctx, &seen).await?;
+                Ok(Next::Resync)
+            }
+            BackupPhase::InProgress if is_cancelled => self.cancel(&seen).await,
             BackupPhase::ReadyToStart => self.prepare(&seen).await,
             BackupPhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {
-                self.driver.ended(&uid_of(&*seen));
+                let uid = uid_of(&*seen);
+                self.driver.ended(&uid);
+                self.ctx.cancels.forget(&uid);
                 Ok(Next::Resync)
             }
         }
@@ -330,6 +357,7 @@ impl Reconciler for Backups {
 
     fn gone(&self, _key: &ObjectRef<Backup>, uid: &Uid) {
         self.driver.gone(uid);
+        self.ctx.cancels.forget(uid);
     }
 }
 
@@ -349,15 +377,6 @@ fn unwritable(seen: &Backup, error: &ApiError) -> Backup {
     refused.status.queue_position = 0;
     refused.status.validation_errors = vec![format!("the API server refuses the prepared backup: {}", error.message)];
     refused
-}
-
-fn schedule_of(backup: &Backup) -> &str {
-    backup
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|l| l.get(labels::SCHEDULE_NAME))
-        .map_or("", String::as_str)
 }
 
 /// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).

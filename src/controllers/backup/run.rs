@@ -31,18 +31,10 @@ use crate::telemetry::process::TRACE_EVENT;
 use crate::telemetry::run_log::RunLog;
 use crate::telemetry::trace::{TraceParent, fail};
 
+use super::end::BackupEnd;
 use super::error::BackupError;
 use super::name_lock::{self, NameLock, NameLockError};
-use super::{files, policies, seal};
-
-/// The end of a backup, for the pass that records it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BackupEnd {
-    /// The final status.
-    pub status: BackupStatus,
-    /// Bytes of the archive.
-    pub archive: u64,
-}
+use super::{cancel, files, policies, seal};
 
 /// What an attempt works with.
 pub struct Job {
@@ -121,6 +113,9 @@ impl BackupAttempt {
         handle: &Handle<BackupProgress>,
         hooks: &Runner,
     ) -> Result<BackupEnd, BackupError> {
+        if self.ctx.cancels.is_requested(&self.id.uid) {
+            return Err(Fatal::Cancelled.into());
+        }
         let record = self.record().await?;
         let store = location::open(&self.ctx, &self.location).await?;
         let mut uploads = Uploads::new(&self.ctx, record)?;
@@ -174,8 +169,9 @@ impl BackupAttempt {
                 found: found.map_or(0, |found| found.size),
             });
         }
-        // A Backup that was deleted is not to come back from the bucket, however far its run had got.
-        if handle.cancelled().is_cancelled() {
+        // A Backup that was deleted or cancelled is not to come back from the bucket, however far its run had got.
+        let sealing = self.ctx.cancels.begin_seal(&self.id.uid);
+        if handle.cancelled().is_cancelled() || sealing.is_none() {
             return Err(Fatal::Cancelled.into());
         }
         let status = seal::seal(&store, &self.backup, status)
@@ -343,6 +339,24 @@ impl Attempt for BackupAttempt {
         if *status.phase() == BackupPhase::Failed {
             fail(span, "failed", status.failure_reason.clone());
         }
+    }
+
+    async fn cancelled(&mut self, log: &RunLog, handle: &Handle<BackupProgress>) -> Result<BackupEnd, BackupError> {
+        let progress = handle.reported().or_else(|| self.backup.status.progress.clone());
+        let mut end = cancel::ended(&self.backup, progress.as_ref(), self.ctx.clock.now());
+        log.warn(&end.status.failure_reason);
+        let store = location::open(&self.ctx, &self.location).await?;
+        match seal::sealed(&store, &self.id).await {
+            // It was sealed before: then it is a backup.
+            Ok(Some(sealed)) => return self.finished(&store, sealed.status).await,
+            Ok(None) | Err(BackupError::NameTaken { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let (warnings, errors) = log.counts();
+        (end.status.warnings, end.status.errors) = (signed(warnings), signed(errors));
+        end.status.hook_status = self.hooks.as_ref().map(|hooks| hooks.runner.tally().into());
+        self.put_failure(log).await?;
+        Ok(end)
     }
 
     async fn failed(&mut self, log: &RunLog, error: BackupError) -> BackupEnd {

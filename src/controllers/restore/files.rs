@@ -8,7 +8,7 @@ use crate::store::Store;
 use crate::store::layout::RestoreFile;
 use crate::telemetry::run_log::RunLog;
 
-/// Stores everything that the bucket has of a restore. Repeating it writes the same again.
+/// Stores everything that the bucket has of a restore; the log ends with `last_line`. Repeating it writes the same again.
 ///
 /// # Errors
 /// See [`RunError`].
@@ -18,6 +18,7 @@ pub async fn put(
     name: &str,
     log: &RunLog,
     report: Report,
+    last_line: &str,
 ) -> Result<(), RunError> {
     let empty: [(); 0] = [];
     for (file, content) in [
@@ -34,7 +35,7 @@ pub async fn put(
             Severity::Warning => log.warn(line),
         }
     }
-    log.info("restore completed");
+    log.info(last_line);
     Ok(uploads
         .put_file(store, &RestoreFile::Log.key(name), log.finish()?)
         .await?)

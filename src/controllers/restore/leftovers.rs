@@ -9,6 +9,7 @@ use crate::store::{Store, StoreError};
 
 use super::ledger_record;
 use super::reconcile::Restores;
+use super::run::is_ended;
 
 impl Recorded for Restores {
     fn state(restore: &Restore) -> RunState {
@@ -19,7 +20,8 @@ impl Recorded for Restores {
     }
 
     fn may_have_left_files(record: &Record) -> bool {
-        ledger_record::is_in_bucket(record)
+        // Without its end in the record, it was not the run that wrote its status.
+        ledger_record::is_in_bucket(record) || !is_ended(record)
     }
 
     async fn put_in_order(

@@ -7,6 +7,7 @@
 //!
 //! `WaitingForPluginOperations*` and `Finalizing*` come with plugins' operations and volumes; this server never writes them.
 
+mod cancel;
 pub mod download;
 pub mod dry_run;
 mod error;

@@ -16,6 +16,8 @@ use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, Resto
 use crate::controllers::context::Context;
 use crate::controllers::events;
 use crate::controllers::location::{self, LocationError};
+use crate::controllers::run::cancel::{self, is_cancelled};
+use crate::controllers::run::cancelling;
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::trace::{self, Beginning};
@@ -27,6 +29,7 @@ use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reco
 use crate::store::{StoreError, layout};
 use crate::telemetry::velero::RunResult;
 
+use super::cancel::{given_up, unbegun};
 use super::run::{Job, RestoreAttempt, Underway};
 use super::source;
 
@@ -198,9 +201,14 @@ impl Restores {
             conditions: seen.status.conditions.clone(),
             ..ended.clone()
         };
-        conditions(&mut wanted, self.ctx.clock.now());
+        let now = self.ctx.clock.now();
+        let kept = &mut wanted.status.conditions;
+        let is_cancelled = cancel::conclude(&seen.metadata, &ended.conditions, kept, now);
+        conditions(&mut wanted, now);
         let written = self.ctx.writer.write(seen, &wanted).await?;
-        if written == Written::Done {
+        if written == Written::Done && is_cancelled {
+            self.ctx.metrics.restore_cancelled(&wanted.spec.schedule_name);
+        } else if written == Written::Done {
             let counted = match wanted.status.phase() {
                 RestorePhase::Completed => RunResult::Completed,
                 RestorePhase::PartiallyFailed => RunResult::PartiallyFailed,
@@ -217,6 +225,23 @@ impl Restores {
             metrics.restore_ended(&wanted.spec.schedule_name, counted, took);
         }
         Ok(written != Written::Conflict)
+    }
+
+    /// A pass of a restore that is cancelled before it has begun.
+    async fn cancel_unbegun(&self, seen: &Restore) -> Result<Next, Error> {
+        let mut wanted = unbegun(seen, self.ctx.clock.now());
+        guard(&mut wanted);
+        if self.ctx.writer.write(seen, &wanted).await? == Written::Done {
+            self.ctx.metrics.restore_cancelled(&seen.spec.schedule_name);
+        }
+        Ok(Next::Resync)
+    }
+
+    /// A pass of a restore under way that is cancelled.
+    async fn cancel(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
+        let can_begin = self.source(seen).is_ok();
+        let give_up = || given_up(seen, self.ctx.clock.now());
+        cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
     }
 
     /// A Restore that is being deleted: its operation ends, then its files go, then its finalizer (spec restore 3.6).
@@ -297,12 +322,16 @@ impl Reconciler for Restores {
         if seen.metadata.deletion_timestamp.is_some() {
             return self.clean_up(&seen).await;
         }
+        let is_cancelled = is_cancelled(&seen.metadata);
         match seen.status.phase() {
+            RestorePhase::New if is_cancelled => self.cancel_unbegun(&seen).await,
+            RestorePhase::InProgress if is_cancelled => self.cancel(&seen).await,
             RestorePhase::New => self.validate(&seen).await,
             RestorePhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {
                 let uid = uid_of(&*seen);
                 self.driver.ended(&uid);
+                self.ctx.cancels.forget(&uid);
                 self.blocked_reasons.lock().remove(&uid);
                 if !guarded(&seen) {
                     let mut wanted = (*seen).clone();
@@ -316,6 +345,7 @@ impl Reconciler for Restores {
 
     fn gone(&self, _key: &ObjectRef<Restore>, uid: &Uid) {
         self.driver.gone(uid);
+        self.ctx.cancels.forget(uid);
         self.blocked_reasons.lock().remove(uid);
     }
 }

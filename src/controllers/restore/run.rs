@@ -7,7 +7,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
@@ -26,6 +28,7 @@ use crate::restore::progress::{Progress, Standstill};
 use crate::restore::report::Report;
 use crate::restore::request::Request;
 use crate::runtime::operation::Handle;
+use crate::store::Store;
 use crate::store::layout::{self, RestoreFile};
 use crate::telemetry::process::TRACE_EVENT;
 use crate::telemetry::run_log::RunLog;
@@ -33,10 +36,18 @@ use crate::telemetry::trace::{TraceParent, fail};
 
 use super::error::RestoreError;
 use super::ledger_record::LedgerRecord;
-use super::{files, source};
+use super::{cancel, files, source};
+
+/// How long a cancelled restore may read the archive again, for the names of what it has restored.
+const FETCH: Duration = Duration::from_secs(10);
 
 /// The part of the run record with the final status, from when the restore's files are in the bucket.
 const ENDED: &str = "ended";
+
+/// Whether a record has the end of its run.
+pub(super) fn is_ended(record: &Record) -> bool {
+    record.part(ENDED).is_some()
+}
 
 /// How far a run is, for the pass that shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +76,8 @@ pub struct RestoreAttempt {
     restore: Arc<Restore>,
     location: Arc<BackupStorageLocation>,
     id: RunId,
+    /// What the engine works with, once it is fetched: [`Attempt::cancelled`] reports what of it was restored.
+    request: Option<Arc<Request>>,
 }
 
 impl RestoreAttempt {
@@ -75,6 +88,7 @@ impl RestoreAttempt {
             ctx: job.ctx,
             restore: job.restore,
             location: job.location,
+            request: None,
         }
     }
 
@@ -174,11 +188,43 @@ impl RestoreAttempt {
         let store = location::open(&self.ctx, &self.location).await?;
         let mut uploads = Uploads::new(&self.ctx, self.record().await?)?;
         uploads.take_over(&store, &self.id).await?;
+        self.put_messages(&store, &mut uploads, log).await
+    }
+
+    async fn put_messages(&self, store: &Store, uploads: &mut Uploads<'_>, log: &RunLog) -> Result<(), RunError> {
         let keys = (
             &*RestoreFile::Results.key(self.name()),
             &*RestoreFile::Log.key(self.name()),
         );
-        put_log_and_results(&store, &mut uploads, keys, log).await
+        put_log_and_results(store, uploads, keys, log).await
+    }
+
+    /// The report of what this attempt and earlier ones have restored; `None` if that is nothing, or the archive with the names is not
+    /// read in time.
+    async fn report_so_far(&self, store: &Store, written: &LedgerRecord<'_>) -> Option<Report> {
+        let ledger = written.read().await.ok()??;
+        let request = if let Some(fetched) = &self.request {
+            Arc::clone(fetched)
+        } else {
+            let spool = self.ctx.settings.restore_spool_limit;
+            let fetched = timeout(FETCH, source::request(&self.ctx, store, &self.restore, spool)).await;
+            Arc::new(fetched.ok()?.ok()?)
+        };
+        let ledger = Ledger::resume(&ledger, &request.archive).ok()?;
+        Some(Report::new(&ledger, &request.archive, &request.context()))
+    }
+
+    /// How far it has come: by the report if there is one, of as many items as were shown.
+    fn progress_so_far(&self, handle: &Handle<Underway>, report: Option<&Report>) -> RestoreProgress {
+        let shown = handle.reported().map(|underway| underway.progress);
+        let shown = shown
+            .or_else(|| self.restore.status.progress.clone())
+            .unwrap_or_default();
+        let restored = report.map_or(shown.items_restored, |report| signed(report.progress.restored));
+        RestoreProgress {
+            total_items: shown.total_items.max(restored),
+            items_restored: restored,
+        }
     }
 }
 
@@ -209,6 +255,9 @@ impl Attempt for RestoreAttempt {
             tracing::info!(target: TRACE_EVENT, "resumed: an earlier attempt has ended it");
             return Ok(serde_json::from_slice(ended).map_err(io::Error::other)?);
         }
+        if self.ctx.cancels.is_requested(&self.id.uid) {
+            return Err(Fatal::Cancelled.into());
+        }
         let store = location::open(&self.ctx, &self.location).await?;
         log.info("starting restore");
         let mut uploads = Uploads::new(&self.ctx, record)?;
@@ -218,13 +267,14 @@ impl Attempt for RestoreAttempt {
         let spool = self.ctx.settings.restore_spool_limit;
         let request = source::request(&self.ctx, &store, &self.restore, spool);
         let request = handle.cancelled().run_until_cancelled(request).await;
-        let request = request.ok_or(Fatal::Cancelled)??;
+        let request = Arc::new(request.ok_or(Fatal::Cancelled)??);
+        self.request = Some(Arc::clone(&request));
         let written = LedgerRecord::new(&self.ctx, &store, self.name(), uploads.into_record());
         let ledger = self.ledger(log, &written, &request).await?;
         let report = self.restore(log, handle, &request, ledger, &written).await?;
         let mut status = self.status(&report);
         let mut uploads = Uploads::new(&self.ctx, written.into_record())?;
-        let stored = files::put(&store, &mut uploads, self.name(), log, report);
+        let stored = files::put(&store, &mut uploads, self.name(), log, report, "restore completed");
         match stored.instrument(info_span!("store files")).await {
             Ok(()) => {}
             Err(error) if error.retry() != Retry::Never => return Err(RestoreError::Run(error)),
@@ -244,6 +294,44 @@ impl Attempt for RestoreAttempt {
         if *status.phase() == RestorePhase::Failed {
             fail(span, "failed", status.failure_reason.clone());
         }
+    }
+
+    async fn cancelled(&mut self, log: &RunLog, handle: &Handle<Underway>) -> Result<RestoreStatus, RestoreError> {
+        let record = self.record().await?;
+        if let Some(ended) = record.part(ENDED) {
+            return Ok(serde_json::from_slice(ended).map_err(io::Error::other)?);
+        }
+        let store = location::open(&self.ctx, &self.location).await?;
+        let mut uploads = Uploads::new(&self.ctx, record)?;
+        uploads.take_over(&store, &self.id).await?;
+        uploads.sweep(&store, &layout::restore_dir(self.name())).await?;
+        let written = LedgerRecord::new(&self.ctx, &store, self.name(), uploads.into_record());
+        let report = self.report_so_far(&store, &written).await;
+        let mut uploads = Uploads::new(&self.ctx, written.into_record())?;
+        let progress = self.progress_so_far(handle, report.as_ref());
+        let how_far = format!("cancelled: {}", cancel::how_far(&progress));
+        let mut status = report
+            .as_ref()
+            .map_or_else(|| self.restore.status.clone(), |report| self.status(report));
+        status.warnings += 1;
+        let status = cancel::ended(status, progress, self.ctx.clock.now());
+        let stored = if let Some(mut report) = report {
+            report.results.warnings.add(None, how_far.clone());
+            files::put(&store, &mut uploads, self.name(), log, report, &how_far).await
+        } else {
+            log.warn(&how_far);
+            self.put_messages(&store, &mut uploads, log).await
+        };
+        match stored {
+            Err(error) if error.retry() != Retry::Never => return Err(RestoreError::Run(error)),
+            Err(error) => {
+                tracing::warn!(restore = self.name(), %error, "the files of a cancelled restore are not stored")
+            }
+            Ok(()) => {}
+        }
+        let ended = serde_json::to_vec(&status).map_err(io::Error::other)?;
+        uploads.record().save(&self.ctx, ENDED, ended).await?;
+        Ok(status)
     }
 
     /// The log of a failed restore goes to the bucket if that can be written (spec restore 26 #4).

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, info_span};
 
 use crate::controllers::context::Context;
 use crate::runtime::operation::{AttemptEnd, Handle};
@@ -54,6 +54,14 @@ pub trait Attempt: Send {
     fn describe(end: &Self::End, span: &Span) {
         let _ = (end, span);
     }
+
+    /// The end of a run that its object cancels: everything that was begun is put in order. Called after an attempt, and again by the next
+    /// attempt if it fails.
+    fn cancelled(
+        &mut self,
+        log: &RunLog,
+        handle: &Handle<Self::Progress>,
+    ) -> impl Future<Output = Result<Self::End, Self::Error>> + Send;
 
     /// The end of a run that cannot succeed any more. Stores the log if that can be done.
     fn failed(&mut self, log: &RunLog, error: Self::Error) -> impl Future<Output = Self::End> + Send;
@@ -109,6 +117,7 @@ async fn work<A: Attempt>(
     handle: Handle<A::Progress>,
 ) -> AttemptEnd<A::End> {
     let id = attempt.id();
+    let uid = id.uid.clone();
     let log = match open_log(ctx, (A::LOG_FIELD, format!("{}/{}", id.namespace, id.name))) {
         Ok(log) => log,
         Err(error) => {
@@ -121,6 +130,15 @@ async fn work<A: Attempt>(
     let _readable = live_logs.add(attempt.log_key(), log.clone());
     match attempt.attempt(&log, &handle).await {
         Ok(end) => AttemptEnd::Final(end),
+        Err(stopped) if ctx.cancels.is_requested(&uid) => {
+            tracing::debug!(%uid, %stopped, "a run is cancelled");
+            let cancelled = attempt.cancelled(&log, &handle).instrument(info_span!("cancel"));
+            match cancelled.await {
+                Ok(end) => AttemptEnd::Final(end),
+                Err(error) if error.retry() == Retry::StoreUnavailable => AttemptEnd::Unavailable(error.to_string()),
+                Err(error) => AttemptEnd::Retry(error.to_string()),
+            }
+        }
         Err(error) if handle.cancelled().is_cancelled() => AttemptEnd::Retry(error.to_string()),
         Err(error) => match error.retry() {
             Retry::Later => AttemptEnd::Retry(error.to_string()),

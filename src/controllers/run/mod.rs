@@ -10,6 +10,8 @@
 //! behind when its object is deleted.
 
 mod attempt;
+pub mod cancel;
+pub mod cancelling;
 mod error;
 mod files;
 mod id;

@@ -32,6 +32,7 @@ use crate::controllers::freeze::{self, FreezeLocks};
 use crate::controllers::gated::gated;
 use crate::controllers::gc::{End as EndOfLife, Gc, plan};
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::run::cancel::Cancels;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::LABEL;
@@ -283,6 +284,7 @@ impl Process {
                 gate: gate.clone(),
             }),
             freezes: FreezeLocks::default(),
+            cancels: Cancels::default(),
             writer: ObjectWriter::new(cluster.clone(), served, gate.clone(), events.clone()),
             gate,
             events,

@@ -28,7 +28,7 @@ fn pod(name: &str, annotations: &Value, claims: &[&str]) -> Value {
 }
 
 /// Pods of every sort of hooks, whose backup was asked for.
-fn shop() -> World {
+pub(super) fn shop() -> World {
     let world = World::new();
     fill(&world, "shop");
     let freezing = json!({PRE: "freeze", POST: "thaw"});

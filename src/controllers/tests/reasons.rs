@@ -132,7 +132,10 @@ const PAGE: &str = include_str!("../../../docs/user/troubleshoot.md");
 const FRAMEWORK: [&str; 4] = ["Aborted", "DeadlineExceeded", "Panicked", "Unreadable"];
 
 /// Of conditions and events of runs and locations, besides phases and what is waited for.
-const RUNS: [&str; 6] = [
+const RUNS: [&str; 9] = [
+    "Cancelled",
+    "Cancelling",
+    "TooLate",
     "Started",
     "Resumed",
     "Released",

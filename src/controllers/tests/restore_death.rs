@@ -9,7 +9,7 @@ use crate::store::layout::RestoreFile;
 use crate::testing::fake_api::{Fault, Seen};
 
 /// A cluster with a backup of a small shop, whose restore under another name was asked for.
-async fn copying() -> World {
+pub(super) async fn copying() -> World {
     let world = World::new();
     fill(&world, "shop");
     world.ask("Backup", "b", json!({"includedNamespaces": ["shop"]}));

@@ -103,6 +103,10 @@ impl Attempt for ThirdAttempt {
         Ok(Ok(()))
     }
 
+    async fn cancelled(&mut self, _: &RunLog, _: &Handle<u64>) -> Result<Self::End, RunError> {
+        Ok(Err("cancelled".to_owned()))
+    }
+
     async fn failed(&mut self, log: &RunLog, error: RunError) -> Self::End {
         log.error(error.to_string());
         let Ok(store) = location::open(&self.ctx, &self.location).await else {

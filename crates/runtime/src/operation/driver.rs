@@ -198,6 +198,29 @@ impl<R: Run> Driver<R> {
         true
     }
 
+    /// The run is to take another course at once: cancels an attempt, drops the end of one that was interrupted, and the wait for the next. An
+    /// end of the run stays.
+    pub fn interrupt(&self, uid: &Uid) {
+        self.backoff.forget(uid);
+        match self.operations.get(uid) {
+            Some(Seen::Running { .. }) => {
+                self.operations.cancel(uid);
+            }
+            Some(Seen::Ended(outcome)) if !matches!(*outcome, Outcome::Returned(AttemptEnd::Final(_))) => {
+                self.operations.acknowledge(uid);
+            }
+            Some(Seen::Ended(_)) | None => {}
+        }
+    }
+
+    /// Whether the run has come to an end that is not recorded yet.
+    pub fn has_end(&self, uid: &Uid) -> bool {
+        match self.operations.get(uid) {
+            Some(Seen::Ended(outcome)) => matches!(*outcome, Outcome::Returned(AttemptEnd::Final(_))),
+            _ => false,
+        }
+    }
+
     /// The object says that the run is over. An end that came later, as from a write whose answer was lost, is dropped.
     pub fn ended(&self, uid: &Uid) {
         self.backoff.forget(uid);

@@ -92,6 +92,14 @@ impl<P> Handle<P> {
     pub fn progress(&self, progress: P) {
         self.progress.send_replace(Some(progress));
     }
+
+    /// The progress that was reported last.
+    pub fn reported(&self) -> Option<P>
+    where
+        P: Clone,
+    {
+        self.progress.borrow().clone()
+    }
 }
 
 /// Whether an operation was started.

@@ -24,7 +24,9 @@ use crate::runtime::report::EventNote;
 use crate::runtime::watch::Guarded;
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Watch, uid_of};
 
+use super::cancel::end_unbegun;
 use crate::controllers::context::Context;
+use crate::controllers::run::cancel::is_cancelled;
 use crate::controllers::watches::Watches;
 use crate::controllers::write::{WriteError, Written};
 use plan::Step;
@@ -137,6 +139,15 @@ impl Queue {
         }
     }
 
+    /// Whether no other controller ends this backup if it is cancelled.
+    fn owns(&self, seen: &Backup) -> bool {
+        match seen.status.phase() {
+            BackupPhase::New | BackupPhase::Queued => true,
+            BackupPhase::ReadyToStart => !self.ctx.settings.runs_backups,
+            _ => false,
+        }
+    }
+
     async fn take(&self, seen: &Backup, step: &Step) -> Result<Written, Error> {
         let wanted = after(seen, step, self.ctx.clock.now());
         // Most of a long queue stays as it is, pass after pass.
@@ -148,10 +159,7 @@ impl Queue {
             .writer
             .write(seen, &wanted)
             .await
-            .map_err(|reason| Error::StatusNotWritten {
-                backup: seen.metadata.name.clone().unwrap_or_default(),
-                reason,
-            })?;
+            .map_err(|reason| not_written(seen, reason))?;
         if let (Written::Done, Step::Wait { why, .. }) = (written, step) {
             let shown = condition::find(&seen.status.conditions, CONDITION);
             if shown.is_none_or(|shown| shown.reason != why.reason()) {
@@ -161,6 +169,13 @@ impl Queue {
             }
         }
         Ok(written)
+    }
+}
+
+fn not_written(seen: &Backup, reason: WriteError) -> Error {
+    Error::StatusNotWritten {
+        backup: seen.metadata.name.clone().unwrap_or_default(),
+        reason,
     }
 }
 
@@ -196,6 +211,11 @@ impl Reconciler for Queue {
     const RESYNC: Duration = Duration::from_mins(1);
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
+        if is_cancelled(&seen.metadata) && self.owns(&seen) {
+            end_unbegun(&self.ctx, &seen)
+                .await
+                .map_err(|reason| not_written(&seen, reason))?;
+        }
         if !plan::waits(&seen) {
             return Ok(Next::Resync);
         }

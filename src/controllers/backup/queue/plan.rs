@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::api::v1::{Backup, BackupPhase};
+use crate::controllers::run::cancel::is_cancelled;
 use crate::select::namespaces::NamespaceFilter;
 use crate::select::validation;
 
@@ -70,7 +71,9 @@ impl fmt::Display for Why {
 
 /// Whether it is in the queue, or about to be.
 pub(super) fn waits(backup: &Backup) -> bool {
-    matches!(backup.status.phase(), BackupPhase::New | BackupPhase::Queued) && !is_deleted(backup)
+    matches!(backup.status.phase(), BackupPhase::New | BackupPhase::Queued)
+        && !is_deleted(backup)
+        && !is_cancelled(&backup.metadata)
 }
 
 /// Whether it holds a place. One that is being deleted is cancelled, and does not go on.

@@ -20,6 +20,7 @@ use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
 use crate::controllers::freeze::FreezeLocks;
 use crate::controllers::freeze::reconcile::OpenFreezes;
+use crate::controllers::run::cancel::Cancels;
 use crate::controllers::served::Served;
 use crate::controllers::testing::{available, settings};
 use crate::controllers::write::ObjectWriter;
@@ -160,6 +161,7 @@ impl World {
             cluster: cluster.clone(),
             exec: Arc::new(Mortal(self.pods.clone(), death.clone())),
             freezes: FreezeLocks::default(),
+            cancels: Cancels::default(),
             gate: WriteGate::open(),
             writer: ObjectWriter::new(
                 cluster.clone(),
