@@ -12,6 +12,7 @@ mod reasons;
 mod records;
 mod requests;
 mod restore_death;
+mod retention;
 mod third_kind;
 mod third_kind_death;
 mod two_clusters;

@@ -31,6 +31,7 @@ use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::gc::Gc;
 use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::retention::Retention;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::server_status_request::StatusRequests;
@@ -142,6 +143,7 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     }
     if enabled(Gc::NAME) {
         Gc::register(&mut manager, &ctx, &watches);
+        Retention::register(&mut manager, &ctx, &watches);
     }
     if enabled(Deletions::NAME) {
         Deletions::register(&mut manager, &ctx, &watches);

@@ -2,6 +2,7 @@
 
 mod end;
 pub mod plan;
+pub mod request;
 
 pub use end::End;
 
@@ -9,16 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Api;
-use kube::api::PostParams;
 use tracing::Instrument;
 
-use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest};
-use crate::api::{labels, names};
+use crate::api::labels;
+use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest, Schedule};
 use crate::runtime::clock::later;
-use crate::runtime::lease::NotLeading;
 use crate::runtime::report::EventNote;
-use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, uid_of};
+use crate::runtime::{
+    Class, Classify, Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch, uid_of,
+};
 use crate::store::StoreError;
 
 use super::backup::seal;
@@ -26,9 +26,11 @@ use super::backup_sync::ORIGIN_UID;
 use super::context::Context;
 use super::fresh;
 use super::location::{self, LocationError};
+use super::retention::keeper::Keeper;
 use super::watches::{BUCKET_WORKERS, Watches, refs};
 use super::write::{WriteError, Written};
 use plan::{Due, Obstacle};
+use request::RequestError;
 
 /// The action in events.
 const ACTION: &str = "Expire";
@@ -39,7 +41,7 @@ pub enum Error {
     /// The label or the expiration was not written.
     #[error("writing the expired backup failed: {0}")]
     StatusNotWritten(#[from] WriteError),
-    /// The backup or its requests could not be read.
+    /// The backup could not be read.
     #[error("reading the expired backup failed: {0}; check that the API server is reachable")]
     BackupNotRead(#[source] kube::Error),
     /// Its location could not be read.
@@ -53,12 +55,9 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
-    /// The request for the deletion was not created.
-    #[error("creating a DeleteBackupRequest for the expired backup failed: {0}; check the rights of the server")]
-    RequestNotMade(#[source] kube::Error),
-    /// This process does not lead.
+    /// The deletion was not requested.
     #[error(transparent)]
-    NotLeading(#[from] NotLeading),
+    RequestNotMade(#[from] RequestError),
     /// The location cannot be opened.
     #[error("opening the storage location of the expired backup failed: {0}")]
     LocationUnusable(#[from] LocationError),
@@ -73,14 +72,15 @@ impl Classify for Error {
         BackupNotRead,
         LocationNotRead,
         RequestNotMade,
-        NotLeading,
         LocationUnusable,
         BucketUnreadable
     );
 
     fn class(&self) -> Class {
         match self {
-            Self::NotLeading(_) | Self::StatusNotWritten(WriteError::NotLeading(_)) => Class::Lost,
+            Self::RequestNotMade(RequestError::NotLeading(_)) | Self::StatusNotWritten(WriteError::NotLeading(_)) => {
+                Class::Lost
+            }
             _ => Class::Transient,
         }
     }
@@ -90,23 +90,31 @@ impl Classify for Error {
 pub struct Gc {
     ctx: Arc<Context>,
     deletions: SharedWatch<DeleteBackupRequest>,
+    keeper: Keeper,
 }
 
 impl Gc {
     /// A reconciler that looks for requests in this watch first.
-    pub fn new(ctx: Arc<Context>, deletions: SharedWatch<DeleteBackupRequest>) -> Self {
-        Self { ctx, deletions }
+    pub fn new(ctx: Arc<Context>, deletions: SharedWatch<DeleteBackupRequest>, keeper: Keeper) -> Self {
+        Self { ctx, deletions, keeper }
     }
 
     /// Runs it in this manager.
     pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
-        let backups = watches.backups.clone();
+        let keeper = Keeper::new(watches.schedules.clone(), watches.backups.clone());
+        let reconciler = Self::new(Arc::clone(ctx), watches.deletions.clone(), keeper);
+        let (in_location, of_schedule) = (watches.backups.clone(), watches.backups.clone());
         manager.control(
-            Controller::new(Self::new(Arc::clone(ctx), watches.deletions.clone()), &watches.backups)
+            Controller::new(reconciler, &watches.backups)
                 .workers(BUCKET_WORKERS)
                 .on(&watches.locations, move |location: &BackupStorageLocation| {
-                    Self::kept_in(location, &backups)
-                }),
+                    Self::kept_in(location, &in_location)
+                })
+                // Its rules may keep what has expired no longer.
+                .on(
+                    watches.schedules.when(Predicate::annotations_changed()),
+                    move |schedule: &Schedule| Keeper::concerned(schedule, &of_schedule),
+                ),
         );
     }
 
@@ -121,9 +129,14 @@ impl Gc {
         }))
     }
 
-    /// When the life of this backup ends. Rules of retention attach here.
-    fn end(&self, backup: &Backup) -> End {
-        End::of(backup)
+    /// When the life of this backup ends. What a rule keeps has no end: `retention` prolongs it, however late. The rules are asked only
+    /// once the expiration has passed, because they cost a look at every backup of the schedule.
+    fn end(&self, backup: &Backup, now: Timestamp) -> End {
+        let end = End::of(backup);
+        if !end.is_after(now) && self.keeper.keeps(backup) {
+            return End::Never;
+        }
+        end
     }
 
     /// The next look at a backup that stays as it is.
@@ -138,7 +151,7 @@ impl Gc {
         let Some(backup) = backup.filter(|backup| uid_of(backup) == uid_of(seen)) else {
             return Ok(Next::Resync);
         };
-        match plan::due(&backup, self.end(&backup), now) {
+        match plan::due(&backup, self.end(&backup, now), now) {
             Due::Now => {}
             Due::At(end) => return Ok(self.at(end, now)),
             Due::OnChange => return Ok(Next::Resync),
@@ -178,7 +191,7 @@ impl Gc {
             tracing::info!(backup = name, until = %end, ?written, "another cluster has prolonged the life of this backup");
             return Ok(self.at(end, now));
         }
-        self.request(&backup).await
+        self.request(&backup, now).await
     }
 
     /// The expiration that the bucket has of a backup that another cluster made, and may have prolonged.
@@ -194,31 +207,14 @@ impl Gc {
         })
     }
 
-    /// Creates a request unless there is one.
-    async fn request(&self, backup: &Backup) -> Result<Next, Error> {
-        let ctx = &self.ctx;
-        let name = backup.metadata.name.as_deref().unwrap_or_default();
-        let uid = uid_of(backup);
-        let of_backup = format!(
-            "{}={},{}={uid}",
-            labels::BACKUP_NAME,
-            names::label_value(name),
-            labels::BACKUP_UID
-        );
-        let requests: Vec<DeleteBackupRequest> =
-            fresh::labelled(ctx, &of_backup).await.map_err(Error::BackupNotRead)?;
-        if requests.iter().any(plan::is_open) {
-            return Ok(self.again());
+    /// Requests the deletion unless that was requested already.
+    async fn request(&self, backup: &Backup, now: Timestamp) -> Result<Next, Error> {
+        if request::deletion(&self.ctx, backup, now).await? {
+            let note = "its time to live is over; a DeleteBackupRequest was created";
+            self.ctx
+                .events
+                .publish(backup, EventNote::normal("Expired", ACTION, note));
         }
-        let request = plan::request(&ctx.namespace, name, uid.as_str());
-        let api: Api<DeleteBackupRequest> = Api::namespaced(ctx.cluster.client().clone(), &ctx.namespace);
-        let params = PostParams::default();
-        ctx.gate
-            .write(api.create(&params, &request))
-            .await?
-            .map_err(Error::RequestNotMade)?;
-        let note = "its time to live is over; a DeleteBackupRequest was created";
-        ctx.events.publish(backup, EventNote::normal("Expired", ACTION, note));
         Ok(self.again())
     }
 
@@ -242,7 +238,7 @@ impl Reconciler for Gc {
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
-        match plan::due(&seen, self.end(&seen), now) {
+        match plan::due(&seen, self.end(&seen, now), now) {
             Due::OnChange => Ok(Next::Resync),
             Due::At(end) => Ok(self.at(end, now)),
             Due::Now => {

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::api::condition::{Condition, ConditionStatus};
 use crate::api::v1::{
     Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DeleteBackupRequestPhase, Restore, RestorePhase,
+    Schedule,
 };
 use crate::archive::layout::Member;
 use crate::archive::reader::{self, Limits, Sink};
@@ -32,6 +33,8 @@ use crate::controllers::freeze::{self, FreezeLocks};
 use crate::controllers::gated::gated;
 use crate::controllers::gc::{End as EndOfLife, Gc, plan};
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::retention::Retention;
+use crate::controllers::retention::keeper::Keeper;
 use crate::controllers::run::cancel::Cancels;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
@@ -371,8 +374,12 @@ impl Process {
                 .with::<Restores>(world.watch(), self.restores.clone());
             note(records.reconcile(Arc::new(record)).await.map_err(|e| e.to_string()));
         }
+        for schedule in world.objects::<Schedule>() {
+            let retention = Retention::new(ctx.clone(), world.watch(), locations.clone());
+            note(retention.reconcile(Arc::new(schedule)).await.map_err(|e| e.to_string()));
+        }
         for backup in world.objects::<Backup>() {
-            let gc = Gc::new(ctx.clone(), world.watch());
+            let gc = Gc::new(ctx.clone(), world.watch(), Keeper::new(world.watch(), world.watch()));
             note(gc.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
         }
         for request in world.objects::<DeleteBackupRequest>() {

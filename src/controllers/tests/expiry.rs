@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::backup_death::shop;
 use crate::api::v1::{Backup, BackupStorageLocation};
 use crate::controllers::gc::Gc;
+use crate::controllers::retention::keeper::Keeper;
 use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::testing::death::Dies;
 use crate::runtime::{Next, Reconciler as _};
@@ -41,7 +42,11 @@ fn edit(world: &World, kind: &str, name: &str, change: impl FnOnce(&mut Value)) 
 async fn pass(world: &World) -> Result<Next, String> {
     let process = Process::start(world, Dies::Never).await;
     let backup: Backup = serde_json::from_value(world.object("Backup", "b")).unwrap();
-    let gc = Gc::new(process.ctx.clone(), world.watch());
+    let gc = Gc::new(
+        process.ctx.clone(),
+        world.watch(),
+        Keeper::new(world.watch(), world.watch()),
+    );
     let next = gc.reconcile(std::sync::Arc::new(backup)).await;
     process.kill().await;
     next.map_err(|error| error.to_string())
