@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::cluster::Cluster;
 use crate::hook::Executor;
 use crate::restore::request::RestoreOptions;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub item_operation_frequency: Duration,
     /// `--schedule-skip-immediately`, for schedules that do not say it themselves.
     pub skip_immediately: bool,
+    /// The time zone of schedules that name none.
+    pub zone: TimeZone,
     /// `--volume-group-snapshot-label-key`.
     pub volume_group_label: String,
     /// `--default-volumes-to-fs-backup`.

@@ -3,7 +3,7 @@
 
 use crate::api::v1::{
     Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DownloadRequest, LocationPhase, Restore,
-    RestorePhase, ServerStatusRequest,
+    RestorePhase, Schedule, SchedulePhase, ServerStatusRequest,
 };
 use crate::api::{GoDuration, Time};
 use crate::controllers::run::cancel;
@@ -102,6 +102,15 @@ impl PhaseEvents for Restore {
             }
             _ => return None,
         })
+    }
+}
+
+impl PhaseEvents for Schedule {
+    fn event_of(&self, after: &Self) -> Option<EventNote> {
+        let (phase, errors) = (after.status.phase(), &after.status.validation_errors);
+        let is_news = self.status.phase() != phase || self.status.validation_errors != *errors;
+        (*phase == SchedulePhase::FailedValidation && is_news)
+            .then(|| EventNote::warning(phase.as_str(), "Schedule", errors.join("; ")))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod location;
 pub mod restore;
 pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod served;
 pub mod server_status_request;
 #[cfg(test)]

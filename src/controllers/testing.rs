@@ -5,6 +5,8 @@ pub(super) mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::api::v1::{BackupStorageLocation, LocationPhase};
 use crate::restore::request::RestoreOptions;
 use crate::telemetry::logrus::{Format, Level};
@@ -24,6 +26,7 @@ pub(super) fn settings() -> Settings {
         gc_frequency: Duration::from_hours(1),
         item_operation_frequency: Duration::from_secs(10),
         skip_immediately: false,
+        zone: TimeZone::UTC,
         volume_group_label: "velero.io/volume-group".to_owned(),
         default_volumes_to_fs_backup: false,
         default_snapshot_move_data: false,

@@ -13,6 +13,7 @@ mod records;
 mod requests;
 mod restore_death;
 mod retention;
+mod schedule_death;
 mod third_kind;
 mod third_kind_death;
 mod two_clusters;

@@ -19,6 +19,15 @@ pub enum RunResult {
     FailedValidation,
 }
 
+/// The last results of a schedule's backups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastResults {
+    /// Whether the newest backup that ended was Completed.
+    pub is_good: Option<bool>,
+    /// When the newest Completed backup ended, as a Unix timestamp.
+    pub succeeded: Option<i64>,
+}
+
 /// All series of the server. Clones are the same series.
 #[derive(Clone)]
 pub struct VeleroMetrics {
@@ -48,6 +57,7 @@ pub struct VeleroMetrics {
     restore_duration: HistogramVec,
     volume_snapshot: [IntCounterVec; 3],
     csi_snapshot: [IntCounterVec; 3],
+    schedule_interval: GaugeVec,
 }
 
 impl VeleroMetrics {
@@ -162,14 +172,18 @@ impl VeleroMetrics {
                     csi,
                 )?,
             ],
+            schedule_interval: gauge(
+                "velero_schedule_expected_interval_seconds",
+                "Seconds between the next two due times of a schedule",
+            )?,
         };
         metrics.init_schedule("");
         Ok(metrics)
     }
 
-    /// Makes a schedule's series: zeros, and a last status of 1. Called once for each schedule, when it is first seen.
-    pub fn init_schedule(&self, schedule: &str) {
-        for counter in [
+    /// The counters by schedule that exist before the first backup.
+    fn schedule_counters(&self) -> impl Iterator<Item = &IntCounterVec> {
+        let counters = [
             &self.backup_attempt,
             &self.backup_success,
             &self.backup_partial_failure,
@@ -183,11 +197,14 @@ impl VeleroMetrics {
             &self.restore_failed,
             &self.restore_validation_failed,
             &self.restore_cancelled,
-        ]
-        .into_iter()
-        .chain(&self.backup_deletion)
-        .chain(&self.volume_snapshot)
-        {
+        ];
+        let counters = counters.into_iter().chain(&self.backup_deletion);
+        counters.chain(&self.volume_snapshot)
+    }
+
+    /// Makes a schedule's series: zeros, and a last status of 1. Called once for each schedule, when it is first seen.
+    pub fn init_schedule(&self, schedule: &str) {
+        for counter in self.schedule_counters() {
             counter.with_label_values(&[schedule]);
         }
         for counter in &self.csi_snapshot {
@@ -197,6 +214,54 @@ impl VeleroMetrics {
         self.backup_items_errors.with_label_values(&[schedule]);
         // Upstream reports 1 before the first backup, and alerts depend on that.
         self.backup_last_status.with_label_values(&[schedule]).set(1.0);
+    }
+
+    /// A schedule is gone, and its series with it. Those of CSI that name a backup are gone with that.
+    pub fn schedule_gone(&self, schedule: &str) {
+        let label = &[schedule];
+        for counter in self.schedule_counters() {
+            let _ = counter.remove_label_values(label);
+        }
+        for gauge in [
+            &self.backup_tarball_size,
+            &self.backup_last_successful,
+            &self.backup_last_status,
+            &self.backup_items,
+            &self.backup_items_errors,
+            &self.schedule_interval,
+        ] {
+            let _ = gauge.remove_label_values(label);
+        }
+        for histogram in [&self.backup_duration, &self.restore_duration] {
+            let _ = histogram.remove_label_values(label);
+        }
+        for counter in &self.csi_snapshot {
+            let _ = counter.remove_label_values(&[schedule, ""]);
+        }
+    }
+
+    /// What the Backups that exist say of the last results: right after a restart too. Without a Completed one there is no time of a
+    /// last success; the status of one that is gone stays.
+    #[expect(clippy::cast_precision_loss, reason = "seconds far below 2^53")]
+    pub fn backup_results(&self, schedule: &str, last: LastResults) {
+        if let Some(is_good) = last.is_good {
+            let status = self.backup_last_status.with_label_values(&[schedule]);
+            status.set(if is_good { 1.0 } else { 0.0 });
+        }
+        match last.succeeded {
+            Some(at) => self
+                .backup_last_successful
+                .with_label_values(&[schedule])
+                .set(at as f64),
+            None => {
+                let _ = self.backup_last_successful.remove_label_values(&[schedule]);
+            }
+        }
+    }
+
+    /// A schedule is due every so many seconds, as seen from now.
+    pub fn schedule_interval(&self, schedule: &str, seconds: f64) {
+        self.schedule_interval.with_label_values(&[schedule]).set(seconds);
     }
 
     /// How many Backups there are.
@@ -352,6 +417,44 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_schedule_takes_all_of_its_series_with_it() {
+        let registry = Registry::new();
+        let metrics = VeleroMetrics::new(&registry).unwrap();
+        let before = registry.text().unwrap();
+        metrics.init_schedule("daily");
+        metrics.schedule_interval("daily", 86_400.0);
+        metrics.backup_started("daily");
+        metrics.backup_ran("daily", 1, 1, 1, 1);
+        metrics.backup_ended("daily", RunResult::Completed, 100, Some(61));
+        metrics.restore_started("daily");
+        metrics.restore_ended("daily", RunResult::Completed, Some(61));
+        let text = registry.text().unwrap();
+        let interval = "velero_schedule_expected_interval_seconds{schedule=\"daily\"} 86400";
+        assert!(text.lines().any(|line| line == interval), "{text}");
+        metrics.schedule_gone("daily");
+        assert_eq!(registry.text().unwrap(), before);
+    }
+
+    #[test]
+    fn the_last_results_are_those_of_the_backups_that_exist() {
+        let registry = Registry::new();
+        let metrics = VeleroMetrics::new(&registry).unwrap();
+        let shown = |is_good, succeeded| {
+            metrics.backup_results("daily", LastResults { is_good, succeeded });
+            let text = registry.text().unwrap();
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with("velero_backup_last") && line.contains("daily"));
+            lines
+                .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(shown(Some(false), Some(50)), ["0", "50"]);
+        assert_eq!(shown(Some(true), Some(70)), ["1", "70"]);
+        assert_eq!(shown(None, None), ["1"]);
     }
 
     #[test]

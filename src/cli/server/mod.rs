@@ -34,6 +34,8 @@ use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::retention::Retention;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::schedule::last::last_results;
+use crate::controllers::schedule::{self, Schedules};
 use crate::controllers::server_status_request::StatusRequests;
 use crate::controllers::version;
 use crate::controllers::watches::Watches;
@@ -148,6 +150,9 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     if enabled(Deletions::NAME) {
         Deletions::register(&mut manager, &ctx, &watches);
     }
+    if enabled(Schedules::NAME) {
+        Schedules::register(&mut manager, &ctx, &watches);
+    }
     if enabled(DownloadRequests::NAME) {
         let requests = DownloadRequests::new(ctx.clone(), finder.clone(), key.clone(), base.clone());
         requests.register(&mut manager, &watches);
@@ -211,6 +216,10 @@ async fn count_objects(
             _ = tick.tick() => {
                 ctx.metrics.backups(backups.list().len());
                 ctx.metrics.restores(restores.list().len());
+                // Those of a schedule are its controller's.
+                let unscheduled = backups.list_where(|backup| schedule::label_of(backup).is_none());
+                let last = last_results(unscheduled.iter().map(|backup| &**backup));
+                ctx.metrics.backup_results("", last);
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::constants::FEATURE_API_GROUP_VERSIONS;
 use crate::controllers::context::Settings;
+use crate::controllers::schedule::cron::zone;
 use crate::restore::request::RestoreOptions;
 
 use super::flags::ServerArgs;
@@ -29,6 +30,7 @@ pub(super) fn settings(
         gc_frequency: or_default(args.garbage_collection_frequency, Duration::from_hours(1)),
         item_operation_frequency: or_default(args.item_operation_sync_frequency, Duration::from_secs(10)),
         skip_immediately: args.schedule_skip_immediately,
+        zone: zone::local(std::env::var("TZ").ok().as_deref()),
         volume_group_label: args.volume_group_snapshot_label_key.clone(),
         default_volumes_to_fs_backup: args.default_volumes_to_fs_backup,
         default_snapshot_move_data: args.default_snapshot_move_data,

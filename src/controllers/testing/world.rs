@@ -39,6 +39,7 @@ use crate::controllers::run::cancel::Cancels;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::LABEL;
+use crate::controllers::schedule::Schedules;
 use crate::controllers::served::{REQUIRED, Served};
 use crate::controllers::write::ObjectWriter;
 use crate::hook::{Executor, Standing};
@@ -248,6 +249,7 @@ impl World {
 pub(in crate::controllers) struct Process {
     pub(in crate::controllers) ctx: Arc<Context>,
     pub(in crate::controllers) death: Arc<Death>,
+    pub(in crate::controllers) registry: Registry,
     group: Group,
     backups: BackupOperations,
     restores: RestoreOperations,
@@ -300,6 +302,7 @@ impl Process {
         let group = Group::new();
         Self {
             death,
+            registry,
             backups: BackupOperations::at_most(ctx.settings.concurrent_backups).open_in(&group),
             restores: RestoreOperations::new().open_in(&group),
             live_logs: LiveLogs::default(),
@@ -345,6 +348,10 @@ impl Process {
         let (ctx, mut failed) = (&self.ctx, None);
         let mut note = |result: Result<_, String>| failed = result.err().or_else(|| failed.take());
         let locations: SharedWatch<BackupStorageLocation> = world.watch();
+        for schedule in world.objects::<Schedule>() {
+            let schedules = Schedules::new(ctx.clone(), world.watch());
+            note(schedules.reconcile(Arc::new(schedule)).await.map_err(|e| e.to_string()));
+        }
         for backup in world.objects::<Backup>() {
             let queue = Queue::new(ctx.clone(), world.watch(), world.watch());
             note(queue.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));

@@ -12,7 +12,9 @@ use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::gc::Gc;
 use crate::controllers::restore::reconcile::Restores;
+use crate::controllers::retention::Retention;
 use crate::controllers::run::leftovers::RunRecords;
+use crate::controllers::schedule::Schedules;
 use crate::controllers::server_status_request::StatusRequests;
 use crate::restore::retry_reason::RetryReason;
 use crate::runtime::{Classify, Reconciler};
@@ -26,7 +28,7 @@ fn reasons<R: Reconciler>() -> Row {
 
 #[test]
 fn the_reasons_of_failed_passes_stay_what_they_are() {
-    let expected: [Row; 12] = [
+    let expected: &[Row] = &[
         (
             "artifact-certificate",
             &["NotLeading", "CertificateNotMade", "SecretNotWritten"],
@@ -72,7 +74,6 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "BackupNotRead",
                 "LocationNotRead",
                 "RequestNotMade",
-                "NotLeading",
                 "LocationUnusable",
                 "BucketUnreadable",
             ],
@@ -91,6 +92,16 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
             ],
         ),
         (
+            "retention",
+            &[
+                "StatusNotWritten",
+                "BackupNotRead",
+                "LocationUnusable",
+                "ExpirationNotStored",
+                "RequestNotMade",
+            ],
+        ),
+        (
             "run-record",
             &[
                 "RecordNotRemoved",
@@ -102,14 +113,25 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "LeftoversNotRemoved",
             ],
         ),
+        (
+            "schedule",
+            &[
+                "StatusNotWritten",
+                "BackupsNotListed",
+                "BackupNotCreated",
+                "BackupRefused",
+                "BackupNameTaken",
+                "NotLeading",
+            ],
+        ),
         ("server-status-request", &["StatusNotWritten"]),
     ];
     assert_eq!(found(), expected);
 }
 
 /// Every controller with the reasons of its failures.
-fn found() -> [Row; 12] {
-    [
+fn found() -> Vec<Row> {
+    vec![
         reasons::<Renewal>(),
         reasons::<Backups>(),
         reasons::<Deletions>(),
@@ -120,7 +142,9 @@ fn found() -> [Row; 12] {
         reasons::<Gc>(),
         reasons::<OpenFreezes>(),
         reasons::<Restores>(),
+        reasons::<Retention>(),
         reasons::<RunRecords>(),
+        reasons::<Schedules>(),
         reasons::<StatusRequests>(),
     ]
 }
@@ -159,6 +183,20 @@ const DELETIONS: [&str; 10] = [
     "Expired",
     "LeftoversFound",
     "RestoreRunning",
+];
+
+/// Of schedules, besides phases.
+const SCHEDULES: [&str; 10] = [
+    "Waiting",
+    "Postponed",
+    "Paused",
+    "JitterIgnored",
+    "TicksMissed",
+    "NoneMissed",
+    "BackupInProgress",
+    "ServerAway",
+    "SkipImmediately",
+    "BackupCreated",
 ];
 
 /// What an item of a restore waits for, besides transient errors. Items that wait for another one are never the first that waits.
@@ -215,6 +253,7 @@ fn troubleshoot_has_a_section_for_every_reason_and_no_other() {
         .chain(QUEUE)
         .chain(DELETIONS)
         .chain(["RestoresRemain"])
+        .chain(SCHEDULES)
         .chain(WAITS)
         .chain(PHASES)
         .chain(transient.map(RetryReason::word))
