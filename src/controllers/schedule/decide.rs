@@ -218,14 +218,20 @@ fn made_at(ticks: &Ticks<'_>, tick: Tick, now: Timestamp) -> Timestamp {
 fn repair(wanted: &mut Schedule, facts: &Facts<'_>) {
     let newest = facts.backups.iter().filter_map(|made| made.tick).max();
     let last = wanted.status.last_backup.as_ref().map(|last| last.0);
+    let last = last.filter(|last| is_past(*last, facts.now));
     if let Some(newest) = newest.filter(|newest| last.is_none_or(|last| last < *newest)) {
         wanted.status.last_backup = Some(time(newest));
     }
 }
 
+/// Whether a time of the status can be true.
+fn is_past(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) <= FUTURE
+}
+
 /// Due times up to here are done with.
 fn base(schedule: &Schedule, now: Timestamp) -> Timestamp {
-    let is_past = |at: &Timestamp| at.duration_since(now) <= FUTURE;
+    let is_past = |at: &Timestamp| is_past(*at, now);
     let (meta, status) = (&schedule.metadata, &schedule.status);
     let last_backup = status.last_backup.as_ref().map(|last| last.0).filter(is_past);
     let last_skipped = status.last_skipped.as_ref().map(|last| last.0).filter(is_past);

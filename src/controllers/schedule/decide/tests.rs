@@ -272,6 +272,19 @@ fn a_backup_that_was_made_before_the_server_died_is_not_made_again() {
 }
 
 #[test]
+fn a_last_backup_in_the_future_is_corrected_by_the_backups_that_exist() {
+    let made = Made {
+        name: "daily-20260102010000".to_owned(),
+        tick: Some(at("2026-01-02T01:00:00Z")),
+        is_unfinished: false,
+    };
+    let seen = schedule(&json!({"status": {"lastBackup": "2126-01-01T00:00:00Z"}}));
+    let plan = decide(&seen, &facts("2026-01-02T09:00:00Z", &[made]));
+    assert_eq!(outcome(&plan), "Waiting");
+    assert_eq!(last_backup(&plan).as_deref(), Some("2026-01-02T01:00:00Z"));
+}
+
+#[test]
 fn a_paused_schedule_makes_nothing_and_shows_that_it_is_valid() {
     let extra =
         json!({"spec": {"paused": true, "skipImmediately": true}, "status": {"lastBackup": "2026-01-02T01:00:00Z"}});
