@@ -261,6 +261,11 @@ mod tests {
             "create backup-location l",
             "delete backup-location l",
             "delete backup-locations l",
+            "create schedule s --schedule=@daily",
+            "delete schedule s",
+            "delete schedules --all --confirm",
+            "schedule pause s",
+            "schedule unpause s --skip-immediately",
             "restore describe x --details",
             "client config get",
             "client config set a=b",
@@ -279,7 +284,7 @@ mod tests {
         for line in [
             "backup delete x",
             "restore delete x",
-            "schedule create s",
+            "schedule retire s",
             "plugin get",
             "debug",
         ] {

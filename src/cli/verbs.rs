@@ -58,6 +58,8 @@ pub enum Create {
     BackupLocation(Box<backup_location::Create>),
     /// Create a restore
     Restore(Box<restore::Create>),
+    /// Create a schedule
+    Schedule(Box<schedule::Create>),
     /// Create a volume snapshot location
     SnapshotLocation(snapshot_location::Create),
 }
@@ -68,6 +70,9 @@ pub enum Delete {
     /// Delete backup storage locations
     #[command(alias = "backup-locations")]
     BackupLocation(backup_location::Delete),
+    /// Delete schedules
+    #[command(alias = "schedules")]
+    Schedule(schedule::Delete),
 }
 
 impl Commands for Get {
@@ -107,6 +112,7 @@ impl Commands for Create {
             Self::Backup(create) => create.run(context).await,
             Self::BackupLocation(create) => create.run(context).await,
             Self::Restore(create) => create.run(context).await,
+            Self::Schedule(create) => create.run(context).await,
             Self::SnapshotLocation(create) => create.run(context).await,
         }
     }
@@ -116,6 +122,7 @@ impl Commands for Delete {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
             Self::BackupLocation(delete) => delete.run(context).await,
+            Self::Schedule(delete) => delete.run(context).await,
         }
     }
 }

@@ -35,6 +35,7 @@ mod policies;
 mod queue;
 mod rights;
 mod s3;
+mod schedules;
 mod selection;
 mod survival;
 mod traces;

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::spec::SpecArgs;
-use crate::api::v1::{Backup, BackupStorageLocation, Schedule, VolumeSnapshotLocation};
-use crate::api::{OwnerReference, labels, names};
+use crate::api::v1::{Backup, Schedule};
 use crate::cli::context::Context;
 use crate::cli::flag::{Map, RepeatedKey, go_bool, merged};
 use crate::cli::objects::Objects;
 use crate::cli::output::{self, OutputArgs};
 use crate::cli::{terminal, wait};
+use crate::controllers::schedule::backup::from_template;
 use crate::runtime::clock::{Clock, System};
 
 /// Create a backup
@@ -119,55 +119,22 @@ impl Create {
         backup.spec = self.spec.spec()?;
         backup.metadata.labels = non_empty(merged("--labels", &self.labels)?);
         backup.metadata.annotations = non_empty(merged("--annotations", &self.annotations)?);
-        let (location, snapshot_locations) = self.spec.locations();
-        if location.is_some() || !snapshot_locations.is_empty() {
-            let client = context.client().await?;
-            if let Some(name) = location {
-                Objects::<BackupStorageLocation>::new(&client, &context.namespace)
-                    .get(name)
-                    .await?;
-            }
-            for name in snapshot_locations {
-                Objects::<VolumeSnapshotLocation>::new(&client, &context.namespace)
-                    .get(name)
-                    .await?;
-            }
-        }
+        self.spec.check_locations(context).await?;
         Ok(backup)
     }
 
     /// The backup that the schedule would create, with the labels and annotations of the flags.
     fn as_scheduled(&self, schedule: &Schedule, namespace: &str, now: Timestamp) -> Result<Backup, RepeatedKey> {
-        let meta = &schedule.metadata;
-        let schedule_name = meta.name.clone().unwrap_or_default();
+        let schedule_name = schedule.metadata.name.clone().unwrap_or_default();
         let name = self
             .name
             .clone()
             .unwrap_or_else(|| format!("{schedule_name}-{}", name_timestamp(now, TimeZone::UTC)));
-        let mut backup = Backup::new(namespace, name);
-        backup.spec = schedule.spec.template.clone();
-        let template = &schedule.spec.template.metadata.labels;
-        let mut all_labels = if template.is_empty() {
-            meta.labels.clone().unwrap_or_default()
-        } else {
-            template.clone()
-        };
-        all_labels.insert(labels::SCHEDULE_NAME.to_owned(), names::label_value(&schedule_name));
+        let mut backup = from_template(schedule, namespace, &name);
+        let all_labels = backup.metadata.labels.get_or_insert_default();
         all_labels.extend(merged("--labels", &self.labels)?);
-        backup.metadata.labels = non_empty(all_labels);
-        let mut annotations = meta.annotations.clone().unwrap_or_default();
+        let annotations = backup.metadata.annotations.get_or_insert_default();
         annotations.extend(merged("--annotations", &self.annotations)?);
-        backup.metadata.annotations = non_empty(annotations);
-        if schedule.spec.use_owner_references_in_backup == Some(true) {
-            backup.metadata.owner_references = Some(vec![OwnerReference {
-                api_version: "velero.io/v1".to_owned(),
-                kind: "Schedule".to_owned(),
-                name: schedule_name,
-                uid: meta.uid.clone().unwrap_or_default(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]);
-        }
         Ok(backup)
     }
 }

@@ -10,6 +10,7 @@ pub use create::Create;
 pub(crate) use create::{name_timestamp, non_empty};
 pub use download::Download;
 pub use logs::Logs;
+pub use spec::SpecArgs;
 
 use super::Commands;
 use super::cancel::Cancellable;

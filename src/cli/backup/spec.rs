@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::v1::{BackupSpec, BackupUploaderConfig};
+use crate::api::v1::{BackupSpec, BackupStorageLocation, BackupUploaderConfig, VolumeSnapshotLocation};
 use crate::api::{GoDuration, TypedLocalObjectReference};
+use crate::cli::context::Context;
 use crate::cli::flag::{OptionalBool, OrSelector, Selector, StringArray, collected};
+use crate::cli::objects::Objects;
 use crate::select::backup::TypeLists;
 use crate::select::validation;
 
@@ -105,12 +107,24 @@ pub enum SpecError {
 }
 
 impl SpecArgs {
-    /// The locations, which have to exist.
-    pub fn locations(&self) -> (Option<&str>, &[String]) {
-        (
-            self.storage_location.as_deref().filter(|name| !name.is_empty()),
-            &self.volume_snapshot_locations,
-        )
+    /// Refuses locations that do not exist. Checked last.
+    pub async fn check_locations(&self, context: &Context) -> anyhow::Result<()> {
+        let location = self.storage_location.as_deref().filter(|name| !name.is_empty());
+        if location.is_none() && self.volume_snapshot_locations.is_empty() {
+            return Ok(());
+        }
+        let client = context.client().await?;
+        if let Some(name) = location {
+            Objects::<BackupStorageLocation>::new(&client, &context.namespace)
+                .get(name)
+                .await?;
+        }
+        for name in &self.volume_snapshot_locations {
+            Objects::<VolumeSnapshotLocation>::new(&client, &context.namespace)
+                .get(name)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Refuses both kinds of selector together. Checked first.

@@ -1,5 +1,14 @@
 //! `velero schedule …`.
 
+mod create;
+mod delete;
+mod pause;
+mod select;
+
+pub use create::Create;
+pub use delete::Delete;
+pub use pause::{Pause, Unpause};
+
 use super::Commands;
 use super::context::Context;
 use super::describe::{self, Describable, Source};
@@ -32,17 +41,29 @@ impl Describable for Schedule {
 /// Commands that work with schedules.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Create a schedule
+    Create(Box<Create>),
+    /// Delete schedules
+    Delete(Delete),
     /// Describe schedules
     Describe(Describe),
     /// Get schedules
     Get(Get),
+    /// Pause schedules
+    Pause(Pause),
+    /// Unpause schedules
+    Unpause(Unpause),
 }
 
 impl Commands for Command {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Create(create) => create.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
             Self::Describe(describe) => describe.run(context).await,
             Self::Get(get) => get.run(context).await,
+            Self::Pause(pause) => pause.run(context).await,
+            Self::Unpause(unpause) => unpause.run(context).await,
         }
     }
 }

@@ -250,7 +250,8 @@ fn own_identity(page: &str) -> String {
 }
 
 fn dry_runs(server: &Server<'_>) {
-    let lines: [(&str, &str); 3] = [
+    // `_` stands for a blank in a word.
+    let lines: [(&str, &str); 4] = [
         (
             "backup create x --include-namespaces a,b --exclude-resources secrets --selector app=web \
              --snapshot-volumes=false --ttl 24h -o yaml",
@@ -264,9 +265,14 @@ fn dry_runs(server: &Server<'_>) {
             "backup-location create l --provider aws --bucket b --config region=x,s3Url=http://y -o yaml",
             "bsl-dry",
         ),
+        (
+            "create schedule s --schedule=@every_6h --include-namespaces a -o yaml",
+            "schedule-dry",
+        ),
     ];
     for (line, name) in lines {
-        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<String> = line.split_whitespace().map(|word| word.replace('_', " ")).collect();
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         similar_asserts::assert_eq!(server.velero(&arguments), printed(name), "{line}");
         let mut json = arguments;
         json.pop();
@@ -274,7 +280,12 @@ fn dry_runs(server: &Server<'_>) {
         let json: Value = serde_json::from_str(&server.velero(&json)).expect("JSON");
         assert_eq!(json, yaml::from_str::<Value>(&printed(name)).expect("YAML"), "{line}");
     }
-    for (kind, name) in [("backup", "x"), ("restore", "r"), ("backupstoragelocation", "l")] {
+    for (kind, name) in [
+        ("backup", "x"),
+        ("restore", "r"),
+        ("backupstoragelocation", "l"),
+        ("schedule", "s"),
+    ] {
         let kind = format!("{kind}s.velero.io");
         assert!(
             server.plane.get("velero", &kind, name).is_none(),

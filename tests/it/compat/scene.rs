@@ -44,6 +44,7 @@ fn the_recorded_scene_comes_out_as_recorded() {
     server.velero(&["backup", "create", "ours", "--include-namespaces", "shop", "--wait"]);
     backup::is_as_recorded(&server, "ours");
     restore_beside(&plane, &server);
+    server.velero(&["schedule", "create", "daily", "--schedule=0 1 * * *"]);
     metrics::are_as_recorded(&server);
 }
 

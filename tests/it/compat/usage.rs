@@ -61,8 +61,8 @@ fn a_wrong_command_line_is_reported_twice_as_by_the_go_release() {
             "unknown command \"delete\" for \"velero backup\"",
         ),
         (
-            "schedule create s",
-            "unknown command \"create\" for \"velero schedule\"",
+            "schedule retire s",
+            "unknown command \"retire\" for \"velero schedule\"",
         ),
         (
             "client config nope",
@@ -105,6 +105,10 @@ fn a_wrong_command_line_is_reported_twice_as_by_the_go_release() {
             "accepts 1 arg(s), received 0: <NAME> is missing",
         ),
         (
+            "schedule create --schedule=@daily",
+            "accepts 1 arg(s), received 0: <NAME> is missing",
+        ),
+        (
             "restore create --from-backup b --namespace-mappings shop",
             "invalid argument \"shop\" for \"--namespace-mappings\" flag: error parsing \"shop\"",
         ),
@@ -132,6 +136,20 @@ fn invalid_arguments_are_reported_once_without_a_request() {
         (
             "backup create --from-schedule=",
             "flag must have a non-empty value: --from-schedule",
+        ),
+        ("schedule create x", "--schedule is required"),
+        ("schedule create x -o nope", "--schedule is required"),
+        (
+            "schedule create x --schedule=@daily -l a=b --or-selector c=d",
+            "either a 'selector' or an 'or-selector' can be specified, but not both",
+        ),
+        (
+            "schedule pause",
+            "you must specify exactly one of: specific schedule name(s), the --all flag, or the --selector flag",
+        ),
+        (
+            "delete schedule s --all --confirm",
+            "you must specify exactly one of: specific schedule name(s), the --all flag, or the --selector flag",
         ),
         (
             "backup create x -l a=b --or-selector c=d",
