@@ -14,6 +14,7 @@ mod duration;
 pub mod finalizers;
 pub mod go_json;
 mod hook;
+mod item_operation;
 pub mod labels;
 mod meta;
 pub mod names;
@@ -38,6 +39,7 @@ pub use hook::{
     BackupHook, BackupHooks, BackupResourceHooks, ExecHook, ExecRestoreHook, HookErrorMode, HookStatus,
     InitRestoreHook, RestoreHook, RestoreHooks, RestoreResourceHooks,
 };
+pub use item_operation::{OperationError, OperationProgress};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 pub use quantity::Quantity;
 pub use reference::{ObjectReference, SecretKeySelector, TypedLocalObjectReference};

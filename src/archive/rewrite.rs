@@ -23,6 +23,13 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// One member as it is now.
+    pub fn entry(&mut self, path: &str, json: &[u8]) {
+        self.entries.insert(path.to_owned(), json.to_vec());
+    }
+}
+
 /// Why an archive could not be written again.
 #[derive(Debug, thiserror::Error)]
 pub enum RewriteError {

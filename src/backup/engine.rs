@@ -13,13 +13,14 @@ use super::deps::EngineDeps;
 use super::lists::Lists;
 use super::namespace_objects::{CollectedNamespaces, save_namespaces};
 use super::objects::Objects;
+use super::operations::Operations;
 use super::packer::{self, Packer};
 use super::prepared::prepare;
 use super::progress::Progress;
 use super::reader::Reader;
 use super::report::{Fatal, Report};
 use super::request::Request;
-use super::save::ItemSaver;
+use super::save::{ItemSaver, Round};
 use super::save_blocks::save_blocks;
 use super::sink::ArchiveSink;
 use super::stop::Stop;
@@ -68,7 +69,7 @@ async fn uncancelled<S: ArchiveSink>(
     report(log, results, archive_bytes).await
 }
 
-fn too_early() -> Fatal {
+pub(super) fn too_early() -> Fatal {
     Fatal::Archive("it ended before the backup did".to_owned())
 }
 
@@ -76,6 +77,7 @@ fn too_early() -> Fatal {
 struct Results<'a> {
     tracker: Tracker<'a>,
     volumes: VolumeRecords,
+    operations: Operations,
 }
 
 /// Everything up to the last member of the archive.
@@ -86,12 +88,17 @@ async fn make<'a>(
     packer: Packer,
 ) -> Result<Results<'a>, Stop> {
     let reader = Reader::new(deps.cluster.clone());
-    let (prepared, namespaces) = prepare(request, deps, &reader)
+    let (prepared, namespaces) = prepare(request, deps.discovery, deps.log, &deps.actions, &reader)
         .instrument(info_span!("prepare"))
         .await?;
     let results = Results {
         tracker: Tracker::new(deps.log, progress, deps.scratch),
         volumes: VolumeRecords::default(),
+        operations: Operations::default(),
+    };
+    let round = Round::First {
+        hooks: deps.hooks,
+        operations: &results.operations,
     };
     let namespaces = CollectedNamespaces::new(namespaces);
     let lists = Lists::new(&prepared, &reader, &results.tracker, &namespaces);
@@ -100,14 +107,7 @@ async fn make<'a>(
         reader: &reader,
         staged: collect(&lists, deps.scratch).await?,
     };
-    let saver = ItemSaver::new(
-        &prepared,
-        &objects,
-        &results.tracker,
-        deps.hooks,
-        &results.volumes,
-        packer,
-    );
+    let saver = ItemSaver::new(&prepared, &objects, &results.tracker, &round, &results.volumes, packer);
     save_blocks(&saver).await?;
     save_streamed(&saver, &lists).await?;
     save_namespaces(&saver, &namespaces).await?;
@@ -116,7 +116,11 @@ async fn make<'a>(
 }
 
 async fn report(log: &RunLog, results: Results<'_>, archive_bytes: u64) -> Result<Report, Fatal> {
-    let Results { tracker, volumes } = results;
+    let Results {
+        tracker,
+        volumes,
+        operations,
+    } = results;
     let Tracker {
         counts, resource_list, ..
     } = tracker;
@@ -151,6 +155,7 @@ async fn report(log: &RunLog, results: Results<'_>, archive_bytes: u64) -> Resul
         archive_bytes,
         resource_list,
         volumes: volumes.iter().map(SkippedVolume::info).collect(),
+        operations: operations.into_list(),
     })
 }
 

@@ -16,7 +16,8 @@ use crate::hook::{Frozen, PodHooks, Runner};
 
 /// Runs the hooks of pods, each pod's once.
 pub(super) struct BlockHooks<'a> {
-    runner: &'a Runner,
+    /// `None` where no hooks run.
+    runner: Option<&'a Runner>,
     prepared: &'a Prepared<'a>,
     objects: &'a Objects<'a>,
     tracker: &'a Tracker<'a>,
@@ -26,7 +27,7 @@ pub(super) struct BlockHooks<'a> {
 
 impl<'a> BlockHooks<'a> {
     pub(super) fn new(
-        runner: &'a Runner,
+        runner: Option<&'a Runner>,
         prepared: &'a Prepared<'a>,
         objects: &'a Objects<'a>,
         tracker: &'a Tracker<'a>,
@@ -64,7 +65,9 @@ impl<'a> BlockHooks<'a> {
 
     /// Runs the post hooks.
     pub(super) async fn thaw(&self, frozen: Vec<Frozen>) {
-        self.runner.thaw(frozen).await;
+        if let Some(runner) = self.runner {
+            runner.thaw(frozen).await;
+        }
     }
 
     /// The hooks of a pod, if it will be saved and they were not begun before.
@@ -77,10 +80,10 @@ impl<'a> BlockHooks<'a> {
 
     /// Runs pre hooks. A pod with a failed pre hook counts as begun, so that it is not saved.
     async fn freeze(&self, pods: Vec<PodHooks>) -> Vec<Frozen> {
-        if pods.is_empty() {
+        let Some(runner) = self.runner.filter(|_| !pods.is_empty()) else {
             return Vec::new();
-        }
-        let frozen = self.runner.freeze(pods).await;
+        };
+        let frozen = runner.freeze(pods).await;
         let pods = GroupResource::new("", "pods");
         if let Some(type_) = self.prepared.types.get(&pods) {
             for Frozen { pod, .. } in frozen.iter().filter(|frozen| frozen.refused) {

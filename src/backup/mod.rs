@@ -13,6 +13,7 @@
 //!   volumes       how the data of each volume is saved
 //!   objects       the objects that a step asks for by name: staged, or of the cluster
 //!   actions       changes to an item before it is saved; one file a built-in action
+//!   operations    work that actions have started, which goes on after the run; again: collects items again once it is over
 //!   packer        tar and gzip on a thread of their own, into the sink
 //!   tracker       the outcome of each item, in these three:
 //!     done          the items that were begun
@@ -24,6 +25,7 @@
 //! own that is never held across an await. No part knows the engine.
 
 pub mod actions;
+mod again;
 mod announce;
 mod block;
 mod collect;
@@ -41,6 +43,7 @@ mod lists;
 mod namespace_objects;
 mod namespaces;
 mod objects;
+mod operations;
 mod order;
 mod outcome;
 mod packer;
@@ -67,6 +70,7 @@ mod type_spans;
 mod types;
 mod volumes;
 
+pub use again::{AgainDeps, collect_again};
 pub use deps::EngineDeps;
 pub use engine::run;
 pub use progress::{Progress, Snapshot};

@@ -1,8 +1,9 @@
 //! A backup's spec, resolved for its cluster once, before the first item.
 
-use super::actions::{ActionTable, built_in};
+use std::sync::Arc;
+
+use super::actions::{ActionTable, BackupItemAction, built_in};
 use super::announce;
-use super::deps::EngineDeps;
 use super::namespaces::Alive;
 use super::plan::Plan;
 use super::reader::Reader;
@@ -16,6 +17,7 @@ use crate::hook::SpecHooks;
 use crate::select::backup::{ResourceFilter, Served, TypeLists, unknown_types, unused_orders};
 use crate::select::includes::ResolvedType;
 use crate::select::namespaces::{NamespaceFilter, NamespaceTracker};
+use crate::telemetry::run_log::RunLog;
 
 /// A backup that is ready to begin. It does not change.
 pub(super) struct Prepared<'a> {
@@ -38,10 +40,11 @@ pub(super) struct Prepared<'a> {
 /// which Namespace objects are saved.
 pub(super) async fn prepare<'a>(
     request: &'a Request,
-    deps: &EngineDeps<'a>,
+    discovery: &'a Discovery,
+    log: &RunLog,
+    more_actions: &[Arc<dyn BackupItemAction>],
     reader: &Reader,
 ) -> Result<(Prepared<'a>, NamespaceTracker), Fatal> {
-    let (discovery, log) = (deps.discovery, deps.log);
     let spec = &request.spec;
     let namespaces = GroupResource::new("", "namespaces");
     let namespaces = discovery.preferred_version(&namespaces).ok_or(Fatal::NoNamespaces)?;
@@ -62,7 +65,7 @@ pub(super) async fn prepare<'a>(
     };
     let actions = built_in(request.every_version)
         .into_iter()
-        .chain(deps.actions.iter().cloned());
+        .chain(more_actions.iter().cloned());
     let actions = ActionTable::new(actions, &resolve)?;
     let type_filter = ResourceFilter::new(TypeLists::from(spec), request.policies.lists(), &users_filter, &resolve);
     for entry in type_filter.misplaced() {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use crate::api::artifact::VolumeInfo;
+use crate::api::artifact::{BackupItemOperation, VolumeInfo};
 use crate::cluster::list::ListError;
 use crate::select::labels::SelectorError;
 
@@ -21,6 +21,8 @@ pub struct Report {
     pub resource_list: File,
     /// The records of `<backup>-volumeinfo.json.gz`, ordered by volume.
     pub volumes: Vec<VolumeInfo>,
+    /// The operations that actions have started; none is known to have ended.
+    pub operations: Vec<BackupItemOperation>,
 }
 
 /// Why a run ended early. The sink then holds no valid archive.

@@ -12,6 +12,7 @@ use super::hooks::BlockHooks;
 use super::inclusion::{PassedOver, check_object, check_type};
 use super::item::{Item, ItemRef};
 use super::objects::Objects;
+use super::operations::Operations;
 use super::outcome::SaveOutcome;
 use super::packer::{Member, Packer};
 use super::prepared::Prepared;
@@ -30,12 +31,24 @@ const MUST_INCLUDE: &str = "backup.velero.io/must-include-additional-items";
 /// still run, and their additional items are saved. Since 1.15.
 const SKIP: &str = "velero.io/skip-from-backup";
 
+/// Which pass over items it is.
+pub(super) enum Round<'a> {
+    /// The run.
+    First {
+        hooks: &'a Runner,
+        operations: &'a Operations,
+    },
+    /// Operations have ended, and single items are collected again: without hooks and new operations.
+    Again,
+}
+
 /// Saves items.
 pub(super) struct ItemSaver<'a> {
     pub(super) prepared: &'a Prepared<'a>,
     pub(super) objects: &'a Objects<'a>,
     pub(super) tracker: &'a Tracker<'a>,
     pub(super) hooks: BlockHooks<'a>,
+    round: &'a Round<'a>,
     volumes: VolumeChoices<'a>,
     packer: Packer,
 }
@@ -45,14 +58,19 @@ impl<'a> ItemSaver<'a> {
         prepared: &'a Prepared<'a>,
         objects: &'a Objects<'a>,
         tracker: &'a Tracker<'a>,
-        runner: &'a Runner,
+        round: &'a Round<'a>,
         volumes: &'a VolumeRecords,
         packer: Packer,
     ) -> Self {
+        let runner = match round {
+            Round::First { hooks, .. } => Some(*hooks),
+            Round::Again => None,
+        };
         Self {
             prepared,
             objects,
             tracker,
+            round,
             hooks: BlockHooks::new(runner, prepared, objects, tracker),
             volumes: VolumeChoices::new(prepared, objects, tracker, volumes),
             packer,
@@ -109,6 +127,7 @@ impl<'a> ItemSaver<'a> {
             discovery: self.prepared.discovery,
             reader: self.objects.reader,
             log: self.tracker.log,
+            again: matches!(self.round, Round::Again),
         };
         let executed = match action.execute(item, &context).await {
             Ok(executed) => executed,
@@ -117,12 +136,27 @@ impl<'a> ItemSaver<'a> {
                 return Ok(self.failed(type_, item.head(), &what, &error));
             }
         };
+        if let Some(started) = executed.operation {
+            match self.round {
+                Round::First { operations, .. } => {
+                    operations.add(context.request, action.name(), type_, item.head(), started);
+                }
+                Round::Again => {
+                    let Head { namespace, name, .. } = item.head();
+                    self.tracker.failed(type_, namespace.as_deref(), name).msg(format!(
+                        "Error backing up item: custom action `{}` started an operation while the backup is finalized",
+                        action.name()
+                    ));
+                    return Ok(SaveOutcome::Failed);
+                }
+            }
+        }
         let must = match takes_must_include(item) {
             Ok(must) => must,
             Err(error) => return Ok(self.failed(type_, item.head(), "error reading item", &error)),
         };
         for additional in executed.additional {
-            if self.save_additional(&additional, must).await? == SaveOutcome::Failed {
+            if self.save_named(&additional, must).await? == SaveOutcome::Failed {
                 let what = format!("error backing up additional item `{}`", describe(&additional));
                 let Head { namespace, name, .. } = item.head();
                 self.tracker.failed(type_, namespace.as_deref(), name).msg(what);
@@ -134,7 +168,11 @@ impl<'a> ItemSaver<'a> {
 
     /// Saves an item that an action asked for: a staged one, or else one of the cluster. A missing one is a warning. Boxed, because
     /// such an item may ask for further ones.
-    fn save_additional<'s>(&'s self, wanted: &'s ItemRef, must: bool) -> BoxFuture<'s, Result<SaveOutcome, Stop>> {
+    pub(super) fn save_named<'s>(
+        &'s self,
+        wanted: &'s ItemRef,
+        must: bool,
+    ) -> BoxFuture<'s, Result<SaveOutcome, Stop>> {
         Box::pin(async move {
             let ItemRef {
                 group_resource,

@@ -19,7 +19,7 @@ use crate::runtime::{Class, Classify, Controller, Kind, Manager, Next, ObjectRef
 use crate::store::layout::{BACKUPS, BackupFile};
 use crate::store::{Store, StoreError};
 
-use super::backup::reconcile::conditions;
+use super::backup::ended::conditions;
 use super::backup_storage_location::period;
 use super::location::{self, LocationError};
 use super::run::json_gz;

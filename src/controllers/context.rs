@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::backup::actions::BackupItemAction;
 use crate::cluster::Cluster;
 use crate::hook::Executor;
+use crate::restore::actions::RestoreItemAction;
 use crate::restore::request::RestoreOptions;
 use crate::runtime::clock::Clock;
 use crate::runtime::lease::WriteGate;
@@ -43,10 +45,22 @@ pub struct Context {
     pub namespace: String,
     /// A local directory for what a run spools.
     pub scratch: PathBuf,
+    /// The item actions besides the built-in ones.
+    pub actions: ItemActions,
     /// Velero's own metrics.
     pub metrics: VeleroMetrics,
     /// The flags.
     pub settings: Settings,
+}
+
+/// Item actions besides the built-in ones, in their order. Runs execute them; they are asked for the progress of the operations that they
+/// have started. Built-in actions start none.
+#[derive(Clone, Default)]
+pub struct ItemActions {
+    /// Of backups.
+    pub backup: Vec<Arc<dyn BackupItemAction>>,
+    /// Of restores.
+    pub restore: Vec<Arc<dyn RestoreItemAction>>,
 }
 
 /// The server's flags as the controllers need them (spec server-cli 2.1).

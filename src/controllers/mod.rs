@@ -15,6 +15,7 @@ pub mod freeze;
 pub(crate) mod fresh;
 pub mod gated;
 pub mod gc;
+pub mod item_operations;
 pub mod location;
 pub mod restore;
 pub mod retention;

@@ -142,6 +142,18 @@ pub struct Note {
     /// It has a message of its own that it differs. In the record the field keeps its first name.
     #[serde(rename = "told", default, skip_serializing_if = "std::ops::Not::not")]
     pub reported: bool,
+    /// Operations that actions have started on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<NotedOperation>,
+}
+
+/// An operation that an action has started on an item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotedOperation {
+    /// The action's name.
+    pub action: String,
+    /// The action's id of it.
+    pub id: String,
 }
 
 impl Note {

@@ -5,7 +5,10 @@ use super::ledger::{Count, Ledger, Severity, State};
 use super::object::existing::differs_warning;
 use super::progress::Progress;
 use super::request::RestoreContext;
-use crate::api::artifact::{MessageSet, ResourceList, RestoredAction, Results};
+use crate::api::artifact::{
+    MessageSet, OperationPhase, OperationStatus, ResourceIdentifier, ResourceList, RestoreItemOperation,
+    RestoreOperationSpec, RestoredAction, Results,
+};
 use crate::archive::spool::{ItemHandle, Spool};
 
 /// A results file keeps texts up to this size; later ones are counted in one line.
@@ -22,6 +25,8 @@ pub struct Report {
     pub messages: Count,
     /// Objects by result.
     pub objects: Objects,
+    /// The operations that actions have started; none is known to have ended.
+    pub operations: Vec<RestoreItemOperation>,
     /// The last progress.
     pub progress: Progress,
 }
@@ -112,6 +117,7 @@ impl Writer {
             }
         };
         *count += 1;
+        self.add_operations(ledger, archive, restore, item);
         if !state.is_listed() {
             return;
         }
@@ -132,6 +138,36 @@ impl Writer {
             let text = differs_warning(kind, path.name);
             self.add_message(Severity::Warning, Some(target.unwrap_or_default()), &text);
         }
+    }
+
+    fn add_operations(&mut self, ledger: &Ledger, archive: &Spool, restore: &RestoreContext, item: ItemHandle) {
+        let Some(note) = ledger.note(item).filter(|note| !note.operations.is_empty()) else {
+            return;
+        };
+        let (path, _) = archive.path(item);
+        let (resource, group) = path.group_resource.split_once('.').unwrap_or((path.group_resource, ""));
+        let operations = note.operations.iter().map(|operation| RestoreItemOperation {
+            spec: RestoreOperationSpec {
+                restore_name: restore.name.clone(),
+                restore_uid: restore.uid.clone(),
+                restore_item_action: operation.action.clone(),
+                resource_identifier: ResourceIdentifier {
+                    group: group.to_owned(),
+                    resource: resource.to_owned(),
+                    namespace: path
+                        .namespace
+                        .map_or_else(String::new, |source| restore.target(source).to_owned()),
+                    name: path.name.to_owned(),
+                },
+                operation_id: operation.id.clone(),
+                ..RestoreOperationSpec::default()
+            },
+            status: OperationStatus {
+                phase: Some(OperationPhase::New),
+                ..OperationStatus::default()
+            },
+        });
+        self.report.operations.extend(operations);
     }
 
     fn add_message(&mut self, severity: Severity, namespace: Option<&str>, text: &str) {

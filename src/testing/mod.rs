@@ -2,4 +2,5 @@
 
 pub mod fake_api;
 pub mod fake_pods;
+pub mod item_action;
 pub mod store_suite;

@@ -28,6 +28,7 @@ mod framework;
 mod go_release;
 mod harness;
 mod installation;
+mod item_operations;
 mod large;
 mod leadership;
 mod missing_names;

@@ -47,6 +47,7 @@ impl BackupItemAction for ClaimAction {
             }
             Ok(Executed {
                 additional: vec![ItemRef::cluster_scoped("", "persistentvolumes", volume)],
+                ..Executed::default()
             })
         })
     }

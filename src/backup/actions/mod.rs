@@ -13,11 +13,13 @@ pub(super) use built_in::built_in;
 
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, ready};
 
 use super::item::{Item, ItemRef};
 use super::reader::Reader;
 use super::request::Request;
+use crate::api::v1::Backup;
+use crate::api::{OperationError, OperationProgress};
 use crate::cluster::ApiError;
 use crate::cluster::discovery::Discovery;
 use crate::cluster::list::ListError;
@@ -39,11 +41,32 @@ pub trait BackupItemAction: Send + Sync {
     /// Reads an item, may edit it, and returns the items that must be saved with it; those are saved before it.
     ///
     /// An error fails the item. May be called for several items at a time. Dropping the future cancels it.
+    ///
+    /// It may start an operation that goes on after the item was saved. A run that was interrupted collects afresh and calls it again, so
+    /// starting must be safe to repeat: derive the operation's id from the uids of the backup and the item, and find the work that is
+    /// there already. Nothing is waited for here.
     fn execute<'a>(
         &'a self,
         item: &'a mut Item,
         context: &'a ActionContext<'a>,
     ) -> BoxFuture<'a, Result<Executed, ActionError>>;
+
+    /// How far an operation is that [`execute`](Self::execute) has started, in this process or in an earlier one. An error means that it is
+    /// not known now: it is asked again until the operation's time is over.
+    fn progress<'a>(
+        &'a self,
+        operation: &'a str,
+        backup: &'a Backup,
+    ) -> BoxFuture<'a, Result<OperationProgress, OperationError>> {
+        let _ = (operation, backup);
+        ready(Err(OperationError::unknown(self.name()))).boxed()
+    }
+
+    /// Ends an operation whose time is over. Called once or more often; an operation that has ended is success.
+    fn cancel<'a>(&'a self, operation: &'a str, backup: &'a Backup) -> BoxFuture<'a, Result<(), OperationError>> {
+        let _ = (operation, backup);
+        ready(Ok(())).boxed()
+    }
 }
 
 /// What an action can use.
@@ -56,6 +79,8 @@ pub struct ActionContext<'a> {
     pub reader: &'a Reader,
     /// The backup's log.
     pub log: &'a RunLog,
+    /// Whether the operations of the backup have ended and the item is collected again. No operation may be started then.
+    pub again: bool,
 }
 
 /// The result of an action, besides its edits of the item.
@@ -63,6 +88,17 @@ pub struct ActionContext<'a> {
 pub struct Executed {
     /// Items that must be saved too, unless they are in the archive already or the backup's filters exclude them.
     pub additional: Vec<ItemRef>,
+    /// The operation that it has started.
+    pub operation: Option<StartedOperation>,
+}
+
+/// An operation that goes on after its item was saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartedOperation {
+    /// The action's id of it, also a label value. The same for each execution on the same item of the same backup.
+    pub id: String,
+    /// The items to collect again once it has ended; the item itself is not among them unless it is named.
+    pub post_items: Vec<ItemRef>,
 }
 
 /// Why an action failed.

@@ -28,6 +28,7 @@ impl BackupItemAction for PodAction {
         Box::pin(async move {
             Ok(Executed {
                 additional: related(&facts?, &namespace),
+                ..Executed::default()
             })
         })
     }

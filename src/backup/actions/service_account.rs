@@ -82,6 +82,7 @@ impl BackupItemAction for ServiceAccountAction {
             let roles = self.roles.get_or_init(|| known_roles(context)).await;
             Ok(Executed {
                 additional: related(bound, roles),
+                ..Executed::default()
             })
         })
     }

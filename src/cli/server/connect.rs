@@ -10,7 +10,7 @@ use kube::Api;
 use crate::cluster::Cluster;
 use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::status::Conditions;
-use crate::controllers::context::Context;
+use crate::controllers::context::{Context, ItemActions};
 use crate::controllers::freeze::{FreezeLocks, PodExec};
 use crate::controllers::gated::gated;
 use crate::controllers::run::cancel::Cancels;
@@ -77,9 +77,20 @@ pub(super) async fn context(
         clock: Arc::new(System),
         namespace: namespace.clone(),
         scratch: args.scratch_dir.clone(),
+        actions: item_actions(cluster),
         metrics: VeleroMetrics::new(registry)?,
         settings: settings(args, features, kubernetes, runs_backups),
     }))
+}
+
+/// The actions besides the built-in ones: none yet.
+fn item_actions(cluster: &Cluster) -> ItemActions {
+    #[cfg(feature = "testing")]
+    if std::env::var_os(crate::testing::item_action::VARIABLE).is_some() {
+        return crate::testing::item_action::both(cluster);
+    }
+    let _ = cluster;
+    ItemActions::default()
 }
 
 /// How the API server serves our kinds; warns of what this costs.

@@ -29,6 +29,8 @@ use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::endpoint::Endpoint;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::gc::Gc;
+use crate::controllers::item_operations::finalizer::Finalizer;
+use crate::controllers::item_operations::waiting::Waiting;
 use crate::controllers::restore::dry_run::DryRuns;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::retention::Retention;
@@ -128,8 +130,20 @@ async fn serve(args: ServerArgs, features: &BTreeSet<String>, connection: Connec
     if enabled(Backups::NAME) {
         Backups::register(&mut manager, &ctx, &watches, &backups, &live_logs);
     }
+    if enabled(Waiting::<Backup>::NAME) {
+        Waiting::register(&mut manager, &ctx, &watches, &watches.backups);
+    }
+    if enabled(Finalizer::<Backup>::NAME) {
+        Finalizer::register(&mut manager, &ctx, &watches, &watches.backups);
+    }
     if enabled(Restores::NAME) {
         Restores::register(&mut manager, &ctx, &watches, &restores, &live_logs);
+    }
+    if enabled(Waiting::<Restore>::NAME) {
+        Waiting::register(&mut manager, &ctx, &watches, &watches.restores);
+    }
+    if enabled(Finalizer::<Restore>::NAME) {
+        Finalizer::register(&mut manager, &ctx, &watches, &watches.restores);
     }
     let records = RunRecords::new(ctx.clone(), watches.locations.clone())
         .with::<Backups>(watches.backups.clone(), backups)

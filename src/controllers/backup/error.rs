@@ -1,5 +1,6 @@
 //! Why an attempt at a backup failed.
 
+use crate::archive::rewrite::RewriteError;
 use crate::backup::Fatal;
 use crate::cluster::discovery::DiscoveryError;
 use crate::controllers::run::{Retry, Retryable, RunError, run_error};
@@ -50,6 +51,29 @@ pub enum BackupError {
         /// Bytes that are there.
         found: u64,
     },
+    /// The backup is not in the bucket any more.
+    #[error(
+        "the backup cannot be finalized: `{key}` is not in object storage any more; check what removes files from the bucket"
+    )]
+    SealGone {
+        /// The key of its metadata.
+        key: String,
+    },
+    /// A file beside the archive is not what Velero writes.
+    #[error("the backup cannot be finalized: `{key}` cannot be read: {source}; check what wrote to the bucket")]
+    Unreadable {
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The items that were collected again did not get into the archive.
+    #[error("completing the backup archive failed: {0}")]
+    NotRewritten(#[from] RewriteError),
+    /// The thread that writes the archive died.
+    #[error("completing the backup archive panicked: {0}; please report this with the archive's member list")]
+    RewritePanicked(String),
 }
 
 run_error!(BackupError);
@@ -81,7 +105,13 @@ impl Retryable for BackupError {
                     Retry::Never
                 }
             },
-            Self::NameTaken { .. } | Self::NameHeld(_) | Self::NotAsWritten { .. } => Retry::Never,
+            Self::NameTaken { .. }
+            | Self::NameHeld(_)
+            | Self::NotAsWritten { .. }
+            | Self::SealGone { .. }
+            | Self::Unreadable { .. }
+            | Self::NotRewritten(_)
+            | Self::RewritePanicked(_) => Retry::Never,
         }
     }
 }

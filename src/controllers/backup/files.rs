@@ -19,11 +19,10 @@ pub async fn put(
     report: Report,
 ) -> Result<(), RunError> {
     let none: Option<()> = None;
-    let empty: [(); 0] = [];
     for (file, content) in [
         (BackupFile::PodVolumeBackups, json_gz::write(&none)?),
         (BackupFile::VolumeSnapshots, json_gz::write(&none)?),
-        (BackupFile::ItemOperations, json_gz::write(&empty)?),
+        (BackupFile::ItemOperations, json_gz::write(&report.operations)?),
         (BackupFile::VolumeInfo, json_gz::write(&report.volumes)?),
         (BackupFile::Results, json_gz::write(&results::of_log(log))?),
     ] {

@@ -17,6 +17,8 @@ impl Recorded for Backups {
             BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress => {
                 RunState::Running
             }
+            // The record is the finalizer's too.
+            phase if phase.is_waiting_for_operations() || phase.is_finalizing() => RunState::Running,
             BackupPhase::Failed => RunState::Failed,
             _ => RunState::Ended,
         }
@@ -69,6 +71,8 @@ mod tests {
         for (phase, state) in [
             ("InProgress", RunState::Running),
             ("ReadyToStart", RunState::Running),
+            ("WaitingForPluginOperations", RunState::Running),
+            ("FinalizingPartiallyFailed", RunState::Running),
             ("Completed", RunState::Ended),
             ("PartiallyFailed", RunState::Ended),
             ("Failed", RunState::Failed),

@@ -4,22 +4,23 @@
 //! | --- | --- |
 //! | New, Queued | [`queue`] (`backup-queue`) |
 //! | ReadyToStart, InProgress | [`reconcile`] (`backup`) |
+//! | WaitingForPluginOperations* | [`waiting`](super::item_operations::waiting) (`backup-operations`) |
+//! | Finalizing* | [`finalizer`](super::item_operations::finalizer) (`backup-finalizer`), with [`finalize`] |
 //! | Completed, PartiallyFailed, Failed, FailedValidation | final |
 //! | Deleting | [`backup_deletion`](super::backup_deletion) |
 //!
-//! `WaitingForPluginOperations*` and `Finalizing*` come with the operations and plugins; this server
-//! never writes them, and leaves an object alone that another release left in one.
-
 mod cancel;
 pub mod end;
+pub mod ended;
 mod error;
 mod files;
+mod finalize;
 mod leftovers;
 pub(in crate::controllers) mod name_lock;
+mod operated;
 pub mod policies;
 pub mod prepare;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
-mod schedule;
 pub(in crate::controllers) mod seal;

@@ -8,7 +8,6 @@ use kube::Api;
 use kube::api::ListParams;
 use tracing::Instrument;
 
-use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::api::{labels, time};
 use crate::cluster::ApiError;
@@ -17,7 +16,7 @@ use crate::controllers::run::cancel::{self, is_cancelled};
 use crate::controllers::run::cancelling;
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
-use crate::controllers::run::trace::{self, Beginning};
+use crate::controllers::run::trace::Beginning;
 use crate::controllers::watches::{BUCKET_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
@@ -26,10 +25,10 @@ use crate::telemetry::velero::RunResult;
 
 use super::cancel::{end_unbegun, given_up};
 use super::end::BackupEnd;
+use super::ended::{conditions, count_end, schedule_of};
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
 use super::run::{BackupAttempt, Job};
-use super::schedule::schedule_of;
 
 /// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
@@ -236,7 +235,7 @@ impl Backups {
         cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
     }
 
-    /// Writes the final status. The counters move on the transition, so a write that changes nothing counts nothing.
+    /// Writes the status at the end of the run. The counters move on the transition, so a write that changes nothing counts nothing.
     async fn record(&self, seen: &Backup, ended: &BackupStatus, archive: u64) -> Result<bool, Error> {
         let mut wanted = seen.clone();
         wanted.status = BackupStatus {
@@ -250,30 +249,9 @@ impl Backups {
         let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done && is_cancelled {
             self.ctx.metrics.backup_cancelled(schedule_of(seen));
-        } else if written == Written::Done {
-            let schedule = schedule_of(seen);
-            let counted = match wanted.status.phase() {
-                BackupPhase::Completed => RunResult::Completed,
-                BackupPhase::PartiallyFailed => RunResult::PartiallyFailed,
-                _ => RunResult::Failed,
-            };
-            let second = |t: &Option<crate::api::Time>| t.as_ref().map(|t| t.0.as_second());
-            let end = second(&wanted.status.completion_timestamp);
-            let took = second(&wanted.status.start_timestamp)
-                .zip(end)
-                .map(|(start, end)| end - start);
-            let unsigned = |n: i64| u64::try_from(n).unwrap_or_default();
-            let items = wanted.status.progress.as_ref().map_or(0, |p| unsigned(p.total_items));
-            self.ctx.metrics.backup_ran(
-                schedule,
-                archive,
-                items,
-                unsigned(wanted.status.errors),
-                unsigned(wanted.status.warnings),
-            );
-            self.ctx
-                .metrics
-                .backup_ended(schedule, counted, end.unwrap_or_default(), took);
+        } else if written == Written::Done && wanted.status.phase().is_terminal() {
+            // One that waits for operations is counted at its end.
+            count_end(&self.ctx, &wanted, archive);
         }
         Ok(written != Written::Conflict)
     }
@@ -379,34 +357,11 @@ fn unwritable(seen: &Backup, error: &ApiError) -> Backup {
     refused
 }
 
-/// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-pub(in super::super) fn conditions(backup: &mut Backup, now: jiff::Timestamp) {
-    let status = &backup.status;
-    let now = time(now);
-    let phase = status.phase().to_string();
-    let (validated, done) = match status.phase() {
-        BackupPhase::FailedValidation => (ConditionStatus::False, ConditionStatus::False),
-        BackupPhase::Completed => (ConditionStatus::True, ConditionStatus::True),
-        BackupPhase::PartiallyFailed | BackupPhase::Failed => (ConditionStatus::True, ConditionStatus::False),
-        _ => (ConditionStatus::True, ConditionStatus::Unknown),
-    };
-    let why = if status.validation_errors.is_empty() {
-        status.failure_reason.clone()
-    } else {
-        status.validation_errors.join("; ")
-    };
-    let why = trace::message(&why, backup);
-    let conditions = &mut backup.status.conditions;
-    condition::set(conditions, "Validated", validated, &phase, why.clone(), &now);
-    condition::set(conditions, "Completed", done, &phase, why, &now);
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::annotations;
     use crate::controllers::testing::available;
     use crate::controllers::testing::world::{Process, World};
     use crate::runtime::testing::death::Dies;
@@ -449,23 +404,5 @@ mod tests {
             assert!(errors.contains("it is not taken"), "{errors}");
             process.kill().await;
         }
-    }
-
-    #[test]
-    fn conditions_tell_the_phase_and_why() {
-        let mut backup = Backup::new("velero", "nightly");
-        backup.status.phase = Some(BackupPhase::FailedValidation);
-        backup.status.validation_errors = vec!["a".to_owned(), "b".to_owned()];
-        let completed = |backup: &mut Backup| {
-            conditions(backup, jiff::Timestamp::UNIX_EPOCH);
-            let found = condition::find(&backup.status.conditions, "Completed").unwrap();
-            (found.status.to_string(), found.message.clone())
-        };
-        assert_eq!(completed(&mut backup), ("False".to_owned(), "a; b".to_owned()));
-        let traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let annotation = (annotations::TRACEPARENT.to_owned(), traced.to_owned());
-        backup.metadata.annotations = Some([annotation].into());
-        let message = "a; b; trace 4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(completed(&mut backup), ("False".to_owned(), message.to_owned()));
     }
 }

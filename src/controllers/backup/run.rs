@@ -4,6 +4,8 @@
 //! ```text
 //!   thaw -> run record -> name lock -> archive -> other files -> seal -> lock released -> final status      the record goes after it
 //! ```
+//!
+//! With operations of items it ends in WaitingForPluginOperations, sealed with that phase, and the record stays until it is finalized.
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::backup::{self as engine, EngineDeps, Fatal, Progress, Report, Request
 use crate::cluster::discovery::Discovery;
 use crate::controllers::context::Context;
 use crate::controllers::freeze::{FreezeLock, FreezeRecord};
+use crate::controllers::item_operations::kind::Counts;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::{Record, RecordError};
 use crate::controllers::run::uploads::Uploads;
@@ -141,7 +144,7 @@ impl BackupAttempt {
         let policies = policies::of_run(&self.ctx, &self.backup, uploads.record()).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
-        let report = match self.collect(log, handle, hooks, policies, &mut upload).await {
+        let mut report = match self.collect(log, handle, hooks, policies, &mut upload).await {
             Ok(report) => report,
             Err(error) => {
                 if let Err(left) = upload.abort().await {
@@ -151,6 +154,11 @@ impl BackupAttempt {
             }
         };
         let archive = upload.finish().instrument(info_span!("finish archive")).await?;
+        // Their time counts from when they can be asked first.
+        let created = time(self.ctx.clock.now());
+        for operation in &mut report.operations {
+            operation.status.created = Some(created.clone());
+        }
         let status = self.status(log, &report, hooks);
         if handle.cancelled().is_cancelled() {
             return Err(Fatal::Cancelled.into());
@@ -257,7 +265,7 @@ impl BackupAttempt {
             log,
             hooks,
             now: self.ctx.clock.now(),
-            actions: Vec::new(),
+            actions: self.ctx.actions.backup.clone(),
         };
         let report = engine::run(&request, deps, upload, &progress, handle.cancelled()).await;
         // Without its sender the watcher reads the last value and ends.
@@ -273,15 +281,18 @@ impl BackupAttempt {
     fn status(&self, log: &RunLog, report: &Report, hooks: &Runner) -> BackupStatus {
         let (warnings, errors) = log.counts();
         let mut status = self.backup.status.clone();
-        status.phase = Some(if errors > 0 {
-            BackupPhase::PartiallyFailed
-        } else {
-            BackupPhase::Completed
+        let waits = !report.operations.is_empty();
+        status.phase = Some(match (waits, errors > 0) {
+            (false, false) => BackupPhase::Completed,
+            (false, true) => BackupPhase::PartiallyFailed,
+            (true, false) => BackupPhase::WaitingForPluginOperations,
+            (true, true) => BackupPhase::WaitingForPluginOperationsPartiallyFailed,
         });
+        status.backup_item_operations_attempted = Counts::of(&report.operations).attempted;
         status.warnings = signed(warnings);
         status.errors = signed(errors);
         status.progress = Some(shown(report.saved, report.saved));
-        status.completion_timestamp = Some(time(self.ctx.clock.now()));
+        status.completion_timestamp = (!waits).then(|| time(self.ctx.clock.now()));
         status.hook_status = Some(hooks.tally().into());
         status
     }

@@ -62,11 +62,7 @@ pub async fn sealed(store: &Store, id: &RunId) -> Result<Option<Backup>, BackupE
 /// Another backup is sealed under this name, or the store refused. May be repeated.
 pub async fn seal(store: &Store, backup: &Backup, status: BackupStatus) -> Result<BackupStatus, BackupError> {
     let id = RunId::of(backup);
-    let mut published = backup.clone();
-    published.status = status.clone();
-    // They follow from the phase, and are made anew where the backup is read.
-    published.status.conditions.clear();
-    let text = go_json::to_pretty(&published).map_err(io::Error::other)?;
+    let text = text(backup, &status)?;
     match store
         .put_if_absent(&BackupFile::Metadata.key(&id.name), text.into())
         .await?
@@ -75,6 +71,25 @@ pub async fn seal(store: &Store, backup: &Backup, status: BackupStatus) -> Resul
         // By a request of this run whose answer was lost, or by another run.
         PutOutcome::Exists => Ok(sealed(store, &id).await?.map_or(status, |sealed| sealed.status)),
     }
+}
+
+/// Writes the seal of this backup again with its final status, once all other files are finished; returns the status.
+///
+/// # Errors
+/// The store refused. May be repeated.
+pub async fn reseal(store: &Store, backup: &Backup, status: BackupStatus) -> Result<BackupStatus, BackupError> {
+    let text = text(backup, &status)?;
+    let key = BackupFile::Metadata.key(&RunId::of(backup).name);
+    store.put(&key, text.into()).await?;
+    Ok(status)
+}
+
+fn text(backup: &Backup, status: &BackupStatus) -> io::Result<Vec<u8>> {
+    let mut published = backup.clone();
+    published.status = status.clone();
+    // They follow from the phase, and are made anew where the backup is read.
+    published.status.conditions.clear();
+    go_json::to_pretty(&published).map_err(io::Error::other)
 }
 
 /// The archive of a backup as the store has it.

@@ -24,7 +24,7 @@ pub async fn put(
     for (file, content) in [
         (RestoreFile::Results, json_gz::write(&report.results)?),
         (RestoreFile::ResourceList, json_gz::write(&report.resources)?),
-        (RestoreFile::ItemOperations, json_gz::write(&empty)?),
+        (RestoreFile::ItemOperations, json_gz::write(&report.operations)?),
         (RestoreFile::VolumeInfo, json_gz::write(&empty)?),
     ] {
         store.put(&file.key(name), content).await?;

@@ -15,6 +15,8 @@ impl Recorded for Restores {
     fn state(restore: &Restore) -> RunState {
         match restore.status.phase() {
             RestorePhase::New | RestorePhase::InProgress => RunState::Running,
+            // The record is the finalizer's too.
+            phase if phase.is_waiting_for_operations() || phase.is_finalizing() => RunState::Running,
             _ => RunState::Ended,
         }
     }
@@ -43,6 +45,8 @@ mod tests {
     fn a_restore_goes_on_until_its_end_is_recorded() {
         for (phase, state) in [
             ("InProgress", RunState::Running),
+            ("WaitingForPluginOperationsPartiallyFailed", RunState::Running),
+            ("Finalizing", RunState::Running),
             ("Completed", RunState::Ended),
             ("Failed", RunState::Ended),
         ] {

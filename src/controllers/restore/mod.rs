@@ -1,19 +1,21 @@
-//! Restore: one controller carries it from New to its end (decision 3).
+//! Restore: each phase has exactly one owner (decision 3).
 //!
 //! | Phase | Owner |
 //! | --- | --- |
 //! | New, InProgress | [`reconcile`] (`restore`) |
+//! | WaitingForPluginOperations* | [`waiting`](super::item_operations::waiting) (`restore-operations`) |
+//! | Finalizing* | [`finalizer`](super::item_operations::finalizer) (`restore-finalizer`) |
 //! | Completed, PartiallyFailed, Failed, FailedValidation | final |
-//!
-//! `WaitingForPluginOperations*` and `Finalizing*` come with plugins' operations and volumes; this server never writes them.
 
 mod cancel;
 pub mod download;
 pub mod dry_run;
+mod ended;
 mod error;
 mod files;
 mod ledger_record;
 mod leftovers;
+mod operated;
 pub mod reconcile;
 pub mod run;
 pub mod source;

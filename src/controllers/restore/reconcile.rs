@@ -9,9 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
-use crate::api::condition::{self, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
-use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
 use crate::controllers::events;
@@ -20,7 +18,7 @@ use crate::controllers::run::cancel::{self, is_cancelled};
 use crate::controllers::run::cancelling;
 use crate::controllers::run::carry_out;
 use crate::controllers::run::live_log::LiveLogs;
-use crate::controllers::run::trace::{self, Beginning};
+use crate::controllers::run::trace::Beginning;
 use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
 use crate::controllers::write::{WriteError, Written};
 use crate::restore::progress::Standstill;
@@ -30,11 +28,9 @@ use crate::store::{StoreError, layout};
 use crate::telemetry::velero::RunResult;
 
 use super::cancel::{given_up, unbegun};
+use super::ended::{blocked, conditions, count_end};
 use super::run::{Job, RestoreAttempt, Underway};
 use super::source;
-
-/// The condition of a restore that has come to a standstill.
-const BLOCKED: &str = "Blocked";
 
 /// The operations of restores.
 pub type RestoreOperations = RunOperations<Restores>;
@@ -208,21 +204,9 @@ impl Restores {
         let written = self.ctx.writer.write(seen, &wanted).await?;
         if written == Written::Done && is_cancelled {
             self.ctx.metrics.restore_cancelled(&wanted.spec.schedule_name);
-        } else if written == Written::Done {
-            let counted = match wanted.status.phase() {
-                RestorePhase::Completed => RunResult::Completed,
-                RestorePhase::PartiallyFailed => RunResult::PartiallyFailed,
-                RestorePhase::FailedValidation => RunResult::FailedValidation,
-                _ => RunResult::Failed,
-            };
-            let status = &wanted.status;
-            let ends = status
-                .start_timestamp
-                .as_ref()
-                .zip(status.completion_timestamp.as_ref());
-            let took = ends.map(|(start, end)| end.0.as_second() - start.0.as_second());
-            let metrics = &self.ctx.metrics;
-            metrics.restore_ended(&wanted.spec.schedule_name, counted, took);
+        } else if written == Written::Done && wanted.status.phase().is_terminal() {
+            // One that waits for operations is counted at its end.
+            count_end(&self.ctx, &wanted);
         }
         Ok(written != Written::Conflict)
     }
@@ -378,39 +362,6 @@ fn forward(shown: Option<&RestoreProgress>, now: &RestoreProgress) -> RestorePro
     }
 }
 
-/// Whether the restore waits for something while nothing else is left to do: there only once it was so.
-fn blocked(status: &mut RestoreStatus, standstill: Option<&Standstill>, now: jiff::Timestamp) {
-    let (conditions, now) = (&mut status.conditions, time(now));
-    if let Some(Standstill { reason, message }) = standstill {
-        condition::set(conditions, BLOCKED, ConditionStatus::True, reason, message, &now);
-    } else if condition::find(conditions, BLOCKED).is_some_and(|found| found.status == ConditionStatus::True) {
-        condition::set(conditions, BLOCKED, ConditionStatus::False, "Released", "", &now);
-    }
-}
-
-/// The phase in words that `kubectl wait` understands; nothing depends on them (decision 1).
-fn conditions(restore: &mut Restore, now: jiff::Timestamp) {
-    blocked(&mut restore.status, None, now);
-    let status = &restore.status;
-    let now = time(now);
-    let phase = status.phase().to_string();
-    let (validated, done) = match status.phase() {
-        RestorePhase::FailedValidation => (ConditionStatus::False, ConditionStatus::False),
-        RestorePhase::Completed => (ConditionStatus::True, ConditionStatus::True),
-        RestorePhase::PartiallyFailed | RestorePhase::Failed => (ConditionStatus::True, ConditionStatus::False),
-        _ => (ConditionStatus::True, ConditionStatus::Unknown),
-    };
-    let why = if status.validation_errors.is_empty() {
-        status.failure_reason.clone()
-    } else {
-        status.validation_errors.join("; ")
-    };
-    let why = trace::message(&why, restore);
-    let conditions = &mut restore.status.conditions;
-    condition::set(conditions, "Validated", validated, &phase, why.clone(), &now);
-    condition::set(conditions, "Completed", done, &phase, why, &now);
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -418,48 +369,6 @@ mod tests {
     use super::*;
     use crate::controllers::testing::world::{Process, World};
     use crate::runtime::testing::death::Dies;
-
-    #[test]
-    fn the_condition_blocked_is_there_once_it_was_so_and_moves_with_the_standstill() {
-        let at = |second| jiff::Timestamp::from_second(second).unwrap();
-        let standstill = |reason, message: &str| Standstill {
-            reason,
-            message: message.to_owned(),
-        };
-        let mut restore = Restore::new("velero", "r");
-        blocked(&mut restore.status, None, at(1));
-        assert!(restore.status.conditions.is_empty());
-        let steps = [
-            (
-                Some(standstill("QuotaExceeded", "pods/a/b waits")),
-                "True",
-                "QuotaExceeded",
-                2,
-            ),
-            (
-                Some(standstill("TypeNotServed", "x/a/b waits")),
-                "True",
-                "TypeNotServed",
-                2,
-            ),
-            (None, "False", "Released", 4),
-            (None, "False", "Released", 4),
-        ];
-        for (number, (standstill, expected, reason, since)) in (2..).zip(steps) {
-            blocked(&mut restore.status, standstill.as_ref(), at(number));
-            let found = condition::find(&restore.status.conditions, BLOCKED).unwrap();
-            assert_eq!(
-                (found.status.to_string().as_str(), found.reason.as_str()),
-                (expected, reason)
-            );
-            assert_eq!(found.last_transition_time, Some(time(at(since))));
-        }
-        blocked(&mut restore.status, Some(&standstill("Conflict", "")), at(9));
-        restore.status.phase = Some(RestorePhase::Completed);
-        conditions(&mut restore, at(10));
-        let found = condition::find(&restore.status.conditions, BLOCKED).unwrap();
-        assert_eq!(found.status, ConditionStatus::False, "it has ended");
-    }
 
     #[tokio::test]
     async fn a_backup_that_the_store_has_not_seen_yet_is_no_reason_to_refuse_its_restore() {

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
+use jiff::Timestamp;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::api::time;
 use crate::api::v1::{BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
+use crate::controllers::item_operations::kind::Counts;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::{Record, RecordError};
 use crate::controllers::run::uploads::Uploads;
@@ -149,7 +151,10 @@ impl RestoreAttempt {
         };
         let deps = EngineDeps {
             cluster: self.ctx.engine.clone(),
-            actions: actions::built_in(),
+            actions: actions::built_in()
+                .into_iter()
+                .chain(self.ctx.actions.restore.iter().cloned())
+                .collect(),
             log: log.clone(),
             sink: written,
         };
@@ -160,17 +165,20 @@ impl RestoreAttempt {
         let mut status = self.restore.status.clone();
         status.warnings = signed(report.messages.warnings);
         status.errors = signed(report.messages.errors);
-        status.phase = Some(if report.messages.errors > 0 {
-            RestorePhase::PartiallyFailed
-        } else {
-            RestorePhase::Completed
+        let waits = !report.operations.is_empty();
+        status.phase = Some(match (waits, report.messages.errors > 0) {
+            (false, false) => RestorePhase::Completed,
+            (false, true) => RestorePhase::PartiallyFailed,
+            (true, false) => RestorePhase::WaitingForPluginOperations,
+            (true, true) => RestorePhase::WaitingForPluginOperationsPartiallyFailed,
         });
+        status.restore_item_operations_attempted = Counts::of(&report.operations).attempted;
         let restored = signed(report.progress.restored);
         status.progress = Some(RestoreProgress {
             total_items: restored,
             items_restored: restored,
         });
-        status.completion_timestamp = Some(time(self.ctx.clock.now()));
+        status.completion_timestamp = (!waits).then(|| time(self.ctx.clock.now()));
         status.hook_status.get_or_insert_default();
         status
     }
@@ -271,14 +279,19 @@ impl Attempt for RestoreAttempt {
         self.request = Some(Arc::clone(&request));
         let written = LedgerRecord::new(&self.ctx, &store, self.name(), uploads.into_record());
         let ledger = self.ledger(log, &written, &request).await?;
-        let report = self.restore(log, handle, &request, ledger, &written).await?;
+        let mut report = self.restore(log, handle, &request, ledger, &written).await?;
+        // Their time counts from when they can be asked first.
+        let created = time(self.ctx.clock.now());
+        for operation in &mut report.operations {
+            operation.status.created = Some(created.clone());
+        }
         let mut status = self.status(&report);
         let mut uploads = Uploads::new(&self.ctx, written.into_record())?;
         let stored = files::put(&store, &mut uploads, self.name(), log, report, "restore completed");
         match stored.instrument(info_span!("store files")).await {
             Ok(()) => {}
             Err(error) if error.retry() != Retry::Never => return Err(RestoreError::Run(error)),
-            Err(error) => unstored(&mut status, &error, self.location.is_read_only()),
+            Err(error) => unstored(&mut status, &error, self.location.is_read_only(), self.ctx.clock.now()),
         }
         let ended = serde_json::to_vec(&status).map_err(io::Error::other)?;
         uploads.record().save(&self.ctx, ENDED, ended).await?;
@@ -358,9 +371,16 @@ impl Attempt for RestoreAttempt {
 
 /// The objects are restored; their log and results could not be stored. The status says so, and the restore has not failed: a bucket that
 /// cannot be written is what a recovery often begins from. In a location that is read-only it is no more than a warning.
-fn unstored(status: &mut RestoreStatus, error: &RunError, read_only: bool) {
+fn unstored(status: &mut RestoreStatus, error: &RunError, read_only: bool, now: Timestamp) {
+    // Nothing but their file tells of operations.
+    let unfollowed = status.phase().is_waiting_for_operations();
     status.failure_reason = format!("the objects were restored, but not the log and the results stored: {error}");
-    if read_only {
+    if unfollowed {
+        let count = status.restore_item_operations_attempted;
+        status.failure_reason += &format!("; {count} item operation(s) are not followed");
+        status.completion_timestamp = Some(time(now));
+    }
+    if read_only && !unfollowed {
         status.warnings += 1;
     } else {
         status.errors += 1;

@@ -168,10 +168,16 @@ fn source(restore: &mut Restore, facts: &Facts<'_>) -> Result<(), Vec<String>> {
             return Err(vec![format!("Error retrieving backup: backup {name} is being deleted")]);
         }
         // Upstream tries and fails later with what it finds in the bucket: nothing.
-        BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress => {
+        phase
+            if matches!(
+                phase,
+                BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress
+            ) || phase.is_waiting_for_operations()
+                || phase.is_finalizing() =>
+        {
             return Err(vec![format!(
                 "Error retrieving backup: backup {name} is {}; wait until it has completed",
-                backup.status.phase()
+                phase
             )]);
         }
         BackupPhase::FailedValidation => {
@@ -317,7 +323,15 @@ mod tests {
 
     #[test]
     fn a_backup_that_is_not_finished_is_to_be_waited_for() {
-        for phase in ["", "New", "Queued", "ReadyToStart", "InProgress"] {
+        for phase in [
+            "",
+            "New",
+            "Queued",
+            "ReadyToStart",
+            "InProgress",
+            "WaitingForPluginOperations",
+            "FinalizingPartiallyFailed",
+        ] {
             let mut unfinished = backup("b", "New", None, 1);
             let waiting = Arc::make_mut(&mut unfinished);
             waiting.status.phase = (!phase.is_empty()).then(|| BackupPhase::from(phase));

@@ -13,6 +13,7 @@ mod attempt;
 pub mod cancel;
 pub mod cancelling;
 mod error;
+pub mod fetch;
 mod files;
 mod id;
 pub mod json_gz;

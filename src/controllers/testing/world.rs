@@ -36,6 +36,11 @@ use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
 use crate::controllers::retention::Retention;
 use crate::controllers::retention::keeper::Keeper;
 use crate::controllers::run::cancel::Cancels;
+use crate::controllers::item_operations::finalizer::{Finalizations, Finalizer};
+use crate::controllers::item_operations::kind::Sources;
+use crate::controllers::item_operations::waiting::Waiting;
+use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::run::json_gz;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::LABEL;
@@ -53,6 +58,7 @@ use crate::telemetry::metrics::Registry;
 use crate::telemetry::velero::VeleroMetrics;
 use crate::testing::fake_api::{FakeApi, FakeKind};
 use crate::testing::fake_pods::FakePods;
+use crate::testing::item_action;
 
 use super::settings;
 
@@ -215,6 +221,11 @@ impl World {
         serde_json::from_reader(MultiGzDecoder::new(file)).unwrap()
     }
 
+    /// Writes such a file, as another server would.
+    pub(in crate::controllers) fn put_json(&self, key: &str, content: &Value) {
+        fs::write(self.bucket().join(key), json_gz::write(content).unwrap()).unwrap();
+    }
+
     /// The members of a backup's archive with their contents. The reader refuses an archive that has one twice.
     pub(in crate::controllers) fn members(&self, backup: &str) -> BTreeMap<String, Vec<u8>> {
         let file = File::open(self.bucket().join(BackupFile::Contents.key(backup))).unwrap();
@@ -253,6 +264,8 @@ pub(in crate::controllers) struct Process {
     group: Group,
     backups: BackupOperations,
     restores: RestoreOperations,
+    finalized_backups: Finalizations<Backup>,
+    finalized_restores: Finalizations<Restore>,
     live_logs: LiveLogs,
 }
 
@@ -296,6 +309,7 @@ impl Process {
             clock: Arc::new(world.clock.clone()),
             namespace: "velero".to_owned(),
             scratch,
+            actions: item_action::both(&cluster),
             metrics: VeleroMetrics::new(&registry).unwrap(),
             settings,
         };
@@ -305,6 +319,8 @@ impl Process {
             registry,
             backups: BackupOperations::at_most(ctx.settings.concurrent_backups).open_in(&group),
             restores: RestoreOperations::new().open_in(&group),
+            finalized_backups: Finalizations::<Backup>::new().open_in(&group),
+            finalized_restores: Finalizations::<Restore>::new().open_in(&group),
             live_logs: LiveLogs::default(),
             ctx: Arc::new(ctx),
             group,
@@ -318,8 +334,7 @@ impl Process {
             if let Some(error) = self.pass(world).await {
                 failed = error;
             }
-            self.backups.idle().await;
-            self.restores.idle().await;
+            self.idle().await;
             if is_settled(world) {
                 return;
             }
@@ -375,6 +390,27 @@ impl Process {
             );
             note(restores.reconcile(Arc::new(restore)).await.map_err(|e| e.to_string()));
         }
+        let sources = || Sources {
+            backups: world.watch(),
+            locations: locations.clone(),
+            namespace: ctx.namespace.clone(),
+        };
+        for backup in world.objects::<Backup>() {
+            let waiting = Waiting::new(ctx.clone(), sources());
+            note(waiting.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
+        }
+        for backup in world.objects::<Backup>() {
+            let finalizer = Finalizer::new(ctx.clone(), sources(), self.finalized_backups.clone());
+            note(finalizer.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
+        }
+        for restore in world.objects::<Restore>() {
+            let waiting = Waiting::new(ctx.clone(), sources());
+            note(waiting.reconcile(Arc::new(restore)).await.map_err(|e| e.to_string()));
+        }
+        for restore in world.objects::<Restore>() {
+            let finalizer = Finalizer::new(ctx.clone(), sources(), self.finalized_restores.clone());
+            note(finalizer.reconcile(Arc::new(restore)).await.map_err(|e| e.to_string()));
+        }
         for record in world.records() {
             let records = RunRecords::new(ctx.clone(), locations.clone())
                 .with::<Backups>(world.watch(), self.backups.clone())
@@ -404,6 +440,8 @@ impl Process {
     pub(in crate::controllers) async fn idle(&self) {
         self.backups.idle().await;
         self.restores.idle().await;
+        self.finalized_backups.idle().await;
+        self.finalized_restores.idle().await;
     }
 
     /// What its controller does when it sees that a Backup is gone.
@@ -433,10 +471,18 @@ fn is_settled(world: &World) -> bool {
     let backups = world.objects::<Backup>();
     let restores = world.objects::<Restore>();
     let unfinished = backups.iter().any(|backup| {
+        let phase = backup.status.phase();
         matches!(
-            backup.status.phase(),
+            phase,
             BackupPhase::New | BackupPhase::Queued | BackupPhase::ReadyToStart | BackupPhase::InProgress
-        )
+        ) || phase.is_waiting_for_operations()
+            || phase.is_finalizing()
+    });
+    let under_way = restores.iter().any(|restore| {
+        let phase = restore.status.phase();
+        matches!(phase, RestorePhase::New | RestorePhase::InProgress)
+            || phase.is_waiting_for_operations()
+            || phase.is_finalizing()
     });
     let under_way = restores
         .iter()

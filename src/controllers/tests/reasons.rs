@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::api::v1::{Backup, Restore};
 use crate::controllers::artifact::renewal::Renewal;
 use crate::controllers::backup::queue::Queue;
 use crate::controllers::backup::reconcile::Backups;
@@ -11,6 +12,8 @@ use crate::controllers::backup_sync::Sync;
 use crate::controllers::download_request::DownloadRequests;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::gc::Gc;
+use crate::controllers::item_operations::finalizer::Finalizer;
+use crate::controllers::item_operations::waiting::Waiting;
 use crate::controllers::restore::reconcile::Restores;
 use crate::controllers::retention::Retention;
 use crate::controllers::run::leftovers::RunRecords;
@@ -57,6 +60,19 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "LeftoversNotNoted",
             ],
         ),
+        (
+            "backup-finalizer",
+            &["StatusNotWritten", "BrokeOff", "LocationUnusable", "RecordUnreadable"],
+        ),
+        (
+            "backup-operations",
+            &[
+                "StatusNotWritten",
+                "LocationUnusable",
+                "BucketUnreadable",
+                "RecordUnreadable",
+            ],
+        ),
         ("backup-queue", &["StatusNotWritten", "BackupsNotListed"]),
         ("backup-storage-location", &["StatusNotWritten"]),
         (
@@ -89,6 +105,19 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "FilesNotRemoved",
                 "LocationUnusable",
                 "LocationUnavailable",
+            ],
+        ),
+        (
+            "restore-finalizer",
+            &["StatusNotWritten", "BrokeOff", "LocationUnusable", "RecordUnreadable"],
+        ),
+        (
+            "restore-operations",
+            &[
+                "StatusNotWritten",
+                "LocationUnusable",
+                "BucketUnreadable",
+                "RecordUnreadable",
             ],
         ),
         (
@@ -135,6 +164,8 @@ fn found() -> Vec<Row> {
         reasons::<Renewal>(),
         reasons::<Backups>(),
         reasons::<Deletions>(),
+        reasons::<Finalizer<Backup>>(),
+        reasons::<Waiting<Backup>>(),
         reasons::<Queue>(),
         reasons::<Locations>(),
         reasons::<Sync>(),
@@ -142,6 +173,8 @@ fn found() -> Vec<Row> {
         reasons::<Gc>(),
         reasons::<OpenFreezes>(),
         reasons::<Restores>(),
+        reasons::<Finalizer<Restore>>(),
+        reasons::<Waiting<Restore>>(),
         reasons::<Retention>(),
         reasons::<RunRecords>(),
         reasons::<Schedules>(),
@@ -208,8 +241,12 @@ const WAITS: [&str; 4] = [
 ];
 
 /// The phases of runs in which their conditions are written.
-const PHASES: [&str; 5] = [
+const PHASES: [&str; 9] = [
     "InProgress",
+    "WaitingForPluginOperations",
+    "WaitingForPluginOperationsPartiallyFailed",
+    "Finalizing",
+    "FinalizingPartiallyFailed",
     "Completed",
     "PartiallyFailed",
     "Failed",

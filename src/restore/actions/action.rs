@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt, ready};
 use serde_json::Value;
 
+use crate::api::v1::Restore;
+use crate::api::{OperationError, OperationProgress};
 use crate::restore::item_id::ItemId;
 use crate::restore::request::RestoreContext;
 pub use crate::select::applies_to::AppliesTo;
@@ -37,6 +39,8 @@ pub struct Output {
     pub additional: Vec<ItemId>,
     /// The longest wait until [`RestoreItemAction::are_ready`] returns true for the additional items.
     pub wait: Option<Duration>,
+    /// The id of an operation that it has started and that goes on after the item was restored; also a label value.
+    pub operation: Option<String>,
     /// Warnings about the object.
     pub warnings: Vec<String>,
 }
@@ -67,7 +71,8 @@ pub struct ActionError(pub String);
 /// Changes items while they are restored.
 ///
 /// Called once for each matching item and try. A retried item goes through its actions again, so an effect outside of the item
-/// must be safe to repeat.
+/// must be safe to repeat. So must the start of an operation be: derive its id from the uids of the restore and the item, and find the work
+/// that is there already.
 pub trait RestoreItemAction: Send + Sync {
     /// The registered name; actions run in the order of their names.
     fn name(&self) -> &str;
@@ -86,6 +91,23 @@ pub trait RestoreItemAction: Send + Sync {
     ) -> BoxFuture<'a, Result<bool, ActionError>> {
         let _ = (items, restore);
         ready(Ok(true)).boxed()
+    }
+
+    /// How far an operation is that [`execute`](Self::execute) has started, in this process or in an earlier one. An error means that it is
+    /// not known now: it is asked again until the operation's time is over.
+    fn progress<'a>(
+        &'a self,
+        operation: &'a str,
+        restore: &'a Restore,
+    ) -> BoxFuture<'a, Result<OperationProgress, OperationError>> {
+        let _ = (operation, restore);
+        ready(Err(OperationError::unknown(self.name()))).boxed()
+    }
+
+    /// Ends an operation whose time is over. Called once or more often; an operation that has ended is success.
+    fn cancel<'a>(&'a self, operation: &'a str, restore: &'a Restore) -> BoxFuture<'a, Result<(), OperationError>> {
+        let _ = (operation, restore);
+        ready(Ok(())).boxed()
     }
 
     /// Whether the action only clears fields that a cluster assigns. Then it is also applied to the object in the cluster before

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::context::ItemRestore;
 use crate::restore::actions::{Input, Output};
-use crate::restore::ledger::State;
+use crate::restore::ledger::{NotedOperation, State};
 use crate::restore::processed::{Step, done};
 use crate::restore::types::ServedTypes;
 
@@ -32,8 +32,12 @@ impl ItemRestore<'_> {
                     return done(State::Failed);
                 }
                 Ok(Output {
-                    skip: true, warnings, ..
+                    skip: true,
+                    warnings,
+                    operation,
+                    ..
                 }) => {
+                    self.note_operation(action.name(), operation);
                     self.log(&format!("Left out by action {}", action.name()));
                     self.messages.why = format!("left out by action {}", action.name()).into();
                     let state = self.messages.implied_state();
@@ -43,6 +47,7 @@ impl ItemRestore<'_> {
                     return done(state);
                 }
                 Ok(output) => {
+                    self.note_operation(action.name(), output.operation);
                     for text in output.warnings {
                         self.messages.warn(text);
                     }
@@ -56,5 +61,13 @@ impl ItemRestore<'_> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Notes an operation in the ledger, with the state of the item.
+    fn note_operation(&mut self, action: &str, operation: Option<String>) {
+        if let Some(id) = operation {
+            let action = action.to_owned();
+            self.messages.note.operations.push(NotedOperation { action, id });
+        }
     }
 }

@@ -26,6 +26,7 @@ impl BackupItemAction for Meddler {
             (self.change)(item.edit()?);
             Ok(Executed {
                 additional: self.additional.clone(),
+                ..Executed::default()
             })
         })
     }
@@ -124,5 +125,138 @@ async fn items_that_ask_for_each_other_are_saved_once() {
     assert_eq!(
         ran.sorted(),
         ["configmaps default/a", "configmaps default/b", "namespaces default"]
+    );
+}
+
+/// Starts an operation on each ConfigMap, and asks for its claim to be collected again.
+struct Starter;
+
+impl BackupItemAction for Starter {
+    fn name(&self) -> &'static str {
+        "example.com/starter"
+    }
+
+    fn applies_to(&self) -> AppliesTo {
+        AppliesTo::types(&["cm"])
+    }
+
+    fn execute<'a>(
+        &'a self,
+        item: &'a mut Item,
+        context: &'a ActionContext<'a>,
+    ) -> BoxFuture<'a, Result<Executed, ActionError>> {
+        Box::pin(async move {
+            Ok(Executed {
+                operation: Some(StartedOperation {
+                    id: format!("{}-{}", context.request.uid, item.head().name),
+                    post_items: vec![ItemRef::cluster_scoped("", "persistentvolumes", "shop-data")],
+                }),
+                ..Executed::default()
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_operation_is_recorded_once_whatever_the_number_of_workers() {
+    let api = shop();
+    for number in 0..50 {
+        api.insert(config_map("shop", &format!("c{number}"), json!({})));
+    }
+    let mut request = request(of_shop());
+    request.workers = 8;
+    let ran = backed_up_by(&api, request, vec![Arc::new(Starter)]).await;
+    let mut ids: Vec<_> = ran
+        .report
+        .operations
+        .iter()
+        .map(|one| &*one.spec.operation_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!((ids.len(), ran.report.operations.len()), (51, 51));
+    let spec = &ran.report.operations[0].spec;
+    assert_eq!(
+        (&*spec.backup_name, &*spec.backup_item_action),
+        ("nightly", "example.com/starter")
+    );
+    let post = spec.post_operation_items.as_ref().unwrap();
+    assert_eq!((&*post[0].resource, &*post[0].namespace), ("persistentvolumes", ""));
+}
+
+/// Collects items again, and returns the paths in the archive of them, the number of saved ones, and the log.
+async fn again(
+    api: &FakeApi,
+    items: &[ItemRef],
+    actions: Vec<Arc<dyn BackupItemAction>>,
+) -> (Vec<String>, u64, RunLog) {
+    let cluster = Cluster::from_client(api.client());
+    let discovery = Discovery::read(&cluster).await.unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let log = run_log();
+    let deps = AgainDeps {
+        cluster: &cluster,
+        discovery: &discovery,
+        scratch: scratch.path(),
+        log: &log,
+        now: "2026-11-24T01:02:03Z".parse().unwrap(),
+        actions,
+    };
+    let mut kept = Kept::default();
+    let saved = collect_again(&request(of_shop()), deps, items, &mut kept)
+        .await
+        .unwrap();
+    let mut members = Members::default();
+    read(kept.0.as_slice(), &Limits::default(), &mut members).unwrap();
+    (members.plain.into_iter().map(|(name, _)| name).collect(), saved, log)
+}
+
+#[tokio::test]
+async fn items_of_every_kind_are_collected_again_without_hooks() {
+    let api = shop();
+    let hooked = json!({
+        "metadata": {"annotations": {"pre.hook.backup.velero.io/command": "[\"/bin/false\"]"}},
+        "spec": {"containers": [{"name": "db"}], "volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]},
+        "status": {"phase": "Running"},
+    });
+    api.insert(object("v1", "Pod", Some("shop"), "hooked", hooked));
+    let items = [
+        ItemRef::namespaced("", "pods", "shop", "hooked"),
+        ItemRef::namespaced("", "configmaps", "other", "elsewhere"),
+        ItemRef::namespaced("", "configmaps", "shop", "gone"),
+        ItemRef::namespaced("example.com", "unknowns", "shop", "x"),
+    ];
+    let (mut members, saved, log) = again(&api, &items, Vec::new()).await;
+    members.sort();
+    // The pod brings its claim, and that its volume; the filters do not apply to what is named.
+    assert_eq!(
+        members,
+        [
+            "configmaps other/elsewhere",
+            "persistentvolumeclaims shop/data",
+            "persistentvolumes shop-data",
+            "pods shop/hooked"
+        ]
+    );
+    assert_eq!(saved, 4);
+    assert_eq!(log.counts().1, 1, "the type that is not served: {:?}", log.errors());
+    assert!(
+        log.warnings()
+            .by_scope
+            .into_values()
+            .flatten()
+            .any(|text| text.contains("/gone"))
+    );
+}
+
+#[tokio::test]
+async fn an_operation_that_is_started_while_items_are_collected_again_fails_its_item() {
+    let items = [ItemRef::namespaced("", "configmaps", "shop", "settings")];
+    let (members, _, log) = again(&shop(), &items, vec![Arc::new(Starter)]).await;
+    assert!(members.is_empty(), "{members:?}");
+    let errors: Vec<String> = log.errors().by_scope.into_values().flatten().collect();
+    assert!(
+        errors[0].contains("started an operation while the backup is finalized"),
+        "{errors:?}"
     );
 }

@@ -74,8 +74,8 @@ impl Ran {
 }
 
 #[derive(Default)]
-struct Members {
-    plain: Vec<(String, Vec<u8>)>,
+pub(super) struct Members {
+    pub(super) plain: Vec<(String, Vec<u8>)>,
     versioned: BTreeMap<String, Vec<u8>>,
     other_versions: Vec<String>,
     versions: BTreeMap<String, String>,
@@ -123,7 +123,7 @@ pub(super) fn request(spec: BackupSpec) -> Request {
     }
 }
 
-fn run_log() -> RunLog {
+pub(super) fn run_log() -> RunLog {
     let now = || "2026-11-24T01:02:03Z".parse().unwrap();
     RunLog::create(
         tempfile::tempfile().unwrap(),

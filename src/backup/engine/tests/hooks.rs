@@ -204,6 +204,7 @@ impl BackupItemAction for Bringer {
         Box::pin(async {
             Ok(Executed {
                 additional: vec![ItemRef::namespaced("", "pods", "shop", "brought")],
+                ..Executed::default()
             })
         })
     }

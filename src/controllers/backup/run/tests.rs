@@ -18,6 +18,7 @@ use crate::api::HookStatus;
 use crate::cluster::Cluster;
 use crate::cluster::exec::{Exec, ExecError, Ran};
 use crate::controllers::backup::reconcile::{BackupOperations, Backups};
+use crate::controllers::context::ItemActions;
 use crate::controllers::freeze::FreezeLocks;
 use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::run::cancel::Cancels;
@@ -173,6 +174,7 @@ impl World {
             clock: Arc::new(System),
             namespace: "velero".to_owned(),
             scratch: self.files.path().to_owned(),
+            actions: ItemActions::default(),
             metrics: VeleroMetrics::new(&Registry::new()).unwrap(),
             settings: settings(),
         })
