@@ -1,11 +1,11 @@
 //! Collects single items again, once the operations of actions on them have ended (spec backup 14.3).
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures::future::{Either, select};
 use jiff::Timestamp;
-use std::pin::pin;
 
 use super::actions::BackupItemAction;
 use super::engine::too_early;

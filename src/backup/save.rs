@@ -96,7 +96,9 @@ impl<'a> ItemSaver<'a> {
             return Ok(SaveOutcome::AlreadyDone);
         }
         let mut item = Item::new(source);
-        if matches!(type_.known, KnownType::Pod | KnownType::Claim)
+        // What saves the data of volumes was decided in the run.
+        if self.decides_volumes()
+            && matches!(type_.known, KnownType::Pod | KnownType::Claim)
             // Boxed: otherwise the future of every other item would be as large.
             && let Err(error) = Box::pin(self.volumes.decide(type_, &item)).await
         {
@@ -255,7 +257,8 @@ impl<'a> ItemSaver<'a> {
         if let Err(error) = member.check() {
             return Ok(self.failed(type_, head, "error writing item", &error));
         }
-        if type_.known == KnownType::Volume
+        if self.decides_volumes()
+            && type_.known == KnownType::Volume
             && let Err(error) = Box::pin(self.volumes.volume_is_saved(type_, head, &member.json)).await
         {
             return Ok(self.failed(type_, head, "error reading item", &error));
@@ -271,6 +274,10 @@ impl<'a> ItemSaver<'a> {
         self.tracker.saved(type_, head, api_version, kind).await?;
         self.packer.pack(member).await.map_err(|_| Stop::Packer)?;
         Ok(SaveOutcome::Saved)
+    }
+
+    fn decides_volumes(&self) -> bool {
+        matches!(self.round, Round::First { .. })
     }
 
     fn failed(&self, type_: &Type, head: &Head, what: &str, error: &dyn std::error::Error) -> SaveOutcome {

@@ -51,6 +51,19 @@ impl PhaseEvents for Backup {
                 ACTION,
                 format!("is backed up to the storage location `{}`", spec.storage_location),
             ),
+            BackupPhase::WaitingForPluginOperations | BackupPhase::WaitingForPluginOperationsPartiallyFailed => {
+                let name = after.metadata.name.as_deref().unwrap_or_default();
+                let (all, failed) = (
+                    status.backup_item_operations_attempted,
+                    status.backup_item_operations_failed,
+                );
+                operations(
+                    phase.as_str(),
+                    ACTION,
+                    (all, failed),
+                    &format!("backup describe {name}"),
+                )
+            }
             BackupPhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
             BackupPhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
             BackupPhase::Failed if cancel::is_marked(&status.conditions) => {
@@ -91,6 +104,19 @@ impl PhaseEvents for Restore {
                 ACTION,
                 format!("is restored from the backup `{}`", spec.backup_name),
             ),
+            RestorePhase::WaitingForPluginOperations | RestorePhase::WaitingForPluginOperationsPartiallyFailed => {
+                let name = after.metadata.name.as_deref().unwrap_or_default();
+                let (all, failed) = (
+                    status.restore_item_operations_attempted,
+                    status.restore_item_operations_failed,
+                );
+                operations(
+                    phase.as_str(),
+                    ACTION,
+                    (all, failed),
+                    &format!("restore describe {name}"),
+                )
+            }
             RestorePhase::Completed => EventNote::normal(phase.as_str(), ACTION, ran()),
             RestorePhase::PartiallyFailed => EventNote::warning(phase.as_str(), ACTION, ran()),
             RestorePhase::Failed if cancel::is_marked(&status.conditions) => {
@@ -112,6 +138,19 @@ impl PhaseEvents for Schedule {
         (*phase == SchedulePhase::FailedValidation && is_news)
             .then(|| EventNote::warning(phase.as_str(), "Schedule", errors.join("; ")))
     }
+}
+
+/// Operations of items go on, or one of them has failed.
+fn operations(phase: &str, action: &'static str, (all, failed): (i64, i64), command: &str) -> EventNote {
+    let see = format!("see `velero {command} --details`");
+    if failed > 0 {
+        return EventNote::warning(
+            phase,
+            action,
+            format!("{failed} of {all} item operation(s) failed; {see}"),
+        );
+    }
+    EventNote::normal(phase, action, format!("waits for {all} item operation(s); {see}"))
 }
 
 impl PhaseEvents for BackupStorageLocation {
@@ -198,6 +237,7 @@ mod tests {
             failure_reason: "the bucket is full".into(),
             start_timestamp: Some(at(100)),
             completion_timestamp: Some(at(165)),
+            backup_item_operations_attempted: 2,
             progress: Some(BackupProgress {
                 total_items: 35,
                 items_backed_up: 35,
@@ -230,9 +270,21 @@ mod tests {
                 "Normal Completed: backed up 35 item(s) in 1m5s, without errors or warnings; see `velero backup describe nightly --details`",
             ),
             ("InProgress", "Failed", "Warning Failed: the bucket is full"),
+            (
+                "InProgress",
+                "WaitingForPluginOperations",
+                "Normal WaitingForPluginOperations: waits for 2 item operation(s); see `velero backup describe nightly --details`",
+            ),
+            ("WaitingForPluginOperations", "Finalizing", ""),
         ] {
             assert_eq!(event(before, &backup(after)), expected, "{before} -> {after}");
         }
+        let mut failing = backup("WaitingForPluginOperationsPartiallyFailed");
+        failing.status.backup_item_operations_failed = 1;
+        assert_eq!(
+            event("WaitingForPluginOperations", &failing),
+            "Warning WaitingForPluginOperationsPartiallyFailed: 1 of 2 item operation(s) failed; see `velero backup describe nightly --details`"
+        );
         let mut partly = backup("PartiallyFailed");
         (partly.status.errors, partly.status.warnings) = (3, 1);
         assert_eq!(

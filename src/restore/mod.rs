@@ -51,6 +51,7 @@ pub mod limiter;
 mod messages;
 mod missing;
 mod namespaces;
+mod note;
 pub mod object;
 mod parts;
 pub mod plan;

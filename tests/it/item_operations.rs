@@ -1,5 +1,6 @@
 //! Operations of items against a real API server: a backup and a restore wait for them, over the death of their server (decision 57).
 
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use velero::testing::item_action::VARIABLE;
 
@@ -57,11 +58,17 @@ fn runs_wait_for_the_operations_of_their_items_over_the_death_of_the_server() {
 
     server.velero(&["backup", "create", "run", "--include-namespaces", "shop"]);
     until(&server, "backup", "WaitingForPluginOperations");
-    let page = eventually("the progress of an operation", || {
-        let page = server.velero(&["backup", "describe", "run", "--details"]);
-        page.contains("4 of 10 complete (Bytes)").then_some(page)
+    let token = server.token("operations", "BackupItemOperations", "run");
+    eventually("the progress of an operation in a download", || {
+        let (status, file) = server.artifact("BackupItemOperations", "run", &token);
+        assert_eq!(status, 200);
+        let operations: Value = serde_json::from_reader(MultiGzDecoder::new(&*file)).expect("a list");
+        assert_eq!(
+            operations[0]["spec"]["backupItemAction"],
+            "example.com/backup-operation"
+        );
+        (operations[0]["status"]["nCompleted"] == 4).then_some(())
     });
-    assert!(page.contains("example.com/backup-operation"), "{page}");
 
     server.kill();
     becomes(&server, "shop", "good", "completes");
@@ -81,12 +88,13 @@ fn runs_wait_for_the_operations_of_their_items_over_the_death_of_the_server() {
         .expect("it is in the archive");
     assert_eq!(text(&good, "/data/again"), "true", "it was collected again");
     assert_eq!(text(&good, "/data/operation"), "completes");
-    let log = server.velero(&["backup", "logs", "run"]);
+    let log = server.unpacked("backups/run/run-logs.gz");
     assert_eq!(log.matches("Item operation").count(), 1, "{log}");
-    let page = server.velero(&["backup", "describe", "run"]);
+    assert_eq!(log.matches("Backup was finalized").count(), 1, "{log}");
+    let results = server.unpacked("backups/run/run-results.gz");
     assert!(
-        page.contains("the disk is full, plugin: example.com/backup-operation"),
-        "{page}"
+        results.contains("the disk is full, plugin: example.com/backup-operation"),
+        "{results}"
     );
 
     // The archive has `other` as it was when the backup began: its operation runs in the copy.
@@ -104,14 +112,14 @@ fn runs_wait_for_the_operations_of_their_items_over_the_death_of_the_server() {
     becomes(&server, "copy", "other", "fails");
     let restore = server.ended("restore", "run");
     assert_eq!(text(&restore, "/status/phase"), "PartiallyFailed", "{restore:#}");
-    let page = server.velero(&["restore", "describe", "run"]);
+    let results = server.unpacked("restores/run/restore-run-results.gz");
     assert!(
-        page.contains("copy:"),
-        "the error is under the target namespace: {page}"
+        results.contains("the disk is full, plugin: example.com/restore-operation"),
+        "{results}"
     );
     assert!(
-        page.contains("the disk is full, plugin: example.com/restore-operation"),
-        "{page}"
+        results.contains(r#""namespaces":{"copy":["#),
+        "under the target namespace: {results}"
     );
     server.until_no_records();
 }

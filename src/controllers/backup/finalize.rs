@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::future::Future;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use bytes::Bytes;
@@ -82,9 +83,9 @@ pub(super) async fn finish_files(
         ));
         let rewritten = archive(ctx, store, &mut uploads, backup, &log, &items);
         let span = info_span!("rewrite archive", velero.items = items.len());
-        lasting(rewritten.instrument(span).await, &log)?;
+        carried_out(rewritten.instrument(span), &log).await?;
     }
-    lasting(volume_infos(store, &id.name, &operations).await, &log)?;
+    carried_out(volume_infos(store, &id.name, &operations), &log).await?;
     let status = final_status(ctx, backup, &log, failed, &operations);
     log.info(format!("Backup was finalized: {}", status.phase()));
     results::add(store, &BackupFile::Results.key(&id.name), &messages::of_log(&log)).await?;
@@ -93,9 +94,10 @@ pub(super) async fn finish_files(
     end(store, &id.name, status).await
 }
 
-/// An error that no repetition mends is an error line of the backup, which is finalized as it is; any other ends the attempt.
-fn lasting(result: Result<(), BackupError>, log: &RunLog) -> Result<(), BackupError> {
-    match result {
+/// A step with an error that no repetition mends is an error line of the backup, which is finalized as it is; any other error ends the
+/// attempt.
+async fn carried_out(step: impl Future<Output = Result<(), BackupError>>, log: &RunLog) -> Result<(), BackupError> {
+    match step.await {
         Err(error) if error.retry() == Retry::Never => {
             log.error(error.to_string());
             Ok(())

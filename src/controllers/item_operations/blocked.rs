@@ -35,7 +35,7 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// It may be over by itself, or after somebody's action.
+    /// It may be over by itself, or once a user has mended it.
     pub fn now(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             reason,

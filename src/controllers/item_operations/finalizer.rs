@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 
 use crate::api::v1::BackupStorageLocation;
 use crate::controllers::context::Context;
 use crate::controllers::location;
-use crate::controllers::run::{Retry, Retryable, RunId};
+use crate::controllers::run::{Retry, Retryable, RunId, trace};
 use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
 use crate::controllers::write::WriteError;
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
@@ -113,7 +113,8 @@ impl<K: Operated> Run for Finalizer<K> {
     }
 
     async fn attempt(job: Job<K>, handle: Handle<()>) -> AttemptEnd<Self::End> {
-        let finalize = finalize(job).instrument(info_span!("finalize"));
+        let span = trace::finalization(&*job.object);
+        let finalize = finalize(job).instrument(span);
         let finalized = handle.cancelled().run_until_cancelled(finalize).await;
         finalized.unwrap_or_else(|| AttemptEnd::Retry("it was cancelled".to_owned()))
     }

@@ -181,10 +181,8 @@ pub(super) async fn wait_for_location<K: Operated>(
             status: seen.given_up(reason, now),
             archive: 0,
         };
-        return match write_end(ctx, seen, &ended).await? {
-            true => Ok(Next::Resync),
-            false => Ok(Next::After(CONFLICT)),
-        };
+        let written = write_end(ctx, seen, &ended).await?;
+        return Ok(if written { Next::Resync } else { Next::After(CONFLICT) });
     }
     let is_news = blocked::show(wanted.conditions(), why, now);
     match ctx.writer.write(seen, &wanted).await? {

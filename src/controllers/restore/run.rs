@@ -377,7 +377,7 @@ fn unstored(status: &mut RestoreStatus, error: &RunError, read_only: bool, now: 
     status.failure_reason = format!("the objects were restored, but not the log and the results stored: {error}");
     if unfollowed {
         let count = status.restore_item_operations_attempted;
-        status.failure_reason += &format!("; {count} item operation(s) are not followed");
+        status.failure_reason = format!("{}; {count} item operation(s) are not followed", status.failure_reason);
         status.completion_timestamp = Some(time(now));
     }
     if read_only && !unfollowed {

@@ -101,6 +101,16 @@ pub(super) fn attempt(id: &RunId, parent: Option<TraceParent>) -> Span {
     span
 }
 
+/// The span of the end of a run whose operations have ended, in the trace of its object. No attempt: it is never exported for another process.
+pub fn finalization<K: Kind>(object: &K) -> Span {
+    let Some(parent) = of_object(object) else {
+        return Span::none();
+    };
+    let span = tracing::info_span!(parent: None, "finalize");
+    parent.adopt(&span);
+    span
+}
+
 /// The beginning of a run: what its object waited for, and its preparation.
 #[derive(Debug)]
 pub struct Beginning {

@@ -15,11 +15,12 @@ use crate::testing::item_action::{LABEL, OF_BACKUPS};
 
 /// A ConfigMap with an operation.
 pub(super) fn operation(world: &World, name: &str, data: Value) {
-    world.api.insert(json!({
+    let mut map = json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": "shop", "labels": {LABEL: "yes"}},
-        "data": data,
-    }));
+    });
+    map["data"] = data;
+    world.api.insert(map);
 }
 
 /// A shop with two operations, one of which fails, whose backup was asked for.
