@@ -21,6 +21,7 @@ pub mod client_config;
 pub mod completion;
 pub mod config;
 pub mod context;
+pub mod deletion;
 pub mod describe;
 pub mod failure;
 pub mod flag;
@@ -261,6 +262,12 @@ mod tests {
             "create backup-location l",
             "delete backup-location l",
             "delete backup-locations l",
+            "delete backup b --confirm",
+            "delete backups --all",
+            "backup delete b c -l a=b",
+            "restore delete r --confirm=false",
+            "delete restores -l a=b -l c=d",
+            "delete restore r",
             "create schedule s --schedule=@daily",
             "delete schedule s",
             "delete schedules --all --confirm",
@@ -281,13 +288,7 @@ mod tests {
 
     #[test]
     fn commands_that_do_not_exist_yet_are_unknown() {
-        for line in [
-            "backup delete x",
-            "restore delete x",
-            "schedule retire s",
-            "plugin get",
-            "debug",
-        ] {
+        for line in ["schedule retire s", "plugin get", "debug"] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

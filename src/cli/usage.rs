@@ -135,8 +135,8 @@ mod tests {
             ("nope", "unknown command \"nope\" for \"velero\""),
             ("backup nope", "unknown command \"nope\" for \"velero backup\""),
             (
-                "backup delete b --confirm",
-                "unknown command \"delete\" for \"velero backup\"",
+                "backup cancel b --confirm",
+                "unknown command \"cancel\" for \"velero backup\"",
             ),
             ("client nope", "unknown command \"nope\" for \"velero client\""),
             (

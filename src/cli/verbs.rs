@@ -67,9 +67,15 @@ pub enum Create {
 /// `velero delete …`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Delete {
+    /// Delete a backup
+    #[command(alias = "backups")]
+    Backup(backup::Delete),
     /// Delete backup storage locations
     #[command(alias = "backup-locations")]
     BackupLocation(backup_location::Delete),
+    /// Delete a restore
+    #[command(alias = "restores")]
+    Restore(restore::Delete),
     /// Delete schedules
     #[command(alias = "schedules")]
     Schedule(schedule::Delete),
@@ -121,7 +127,9 @@ impl Commands for Create {
 impl Commands for Delete {
     async fn run(self, context: &Context) -> anyhow::Result<()> {
         match self {
+            Self::Backup(delete) => delete.run(context).await,
             Self::BackupLocation(delete) => delete.run(context).await,
+            Self::Restore(delete) => delete.run(context).await,
             Self::Schedule(delete) => delete.run(context).await,
         }
     }

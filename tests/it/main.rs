@@ -19,6 +19,7 @@ mod beside;
 mod cancel;
 mod chart;
 mod compat;
+mod deletion;
 mod describe;
 mod disaster;
 mod download_url;

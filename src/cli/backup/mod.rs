@@ -1,6 +1,7 @@
 //! `velero backup …`.
 
 mod create;
+mod delete;
 mod describe;
 mod download;
 mod logs;
@@ -8,6 +9,7 @@ mod spec;
 
 pub use create::Create;
 pub(crate) use create::{name_timestamp, non_empty};
+pub use delete::Delete;
 pub use download::Download;
 pub use logs::Logs;
 pub use spec::SpecArgs;
@@ -50,6 +52,8 @@ pub enum Command {
     Cancel(Cancel),
     /// Create a backup
     Create(Box<Create>),
+    /// Delete backups
+    Delete(Delete),
     /// Describe backups
     Describe(Describe),
     /// Download all Kubernetes manifests for a backup
@@ -65,6 +69,7 @@ impl Commands for Command {
         match self {
             Self::Cancel(cancel) => cancel.run(context).await,
             Self::Create(create) => create.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
             Self::Describe(describe) => Box::pin(describe.run(context)).await,
             Self::Download(download) => download.run(context).await,
             Self::Get(get) => get.run(context).await,

@@ -1,12 +1,14 @@
 //! `velero restore …`.
 
 mod create;
+mod delete;
 mod describe;
 mod dry_run;
 mod get;
 mod logs;
 
 pub use create::Create;
+pub use delete::Delete;
 pub use logs::Logs;
 
 use super::Commands;
@@ -41,6 +43,8 @@ pub enum Command {
     Cancel(Cancel),
     /// Create a restore
     Create(Box<Create>),
+    /// Delete restores
+    Delete(Delete),
     /// Describe restores
     Describe(Describe),
     /// Get restores
@@ -54,6 +58,7 @@ impl Commands for Command {
         match self {
             Self::Cancel(cancel) => cancel.run(context).await,
             Self::Create(create) => create.run(context).await,
+            Self::Delete(delete) => delete.run(context).await,
             Self::Describe(describe) => Box::pin(describe.run(context)).await,
             Self::Get(get) => get.run(context).await,
             Self::Logs(logs) => logs.run(context).await,

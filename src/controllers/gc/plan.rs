@@ -143,7 +143,7 @@ mod tests {
             ("Completed", Some(at(10)), Due::Now),
             ("Completed", Some(at(9)), Due::Now),
             ("Completed", Some(at(11)), Due::At(at(11))),
-            ("Completed", Some(Timestamp::MAX), Due::At(Timestamp::MAX)),
+            ("Completed", Some(at(253_402_200_000)), Due::At(at(253_402_200_000))),
             ("Completed", Some(Timestamp::MIN), Due::Now),
             ("Completed", None, Due::OnChange),
             ("PartiallyFailed", Some(at(9)), Due::Now),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::api::condition::{self, Condition, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
@@ -256,6 +257,24 @@ impl Restores {
     }
 }
 
+impl Restores {
+    /// Shows in a Restore why its deletion does not go on. The text of an error may differ from pass to pass, and each write leads to a pass:
+    /// while the reason is the same, the first text stays. The event is that of the failed pass.
+    async fn show_kept(&self, seen: &Restore, error: &Error) {
+        let is_shown = |c: &Condition| c.status == ConditionStatus::True && c.reason == error.reason();
+        if error.class() == Class::Lost || condition::find(&seen.status.conditions, BLOCKED).is_some_and(is_shown) {
+            return;
+        }
+        let mut wanted = seen.clone();
+        let (conditions, now) = (&mut wanted.status.conditions, time(self.ctx.clock.now()));
+        let (reason, message) = (error.reason(), error.to_string());
+        condition::set(conditions, BLOCKED, ConditionStatus::True, reason, message, &now);
+        if let Err(unwritten) = self.write(seen, &wanted).await {
+            tracing::warn!(error = %unwritten, "what keeps a restore was not shown in it");
+        }
+    }
+}
+
 impl Run for Restores {
     type Kind = Restore;
     type Job = Job;
@@ -304,7 +323,11 @@ impl Reconciler for Restores {
 
     async fn reconcile(&self, seen: Arc<Restore>) -> Result<Next, Error> {
         if seen.metadata.deletion_timestamp.is_some() {
-            return self.clean_up(&seen).await;
+            let cleaned = self.clean_up(&seen).await;
+            if let Err(error) = &cleaned {
+                self.show_kept(&seen, error).await;
+            }
+            return cleaned;
         }
         let is_cancelled = is_cancelled(&seen.metadata);
         match seen.status.phase() {

@@ -139,6 +139,16 @@ async fn a_restore_waits_for_its_unavailable_location_says_so_and_goes_when_that
         "{error}"
     );
     assert!(world.has("Restore", "r"));
+    let shown = world.object("Restore", "r");
+    let conditions = shown["status"]["conditions"].as_array().unwrap();
+    let blocked = conditions.iter().find(|c| c["type"] == "Blocked").unwrap();
+    assert_eq!(
+        (&blocked["status"], &blocked["reason"]),
+        (&json!("True"), &json!("LocationUnavailable"))
+    );
+    assert!(blocked["message"].as_str().unwrap().contains("`default`"), "{blocked}");
+    process.pass(&world).await;
+    assert_eq!(world.object("Restore", "r"), shown, "it is written once");
     world.delete("BackupStorageLocation", "default").await;
     assert_eq!(process.pass(&world).await, None);
     assert!(!world.has("Restore", "r"));
