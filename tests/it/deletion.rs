@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
+use crate::compat::metrics::page;
 use crate::harness::{Plane, Server, eventually, files, text};
 use crate::s3::{backup, location, s3_of};
 use crate::survival::fill;
@@ -86,7 +87,7 @@ fn a_deleted_backup_leaves_no_file_and_no_object() {
         "--timeout=60s",
     ]);
     until_nothing_is_left(&server);
-    let metrics = reqwest_text(&server);
+    let metrics = page(&server);
     for line in [
         "velero_backup_deletion_attempt_total{schedule=\"\"} 1",
         "velero_backup_deletion_success_total{schedule=\"\"} 1",
@@ -99,13 +100,6 @@ fn a_deleted_backup_leaves_no_file_and_no_object() {
         "No backups found\n"
     );
     server.was_well(&[]);
-}
-
-fn reqwest_text(server: &Server<'_>) -> String {
-    let url = format!("http://{}/metrics", server.metrics);
-    reqwest::blocking::get(url)
-        .and_then(reqwest::blocking::Response::text)
-        .expect("the metrics")
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl fmt::Display for DataKind {
 
 /// One piece of data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ExternalData {
     /// Its sort.
     pub kind: DataKind,

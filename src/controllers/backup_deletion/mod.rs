@@ -21,6 +21,7 @@ mod wait;
 
 pub use error::Error;
 pub use external::{DataKind, ExternalData, Remover};
+pub use owner::wrote_nothing;
 pub use wait::{LEAVING_LEFTOVERS, Wait};
 
 use std::cmp::Ordering;
@@ -229,8 +230,8 @@ impl Deletions {
                 self.ctx.writer.write(seen, &wanted).await?;
                 Ok(Next::Resync)
             }
-            Ok(Step::Wait { wait, schedule }) => {
-                let is_new = self.show(seen, &wait, &schedule).await?;
+            Ok(Step::Wait(wait)) => {
+                let is_new = self.show(seen, &wait).await?;
                 if is_new && !matches!(wait, Wait::RestoresRemain(_)) {
                     self.ctx
                         .events
@@ -245,7 +246,7 @@ impl Deletions {
                         message: error.to_string(),
                     };
                     // The error is reported as an event, whether or not it can be shown.
-                    if let Err(unwritten) = self.show(seen, &wait, "").await {
+                    if let Err(unwritten) = self.show(seen, &wait).await {
                         tracing::warn!(error = %unwritten, "the failure of a deletion was not shown in its request");
                     }
                 }
@@ -255,11 +256,14 @@ impl Deletions {
     }
 
     /// Shows what the deletion waits for. True if that is new.
-    async fn show(&self, seen: &DeleteBackupRequest, wait: &Wait, schedule: &str) -> Result<bool, Error> {
+    async fn show(&self, seen: &DeleteBackupRequest, wait: &Wait) -> Result<bool, Error> {
         let mut wanted = seen.clone();
         let is_new = wait.show(&mut wanted, self.ctx.clock.now());
         let is_written = self.ctx.writer.write(seen, &wanted).await? == Written::Done;
         if is_new && is_written && !wait.is_progress() {
+            let key = ObjectRef::new(&seen.spec.backup_name).within(&self.ctx.namespace);
+            let backup = self.backups.get(&key);
+            let schedule = backup.as_deref().map_or("", plan::schedule_of);
             self.ctx.metrics.backup_deletion_ended(schedule, false);
         }
         Ok(is_new && is_written)

@@ -24,7 +24,7 @@ pub(super) enum Step {
     /// Something was written; what follows from it leads to the next pass.
     Again,
     /// The deletion waits.
-    Wait { wait: Wait, schedule: String },
+    Wait(Wait),
     /// A run of the backup is under way after all.
     Refused(Refusal),
     /// Nothing is left.
@@ -62,10 +62,11 @@ impl Deletions {
         if !self.backups.get(&key).is_some_and(|shown| is_marked(&shown)) {
             return Ok(Step::Again);
         }
-        let schedule = plan::schedule_of(&backup).to_owned();
         match self.remove_all(seen, &backup).await? {
-            Some(wait) => Ok(Step::Wait { wait, schedule }),
-            None => Ok(Step::Done { schedule }),
+            Some(wait) => Ok(Step::Wait(wait)),
+            None => Ok(Step::Done {
+                schedule: plan::schedule_of(&backup).to_owned(),
+            }),
         }
     }
 
@@ -171,10 +172,17 @@ impl Deletions {
         }
         if !is_leaving(seen) {
             let request = seen.metadata.name.clone().unwrap_or_default();
-            return Ok(Some(Wait::Leftovers { request, data: left }));
+            let namespace = self.ctx.namespace.clone();
+            return Ok(Some(Wait::Leftovers {
+                namespace,
+                request,
+                data: left,
+            }));
         }
-        if let Some(store) = store {
-            self.note(store, backup, &left).await?;
+        match store {
+            Some(store) => self.note(store, backup, &left).await?,
+            // Nothing may be written where the files of another backup are, or there is no location.
+            None => tracing::warn!(backup = seen.spec.backup_name, ?left, "the deletion leaves data behind"),
         }
         Ok(None)
     }
@@ -257,12 +265,7 @@ impl Deletions {
         };
         let store = match self.open(&location).await? {
             Ok(store) => store,
-            Err(wait) => {
-                return Ok(Step::Wait {
-                    wait,
-                    schedule: String::new(),
-                });
-            }
+            Err(wait) => return Ok(Step::Wait(wait)),
         };
         let (name, uid) = (&seen.spec.backup_name, Uid::from(uid));
         if files::is_half_removed(&store, name, &uid).await? {

@@ -35,6 +35,8 @@ pub enum Wait {
     LocationReadOnly(String),
     /// Data that this release cannot remove.
     Leftovers {
+        /// The namespace of the request.
+        namespace: String,
         /// The request.
         request: String,
         /// What there is.
@@ -98,8 +100,12 @@ impl Wait {
             Self::LocationReadOnly(location) => format!(
                 "the files of the backup cannot be removed while storage location `{location}` is read-only; make it ReadWrite again"
             ),
-            Self::Leftovers { request, data } => format!(
-                "the backup has data that this release cannot remove: {}. To delete the backup and leave them: kubectl annotate deletebackuprequest {request} {LEAVING_LEFTOVERS}=true",
+            Self::Leftovers {
+                namespace,
+                request,
+                data,
+            } => format!(
+                "the backup has data that this release cannot remove: {}. To delete the backup and leave them: kubectl annotate -n {namespace} deletebackuprequest {request} {LEAVING_LEFTOVERS}=true",
                 listed(data)
             ),
             Self::BackupKept(finalizers) => format!(
@@ -165,6 +171,7 @@ mod tests {
         assert!(!failed("request 2").show(&mut request, now));
         assert_eq!(request, before);
         let leftovers = Wait::Leftovers {
+            namespace: "velero".to_owned(),
             request: "d".to_owned(),
             data: Vec::new(),
         };

@@ -22,6 +22,7 @@ use crate::runtime::{
 use crate::store::StoreError;
 
 use super::backup::seal;
+use super::backup_deletion::wrote_nothing;
 use super::backup_sync::ORIGIN_UID;
 use super::context::Context;
 use super::fresh;
@@ -159,6 +160,8 @@ impl Gc {
         let location = &backup.spec.storage_location;
         let found = fresh::get::<BackupStorageLocation>(&self.ctx, location).await;
         let obstacle = match &found {
+            // It has no files, and may have been refused for its location.
+            _ if wrote_nothing(&backup) => None,
             Ok(found) => Obstacle::of(found.as_ref()),
             Err(_) => Some(Obstacle::CannotGet),
         };

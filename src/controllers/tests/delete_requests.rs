@@ -375,7 +375,7 @@ async fn what_cannot_be_removed_keeps_the_deletion_open_until_it_is_let_go() {
         "k1",
         "kopia snapshot delete k1",
         "delete-leaving-leftovers=true",
-        "request d ",
+        "annotate -n velero deletebackuprequest d ",
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }

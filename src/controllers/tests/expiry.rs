@@ -136,6 +136,17 @@ async fn the_label_says_what_keeps_an_expired_backup_and_goes_when_nothing_does(
 }
 
 #[tokio::test]
+async fn a_refused_backup_is_deleted_without_its_location() {
+    let world = shop();
+    world.delete("BackupStorageLocation", "default").await;
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    assert_eq!(world.phase("Backup", "b"), "FailedValidation");
+    world.clock.advance(Duration::from_hours(24 * 365));
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    assert!(!world.has("Backup", "b") && requests(&world) == 0);
+}
+
+#[tokio::test]
 async fn a_backup_that_another_cluster_has_prolonged_lives_on() {
     let world = expired().await;
     edit(&world, "Backup", "b", |backup| {

@@ -107,7 +107,8 @@ fn a_restore_is_counted_once_even_across_a_restart() {
     assert_eq!(restores(&server), after);
 }
 
-fn page(server: &Server<'_>) -> String {
+/// The page of metrics.
+pub fn page(server: &Server<'_>) -> String {
     let mut stream = TcpStream::connect(&server.metrics).expect("the page is served");
     stream
         .write_all(b"GET /metrics HTTP/1.0\r\nHost: velero\r\n\r\n")

@@ -4,7 +4,7 @@
 mod backup;
 mod cli;
 mod locations;
-mod metrics;
+pub mod metrics;
 mod objects;
 mod recorded;
 mod restore;

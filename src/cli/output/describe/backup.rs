@@ -6,7 +6,7 @@ use super::resource_list::resource_list;
 use super::volumes::volumes;
 use super::{Details, Fetched, Listed, Page, View, results, spec, time_or_na};
 use crate::api::artifact::{BackupItemOperation, Results};
-use crate::api::condition;
+use crate::api::condition::{self, Condition, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase, DeleteBackupRequest, DeleteBackupRequestPhase, PodVolumeBackup};
 
 pub use super::volumes::Snapshots;
@@ -156,6 +156,14 @@ pub(super) fn deletion_failed(request: &DeleteBackupRequest) -> bool {
     *request.status.phase() == DeleteBackupRequestPhase::Processed && !request.status.errors.is_empty()
 }
 
+/// What an open deletion waits for, which Velero does not show.
+pub(super) fn deletion_waits_for(request: &DeleteBackupRequest) -> Option<&str> {
+    let holds = |condition: &&Condition| condition.status == ConditionStatus::True;
+    let is_open = *request.status.phase() == DeleteBackupRequestPhase::InProgress;
+    let found = request.status.conditions.iter().filter(|_| is_open).find(holds);
+    found.map(|condition| condition.message.as_str())
+}
+
 fn deletions(page: &mut Page<'_>, requests: &Listed<DeleteBackupRequest>) {
     let requests = match requests {
         Ok(requests) if requests.is_empty() => return,
@@ -185,6 +193,9 @@ fn deletions(page: &mut Page<'_>, requests: &Listed<DeleteBackupRequest>) {
             .map(ToString::to_string)
             .unwrap_or_default();
         page.line(format_args!("\t{created}: {phase}"));
+        if let Some(waits_for) = deletion_waits_for(request) {
+            page.line(format_args!("\tBlocked: {waits_for}"));
+        }
         if !request.status.errors.is_empty() {
             page.line("\tErrors:");
             request

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::backup::{BackupFacts, deletion_failed};
+use super::backup::{BackupFacts, deletion_failed, deletion_waits_for};
 use super::pod_volumes::{BACKUP_PHASES, PodVolume};
 use super::volumes::{Snapshots, result};
 use super::{Fetched, View, auto_included_excluded, auto_true_false, duration, json_parts, list, time_or_na};
@@ -216,6 +216,9 @@ fn deletions(requests: &[DeleteBackupRequest], view: &View) -> Value {
             "creationTimestamp": view.time_or_nil(request.metadata.creation_timestamp.as_ref()),
             "phase": request.status.phase.as_ref().map_or("", |phase| phase.as_str()),
         });
+        if let Some(waits_for) = deletion_waits_for(request) {
+            one["blocked"] = json!(waits_for);
+        }
         if !request.status.errors.is_empty() {
             one["errors"] = json!(request.status.errors);
         }

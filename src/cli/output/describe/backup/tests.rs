@@ -164,3 +164,29 @@ fn a_part_without_permission_has_its_error_and_the_rest_is_shown() {
     );
     assert_eq!(shown["phase"], "PartiallyFailed");
 }
+
+#[test]
+fn an_open_deletion_shows_what_it_waits_for() {
+    let mut facts = facts();
+    let mut request = DeleteBackupRequest::new("velero", "d");
+    request.status = serde_json::from_value(json!({
+        "phase": "InProgress",
+        "conditions": [
+            {"type": "Leftovers", "status": "False", "message": "", "reason": "Released"},
+            {"type": "Blocked", "status": "True", "message": "the location is away", "reason": "LocationUnavailable"},
+        ],
+    }))
+    .unwrap();
+    facts.delete_requests = Ok(vec![request.clone()]);
+    let page = text(&facts, &view());
+    assert!(
+        page.contains(": InProgress\n  Blocked: the location is away\n"),
+        "{page}"
+    );
+    let shown = backup_json(&facts, &view());
+    let shown = &shown["deletionAttempts"]["deleteBackupRequests"][0];
+    assert_eq!(shown["blocked"], "the location is away");
+    request.status.phase = Some("Processed".into());
+    facts.delete_requests = Ok(vec![request]);
+    assert!(!text(&facts, &view()).contains("Blocked"));
+}
