@@ -37,11 +37,10 @@ use crate::runtime::{
 };
 
 use super::context::Context;
-use super::fresh;
 use super::watches::{BUCKET_WORKERS, Watches, refs};
 use super::write::Written;
 use plan::{Refusal, Stage};
-use steps::Step;
+use steps::{Deleter, Step};
 
 /// The action in events.
 const ACTION: &str = "Delete";
@@ -50,10 +49,7 @@ const ACTION: &str = "Delete";
 pub struct Deletions {
     ctx: Arc<Context>,
     deletions: SharedWatch<DeleteBackupRequest>,
-    backups: SharedWatch<Backup>,
-    restores: SharedWatch<Restore>,
-    locations: SharedWatch<BackupStorageLocation>,
-    removers: Vec<Arc<dyn Remover>>,
+    deleter: Deleter,
 }
 
 impl Deletions {
@@ -66,19 +62,22 @@ impl Deletions {
         locations: SharedWatch<BackupStorageLocation>,
     ) -> Self {
         Self {
-            ctx,
             deletions,
-            backups,
-            restores,
-            locations,
-            removers: Vec::new(),
+            deleter: Deleter {
+                ctx: Arc::clone(&ctx),
+                backups,
+                restores,
+                locations,
+                removers: Vec::new(),
+            },
+            ctx,
         }
     }
 
     /// It also removes data with this remover.
     #[must_use]
     pub fn with(mut self, remover: Arc<dyn Remover>) -> Self {
-        self.removers.push(remover);
+        self.deleter.removers.push(remover);
         self
     }
 
@@ -193,36 +192,23 @@ impl Deletions {
         if name.is_empty() {
             return Ok(Err(Refusal::NoName));
         }
-        let found = self.fresh_backup(name).await?;
+        let found = self.deleter.fresh_backup(name).await?;
         let backup = match plan::backup_of(seen, found.as_ref()) {
             Ok(backup) => backup,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let location = self.fresh_location(&backup.spec.storage_location).await?;
+        let location = self.deleter.fresh_location(&backup.spec.storage_location).await?;
         if let Err(refusal) = plan::location_of(backup, location.as_ref()) {
             return Ok(Err(refusal));
         }
         Ok(found.ok_or(Refusal::NoBackup))
     }
 
-    async fn fresh_backup(&self, name: &str) -> Result<Option<Backup>, Error> {
-        fresh::get(&self.ctx, name).await.map_err(Error::BackupNotRead)
-    }
-
-    async fn fresh_location(&self, name: &str) -> Result<Option<BackupStorageLocation>, Error> {
-        fresh::get(&self.ctx, name)
-            .await
-            .map_err(|source| Error::LocationNotRead {
-                location: name.to_owned(),
-                source,
-            })
-    }
-
     async fn work(&self, seen: &DeleteBackupRequest) -> Result<Next, Error> {
         if !self.leads(seen).await? {
             return Ok(Next::Resync);
         }
-        match self.step(seen).await {
+        match self.deleter.step(seen).await {
             Ok(Step::Again) => Ok(Next::Resync),
             Ok(Step::Done { schedule }) => self.finish(seen, &schedule).await,
             Ok(Step::Refused(refusal)) => {
@@ -262,7 +248,7 @@ impl Deletions {
         let is_written = self.ctx.writer.write(seen, &wanted).await? == Written::Done;
         if is_new && is_written && !wait.is_progress() {
             let key = ObjectRef::new(&seen.spec.backup_name).within(&self.ctx.namespace);
-            let backup = self.backups.get(&key);
+            let backup = self.deleter.backups.get(&key);
             let schedule = backup.as_deref().map_or("", plan::schedule_of);
             self.ctx.metrics.backup_deletion_ended(schedule, false);
         }

@@ -1,22 +1,27 @@
 //! The open deletion: each pass reads what is still there and removes the next part. Every part may be removed again.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use tracing::{Instrument, info_span};
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, Restore};
 use crate::api::{labels, names};
+use crate::controllers::context::Context;
 use crate::controllers::fresh;
 use crate::controllers::location;
 use crate::controllers::write::Written;
-use crate::runtime::{ObjectRef, Uid, uid_of};
+use crate::runtime::{ObjectRef, SharedWatch, Uid, uid_of};
 use crate::store::Store;
 use crate::store::layout;
 
+use super::error::Error;
+use super::external::Remover;
 use super::external::{self, ExternalData};
+use super::files;
 use super::owner::{self, Owner, wrote_nothing};
 use super::plan::{self, Refusal};
 use super::wait::{LEAVING_LEFTOVERS, Wait};
-use super::{Deletions, Error, files};
 
 /// Where a pass over an open deletion has come to.
 #[derive(Debug)]
@@ -42,7 +47,30 @@ struct LeftBehind<'a> {
     data: &'a [ExternalData],
 }
 
-impl Deletions {
+/// Carries out deletions, step by step.
+pub(super) struct Deleter {
+    pub(super) ctx: Arc<Context>,
+    pub(super) backups: SharedWatch<Backup>,
+    pub(super) restores: SharedWatch<Restore>,
+    pub(super) locations: SharedWatch<BackupStorageLocation>,
+    pub(super) removers: Vec<Arc<dyn Remover>>,
+}
+
+impl Deleter {
+    pub(super) async fn fresh_backup(&self, name: &str) -> Result<Option<Backup>, Error> {
+        fresh::get(&self.ctx, name).await.map_err(Error::BackupNotRead)
+    }
+
+    pub(super) async fn fresh_location(&self, name: &str) -> Result<Option<BackupStorageLocation>, Error> {
+        fresh::get(&self.ctx, name)
+            .await
+            .map_err(|source| Error::LocationNotRead {
+                location: name.to_owned(),
+                source,
+            })
+    }
+
+    /// The next step of this request.
     pub(super) async fn step(&self, seen: &DeleteBackupRequest) -> Result<Step, Error> {
         let name = &seen.spec.backup_name;
         let found = self.fresh_backup(name).await?;
@@ -239,8 +267,10 @@ impl Deletions {
             source,
         })?;
         let name = backup.metadata.name.as_deref().unwrap_or_default();
-        let kept: Option<Backup> = fresh::get(&self.ctx, name).await.map_err(Error::BackupNotRead)?;
-        let kept = kept.filter(|kept| uid_of(kept) == uid_of(backup));
+        let kept = self
+            .fresh_backup(name)
+            .await?
+            .filter(|kept| uid_of(kept) == uid_of(backup));
         Ok(kept.map(|kept| Wait::BackupKept(kept.metadata.finalizers.unwrap_or_default())))
     }
 

@@ -53,18 +53,31 @@ fn assert_gone(world: &World, when: &str) {
     }
 }
 
-#[tokio::test]
-async fn wherever_the_server_of_a_deletion_dies_the_next_one_comes_to_the_same_end() {
+async fn dies_at(every: usize) {
     let world = asked().await;
     let writes = world.serve_and_count().await;
     assert!(writes > 15, "{writes}");
     assert_gone(&world, "undisturbed");
-    for dies in (1..=writes).flat_map(|nth| [Dies::Before(nth), Dies::After(nth)]) {
+    for dies in (1..=writes)
+        .step_by(every)
+        .flat_map(|nth| [Dies::Before(nth), Dies::After(nth)])
+    {
         let world = asked().await;
         assert_eq!(world.serve(dies).await, End::Died, "{dies:?}");
         assert_eq!(world.serve(Dies::Never).await, End::Settled, "{dies:?}");
         assert_gone(&world, &format!("{dies:?}"));
     }
+}
+
+#[tokio::test]
+async fn wherever_the_server_of_a_deletion_dies_the_next_one_comes_to_the_same_end() {
+    dies_at(4).await;
+}
+
+#[tokio::test]
+#[ignore = "takes half a minute: make test-long"]
+async fn whichever_effect_of_a_deletion_the_server_dies_at_the_next_one_comes_to_the_same_end() {
+    dies_at(1).await;
 }
 
 #[tokio::test]

@@ -56,11 +56,13 @@ fn requests(world: &World) -> usize {
     world.api.all("velero.io/v1", REQUEST).len()
 }
 
-#[tokio::test]
-async fn an_expired_backup_is_gone_wherever_the_server_dies() {
+async fn dies_at(every: usize) {
     let writes = expired().await.serve_and_count().await;
     assert!(writes > 10, "{writes}");
-    for dies in (1..=writes).flat_map(|nth| [Dies::Before(nth), Dies::After(nth)]) {
+    for dies in (1..=writes)
+        .step_by(every)
+        .flat_map(|nth| [Dies::Before(nth), Dies::After(nth)])
+    {
         let world = expired().await;
         assert_eq!(world.serve(dies).await, End::Died, "{dies:?}");
         assert!(requests(&world) <= 1, "{dies:?}");
@@ -68,6 +70,17 @@ async fn an_expired_backup_is_gone_wherever_the_server_dies() {
         assert!(world.files().is_empty(), "{dies:?}: {:#?}", world.files());
         assert!(!world.has("Backup", "b") && requests(&world) == 0, "{dies:?}");
     }
+}
+
+#[tokio::test]
+async fn an_expired_backup_is_gone_wherever_the_server_dies() {
+    dies_at(3).await;
+}
+
+#[tokio::test]
+#[ignore = "takes half a minute: make test-long"]
+async fn an_expired_backup_is_gone_whichever_effect_the_server_dies_at() {
+    dies_at(1).await;
 }
 
 #[tokio::test]
