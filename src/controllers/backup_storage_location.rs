@@ -1,5 +1,6 @@
 //! BackupStorageLocation: whether a location can be used, looked at again when it is due or its spec has changed
-//! (spec backup 20, spec api 6.4).
+//! (spec backup 20, spec api 6.4, decision 56). A changed Secret is a changed location. One bad answer of a store is no verdict: a second
+//! one, shortly after, is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,20 +10,37 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::core::PartialObjectMeta;
+use tokio::time::timeout;
+
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{BackupStorageLocation, LocationPhase};
 use crate::api::{GoDuration, time};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
-use crate::store::Validated;
+use crate::runtime::report::EventNote;
+use crate::runtime::{
+    Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, Watch, uid_of,
+};
+use crate::store::{StoreError, Validated};
 
-use super::location;
-use super::watches::{BUCKET_WORKERS, Watches, refs};
+use super::location::{self, LocationError};
+use super::watches::{LOCATION_WORKERS, Watches, refs};
 use super::write::{WriteError, Written};
 use crate::controllers::context::Context;
 
 /// Where a location keeps which store it was first seen with (decision 23).
 pub const STORE_ID: &str = "velero.io/store-id";
+
+/// How long a validation may take.
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// When a bad answer of a store that worked is confirmed by another one.
+const CONFIRM: Duration = Duration::from_secs(5);
+
+/// What is watched of a Secret: which version of it there is. Its content is read when a store is opened.
+pub type SecretMeta = PartialObjectMeta<Secret>;
 
 /// A pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +65,55 @@ impl Classify for Error {
 pub struct Locations {
     ctx: Arc<Context>,
     watch: SharedWatch<BackupStorageLocation>,
-    /// The spec that was validated last, by uid: a changed one is validated at once. Lost with the process, which costs
-    /// one more validation.
-    validated: Mutex<HashMap<Uid, Value>>,
+    secrets: SharedWatch<SecretMeta>,
+    /// What is known of each location. Lost with the process, which costs one more validation.
+    known: Mutex<HashMap<Uid, Known>>,
+}
+
+/// What a validation depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Subject {
+    spec: Value,
+    /// The versions of the Secrets that it names; none for one that is not there.
+    secrets: Vec<(String, Option<String>)>,
+}
+
+/// What is known of a location.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    /// What was validated last: a changed one is validated at once.
+    validated: Option<Subject>,
+    /// The last answer of the store was bad, and it worked before.
+    in_doubt: bool,
+}
+
+/// Why a location cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+struct Unusable {
+    reason: String,
+    /// Another answer may be better: the store was not reached, or refused.
+    is_answer: bool,
+}
+
+impl From<StoreError> for Unusable {
+    fn from(error: StoreError) -> Self {
+        Self {
+            is_answer: !matches!(error, StoreError::Config(_)),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<LocationError> for Unusable {
+    fn from(error: LocationError) -> Self {
+        match error {
+            LocationError::Store(error) => error.into(),
+            error => Self {
+                is_answer: error.is_transient(),
+                reason: error.to_string(),
+            },
+        }
+    }
 }
 
 /// When a location is to be validated.
@@ -63,38 +127,89 @@ enum Due {
 
 impl Locations {
     /// A reconciler of the locations in this watch.
-    pub fn new(ctx: Arc<Context>, watch: SharedWatch<BackupStorageLocation>) -> Self {
+    pub fn new(ctx: Arc<Context>, watch: SharedWatch<BackupStorageLocation>, secrets: SharedWatch<SecretMeta>) -> Self {
         Self {
             ctx,
             watch,
-            validated: Mutex::default(),
+            secrets,
+            known: Mutex::default(),
         }
     }
 
     /// Runs it in this manager.
     pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
-        let all = watches.locations.clone();
-        let reconciler = Self::new(Arc::clone(ctx), all.clone());
+        let client = ctx.cluster.client().clone();
+        let secrets: SharedWatch<SecretMeta> = manager.watch(Watch::of(Api::namespaced(client, &ctx.namespace)));
+        let (all, naming) = (watches.locations.clone(), watches.locations.clone());
+        let reconciler = Self::new(Arc::clone(ctx), all.clone(), secrets.clone());
         manager.control(
             Controller::new(reconciler, &watches.locations)
-                .workers(BUCKET_WORKERS)
+                .workers(LOCATION_WORKERS)
                 // A location that becomes the default, or ceases to be, concerns all of them.
-                .on(&watches.locations, move |_: &BackupStorageLocation| refs(&all.list())),
+                .on(&watches.locations, move |_: &BackupStorageLocation| refs(&all.list()))
+                .on(&secrets, move |secret: &SecretMeta| {
+                    let name = secret.metadata.name.clone().unwrap_or_default();
+                    refs(&naming.list_where(|location| location::secrets(location).contains(&&*name)))
+                }),
         );
     }
 
-    async fn validate(&self, seen: &BackupStorageLocation) -> Result<Validated, String> {
-        let store = location::open(&self.ctx, seen).await.map_err(|e| e.to_string())?;
+    /// What a validation of this location depends on now.
+    fn subject(&self, seen: &BackupStorageLocation) -> Subject {
+        let version = |name: &str| {
+            let secret = self.secrets.get(&ObjectRef::new(name).within(&self.ctx.namespace))?;
+            secret.metadata.resource_version.clone()
+        };
+        Subject {
+            spec: serde_json::to_value(&seen.spec).unwrap_or_default(),
+            secrets: location::secrets(seen)
+                .into_iter()
+                .map(|name| (name.to_owned(), version(name)))
+                .collect(),
+        }
+    }
+
+    async fn validate(&self, seen: &BackupStorageLocation) -> Result<Validated, Unusable> {
         let known = seen
             .metadata
             .annotations
             .as_ref()
             .and_then(|a| a.get(STORE_ID))
             .map(String::as_str);
-        store
-            .validate(known, !seen.is_read_only())
-            .await
-            .map_err(|e| e.to_string())
+        let validated = async {
+            let store = location::open(&self.ctx, seen).await?;
+            Ok(store.validate(known, !seen.is_read_only()).await?)
+        };
+        timeout(LIMIT, validated).await.unwrap_or_else(|_| {
+            Err(Unusable {
+                reason: format!("there was no answer within {LIMIT:?}; check that the store can be reached"),
+                is_answer: true,
+            })
+        })
+    }
+
+    /// Sets whether a location is the default. An event on both says which of two is not any more: a user has set both.
+    async fn default_lost(&self, seen: &BackupStorageLocation, wanted: bool) -> Result<Next, Error> {
+        let mut changed = seen.clone();
+        changed.spec.default = wanted;
+        let written = self.ctx.writer.write(seen, &changed).await?;
+        if let (Written::Done, false) = (written, wanted)
+            && let Some(kept) = newest_default(&self.watch.list())
+        {
+            let (lost, kept_name) = (name_of(seen), name_of(&kept));
+            let note = format!(
+                "the locations `{lost}` and `{kept_name}` were both the default: `{kept_name}` was created later and stays it"
+            );
+            for location in [seen, &*kept] {
+                let note = EventNote::warning("DefaultConflict", "Validate", note.clone());
+                self.ctx.events.publish(location, note);
+            }
+        }
+        Ok(Next::After(Duration::from_millis(100)))
+    }
+
+    fn know(&self, uid: Uid, known: Known) {
+        self.known.lock().insert(uid, known);
     }
 }
 
@@ -107,34 +222,55 @@ impl Reconciler for Locations {
     async fn reconcile(&self, seen: Arc<BackupStorageLocation>) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
         let uid = uid_of(&*seen);
-        let spec = serde_json::to_value(&seen.spec).unwrap_or_default();
-        let same_spec = {
-            let validated = self.validated.lock();
-            validated.get(&uid) == Some(&spec)
-        };
+        let subject = self.subject(&seen);
+        let known = self.known.lock().get(&uid).cloned().unwrap_or_default();
         let default = self.ctx.settings.validation_frequency;
 
         let wanted_default = wants_default(&seen, &self.watch.list(), &self.ctx.settings.default_location);
         if wanted_default != seen.spec.default {
-            let mut wanted = (*seen).clone();
-            wanted.spec.default = wanted_default;
-            self.ctx.writer.write(&*seen, &wanted).await?;
-            return Ok(Next::After(Duration::from_millis(100)));
+            return self.default_lost(&seen, wanted_default).await;
         }
 
-        match due(&seen, default, now, same_spec) {
+        let same = known.validated.as_ref() == Some(&subject);
+        match due(&seen, default, now, same && !known.in_doubt) {
             Due::At(at) => return Ok(Next::At(at)),
             Due::WhenChanged => return Ok(Next::Resync),
             Due::Now => {}
         }
         let verdict = self.validate(&seen).await;
+        if let Err(unusable) = &verdict
+            && is_to_confirm(&seen, &known, &subject, unusable)
+        {
+            let location = name_of(&seen);
+            tracing::warn!(
+                location,
+                reason = redact(&unusable.reason),
+                "a storage location gave a bad answer; asking again"
+            );
+            let validated = Some(subject);
+            self.know(
+                uid,
+                Known {
+                    validated,
+                    in_doubt: true,
+                },
+            );
+            return Ok(Next::After(CONFIRM));
+        }
         self.ctx.metrics.location(&name_of(&seen), verdict.is_ok());
-        let wanted = validated(&seen, verdict, self.ctx.clock.now());
+        let wanted = validated(&seen, verdict.map_err(|unusable| unusable.reason), self.ctx.clock.now());
         match self.ctx.writer.write(&*seen, &wanted).await? {
             // Another writer changed it meanwhile; the change leads to another pass.
             Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
-                self.validated.lock().insert(uid, spec);
+                let validated = Some(subject);
+                self.know(
+                    uid,
+                    Known {
+                        validated,
+                        in_doubt: false,
+                    },
+                );
                 Ok(match due(&wanted, default, now, true) {
                     Due::At(at) => Next::At(at),
                     Due::Now | Due::WhenChanged => Next::Resync,
@@ -144,7 +280,7 @@ impl Reconciler for Locations {
     }
 
     fn gone(&self, key: &ObjectRef<BackupStorageLocation>, uid: &Uid) {
-        self.validated.lock().remove(uid);
+        self.known.lock().remove(uid);
         self.ctx.metrics.location_gone(&key.name);
     }
 }
@@ -168,17 +304,27 @@ fn due(seen: &BackupStorageLocation, default: Duration, now: Timestamp, same_spe
     if now >= next { Due::Now } else { Due::At(next) }
 }
 
+/// Whether one bad answer is asked for again: the location worked, and nothing that it depends on has changed. What its settings or Secrets
+/// lack is no answer of a store.
+fn is_to_confirm(seen: &BackupStorageLocation, known: &Known, subject: &Subject, unusable: &Unusable) -> bool {
+    let same = known.validated.as_ref().is_none_or(|validated| validated == subject);
+    seen.is_available() && same && !known.in_doubt && unusable.is_answer
+}
+
+/// Of several defaults the one that stays.
+fn newest_default(all: &[Arc<BackupStorageLocation>]) -> Option<Arc<BackupStorageLocation>> {
+    let age = |l: &BackupStorageLocation| {
+        let created = l.metadata.creation_timestamp.as_ref().map(|t| t.0);
+        (created, l.metadata.name.clone())
+    };
+    let defaults = all.iter().filter(|l| l.spec.default);
+    defaults.max_by_key(|l| age(l)).cloned()
+}
+
 /// Whether a location is to be the default: of several the one created last stays (the name decides between equals); where
 /// there is none, the one that the flag names becomes it.
 fn wants_default(seen: &BackupStorageLocation, all: &[Arc<BackupStorageLocation>], by_flag: &str) -> bool {
-    let age = |l: &BackupStorageLocation| {
-        (
-            l.metadata.creation_timestamp.as_ref().map(|t| t.0),
-            l.metadata.name.clone(),
-        )
-    };
-    let newest = all.iter().filter(|l| l.spec.default).max_by_key(|l| age(l));
-    match newest {
+    match newest_default(all) {
         Some(newest) => newest.metadata.name == seen.metadata.name,
         None => !by_flag.is_empty() && seen.metadata.name.as_deref() == Some(by_flag),
     }
@@ -307,6 +453,64 @@ mod tests {
             seen.spec.validation_frequency = own.map(GoDuration::from_secs);
             assert_eq!(due(&seen, minute, at(HOUR), same_spec), expected, "{case}");
         }
+    }
+
+    #[test]
+    fn one_bad_answer_is_confirmed_and_what_the_user_has_to_correct_is_not() {
+        let subject = |version: &str| Subject {
+            spec: Value::Null,
+            secrets: vec![("key".to_owned(), Some(version.to_owned()))],
+        };
+        let known = |version: &str, in_doubt| Known {
+            validated: Some(subject(version)),
+            in_doubt,
+        };
+        let answer = |is_answer| Unusable {
+            reason: "no".to_owned(),
+            is_answer,
+        };
+        for (case, phase, known, unusable, expected) in [
+            ("it worked", "Available", known("1", false), answer(true), true),
+            (
+                "by an earlier process",
+                "Available",
+                Known::default(),
+                answer(true),
+                true,
+            ),
+            (
+                "the second bad answer",
+                "Available",
+                known("1", true),
+                answer(true),
+                false,
+            ),
+            (
+                "its key was changed",
+                "Available",
+                known("0", false),
+                answer(true),
+                false,
+            ),
+            (
+                "its Secret is gone",
+                "Available",
+                known("1", false),
+                answer(false),
+                false,
+            ),
+            ("it did not work", "Unavailable", known("1", false), answer(true), false),
+        ] {
+            let mut seen = location("default", 0, true);
+            seen.status.phase = Some(phase.into());
+            assert_eq!(
+                is_to_confirm(&seen, &known, &subject("1"), &unusable),
+                expected,
+                "{case}"
+            );
+        }
+        let never = location("default", 0, true);
+        assert!(!is_to_confirm(&never, &Known::default(), &subject("1"), &answer(true)));
     }
 
     #[test]

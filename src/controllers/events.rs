@@ -173,6 +173,12 @@ impl PhaseEvents for BackupStorageLocation {
     }
 }
 
+/// A backup waits for its location.
+pub fn location_not_validated() -> EventNote {
+    let note = "its storage location has not been validated yet: it begins after the first validation";
+    EventNote::normal("LocationNotValidated", "Backup", note)
+}
+
 /// A run is being cancelled.
 pub fn cancelling(action: &str) -> EventNote {
     let note = "it was cancelled by the annotation velero.io/cancel: the run is stopped, and what it has begun is put in order";

@@ -77,6 +77,22 @@ impl LocationError {
     }
 }
 
+/// The Secrets that the store of a location depends on.
+pub fn secrets(location: &BackupStorageLocation) -> Vec<&str> {
+    let spec = &location.spec;
+    let credentials = spec
+        .credential
+        .as_ref()
+        .map_or(DEFAULT_CREDENTIALS.0, |reference| &reference.name);
+    let certificates = spec
+        .object_storage
+        .as_ref()
+        .and_then(|bucket| bucket.ca_cert_ref.as_ref());
+    std::iter::once(credentials)
+        .chain(certificates.map(|reference| reference.name.as_str()))
+        .collect()
+}
+
 /// Opens the store of a location; nothing is written, and later only while we lead.
 ///
 /// # Errors

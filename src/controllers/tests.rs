@@ -1,6 +1,6 @@
 //! What the controllers come to together, over a cluster and a bucket in this process.
 
-mod backup_death;
+pub(super) mod backup_death;
 mod cancel_death;
 mod delete_requests;
 mod deletion;
@@ -13,9 +13,10 @@ mod reasons;
 mod records;
 mod requests;
 mod restore_death;
+mod restore_operations;
 mod retention;
 mod schedule_death;
-mod restore_operations;
+mod sync;
 mod third_kind;
 mod third_kind_death;
 mod two_clusters;

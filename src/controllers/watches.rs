@@ -67,5 +67,8 @@ pub fn refs<K: Kind>(objects: &[std::sync::Arc<K>]) -> Vec<ObjectRef<K>> {
     objects.iter().map(|object| ObjectRef::from_obj(&**object)).collect()
 }
 
+/// Passes at once of controllers of locations: one that does not answer holds up no other.
+pub const LOCATION_WORKERS: usize = 16;
+
 /// Passes at once of controllers whose passes talk to a bucket.
 pub const BUCKET_WORKERS: usize = 4;

@@ -121,6 +121,11 @@ impl Store {
 
     /// Reads a whole object of at most `max` bytes ([`Class::TooLarge`] beyond).
     pub async fn get(&self, key: &str, max: u64) -> Result<Bytes> {
+        Ok(self.get_object(key, max).await?.1)
+    }
+
+    /// The same, with what the store says about the object.
+    pub async fn get_object(&self, key: &str, max: u64) -> Result<(ObjectInfo, Bytes)> {
         let (info, mut pieces) = self.stream(key).await?;
         let too_large = |size| {
             let detail = format!("its {size} bytes are more than the {max} that are expected at most");
@@ -136,7 +141,7 @@ impl Store {
                 return Err(too_large(whole.len() as u64));
             }
         }
-        Ok(whole.freeze())
+        Ok((info, whole.freeze()))
     }
 
     /// Reads an object piece by piece; each piece has a deadline, the whole has none. It ends with an error if bytes are missing.

@@ -32,6 +32,7 @@ mod installation;
 mod item_operations;
 mod large;
 mod leadership;
+mod locations;
 mod missing_names;
 mod policies;
 mod queue;

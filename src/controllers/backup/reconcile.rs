@@ -12,6 +12,7 @@ use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupSt
 use crate::api::{labels, time};
 use crate::cluster::ApiError;
 use crate::controllers::context::Context;
+use crate::controllers::events;
 use crate::controllers::run::cancel::{self, is_cancelled};
 use crate::controllers::run::cancelling;
 use crate::controllers::run::carry_out;
@@ -27,7 +28,7 @@ use super::cancel::{end_unbegun, given_up};
 use super::end::BackupEnd;
 use super::ended::{conditions, count_end, schedule_of};
 use super::policies::{self, PoliciesError};
-use super::prepare::{Facts, prepare};
+use super::prepare::{Facts, prepare, waits_until};
 use super::run::{BackupAttempt, Job};
 
 /// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.
@@ -121,7 +122,7 @@ impl Backups {
             Controller::new(reconciler, &watches.backups)
                 .workers(ctx.settings.concurrent_backups.max(BUCKET_WORKERS))
                 .operations(operations)
-                // Some wait until their location can be used.
+                // Some wait until their location is validated, or can be used.
                 .on(locations, move |location: &BackupStorageLocation| {
                     Self::under_way_in(location, &backups)
                 }),
@@ -140,8 +141,12 @@ impl Backups {
         backups: &SharedWatch<Backup>,
     ) -> Vec<ObjectRef<Backup>> {
         let is_there = |backup: &Backup| {
-            *backup.status.phase() == BackupPhase::InProgress
-                && location.metadata.name.as_deref() == Some(backup.spec.storage_location.as_str())
+            let phase = backup.status.phase();
+            // Which one is the default is not looked at here: one pass too many does no harm.
+            let begins = *phase == BackupPhase::ReadyToStart && backup.spec.storage_location.is_empty();
+            let is_its = matches!(phase, BackupPhase::ReadyToStart | BackupPhase::InProgress)
+                && location.metadata.name.as_deref() == Some(backup.spec.storage_location.as_str());
+            begins || is_its
         };
         let backups = backups.list_where(is_there);
         backups.iter().map(|backup| ObjectRef::from_obj(&**backup)).collect()
@@ -153,6 +158,11 @@ impl Backups {
 
     async fn prepare(&self, seen: &Backup) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
+        if let Some(until) = waits_until(seen, &self.ctx.settings, &self.locations.list()).filter(|until| now < *until)
+        {
+            self.ctx.events.publish(seen, events::location_not_validated());
+            return Ok(Next::At(until));
+        }
         let beginning = Beginning::of(seen, now);
         beginning.waited(seen, now);
         let span = beginning.preparation();

@@ -27,7 +27,7 @@ pub(super) fn shop() -> World {
     world
 }
 
-pub(super) fn fill(world: &World, namespace: &str) {
+pub(in crate::controllers) fn fill(world: &World, namespace: &str) {
     let object = |api_version: &str, kind: &str, name: &str, rest: Value| {
         let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
         if !namespace.is_empty() && kind != "Namespace" && kind != "PersistentVolume" {

@@ -189,7 +189,8 @@ const PAGE: &str = include_str!("../../../docs/user/troubleshoot.md");
 const FRAMEWORK: [&str; 4] = ["Aborted", "DeadlineExceeded", "Panicked", "Unreadable"];
 
 /// Of conditions and events of runs and locations, besides phases and what is waited for.
-const RUNS: [&str; 9] = [
+const RUNS: [&str; 10] = [
+    "DefaultConflict",
     "Cancelled",
     "Cancelling",
     "TooLate",
@@ -202,7 +203,12 @@ const RUNS: [&str; 9] = [
 ];
 
 /// Of backups in the queue.
-const QUEUE: [&str; 3] = ["BackupsNotCarriedOut", "NoFreePlace", "NamespaceConflict"];
+const QUEUE: [&str; 4] = [
+    "LocationNotValidated",
+    "BackupsNotCarriedOut",
+    "NoFreePlace",
+    "NamespaceConflict",
+];
 
 /// Of backups whose life ends, and of their deletion, besides those of locations.
 const DELETIONS: [&str; 10] = [

@@ -1,5 +1,14 @@
-//! backup-sync: backups that lie in a bucket and are not in the cluster become objects of it (spec backup 17). Sealed ones
-//! come in; nothing is removed here.
+//! backup-sync: backups that lie in a bucket and are not in the cluster become objects of it, and objects go whose files are gone
+//! (spec backup 17, decision 56). No object that exists is changed.
+//!
+//! ```text
+//!   ended backups of the cluster -> names in the bucket -> missing ones come in, sixteen at a time -> orphans go, each checked -> last sync
+//! ```
+
+mod incoming;
+mod listing;
+mod orphans;
+mod skipped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,26 +21,30 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, PodVolumeBackup, Schedule};
-use crate::api::{OwnerReference, labels, names, time};
+use crate::api::v1::{Backup, BackupStorageLocation, PodVolumeBackup, Schedule};
+use crate::api::{OwnerReference, labels, time};
 use crate::runtime::clock::later;
-use crate::runtime::{Class, Classify, Controller, Kind, Manager, Next, ObjectRef, Reconciler, SharedWatch};
-use crate::store::layout::{BACKUPS, BackupFile};
+use crate::runtime::{
+    Class, Classify, Controller, Kind, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of,
+};
+use crate::store::layout::BackupFile;
 use crate::store::{Store, StoreError};
 
-use super::backup::ended::conditions;
-use super::backup_storage_location::period;
-use super::location::{self, LocationError};
-use super::run::json_gz;
-use super::watches::{BUCKET_WORKERS, Watches};
-use super::write::{WriteError, Written};
+use self::incoming::{Refused, incoming};
+use self::listing::Files;
+use self::skipped::{Skip, Skipped};
+use crate::controllers::backup_storage_location::period;
 use crate::controllers::context::Context;
+use crate::controllers::location::{self, LocationError};
+use crate::controllers::run::json_gz;
+use crate::controllers::watches::{LOCATION_WORKERS, Watches};
+use crate::controllers::write::{WriteError, Written};
 
 /// Backups brought in by one pass; a larger rest is left to the next, so that a pass stays short.
-const BATCH: usize = 64;
+const BATCH: usize = 2048;
 
 /// Backups read at once.
-const READERS: usize = 8;
+const READERS: usize = 16;
 
 /// A metadata file larger than this is none of ours.
 const MAX_METADATA: u64 = 16 << 20;
@@ -72,6 +85,7 @@ pub struct Sync {
     ctx: Arc<Context>,
     backups: SharedWatch<Backup>,
     schedules: SharedWatch<Schedule>,
+    skipped: Skipped,
 }
 
 impl Sync {
@@ -81,22 +95,32 @@ impl Sync {
             ctx,
             backups,
             schedules,
+            skipped: Skipped::default(),
         }
     }
 
     /// Runs it in this manager.
     pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
         let reconciler = Self::new(Arc::clone(ctx), watches.backups.clone(), watches.schedules.clone());
-        manager.control(Controller::new(reconciler, &watches.locations).workers(BUCKET_WORKERS));
+        manager.control(Controller::new(reconciler, &watches.locations).workers(LOCATION_WORKERS));
     }
+}
+
+/// The bucket of one pass.
+struct Bucket<'a> {
+    store: &'a Store,
+    location: &'a str,
+    uid: &'a Uid,
+    now: Timestamp,
 }
 
 /// What became of one backup in the bucket.
 #[derive(Debug)]
 enum Brought {
     In,
-    /// Not now, or never: with the reason for the log, if the operator should check it.
-    Skipped(Option<String>),
+    /// It is there, by another writer.
+    Present,
+    Skipped(Skip, Option<String>),
 }
 
 impl Reconciler for Sync {
@@ -119,46 +143,29 @@ impl Reconciler for Sync {
         }
         let location = seen.metadata.name.clone().unwrap_or_default();
         let store = location::open(&self.ctx, &seen).await?;
-        let mut missing: Vec<String> = store
-            .list_prefixes(BACKUPS)
-            .await?
+        // Before the listing: what ends from here on may be missing in it.
+        let ended = self.backups.list_where(|backup| orphans::must_be_in(backup, &location));
+        let listed = listing::names(&store).await?;
+        let uid = uid_of(&*seen);
+        let spec = serde_json::to_value(&seen.spec).unwrap_or_default();
+        self.skipped.begin(&uid, spec, &listed);
+        let mut missing: Vec<String> = listed
             .iter()
-            .filter_map(|prefix| prefix.strip_prefix(BACKUPS)?.strip_suffix('/').map(str::to_owned))
             .filter(|name| match self.known(name) {
-                None => true,
+                None => !self.skipped.rests(&uid, name, now),
                 Some(backup) => is_incomplete(&backup, &location),
             })
+            .cloned()
             .collect();
-        // What is skipped stays missing: a fixed order would let the first ones keep the others out.
-        let start = usize::try_from(now.as_second().unsigned_abs()).unwrap_or(0) % missing.len().max(1);
-        missing.rotate_left(start);
         let more = missing.len() > BATCH;
-        let brought: Vec<(String, Brought)> = stream::iter(missing.into_iter().take(BATCH))
-            .map(|name| {
-                let (store, location) = (&store, &location);
-                async move {
-                    let brought = self.bring(store, location, &name, now).await;
-                    (name, brought.unwrap_or_else(|e| Brought::Skipped(Some(e))))
-                }
-            })
-            .buffer_unordered(READERS)
-            .collect()
-            .await;
-        let mut came = 0;
-        for (name, brought) in brought {
-            match brought {
-                Brought::In => came += 1,
-                Brought::Skipped(None) => {}
-                Brought::Skipped(Some(reason)) => {
-                    tracing::warn!(
-                        location,
-                        backup = name,
-                        reason,
-                        "a backup of the bucket was not brought in"
-                    );
-                }
-            }
-        }
+        missing.truncate(BATCH);
+        let bucket = Bucket {
+            store: &store,
+            location: &location,
+            uid: &uid,
+            now,
+        };
+        let came = self.bring_all(&bucket, missing).await?;
         if came > 0 {
             tracing::info!(
                 location,
@@ -166,8 +173,19 @@ impl Reconciler for Sync {
                 "brought backups of the bucket into the cluster"
             );
         }
-        if more && came > 0 {
+        // What is skipped rests, so the next pass comes to others.
+        if more {
             return Ok(Next::After(Duration::from_secs(1)));
+        }
+        let candidates = orphans::candidates(ended, &listed);
+        let gone = orphans::remove(&self.ctx, &store, candidates).await;
+        if !gone.is_empty() {
+            tracing::info!(
+                location,
+                backups = gone.len(),
+                first = gone.first(),
+                "removed backups whose files are gone from the bucket"
+            );
         }
         let mut wanted = (*seen).clone();
         wanted.status.last_synced_time = Some(time(now));
@@ -176,6 +194,10 @@ impl Reconciler for Sync {
             Written::Done | Written::Unchanged => Ok(Next::At(later(now, period))),
         }
     }
+
+    fn gone(&self, _key: &ObjectRef<BackupStorageLocation>, uid: &Uid) {
+        self.skipped.gone(uid);
+    }
 }
 
 impl Sync {
@@ -183,17 +205,84 @@ impl Sync {
         self.backups.get(&ObjectRef::new(name).within(&self.ctx.namespace))
     }
 
-    async fn bring(&self, store: &Store, location: &str, name: &str, now: Timestamp) -> Result<Brought, String> {
+    /// Brings these in and returns how many came. One that cannot be read keeps no other out.
+    async fn bring_all(&self, bucket: &Bucket<'_>, missing: Vec<String>) -> Result<usize, Error> {
+        let files = listing::files(bucket.store, &missing).await?;
+        let brought = stream::iter(missing).map(|name| {
+            let files = files
+                .as_ref()
+                .map(|files| files.get(&name).copied().unwrap_or_default());
+            async move {
+                let brought = self.bring(bucket, &name, files).await;
+                (name, brought)
+            }
+        });
+        let mut brought = brought.buffer_unordered(READERS);
+        let mut came = 0;
+        while let Some((name, brought)) = brought.next().await {
+            let reason = match brought {
+                Ok(Brought::In) => {
+                    self.skipped.forget(bucket.uid, &name);
+                    came += 1;
+                    continue;
+                }
+                Ok(Brought::Present) => continue,
+                Ok(Brought::Skipped(skip, reason)) => {
+                    let is_new = self.skipped.skip(bucket.uid, &name, skip, bucket.now);
+                    reason.filter(|_| is_new)
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(reason) = reason {
+                let location = bucket.location;
+                tracing::warn!(
+                    location,
+                    backup = name,
+                    reason,
+                    "a backup of the bucket was not brought in"
+                );
+            }
+        }
+        Ok(came)
+    }
+
+    /// `files`: what a listing says of it.
+    async fn bring(&self, bucket: &Bucket<'_>, name: &str, files: Option<Files>) -> Result<Brought, String> {
+        let Bucket {
+            store,
+            location,
+            uid,
+            now,
+        } = *bucket;
         let key = BackupFile::Metadata.key(name);
-        let text = match store.get(&key, MAX_METADATA).await {
-            Ok(text) => text,
+        if files.is_some_and(|files| !files.sealed) {
+            return Ok(Brought::Skipped(Skip::Unsealed, None));
+        }
+        if let Some(Skip::Odd(before)) = self.skipped.before(uid, name) {
+            let found = store.head(&key).await.map_err(|error| error.to_string())?;
+            if found.is_some_and(|found| found.etag == before && before.is_some()) {
+                return Ok(Brought::Skipped(Skip::Odd(before), None));
+            }
+        }
+        // At once: the second takes no longer than the first.
+        let volumes = async {
+            match files {
+                Some(files) if !files.volumes => Ok(Vec::new()),
+                _ => volumes(store, name).await,
+            }
+        };
+        let (read, volumes) = tokio::join!(store.get_object(&key, MAX_METADATA), volumes);
+        let (info, text) = match read {
+            Ok(read) => read,
             // No metadata: the backup is not there yet, or never will be.
-            Err(error) if error.is_not_found() => return Ok(Brought::Skipped(None)),
+            Err(error) if error.is_not_found() => return Ok(Brought::Skipped(Skip::Unsealed, None)),
             Err(error) => return Err(error.to_string()),
         };
-        let stored: Backup =
-            serde_json::from_slice(&text).map_err(|e| format!("`{key}` is no Backup: {e}; check what wrote it"))?;
-        let volumes = volumes(store, name).await?;
+        let odd = |reason: String| Ok(Brought::Skipped(Skip::Odd(info.etag.clone()), Some(reason)));
+        let stored: Backup = match serde_json::from_slice(&text) {
+            Ok(stored) => stored,
+            Err(error) => return odd(format!("`{key}` is no Backup: {error}; check what wrote it")),
+        };
         let schedules = self.schedules.list();
         let owner = |owner: &OwnerReference| {
             owner.kind != "Schedule"
@@ -203,8 +292,10 @@ impl Sync {
         };
         let mut backup = match incoming(stored, name, &self.ctx.namespace, location, now, &owner) {
             Ok(backup) => backup,
-            Err(reason) => return Ok(Brought::Skipped(reason)),
+            Err(Refused::Unfinished) => return Ok(Brought::Skipped(Skip::Unfinished, None)),
+            Err(Refused::Odd(reason)) => return odd(reason),
         };
+        let volumes = volumes?;
         if !volumes.is_empty() {
             annotations(&mut backup).insert(SYNC_INCOMPLETE.to_owned(), "podvolumebackups".to_owned());
         }
@@ -212,7 +303,7 @@ impl Sync {
             Some(known) => (*known).clone(),
             None => match self.create(&backup).await? {
                 Some(created) => created,
-                None => return Ok(Brought::Skipped(None)),
+                None => return Ok(Brought::Present),
             },
         };
         self.bring_volumes(location, &created, volumes).await?;
@@ -304,144 +395,4 @@ async fn volumes(store: &Store, backup: &str) -> Result<Vec<PodVolumeBackup>, St
             None
         })
         .unwrap_or_default())
-}
-
-/// The object for a backup found in the bucket, or why there is to be none (with a reason if the operator should check it).
-fn incoming(
-    stored: Backup,
-    name: &str,
-    namespace: &str,
-    location: &str,
-    now: Timestamp,
-    owner: &dyn Fn(&OwnerReference) -> bool,
-) -> Result<Backup, Option<String>> {
-    let mut backup = stored;
-    let meta = &backup.metadata;
-    if meta.name.as_deref() != Some(name) {
-        let inside = meta.name.as_deref().unwrap_or_default();
-        return Err(Some(format!(
-            "its metadata is of a backup named `{inside}`; check what wrote to the bucket"
-        )));
-    }
-    let phase = backup.status.phase();
-    if phase.is_waiting_for_operations() || phase.is_finalizing() {
-        // Another cluster may still be at work on it.
-        match &backup.status.expiration {
-            Some(end) if end.0 <= now => backup.status.phase = Some(BackupPhase::PartiallyFailed),
-            _ => return Err(None),
-        }
-    }
-    // Only a backup that is over is ever sealed. To run any other here would make another backup under its name.
-    let phase = backup.status.phase();
-    if !phase.is_terminal() && *phase != BackupPhase::Deleting {
-        return Err(Some(format!(
-            "its metadata has the phase `{phase}`, which is not one of a backup that is over; check what wrote to the bucket"
-        )));
-    }
-    let over = backup.status.completion_timestamp.as_ref().map_or(now, |end| end.0);
-    backup.status.conditions.clear();
-    conditions(&mut backup, over);
-    let meta = &mut backup.metadata;
-    meta.namespace = Some(namespace.to_owned());
-    meta.resource_version = None;
-    meta.managed_fields = None;
-    meta.deletion_timestamp = None;
-    meta.generation = None;
-    if let Some(uid) = meta.uid.take() {
-        meta.annotations
-            .get_or_insert_default()
-            .entry(ORIGIN_UID.to_owned())
-            .or_insert(uid);
-    }
-    if let Some(owners) = meta.owner_references.take() {
-        let kept: Vec<_> = owners.into_iter().filter(|o| owner(o)).collect();
-        meta.owner_references = (!kept.is_empty()).then_some(kept);
-    }
-    meta.labels
-        .get_or_insert_default()
-        .insert(labels::STORAGE_LOCATION.to_owned(), names::label_value(location));
-    location.clone_into(&mut backup.spec.storage_location);
-    Ok(backup)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::condition;
-
-    fn stored(phase: &str) -> Backup {
-        let mut backup = Backup::new("elsewhere", "nightly");
-        backup.metadata.uid = Some("old".to_owned());
-        backup.metadata.resource_version = Some("7".to_owned());
-        backup.status.phase = Some(BackupPhase::from(phase));
-        backup
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn a_sealed_backup_comes_in_under_our_namespace_and_location_and_remembers_its_origin() {
-        let owners = |kind: &str| OwnerReference {
-            kind: kind.to_owned(),
-            ..OwnerReference::default()
-        };
-        let mut found = stored("Completed");
-        found.metadata.owner_references = Some(vec![owners("Schedule"), owners("Other")]);
-        let backup = incoming(found, "nightly", "velero", "second", at(0), &|o| o.kind != "Schedule").unwrap();
-        assert_eq!(backup.metadata.namespace.as_deref(), Some("velero"));
-        assert_eq!(backup.metadata.resource_version, None);
-        assert_eq!(backup.metadata.annotations.unwrap()[ORIGIN_UID], "old");
-        assert_eq!(backup.metadata.owner_references.unwrap().len(), 1);
-        assert_eq!(backup.spec.storage_location, "second");
-        assert_eq!(backup.metadata.labels.unwrap()[labels::STORAGE_LOCATION], "second");
-    }
-
-    #[test]
-    fn a_backup_that_another_cluster_still_finishes_is_left_until_it_expires() {
-        for phase in ["WaitingForPluginOperations", "Finalizing", "FinalizingPartiallyFailed"] {
-            assert_eq!(
-                incoming(stored(phase), "nightly", "v", "l", at(0), &|_| true).unwrap_err(),
-                None
-            );
-            let mut expired = stored(phase);
-            expired.status.expiration = Some(time(at(10)));
-            let backup = incoming(expired, "nightly", "v", "l", at(10), &|_| true).unwrap();
-            assert_eq!(*backup.status.phase(), BackupPhase::PartiallyFailed);
-        }
-    }
-
-    #[test]
-    fn metadata_of_a_backup_that_never_ended_makes_no_backup_here() {
-        let mut without = stored("New");
-        without.status.phase = None;
-        let unended = ["New", "Queued", "ReadyToStart", "InProgress"].map(stored);
-        for backup in unended.into_iter().chain([without]) {
-            let reason = incoming(backup, "nightly", "v", "l", at(0), &|_| true)
-                .unwrap_err()
-                .unwrap();
-            assert!(reason.contains("check what wrote to the bucket"), "{reason}");
-        }
-    }
-
-    #[test]
-    fn conditions_come_from_the_phase_whatever_the_bucket_says() {
-        let mut found = stored("Completed");
-        found.status.completion_timestamp = Some(time(at(5)));
-        conditions(&mut found, at(3));
-        found.status.phase = Some(BackupPhase::PartiallyFailed);
-        let backup = incoming(found, "nightly", "v", "l", at(10), &|_| true).unwrap();
-        let completed = condition::find(&backup.status.conditions, "Completed").unwrap();
-        assert_eq!(completed.status.as_str(), "False");
-        assert_eq!(completed.last_transition_time, Some(time(at(5))));
-    }
-
-    #[test]
-    fn metadata_under_another_backup_s_name_is_refused() {
-        let reason = incoming(stored("Completed"), "weekly", "v", "l", at(0), &|_| true)
-            .unwrap_err()
-            .unwrap();
-        assert!(reason.contains("`nightly`"), "{reason}");
-    }
 }
