@@ -48,7 +48,7 @@ const ACTION: &str = "Delete";
 /// The reconciler.
 pub struct Deletions {
     ctx: Arc<Context>,
-    deletions: SharedWatch<DeleteBackupRequest>,
+    requests: SharedWatch<DeleteBackupRequest>,
     deleter: Deleter,
 }
 
@@ -56,13 +56,13 @@ impl Deletions {
     /// A reconciler that removes nothing outside of a backup's files yet.
     pub fn new(
         ctx: Arc<Context>,
-        deletions: SharedWatch<DeleteBackupRequest>,
+        requests: SharedWatch<DeleteBackupRequest>,
         backups: SharedWatch<Backup>,
         restores: SharedWatch<Restore>,
         locations: SharedWatch<BackupStorageLocation>,
     ) -> Self {
         Self {
-            deletions,
+            requests,
             deleter: Deleter {
                 ctx: Arc::clone(&ctx),
                 backups,
@@ -145,7 +145,7 @@ impl Deletions {
         if seen.spec.backup_name.is_empty() {
             return Ok(true);
         }
-        let others = self.deletions.list_where(|other| {
+        let others = self.requests.list_where(|other| {
             other.spec.backup_name == seen.spec.backup_name
                 && uid_of(other) != uid_of(seen)
                 && other.metadata.deletion_timestamp.is_none()

@@ -207,10 +207,11 @@ impl Deleter {
                 data: left,
             }));
         }
-        match store {
-            Some(store) => self.note(store, backup, &left).await?,
-            // Nothing may be written where the files of another backup are, or there is no location.
-            None => tracing::warn!(backup = seen.spec.backup_name, ?left, "the deletion leaves data behind"),
+        if let Some(store) = store {
+            self.note(store, backup, &left).await?;
+        } else {
+            // Nothing is written where the files of another backup are, and without a location.
+            tracing::warn!(backup = seen.spec.backup_name, ?left, "the deletion leaves data behind");
         }
         Ok(None)
     }

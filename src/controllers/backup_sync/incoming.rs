@@ -6,7 +6,7 @@ use super::ORIGIN_UID;
 use crate::api::BackupHooks;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::api::{OwnerReference, annotations, labels, names};
-use crate::controllers::backup::reconcile::conditions;
+use crate::controllers::backup::ended::conditions;
 
 /// Why there is to be no object for a backup of the bucket.
 #[derive(Debug, PartialEq, Eq)]
