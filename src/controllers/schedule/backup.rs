@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn schedule(extra: serde_json::Value) -> Schedule {
+    fn schedule(extra: &serde_json::Value) -> Schedule {
         let mut object = json!({
             "apiVersion": "velero.io/v1", "kind": "Schedule",
             "metadata": {
@@ -128,17 +128,17 @@ mod tests {
             },
             "spec": {"schedule": "0 1 * * *", "template": {"includedNamespaces": ["shop"], "ofTomorrow": {"a": 1}}},
         });
-        json_patch::merge(&mut object, &extra);
+        json_patch::merge(&mut object, extra);
         serde_json::from_value(object).unwrap()
     }
 
-    fn made(extra: serde_json::Value) -> serde_json::Value {
+    fn made(extra: &serde_json::Value) -> serde_json::Value {
         serde_json::to_value(from_template(&schedule(extra), "velero", "b")).unwrap()
     }
 
     #[test]
     fn a_backup_has_the_template_with_fields_of_newer_releases() {
-        let backup = made(json!({}));
+        let backup = made(&json!({}));
         assert_eq!(backup["spec"]["includedNamespaces"], json!(["shop"]));
         assert_eq!(backup["spec"]["ofTomorrow"], json!({"a": 1}));
         let labels = json!({"team": "web", "velero.io/schedule-name": "daily"});
@@ -149,19 +149,19 @@ mod tests {
     #[test]
     fn annotations_that_speak_of_the_schedule_are_not_copied() {
         let expected = json!({"note": "kept", "velero.io/pod-volume-timeout": "2h", "velero.io/schedule-uid": "u-1"});
-        assert_eq!(made(json!({}))["metadata"]["annotations"], expected);
+        assert_eq!(made(&json!({}))["metadata"]["annotations"], expected);
     }
 
     #[test]
     fn metadata_of_the_template_replaces_that_of_the_schedule() {
         let metadata =
             json!({"labels": {"of": "template"}, "annotations": {"of": "template", "velero.io/cancel": "true"}});
-        let backup = made(json!({"spec": {"template": {"metadata": metadata}}}));
+        let backup = made(&json!({"spec": {"template": {"metadata": metadata}}}));
         let labels = json!({"of": "template", "velero.io/schedule-name": "daily"});
         assert_eq!(backup["metadata"]["labels"], labels);
         let annotations = json!({"of": "template", "velero.io/schedule-uid": "u-1"});
         assert_eq!(backup["metadata"]["annotations"], annotations);
-        let nothing = made(json!({"spec": {"template": {"metadata": {"annotations": {}}}}}));
+        let nothing = made(&json!({"spec": {"template": {"metadata": {"annotations": {}}}}}));
         assert_eq!(
             nothing["metadata"]["annotations"],
             json!({"velero.io/schedule-uid": "u-1"})
@@ -174,7 +174,7 @@ mod tests {
             "useOwnerReferencesInBackup": true,
             "template": {"resourcePolicy": {"apiGroup": "x", "kind": "Anything", "name": "rules"}},
         });
-        let backup = made(json!({ "spec": spec }));
+        let backup = made(&json!({ "spec": spec }));
         let owner = json!([{"apiVersion": "velero.io/v1", "kind": "Schedule", "name": "daily", "uid": "u-1", "controller": true}]);
         assert_eq!(backup["metadata"]["ownerReferences"], owner);
         assert_eq!(backup["spec"]["resourcePolicy"]["kind"], "configmap");
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn the_name_has_the_due_time_in_utc() {
         let due = "2026-10-25T00:30:00Z".parse().unwrap();
-        let backup = of_tick(&schedule(json!({})), "velero", due, 0);
+        let backup = of_tick(&schedule(&json!({})), "velero", due, 0);
         assert_eq!(backup.metadata.name.as_deref(), Some("daily-20261025003000"));
         let origin = Origin::of(&backup);
         assert_eq!(
@@ -195,14 +195,14 @@ mod tests {
                 tick: Some(due)
             }
         );
-        let other = of_tick(&schedule(json!({})), "velero", due, 2);
+        let other = of_tick(&schedule(&json!({})), "velero", due, 2);
         assert_eq!(other.metadata.name.as_deref(), Some("daily-20261025003002"));
     }
 
     #[test]
     fn a_long_name_is_shortened_in_the_label_only() {
         let name = "s".repeat(70);
-        let backup = made(json!({"metadata": {"name": name}}));
+        let backup = made(&json!({"metadata": {"name": name}}));
         assert_eq!(
             backup["metadata"]["labels"]["velero.io/schedule-name"],
             names::label_value(&name)

@@ -147,9 +147,10 @@ impl Plan {
 
     /// A change of the other backup leads to another pass.
     fn postpone(&mut self, facts: &Facts<'_>, passed: &Passed, other: &str) {
+        // The first tick and not the latest: the message stays as it is while the backup waits.
         let message = format!(
             "the backup that was due at {} waits for the end of backup `{other}` of this schedule",
-            passed.tick.due
+            passed.first
         );
         self.say(facts, ConditionStatus::True, "Postponed", &message);
         self.complaints.push(EventNote::normal("Postponed", ACTION, message));
