@@ -9,7 +9,7 @@ use crate::restore::progress::Standstill;
 use crate::telemetry::velero::RunResult;
 
 /// The condition of a restore that has come to a standstill.
-const BLOCKED: &str = "Blocked";
+pub(super) const BLOCKED: &str = "Blocked";
 
 /// Counts a restore whose final phase was written; called on the transition.
 pub fn count_end(ctx: &Context, restore: &Restore) {

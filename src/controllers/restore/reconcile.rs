@@ -11,6 +11,7 @@ use tracing::Instrument;
 
 use crate::api::condition::{self, Condition, ConditionStatus};
 use crate::api::finalizers::RESTORE_EXTERNAL_RESOURCES;
+use crate::api::time;
 use crate::api::v1::{Backup, BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
 use crate::controllers::events;
@@ -29,7 +30,7 @@ use crate::store::{StoreError, layout};
 use crate::telemetry::velero::RunResult;
 
 use super::cancel::{given_up, unbegun};
-use super::ended::{blocked, conditions, count_end};
+use super::ended::{BLOCKED, blocked, conditions, count_end};
 use super::run::{Job, RestoreAttempt, Underway};
 use super::source;
 

@@ -32,14 +32,13 @@ use crate::controllers::freeze::reconcile::OpenFreezes;
 use crate::controllers::freeze::{self, FreezeLocks};
 use crate::controllers::gated::gated;
 use crate::controllers::gc::{End as EndOfLife, Gc, plan};
-use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
-use crate::controllers::retention::Retention;
-use crate::controllers::retention::keeper::Keeper;
-use crate::controllers::run::cancel::Cancels;
 use crate::controllers::item_operations::finalizer::{Finalizations, Finalizer};
 use crate::controllers::item_operations::kind::Sources;
 use crate::controllers::item_operations::waiting::Waiting;
 use crate::controllers::restore::reconcile::{RestoreOperations, Restores};
+use crate::controllers::retention::Retention;
+use crate::controllers::retention::keeper::Keeper;
+use crate::controllers::run::cancel::Cancels;
 use crate::controllers::run::json_gz;
 use crate::controllers::run::leftovers::RunRecords;
 use crate::controllers::run::live_log::LiveLogs;
@@ -484,9 +483,6 @@ fn is_settled(world: &World) -> bool {
             || phase.is_waiting_for_operations()
             || phase.is_finalizing()
     });
-    let under_way = restores
-        .iter()
-        .any(|restore| matches!(restore.status.phase(), RestorePhase::New | RestorePhase::InProgress));
     !unfinished && !under_way && !is_deleting(world) && world.records().is_empty() && world.freezes().is_empty()
 }
 
