@@ -272,6 +272,7 @@ mod tests {
             "delete schedule s",
             "delete schedules --all --confirm",
             "schedule pause s",
+            "schedule retention s",
             "schedule unpause s --skip-immediately",
             "restore describe x --details",
             "client config get",

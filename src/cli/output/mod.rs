@@ -9,6 +9,7 @@ pub mod json;
 mod print;
 pub mod rate;
 pub mod restore_plan;
+pub mod retention;
 pub mod selector;
 pub mod table;
 pub mod tabs;

@@ -3,11 +3,13 @@
 mod create;
 mod delete;
 mod pause;
+mod retention;
 mod select;
 
 pub use create::Create;
 pub use delete::Delete;
 pub use pause::{Pause, Unpause};
+pub use retention::Retention;
 
 use super::Commands;
 use super::context::Context;
@@ -51,6 +53,8 @@ pub enum Command {
     Get(Get),
     /// Pause schedules
     Pause(Pause),
+    /// Show which backups of a schedule are kept, and when they end
+    Retention(Retention),
     /// Unpause schedules
     Unpause(Unpause),
 }
@@ -63,6 +67,7 @@ impl Commands for Command {
             Self::Describe(describe) => describe.run(context).await,
             Self::Get(get) => get.run(context).await,
             Self::Pause(pause) => pause.run(context).await,
+            Self::Retention(retention) => retention.run(context).await,
             Self::Unpause(unpause) => unpause.run(context).await,
         }
     }

@@ -36,6 +36,7 @@ use crate::runtime::{
     Class, Classify as _, Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch, uid_of,
 };
 
+use super::backup::ended::schedule_of;
 use super::context::Context;
 use super::watches::{BUCKET_WORKERS, Watches, refs};
 use super::write::Written;
@@ -249,7 +250,7 @@ impl Deletions {
         if is_new && is_written && !wait.is_progress() {
             let key = ObjectRef::new(&seen.spec.backup_name).within(&self.ctx.namespace);
             let backup = self.deleter.backups.get(&key);
-            let schedule = backup.as_deref().map_or("", plan::schedule_of);
+            let schedule = backup.as_deref().map_or("", schedule_of);
             self.ctx.metrics.backup_deletion_ended(schedule, false);
         }
         Ok(is_new && is_written)

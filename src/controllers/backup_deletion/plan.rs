@@ -12,6 +12,7 @@ use crate::api::{labels, names};
 use crate::runtime::clock::later;
 
 use super::owner::wrote_nothing;
+use crate::controllers::backup::ended::schedule_of;
 
 /// How long a request that has failed is shown.
 const SHOWN_FOR: Duration = Duration::from_hours(24);
@@ -170,14 +171,6 @@ pub fn reads(restore: &Restore, backup: &Backup) -> bool {
     let spec = &restore.spec;
     let is_of_schedule = spec.backup_name.is_empty() && !schedule.is_empty() && spec.schedule_name == schedule;
     !restore.status.phase().is_terminal() && (spec.backup_name == name || is_of_schedule)
-}
-
-/// The schedule of a backup, as metrics are labelled.
-pub fn schedule_of(backup: &Backup) -> &str {
-    let labels = backup.metadata.labels.as_ref();
-    labels
-        .and_then(|labels| labels.get(labels::SCHEDULE_NAME))
-        .map_or("", String::as_str)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tracing::{Instrument, info_span};
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, Restore};
 use crate::api::{labels, names};
+use crate::controllers::backup::ended::schedule_of;
 use crate::controllers::context::Context;
 use crate::controllers::fresh;
 use crate::controllers::location;
@@ -93,7 +94,7 @@ impl Deleter {
         match self.remove_all(seen, &backup).await? {
             Some(wait) => Ok(Step::Wait(wait)),
             None => Ok(Step::Done {
-                schedule: plan::schedule_of(&backup).to_owned(),
+                schedule: schedule_of(&backup).to_owned(),
             }),
         }
     }
@@ -103,7 +104,7 @@ impl Deleter {
         let mut wanted = backup.clone();
         wanted.status.phase = Some(BackupPhase::Deleting);
         if self.ctx.writer.write(backup, &wanted).await? == Written::Done {
-            self.ctx.metrics.backup_deletion_started(plan::schedule_of(backup));
+            self.ctx.metrics.backup_deletion_started(schedule_of(backup));
         }
         Ok(())
     }

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use crate::api::v1::{Backup, Schedule};
+use crate::controllers::schedule::backup::SCHEDULE_UID;
 use crate::runtime::{ObjectRef, SharedWatch};
 
 use super::plan::{Verdict, plan};
 use super::rules::Rules;
-
-/// The annotation of a Backup with the uid of the Schedule that made it.
-const SCHEDULE_UID: &str = "velero.io/schedule-uid";
 
 /// Reads the rules of schedules over what is in the stores.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use super::ticks::{Jitter, Passed, Tick, Ticks, times};
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Schedule, SchedulePhase};
 use crate::api::{GoDuration, time};
+use crate::controllers::retention::rules::Rules;
 use crate::runtime::Next;
 use crate::runtime::report::EventNote;
 
@@ -20,6 +21,11 @@ pub(super) const MISSED: &str = "TicksMissed";
 
 /// The action of the events.
 const ACTION: &str = "Schedule";
+
+/// Whether the retention rules of its annotations are followed (decision 53).
+const RETENTION: &str = "Retention";
+
+const RULES_INVALID: &str = "RulesInvalid";
 
 const JITTER_IGNORED: &str = "JitterIgnored";
 
@@ -67,6 +73,12 @@ pub(super) struct Plan {
 
 /// Decides about one schedule.
 pub(super) fn decide(seen: &Schedule, facts: &Facts<'_>) -> Plan {
+    let mut plan = due(seen, facts);
+    plan.show_rules(seen, facts);
+    plan
+}
+
+fn due(seen: &Schedule, facts: &Facts<'_>) -> Plan {
     let mut plan = Plan {
         make: None,
         wanted: seen.clone(),
@@ -134,6 +146,22 @@ pub(super) fn decide(seen: &Schedule, facts: &Facts<'_>) -> Plan {
 }
 
 impl Plan {
+    /// Shows whether the retention rules are followed: there only once there were rules.
+    fn show_rules(&mut self, seen: &Schedule, facts: &Facts<'_>) {
+        let rules = seen.metadata.annotations.as_ref().map_or(Ok(None), Rules::parse);
+        let (status, reason, message) = match rules {
+            Ok(None) if condition::find(&self.wanted.status.conditions, RETENTION).is_none() => return,
+            Ok(None) => (ConditionStatus::False, "NoRules", String::new()),
+            Ok(Some(rules)) => (ConditionStatus::True, "RulesValid", rules.to_string()),
+            Err(error) => (ConditionStatus::False, RULES_INVALID, error.to_string()),
+        };
+        if reason == RULES_INVALID {
+            self.complaints
+                .push(EventNote::warning(RULES_INVALID, ACTION, &*message));
+        }
+        self.set(facts, RETENTION, status, reason, message);
+    }
+
     /// Nothing is due.
     fn wait_for(&mut self, facts: &Facts<'_>, next: Option<Tick>) {
         let Some(tick) = next else { return };

@@ -225,7 +225,7 @@ const DELETIONS: [&str; 10] = [
 ];
 
 /// Of schedules, besides phases.
-const SCHEDULES: [&str; 10] = [
+const SCHEDULES: [&str; 13] = [
     "Waiting",
     "Postponed",
     "Paused",
@@ -236,6 +236,9 @@ const SCHEDULES: [&str; 10] = [
     "ServerAway",
     "SkipImmediately",
     "BackupCreated",
+    "RulesValid",
+    "RulesInvalid",
+    "NoRules",
 ];
 
 /// What an item of a restore waits for, besides transient errors. Items that wait for another one are never the first that waits.
