@@ -9,12 +9,14 @@
 //! | Completed, PartiallyFailed, Failed, FailedValidation | final |
 //! | Deleting | [`backup_deletion`](super::backup_deletion) |
 //!
+
 mod cancel;
 pub mod end;
 pub mod ended;
 mod error;
 mod files;
 mod finalize;
+mod first_validation;
 mod leftovers;
 pub(in crate::controllers) mod name_lock;
 mod operated;

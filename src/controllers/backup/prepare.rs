@@ -27,9 +27,6 @@ pub const FORMAT_VERSION: &str = "1.1.0";
 /// The default of `spec.csiSnapshotTimeout`; no flag changes it.
 const CSI_SNAPSHOT_TIMEOUT_SECS: i64 = 600;
 
-/// How long a backup waits for the first validation of its location.
-const FIRST_VALIDATION: std::time::Duration = std::time::Duration::from_mins(5);
-
 /// What a preparation looks at besides the backup.
 pub struct Facts<'a> {
     /// The time.
@@ -44,24 +41,12 @@ pub struct Facts<'a> {
     pub policies: Result<&'a ResourcePolicies, &'a PoliciesError>,
 }
 
-fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {
+pub(super) fn default_location(settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> String {
     locations
         .iter()
         .find(|l| l.spec.default)
         .and_then(|l| l.metadata.name.clone())
         .unwrap_or_else(|| settings.default_location.clone())
-}
-
-/// Until when a backup waits for the first validation of its location; `None` where it need not. Upstream refuses it (spec api 15 row 14).
-pub fn waits_until(seen: &Backup, settings: &Settings, locations: &[Arc<BackupStorageLocation>]) -> Option<Timestamp> {
-    let name = match seen.spec.storage_location.as_str() {
-        "" => default_location(settings, locations),
-        named => named.to_owned(),
-    };
-    let location = locations.iter().find(|l| l.metadata.name.as_ref() == Some(&name))?;
-    let created = seen.metadata.creation_timestamp.as_ref()?.0;
-    let is_new = location.status.phase.is_none() && location.status.last_validation_time.is_none();
-    (is_new && !location.is_read_only()).then(|| later(created, FIRST_VALIDATION))
 }
 
 /// The backup with its spec completed and its phase set: InProgress, or FailedValidation with every reason in
@@ -314,36 +299,6 @@ mod tests {
         let mut backup = Backup::new("velero", "b");
         change(&mut backup);
         prepare(&backup, &facts).status
-    }
-
-    #[test]
-    fn a_backup_waits_for_the_first_validation_of_its_location_for_a_while() {
-        let created = |name: &str, phase: Option<&str>| {
-            let mut location = BackupStorageLocation::new("velero", name);
-            location.status.phase = phase.map(Into::into);
-            location
-        };
-        let mut read_only = created("read-only", None);
-        read_only.spec.access_mode = Some(crate::api::v1::AccessMode::ReadOnly);
-        let mut locations = vec![created("new", None), created("good", Some("Available")), read_only];
-        locations.push(created("bad", Some("Unavailable")));
-        locations[0].spec.default = true;
-        let locations: Vec<_> = locations.into_iter().map(Arc::new).collect();
-        for (named, waits) in [
-            ("new", true),
-            ("", true),
-            ("good", false),
-            ("bad", false),
-            ("read-only", false),
-            ("missing", false),
-        ] {
-            let mut backup = Backup::new("velero", "b");
-            backup.metadata.creation_timestamp = Some(time(Timestamp::UNIX_EPOCH));
-            backup.spec.storage_location = named.to_owned();
-            let until = waits_until(&backup, &settings(), &locations);
-            let expected = waits.then(|| later(Timestamp::UNIX_EPOCH, FIRST_VALIDATION));
-            assert_eq!(until, expected, "{named}");
-        }
     }
 
     #[test]

@@ -27,8 +27,9 @@ use crate::telemetry::velero::RunResult;
 use super::cancel::{end_unbegun, given_up};
 use super::end::BackupEnd;
 use super::ended::{conditions, count_end, schedule_of};
+use super::first_validation::waits_until;
 use super::policies::{self, PoliciesError};
-use super::prepare::{Facts, prepare, waits_until};
+use super::prepare::{Facts, prepare};
 use super::run::{BackupAttempt, Job};
 
 /// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::ORIGIN_UID;
 use crate::api::BackupHooks;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::api::{OwnerReference, annotations, labels, names};
 use crate::controllers::backup::ended::conditions;
+
+/// On a synced backup: the uid it had where it was made. A backup that wrote nothing must not delete another's files.
+pub const ORIGIN_UID: &str = "velero.io/origin-uid";
 
 /// Why there is to be no object for a backup of the bucket.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,6 +7,9 @@ use futures::TryStreamExt;
 use crate::store::layout::{BACKUPS, BackupFile};
 use crate::store::{Result, Store};
 
+/// Backups read at once.
+pub(super) const READERS: usize = 16;
+
 /// From so many backups that are missing in the cluster on, all files of the bucket are listed: one request lists a hundred backups, and
 /// saves one request for each that has no pod volumes.
 const MANY: usize = 64;

@@ -30,8 +30,9 @@ use crate::runtime::{
 use crate::store::layout::BackupFile;
 use crate::store::{Store, StoreError};
 
+pub use self::incoming::ORIGIN_UID;
 use self::incoming::{Refused, incoming};
-use self::listing::Files;
+use self::listing::{Files, READERS};
 use self::skipped::{Skip, Skipped};
 use crate::controllers::backup_storage_location::period;
 use crate::controllers::context::Context;
@@ -43,14 +44,8 @@ use crate::controllers::write::{WriteError, Written};
 /// Backups brought in by one pass; a larger rest is left to the next, so that a pass stays short.
 const BATCH: usize = 2048;
 
-/// Backups read at once.
-const READERS: usize = 16;
-
 /// A metadata file larger than this is none of ours.
 const MAX_METADATA: u64 = 16 << 20;
-
-/// On a synced backup: the uid it had where it was made. A backup that wrote nothing must not delete another's files.
-pub const ORIGIN_UID: &str = "velero.io/origin-uid";
 
 /// On a synced backup until its pod volume backups are created too: a later pass creates what this one did not.
 pub const SYNC_INCOMPLETE: &str = "velero.io/sync-incomplete";

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
-use super::READERS;
+use super::listing::READERS;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::api::{labels, names};
 use crate::controllers::context::Context;

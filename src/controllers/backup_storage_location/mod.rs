@@ -2,6 +2,9 @@
 //! (spec backup 20, spec api 6.4, decision 56). A changed Secret is a changed location. One bad answer of a store is no verdict: a second
 //! one, shortly after, is.
 
+mod defaults;
+mod redact;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +28,12 @@ use crate::runtime::{
 };
 use crate::store::{StoreError, Validated};
 
-use super::location::{self, LocationError};
-use super::watches::{LOCATION_WORKERS, Watches, refs};
-use super::write::{WriteError, Written};
+use self::defaults::{newest_default, wants_default};
+use self::redact::redact;
 use crate::controllers::context::Context;
+use crate::controllers::location::{self, LocationError};
+use crate::controllers::watches::{LOCATION_WORKERS, Watches, refs};
+use crate::controllers::write::{WriteError, Written};
 
 /// Where a location keeps which store it was first seen with (decision 23).
 pub const STORE_ID: &str = "velero.io/store-id";
@@ -311,25 +316,6 @@ fn is_to_confirm(seen: &BackupStorageLocation, known: &Known, subject: &Subject,
     seen.is_available() && same && !known.in_doubt && unusable.is_answer
 }
 
-/// Of several defaults the one that stays.
-fn newest_default(all: &[Arc<BackupStorageLocation>]) -> Option<Arc<BackupStorageLocation>> {
-    let age = |l: &BackupStorageLocation| {
-        let created = l.metadata.creation_timestamp.as_ref().map(|t| t.0);
-        (created, l.metadata.name.clone())
-    };
-    let defaults = all.iter().filter(|l| l.spec.default);
-    defaults.max_by_key(|l| age(l)).cloned()
-}
-
-/// Whether a location is to be the default: of several the one created last stays (the name decides between equals); where
-/// there is none, the one that the flag names becomes it.
-fn wants_default(seen: &BackupStorageLocation, all: &[Arc<BackupStorageLocation>], by_flag: &str) -> bool {
-    match newest_default(all) {
-        Some(newest) => newest.metadata.name == seen.metadata.name,
-        None => !by_flag.is_empty() && seen.metadata.name.as_deref() == Some(by_flag),
-    }
-}
-
 /// The location as a validation leaves it.
 fn validated(
     seen: &BackupStorageLocation,
@@ -374,30 +360,8 @@ fn validated(
     wanted
 }
 
-/// Hides the signature parameters that Azure's errors repeat from the request (spec backup 20 step 5).
-fn redact(text: &str) -> String {
-    const SECRETS: [&str; 10] = ["sig", "se", "st", "sp", "spr", "sv", "sr", "sip", "srt", "ss"];
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['?', '&']) {
-        let (before, from) = rest.split_at(at + 1);
-        out.push_str(before);
-        let end = from.find(['&', ' ', '"', '\'', '\n']).unwrap_or(from.len());
-        match from[..end].split_once('=') {
-            Some((key, _)) if SECRETS.contains(&key) => {
-                out.push_str(key);
-                out.push_str("=***REDACTED***");
-            }
-            _ => out.push_str(&from[..end]),
-        }
-        rest = &from[end..];
-    }
-    out.push_str(rest);
-    out
-}
-
 /// How often a location's own sync or validation runs, for others to share the rule: unset or negative is the server's.
-pub(super) fn period(own: Option<&GoDuration>, default: Duration) -> Duration {
+pub(in crate::controllers) fn period(own: Option<&GoDuration>, default: Duration) -> Duration {
     match own {
         Some(own) if own.is_zero() => Duration::ZERO,
         Some(own) => own.positive().unwrap_or(default),
@@ -514,27 +478,6 @@ mod tests {
     }
 
     #[test]
-    fn of_several_defaults_the_newest_stays_and_without_one_the_flag_decides() {
-        let all = |defaults: [bool; 2]| {
-            vec![
-                Arc::new(location("a", 1, defaults[0])),
-                Arc::new(location("b", 2, defaults[1])),
-            ]
-        };
-        for (defaults, flag, expected) in [
-            ([true, true], "a", [false, true]),
-            ([true, false], "b", [true, false]),
-            ([false, false], "a", [true, false]),
-            ([false, false], "", [false, false]),
-            ([false, false], "c", [false, false]),
-        ] {
-            let all = all(defaults);
-            let got = [wants_default(&all[0], &all, flag), wants_default(&all[1], &all, flag)];
-            assert_eq!(got, expected, "{defaults:?} {flag}");
-        }
-    }
-
-    #[test]
     fn an_unavailable_location_says_why_and_recovers_without_a_trace() {
         let seen = location("default", 0, true);
         let bad = validated(&seen, Err("no such bucket".to_owned()), at(10));
@@ -553,23 +496,5 @@ mod tests {
         assert!(good.is_available());
         assert_eq!(good.status.message, "");
         assert_eq!(good.metadata.annotations.unwrap()[STORE_ID], "id-1");
-    }
-
-    #[test]
-    fn signatures_in_a_store_s_error_are_not_shown() {
-        for (text, expected) in [
-            (
-                "GET https://x/y?sv=2020&sig=abc%2F&comp=list: 403",
-                "GET https://x/y?sv=***REDACTED***&sig=***REDACTED***&comp=list: 403",
-            ),
-            (
-                "GET https://x/y?sig=abc failed",
-                "GET https://x/y?sig=***REDACTED*** failed",
-            ),
-            ("what? no & yes", "what? no & yes"),
-            ("signature=1", "signature=1"),
-        ] {
-            assert_eq!(redact(text), expected);
-        }
     }
 }
