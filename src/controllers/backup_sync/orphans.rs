@@ -100,16 +100,16 @@ mod tests {
         let rows: [(&str, bool, Change); 8] = [
             ("completed", true, |_| {}),
             ("partially failed", true, |b| {
-                b.status.phase = Some(BackupPhase::PartiallyFailed)
+                b.status.phase = Some(BackupPhase::PartiallyFailed);
             }),
             ("failed", false, |b| b.status.phase = Some(BackupPhase::Failed)),
             ("under way", false, |b| b.status.phase = Some(BackupPhase::InProgress)),
             ("being deleted by a request", false, |b| {
-                b.status.phase = Some(BackupPhase::Deleting)
+                b.status.phase = Some(BackupPhase::Deleting);
             }),
             ("without a label", false, |b| b.metadata.labels = None),
             ("of another location", false, |b| {
-                b.spec.storage_location = "other".to_owned()
+                b.spec.storage_location = "other".to_owned();
             }),
             ("labelled with another", false, |b| {
                 b.metadata.labels = Some([(labels::STORAGE_LOCATION.to_owned(), "other".to_owned())].into());

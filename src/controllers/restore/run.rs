@@ -338,7 +338,7 @@ impl Attempt for RestoreAttempt {
         match stored {
             Err(error) if error.retry() != Retry::Never => return Err(RestoreError::Run(error)),
             Err(error) => {
-                tracing::warn!(restore = self.name(), %error, "the files of a cancelled restore are not stored")
+                tracing::warn!(restore = self.name(), %error, "the files of a cancelled restore are not stored");
             }
             Ok(()) => {}
         }

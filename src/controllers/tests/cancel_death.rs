@@ -30,18 +30,19 @@ async fn cancel(world: &World, kind: &str, name: &str) {
 /// Runs a server that dies, or not; the object is cancelled once that has begun this many effects.
 async fn serve_and_cancel(world: &World, kind: &str, name: &str, nth: usize, dies: Dies) -> End {
     let process = Process::start(world, dies).await;
-    let cancel = async {
+    let settle = Box::pin(process.settle(world));
+    let cancel = Box::pin(async {
         while process.death.writes() < nth {
             tokio::task::yield_now().await;
         }
         cancel(world, kind, name).await;
         process.pass(world).await;
         pending::<()>().await;
-    };
+    });
     let end = tokio::select! {
         biased;
         () = process.death.come() => End::Died,
-        () = process.settle(world) => End::Settled,
+        () = settle => End::Settled,
         () = cancel => unreachable!(),
     };
     process.kill().await;
