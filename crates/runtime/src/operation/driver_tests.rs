@@ -197,3 +197,34 @@ async fn progress_is_shown_and_a_stopped_run_ends_unrecorded() {
     assert!(scene.recorded().is_empty());
     scene.group.empty().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_takes_another_course_waits_for_nothing_and_keeps_an_end() {
+    let uid = "u".into();
+    let scene = Scene::new(Some(AttemptEnd::Retry("busy".into())));
+    scene.attempt().await;
+    assert!(scene.pass().await.is_err());
+    scene.driver.interrupt(&uid);
+    // No wait is left.
+    scene.attempt().await;
+    assert!(!scene.driver.has_end(&uid), "it was interrupted");
+    scene.driver.interrupt(&uid);
+    assert!(
+        scene.operations.get(&uid).is_none(),
+        "what interrupted it does not matter any more"
+    );
+
+    *scene.copies.next.lock() = None;
+    scene.pass().await.unwrap();
+    scene.driver.interrupt(&uid);
+    // Its attempt was cancelled.
+    scene.operations.idle().await;
+    scene.driver.interrupt(&uid);
+
+    *scene.copies.next.lock() = Some(AttemptEnd::Final(7));
+    scene.attempt().await;
+    scene.driver.interrupt(&uid);
+    assert!(scene.driver.has_end(&uid));
+    scene.pass().await.unwrap();
+    assert_eq!(scene.recorded(), [7]);
+}
