@@ -324,7 +324,9 @@ mod tests {
             {"pvcNamespace": "shop", "pvcName": "skipped", "skipped": true},
         ]))
         .unwrap();
-        infos.iter().for_each(|info| found.info(info));
+        for info in &infos {
+            found.info(info);
+        }
         assert_eq!(
             shown(found),
             [

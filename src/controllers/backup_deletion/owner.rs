@@ -107,7 +107,7 @@ mod tests {
         let another = |uid: &str| Owner::Another(uid.to_owned());
         let mut deleting = backup("u", "Deleting", 1);
         deleting.status.failure_reason = "already exists in object storage".to_owned();
-        for (what, backup, lock, stored, owner) in [
+        for (what, backup, lock, stored, owner) in vec![
             (
                 "its own",
                 backup("u", "Completed", 1),

@@ -492,13 +492,13 @@ fn is_deleting(world: &World) -> bool {
     let is_expired = |backup: &Backup| {
         plan::due(backup, EndOfLife::of(backup), now) == plan::Due::Now && plan::shown(backup).is_none()
     };
-    let goes_on = |request: &DeleteBackupRequest| match request.status.phase() {
-        DeleteBackupRequestPhase::Processed => request.status.errors.is_empty(),
-        _ => {
-            let conditions = &request.status.conditions;
-            let halts = |c: &Condition| c.status == ConditionStatus::True && c.reason != "RestoresRemain";
-            !conditions.iter().any(halts)
+    let goes_on = |request: &DeleteBackupRequest| {
+        let status = &request.status;
+        if *status.phase() == DeleteBackupRequestPhase::Processed {
+            return status.errors.is_empty();
         }
+        let halts = |c: &Condition| c.status == ConditionStatus::True && c.reason != "RestoresRemain";
+        !status.conditions.iter().any(halts)
     };
     world.objects::<Backup>().iter().any(is_expired) || world.objects::<DeleteBackupRequest>().iter().any(goes_on)
 }

@@ -254,7 +254,7 @@ async fn an_open_deletion_waits_for_its_location_and_goes_on() {
             world.delete("BackupStorageLocation", "default").await;
         } else {
             edit(&world, "BackupStorageLocation", "default", |l| {
-                json_patch::merge(l, &change)
+                json_patch::merge(l, &change);
             });
         }
         process.pass(&world).await;
