@@ -9,6 +9,7 @@ mod expiry;
 mod hook_death;
 mod location;
 mod operations;
+mod operations_cancelled;
 mod reasons;
 mod records;
 mod requests;

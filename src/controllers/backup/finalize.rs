@@ -28,17 +28,19 @@ use crate::backup::item::ItemRef;
 use crate::backup::{AgainDeps, ArchiveSink, Request, collect_again};
 use crate::cluster::discovery::{Discovery, GroupResource};
 use crate::controllers::context::Context;
-use crate::controllers::item_operations::kind::{Finalized, Finishing};
+use crate::controllers::item_operations::kind::{Finalized, Finishing, Operated as _};
 use crate::controllers::item_operations::{failures, log_tail, results};
 use crate::controllers::run::record::Record;
 use crate::controllers::run::uploads::Uploads;
-use crate::controllers::run::{Retry, Retryable, RunId, fetch, json_gz, open_log, results as messages};
+use crate::controllers::run::{Retry, Retryable, RunId, RunState, fetch, json_gz, open_log, results as messages};
 use crate::select::resource_policies::ResourcePolicies;
 use crate::store::layout::{BackupFile, backup_dir};
 use crate::store::{Store, StoreError};
 use crate::telemetry::run_log::RunLog;
 
 use super::error::BackupError;
+use super::leftovers::remove_unsealed;
+use super::name_lock::{self, NameLock};
 use super::seal;
 
 /// A file of volume infos has at most this many bytes, packed and unpacked.
@@ -92,6 +94,31 @@ pub(super) async fn finish_files(
     log_tail::put(ctx, store, &mut uploads, &BackupFile::Log.key(&id.name), &log).await?;
     let status = seal::reseal(store, backup, status).await?;
     end(store, &id.name, status).await
+}
+
+/// Puts the files of a backup in order whose operations were cancelled: its log and its results say so, and nothing else of it is left. The
+/// seal goes before what it promises.
+pub(super) async fn cancel_files(
+    backup: &Backup,
+    finishing: Finishing<'_, BackupOperationSpec>,
+) -> Result<(), BackupError> {
+    let Finishing {
+        ctx, store, location, ..
+    } = finishing;
+    let id = RunId::of(backup);
+    // Of another backup nothing is touched.
+    seal::sealed(store, &id).await?;
+    let mut uploads = Uploads::new(ctx, Record::open(ctx, &id, location).await?)?;
+    uploads.take_over(store, &id).await?;
+    uploads.sweep(store, &backup_dir(&id.name)).await?;
+    let log = open_log(ctx, ("backup", format!("{}/{}", id.namespace, id.name)))?;
+    log.warn(backup.why_cancelled(true));
+    results::add(store, &BackupFile::Results.key(&id.name), &messages::of_log(&log)).await?;
+    log_tail::put(ctx, store, &mut uploads, &BackupFile::Log.key(&id.name), &log).await?;
+    name_lock::acquire(store, &id.name, &NameLock::new(&id.uid, ctx.clock.now())).await?;
+    store.delete(&BackupFile::Metadata.key(&id.name)).await?;
+    remove_unsealed(store, &id.name, RunState::Failed).await?;
+    Ok(name_lock::release(store, &id.name).await?)
 }
 
 /// A step with an error that no repetition mends is an error line of the backup, which is finalized as it is; any other error ends the

@@ -48,7 +48,10 @@ impl Recorded for Backups {
 }
 
 /// Removes the files of a run that has no backup. The lock stays, so that no other run writes there meanwhile.
-async fn remove_unsealed(store: &Store, backup: &str, state: RunState) -> Result<(), StoreError> {
+///
+/// # Errors
+/// See [`StoreError`]. May be repeated.
+pub(super) async fn remove_unsealed(store: &Store, backup: &str, state: RunState) -> Result<(), StoreError> {
     let mut kept = vec![backup_claim(backup)];
     if state == RunState::Failed {
         kept.extend([BackupFile::Log.key(backup), BackupFile::Results.key(backup)]);

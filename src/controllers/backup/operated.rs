@@ -15,9 +15,10 @@ use crate::controllers::item_operations::blocked::{self, Blocked};
 use crate::controllers::item_operations::kind::{
     Counts, Finalized, Finishing, Operated, OperationSpec, Sources, Stage,
 };
+use crate::controllers::run::cancel::REASON;
 use crate::store::layout::BackupFile;
 
-use super::ended::{conditions, count_end};
+use super::ended::{conditions, count_end, schedule_of};
 use super::error::BackupError;
 use super::finalize;
 
@@ -129,6 +130,32 @@ impl Operated for Backup {
         finishing: Finishing<'_, BackupOperationSpec>,
     ) -> Result<Finalized<BackupStatus>, BackupError> {
         finalize::finish_files(&self, finishing).await
+    }
+
+    async fn cancel_files(self: Arc<Self>, finishing: Finishing<'_, BackupOperationSpec>) -> Result<(), BackupError> {
+        finalize::cancel_files(&self, finishing).await
+    }
+
+    fn why_cancelled(&self, in_order: bool) -> String {
+        let what = if in_order {
+            "nothing of it is kept"
+        } else {
+            "its files are removed when it is deleted"
+        };
+        format!("{REASON} while operations of its items ran; {what}")
+    }
+
+    fn failed(&self, reason: String, now: Timestamp) -> BackupStatus {
+        BackupStatus {
+            phase: Some(BackupPhase::Failed),
+            failure_reason: reason,
+            completion_timestamp: Some(time(now)),
+            ..self.status.clone()
+        }
+    }
+
+    fn count_cancelled(&self, ctx: &Context) {
+        ctx.metrics.backup_cancelled(schedule_of(self));
     }
 
     fn given_up(&self, reason: String, now: Timestamp) -> BackupStatus {

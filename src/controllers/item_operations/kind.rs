@@ -159,6 +159,21 @@ pub trait Operated: Kind + Clone + Serialize + PhaseEvents {
         finishing: Finishing<'_, Self::Spec>,
     ) -> impl Future<Output = Result<Finalized<Self::Status>, Self::Error>> + Send;
 
+    /// Puts its files in order because it is cancelled; its operations are cancelled already. May be repeated, after any of its steps.
+    fn cancel_files(
+        self: Arc<Self>,
+        finishing: Finishing<'_, Self::Spec>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Why it has failed when it was cancelled, with its files in order or not.
+    fn why_cancelled(&self, in_order: bool) -> String;
+
+    /// The status of an object that has failed.
+    fn failed(&self, reason: String, now: Timestamp) -> Self::Status;
+
+    /// Its end as one that was cancelled was written: counts it.
+    fn count_cancelled(&self, ctx: &Context);
+
     /// The status of an object that is given up.
     fn given_up(&self, reason: String, now: Timestamp) -> Self::Status;
 

@@ -9,6 +9,7 @@
 //!   finalizer  the controllers `backup-finalizer` and `restore-finalizer`; the files of each kind are finished in its own room
 //!   step       one operation and one answer -> the operation; pure
 //!   poll       asks the actions; file: the operations in the bucket
+//!   cancelled  an object that is cancelled while they run
 //!   blocked    a location that cannot be used: the object waits, and gives up after the time of its operations
 //!   failures   failed operations as lines of the log; results, log_tail: additions to the files of a run that are made once
 //! ```
@@ -16,6 +17,7 @@
 //! All state is in the bucket's file of operations and in the object. A pass that dies has changed nothing that the next one counts twice.
 
 pub mod blocked;
+mod cancelled;
 pub mod failures;
 pub mod file;
 pub mod finalizer;

@@ -12,6 +12,7 @@ use crate::api::v1::BackupStorageLocation;
 use crate::controllers::context::Context;
 use crate::controllers::location::{self, LocationError};
 use crate::controllers::run::RunId;
+use crate::controllers::run::cancel::{self, is_cancelled};
 use crate::controllers::run::record::RecordError;
 use crate::controllers::watches::{Watches, refs};
 use crate::controllers::write::{WriteError, Written};
@@ -20,6 +21,7 @@ use crate::runtime::report::EventNote;
 use crate::runtime::{Class, Classify, Controller, Manager, Next, Reconciler, SharedWatch};
 
 use super::blocked::{self, Blocked};
+use super::cancelled;
 use super::file::{self, FileError};
 use super::kind::{Counts, Finalized, Operated, Sources, Stage};
 use super::poll;
@@ -208,6 +210,7 @@ pub(super) async fn write_end<K: Operated>(
     let mut wanted = seen.clone();
     wanted.set_status(end.status.clone());
     blocked::release(wanted.conditions(), now);
+    cancel::conclude(seen.meta(), &[], wanted.conditions(), now);
     wanted.show_phase(now);
     let written = ctx.writer.write(seen, &wanted).await?;
     if written == Written::Done {
@@ -225,6 +228,10 @@ impl<K: Operated> Reconciler for Waiting<K> {
     async fn reconcile(&self, seen: Arc<K>) -> Result<Next, Error> {
         if seen.stage() != Stage::Waiting || seen.meta().deletion_timestamp.is_some() {
             return Ok(Next::Resync);
+        }
+        if is_cancelled(seen.meta()) {
+            let location = seen.location(&self.sources).ok();
+            return cancelled::pass(&self.ctx, &seen, location.as_deref()).await;
         }
         match seen.location(&self.sources) {
             Ok(location) => match self.poll(&seen, &location, self.ctx.clock.now()).await {

@@ -15,13 +15,17 @@ use crate::controllers::item_operations::kind::{
     Counts, Finalized, Finishing, Operated, OperationSpec, Sources, Stage,
 };
 use crate::controllers::item_operations::{failures, log_tail, results};
+use crate::controllers::run::cancel::REASON;
 use crate::controllers::run::record::Record;
 use crate::controllers::run::uploads::Uploads;
 use crate::controllers::run::{RunId, open_log, results as messages};
 use crate::restore::actions::RestoreItemAction;
 use crate::runtime::ObjectRef;
+use crate::store::Store;
 use crate::store::layout::{RestoreFile, restore_dir};
+use crate::telemetry::run_log::RunLog;
 
+use super::cancel::how_far;
 use super::ended::{conditions, count_end};
 use super::error::RestoreError;
 
@@ -148,6 +152,34 @@ impl Operated for Restore {
         })
     }
 
+    async fn cancel_files(self: Arc<Self>, finishing: Finishing<'_, RestoreOperationSpec>) -> Result<(), RestoreError> {
+        let Finishing {
+            ctx, store, location, ..
+        } = finishing;
+        let id = RunId::of(&*self);
+        let log = open_log(ctx, ("restore", format!("{}/{}", id.namespace, id.name)))?;
+        log.warn(self.why_cancelled(true));
+        complete(ctx, store, location, &id, &log).await
+    }
+
+    fn why_cancelled(&self, _: bool) -> String {
+        let progress = self.status.progress.clone().unwrap_or_default();
+        format!("{REASON} while operations of its items ran: {}", how_far(&progress))
+    }
+
+    fn failed(&self, reason: String, now: Timestamp) -> RestoreStatus {
+        RestoreStatus {
+            phase: Some(RestorePhase::Failed),
+            failure_reason: reason,
+            completion_timestamp: Some(time(now)),
+            ..self.status.clone()
+        }
+    }
+
+    fn count_cancelled(&self, ctx: &Context) {
+        ctx.metrics.restore_cancelled(&self.spec.schedule_name);
+    }
+
     fn given_up(&self, reason: String, now: Timestamp) -> RestoreStatus {
         RestoreStatus {
             phase: Some(RestorePhase::PartiallyFailed),
@@ -176,11 +208,16 @@ async fn report(restore: &Restore, finishing: &Finishing<'_, RestoreOperationSpe
     if failures::report(operations, &log) == 0 {
         return Ok(());
     }
-    let mut uploads = Uploads::new(ctx, Record::open(ctx, &id, location).await?)?;
-    uploads.take_over(store, &id).await?;
+    complete(ctx, store, location, &id, &log).await
+}
+
+/// Adds the lines of a log to results and log. May be repeated.
+async fn complete(ctx: &Context, store: &Store, location: &str, id: &RunId, log: &RunLog) -> Result<(), RestoreError> {
+    let mut uploads = Uploads::new(ctx, Record::open(ctx, id, location).await?)?;
+    uploads.take_over(store, id).await?;
     uploads.sweep(store, &restore_dir(&id.name)).await?;
-    results::add(store, &RestoreFile::Results.key(&id.name), &messages::of_log(&log)).await?;
-    log_tail::put(ctx, store, &mut uploads, &RestoreFile::Log.key(&id.name), &log).await?;
+    results::add(store, &RestoreFile::Results.key(&id.name), &messages::of_log(log)).await?;
+    log_tail::put(ctx, store, &mut uploads, &RestoreFile::Log.key(&id.name), log).await?;
     Ok(())
 }
 
