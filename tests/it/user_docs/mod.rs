@@ -166,7 +166,7 @@ fn every_reason_has_a_section(server: &Server<'_>) {
     let titles: Vec<&str> = page.lines().filter(|line| line.starts_with("### ")).collect();
     let events = server.plane.list(&server.namespace, "events");
     let mut reasons: BTreeSet<String> = events.iter().map(|event| text(event, "/reason")).collect();
-    for kind in ["backup", "restore", "backupstoragelocation"] {
+    for kind in ["backup", "restore", "schedule", "backupstoragelocation"] {
         for object in server.objects(kind).values() {
             let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
             reasons.extend(conditions.iter().map(|condition| text(condition, "/reason")));
