@@ -187,6 +187,20 @@ fn fill(server: &Server<'_>) {
         "--wait",
     ]);
     server.velero(&["restore", "create", "r", "--from-backup", "b", "--wait"]);
+    // To be deleted, and to be cancelled: these wait for a location that is not there.
+    server.velero(&["backup", "create", "old", "--include-namespaces", "app", "--wait"]);
+    server.velero(&["restore", "create", "old", "--from-backup", "b", "--wait"]);
+    plane.apply(
+        "apiVersion: velero.io/v1\nkind: Backup\nmetadata: {name: waiting, namespace: velero}\nspec: {storageLocation: vanished}\n\
+         status: {phase: WaitingForPluginOperations}\n---\n\
+         apiVersion: velero.io/v1\nkind: Restore\nmetadata: {name: waiting, namespace: velero}\nspec: {backupName: waiting}\n\
+         status: {phase: WaitingForPluginOperations}\n---\n\
+         apiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: old, namespace: velero, labels: {team: web}}\n\
+         spec: {schedule: '0 0 1 1 *', template: {}}\n---\n\
+         apiVersion: velero.io/v1\nkind: Schedule\nmetadata: {name: older, namespace: velero, labels: {team: gone}}\n\
+         spec: {schedule: '0 0 1 1 *', template: {}}\n---\n\
+         apiVersion: velero.io/v1\nkind: VolumeSnapshotLocation\nmetadata: {name: v, namespace: velero}\nspec: {provider: p}\n",
+    );
     // Objects that port forwarding reads.
     plane.kubectl(&["label", "pod", "velero", "-n", "velero", "deploy=velero"]);
 }
@@ -210,13 +224,14 @@ fn least_rights(users: &mut Users<'_>) {
     let rows = rows();
     let mut cases = Vec::new();
     for row in &rows {
-        cases.push((row, users.add(&row.rights), None));
         for (resource, verbs) in &row.rights {
             for verb in verbs {
                 let user = users.add(&without(&row.rights, resource, verb));
                 cases.push((row, user, Some((resource, verb))));
             }
         }
+        // After the others: what it deletes or cancels, they could not any more.
+        cases.push((row, users.add(&row.rights), None));
     }
     users.make();
     let last = cases.last().expect("cases").1.clone();
