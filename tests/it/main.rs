@@ -36,6 +36,7 @@ mod locations;
 mod missing_names;
 mod policies;
 mod queue;
+mod retention;
 mod rights;
 mod s3;
 mod schedules;
