@@ -135,8 +135,8 @@ mod tests {
             ("nope", "unknown command \"nope\" for \"velero\""),
             ("backup nope", "unknown command \"nope\" for \"velero backup\""),
             (
-                "backup cancel b --confirm",
-                "unknown command \"cancel\" for \"velero backup\"",
+                "backup archive b --confirm",
+                "unknown command \"archive\" for \"velero backup\"",
             ),
             ("client nope", "unknown command \"nope\" for \"velero client\""),
             (

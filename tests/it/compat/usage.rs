@@ -56,7 +56,7 @@ fn a_wrong_command_line_is_reported_twice_as_by_the_go_release() {
             "backup frobnicate",
             "unknown command \"frobnicate\" for \"velero backup\"",
         ),
-        ("backup cancel b", "unknown command \"cancel\" for \"velero backup\""),
+        ("backup archive b", "unknown command \"archive\" for \"velero backup\""),
         (
             "schedule retire s",
             "unknown command \"retire\" for \"velero schedule\"",
