@@ -25,6 +25,7 @@ mod downloads;
 mod hooks;
 mod killed_node;
 mod round_trip;
+mod schedules;
 mod uninstall;
 
 use std::time::{Duration, Instant};
