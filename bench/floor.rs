@@ -198,7 +198,7 @@ impl Item<'_> {
 }
 
 /// Sends a request and reads the answer, which must be a success.
-async fn send(client: &Client, method: Method, path: &str, body: Bytes) -> Bytes {
+pub async fn send(client: &Client, method: Method, path: &str, body: Bytes) -> Bytes {
     let request = Request::builder()
         .method(method)
         .uri(path)

@@ -1,13 +1,15 @@
-//! What a backup and a restore cost, as ratios against floors that are measured next to them (decision 30): `make bench`.
+//! What a backup, a restore and many backups cost, as ratios against floors that are measured next to them (decision 30): `make bench`.
 //!
 //! ```text
 //!   source cluster   filled; each round: floor of a backup, then a backup; pairs of backups, without and with an exporter
 //!   each round       an empty cluster: raw creations; another one: a restore of the same objects
 //!   the last one     the same restore again, which must write nothing
+//!   many backups     see `sync`
 //! ```
 //!
-//! Set by the environment: `VELERO_BENCH_OBJECTS` (30,000), `VELERO_BENCH_RUNS` (3), `VELERO_BENCH_SERVER` (the program to
-//! measure instead of the one built for the benchmark). Ends with 1 if an aim is missed.
+//! Set by the environment: `VELERO_BENCH_OBJECTS` (30,000), `VELERO_BENCH_BACKUPS` (10,000), `VELERO_BENCH_RUNS` (3),
+//! `VELERO_BENCH_SERVER` (the program to measure instead of the one built for the benchmark), `VELERO_BENCH_ONLY` (`runs` or
+//! `sync`). Ends with 1 if an aim is missed.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +22,8 @@
 #[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
 #[path = "../tests/it/harness/api.rs"]
 mod api;
+mod bucket;
+mod counter;
 mod figures;
 mod floor;
 #[path = "../tests/it/harness/launched.rs"]
@@ -34,6 +38,7 @@ mod sink;
 #[expect(dead_code, reason = "the integration tests' own, of which only a part is used here")]
 #[path = "../tests/it/harness/store.rs"]
 mod store;
+mod sync;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -96,15 +101,25 @@ struct Measured {
 
 fn main() -> ExitCode {
     let mut bench = Bench::prepare();
-    bench.back_up();
-    for round in 1..=bench.runs {
-        bench.restore(round);
+    let only = std::env::var("VELERO_BENCH_ONLY").unwrap_or_default();
+    let mut figures = Vec::new();
+    if only != "sync" {
+        bench.back_up();
+        for round in 1..=bench.runs {
+            bench.restore(round);
+        }
+        figures.extend(bench.figures());
+        println!(
+            "\n{} objects, {} MB of JSON in the backup",
+            bench.objects.len(),
+            bench.measured.archived.bytes / 1_000_000,
+        );
     }
-    let figures = bench.figures();
+    if only != "runs" {
+        figures.extend(sync::measure(&bench).figures());
+    }
     println!(
-        "\n{} objects, {} MB of JSON in the backup; {} rounds, {} processors",
-        bench.objects.len(),
-        bench.measured.archived.bytes / 1_000_000,
+        "\n{} rounds, {} processors",
         bench.runs,
         std::thread::available_parallelism().map_or(0, usize::from),
     );

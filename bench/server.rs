@@ -35,6 +35,12 @@ impl Server {
         Self::start_in(NAMESPACE, plane, program, directory, name, None)
     }
 
+    /// The same without a bucket, and without a location unless it is there already.
+    pub fn start_without_location(plane: &Plane, program: &Path, directory: &Path, name: &str) -> Self {
+        plane.apply(&namespace_of(NAMESPACE));
+        Self::spawn(NAMESPACE, plane, program, directory, name, None)
+    }
+
     /// The same for the installation that exports its traces, to this collector.
     pub fn start_traced(plane: &Plane, program: &Path, directory: &Path, collector: &str) -> Self {
         Self::start_in(TRACED, plane, program, &directory.join(TRACED), TRACED, Some(collector))
@@ -48,17 +54,37 @@ impl Server {
         name: &str,
         collector: Option<&str>,
     ) -> Self {
-        let (scratch, log) = (directory.join(name), directory.join(format!("{name}.log")));
         let store = directory.join("store");
-        fs::create_dir_all(&scratch).expect("a scratch directory");
         fs::create_dir_all(store.join("velero")).expect("a bucket");
         plane.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n---\n\
-             apiVersion: velero.io/v1\nkind: BackupStorageLocation\n\
+            "{}---\napiVersion: velero.io/v1\nkind: BackupStorageLocation\n\
              metadata: {{name: default, namespace: {namespace}}}\n\
              spec: {{provider: velero.io/fs, default: true, objectStorage: {{bucket: velero}}, config: {{fspath: {}}}}}\n",
+            namespace_of(namespace),
             store.display()
         ));
+        let server = Self::spawn(namespace, plane, program, directory, name, collector);
+        plane.kubectl(&[
+            "wait",
+            "backupstoragelocation/default",
+            "--for=jsonpath={.status.phase}=Available",
+            "--timeout=60s",
+            "--namespace",
+            namespace,
+        ]);
+        server
+    }
+
+    fn spawn(
+        namespace: &'static str,
+        plane: &Plane,
+        program: &Path,
+        directory: &Path,
+        name: &str,
+        collector: Option<&str>,
+    ) -> Self {
+        let (scratch, log) = (directory.join(name), directory.join(format!("{name}.log")));
+        fs::create_dir_all(&scratch).expect("a scratch directory");
         let (metrics, artifacts) = (free_address(), free_address());
         let output = File::create(&log).expect("a log file");
         let start = Instant::now();
@@ -92,14 +118,6 @@ impl Server {
             sleep(Duration::from_millis(5));
         }
         server.ready_after = start.elapsed();
-        plane.kubectl(&[
-            "wait",
-            "backupstoragelocation/default",
-            "--for=jsonpath={.status.phase}=Available",
-            "--timeout=60s",
-            "--namespace",
-            namespace,
-        ]);
         server
     }
 
@@ -133,6 +151,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn namespace_of(name: &str) -> String {
+    format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}}}\n")
 }
 
 fn number(text: &str) -> f64 {
