@@ -211,7 +211,7 @@ impl Root {
             Command::Cancel(group) => group.run(&["cancel"], &context).await,
             Command::Client(group) => group.run(&["client"], &context).await,
             Command::Completion(completion) => completion.run(self::command()),
-            Command::Create(group) => group.run(&["create"], &context).await,
+            Command::Create(group) => Box::pin(group.run(&["create"], &context)).await,
             Command::Delete(group) => group.run(&["delete"], &context).await,
             Command::Describe(group) => Box::pin(group.run(&["describe"], &context)).await,
             Command::Get(group) => group.run(&["get"], &context).await,

@@ -81,7 +81,7 @@ impl Ask {
             "completes" => progress.completed = true,
             "fails" => {
                 progress.completed = true;
-                progress.error = "the disk is full".to_owned();
+                "the disk is full".clone_into(&mut progress.error);
             }
             "breaks" => return Err(OperationError("the plugin does not answer".to_owned())),
             "hangs" => return pending().await,

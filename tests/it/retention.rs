@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::harness::{Plane, Server, eventually, phase, text, within};
 use crate::s3::fill;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The Backups by name and phase.
 fn backups(server: &Server<'_>) -> Vec<(String, String)> {
@@ -19,10 +19,9 @@ fn backups(server: &Server<'_>) -> Vec<(String, String)> {
 
 /// The directories of backups in the bucket.
 fn directories(server: &Server<'_>) -> BTreeSet<String> {
-    let entries = fs::read_dir(server.bucket().join("backups")).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    let entries = fs::read_dir(server.bucket().join("backups")).expect("the bucket has backups");
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.collect()
 }
 
 fn rows(server: &Server<'_>) -> Vec<Vec<String>> {

@@ -85,7 +85,7 @@ pub(super) async fn finish_files(
         ));
         let rewritten = archive(ctx, store, &mut uploads, backup, &log, &items);
         let span = info_span!("rewrite archive", velero.items = items.len());
-        carried_out(rewritten.instrument(span), &log).await?;
+        Box::pin(carried_out(rewritten.instrument(span), &log)).await?;
     }
     carried_out(volume_infos(store, &id.name, &operations), &log).await?;
     let status = final_status(ctx, backup, &log, failed, &operations);

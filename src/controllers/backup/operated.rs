@@ -129,7 +129,7 @@ impl Operated for Backup {
         self: Arc<Self>,
         finishing: Finishing<'_, BackupOperationSpec>,
     ) -> Result<Finalized<BackupStatus>, BackupError> {
-        finalize::finish_files(&self, finishing).await
+        Box::pin(finalize::finish_files(&self, finishing)).await
     }
 
     async fn cancel_files(self: Arc<Self>, finishing: Finishing<'_, BackupOperationSpec>) -> Result<(), BackupError> {

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 32;
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a pass may ask. The operations that are left are asked first the next time.
-const PASS: Duration = Duration::from_secs(60);
+const PASS: Duration = Duration::from_mins(1);
 
 /// The operations of an object as they are now, in their order; those whose time is over are cancelled.
 pub(super) async fn ask<K: Operated>(

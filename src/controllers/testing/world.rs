@@ -330,7 +330,7 @@ impl Process {
     pub(in crate::controllers) async fn settle(&self, world: &World) {
         let mut failed = String::new();
         for _ in 0..PASSES {
-            if let Some(error) = self.pass(world).await {
+            if let Some(error) = Box::pin(self.pass(world)).await {
                 failed = error;
             }
             self.idle().await;

@@ -197,8 +197,8 @@ fn expect_mixed(left: &Outcome, updated: &Outcome) {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_dies_over_objects_that_are_there_changes_nothing_of_what_is_reported() {
     expect_mixed(
-        &die_over_what_is_there("none", 9).await,
-        &die_over_what_is_there("update", 9).await,
+        &Box::pin(die_over_what_is_there("none", 9)).await,
+        &Box::pin(die_over_what_is_there("update", 9)).await,
     );
 }
 
@@ -206,8 +206,8 @@ async fn a_server_that_dies_over_objects_that_are_there_changes_nothing_of_what_
 #[ignore = "every write of two restores: for `make test-long`"]
 async fn wherever_a_server_dies_over_objects_that_are_there_nothing_of_what_is_reported_changes() {
     expect_mixed(
-        &die_over_what_is_there("none", 1).await,
-        &die_over_what_is_there("update", 1).await,
+        &Box::pin(die_over_what_is_there("none", 1)).await,
+        &Box::pin(die_over_what_is_there("update", 1)).await,
     );
 }
 

@@ -23,7 +23,7 @@ async fn scheduled() -> World {
         world.ask("Backup", name, json!({"includedNamespaces": ["shop"], "ttl": "48h"}));
         let annotations = json!({"velero.io/schedule-uid": uid});
         edit(&world, "Backup", name, |backup| {
-            backup["metadata"]["annotations"] = annotations
+            backup["metadata"]["annotations"] = annotations;
         });
         assert_eq!(world.serve(Dies::Never).await, End::Settled);
         assert_eq!(world.phase("Backup", name), "Completed");
@@ -40,7 +40,7 @@ fn edit(world: &World, kind: &str, name: &str, change: impl FnOnce(&mut Value)) 
 
 fn set_rules(world: &World, rules: Value) {
     edit(world, "Schedule", "daily", |schedule| {
-        schedule["metadata"]["annotations"] = rules
+        schedule["metadata"]["annotations"] = rules;
     });
 }
 
