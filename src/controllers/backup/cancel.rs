@@ -10,6 +10,7 @@ use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus};
 use crate::controllers::context::Context;
 use crate::controllers::run::cancel::{self, REASON};
 use crate::controllers::write::{WriteError, Written};
+use crate::runtime::clock::later;
 
 /// The end of one that was cancelled under way; nothing of it is left but its log and its results.
 pub(super) fn ended(backup: &Backup, progress: Option<&BackupProgress>, now: Timestamp) -> BackupEnd {
@@ -53,7 +54,11 @@ fn end(mut status: BackupStatus, why: String, now: Timestamp) -> BackupEnd {
 /// # Errors
 /// The status was not written. May be repeated.
 pub(super) async fn end_unbegun(ctx: &Context, seen: &Backup) -> Result<Written, WriteError> {
-    let written = ctx.writer.write(seen, &unbegun(seen, ctx.clock.now())).await?;
+    let now = ctx.clock.now();
+    let mut wanted = unbegun(seen, now);
+    let ttl = seen.spec.ttl.positive().unwrap_or(ctx.settings.default_ttl);
+    wanted.status.expiration.get_or_insert_with(|| time(later(now, ttl)));
+    let written = ctx.writer.write(seen, &wanted).await?;
     if written == Written::Done {
         ctx.metrics.backup_cancelled(schedule_of(seen));
     }

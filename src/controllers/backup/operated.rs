@@ -75,6 +75,14 @@ impl Operated for Backup {
         conditions(self, now);
     }
 
+    fn counts(&self) -> Counts {
+        Counts {
+            attempted: self.status.backup_item_operations_attempted,
+            completed: self.status.backup_item_operations_completed,
+            failed: self.status.backup_item_operations_failed,
+        }
+    }
+
     fn set_counts(&mut self, counts: Counts) {
         let status = &mut self.status;
         let new = counts.failed - status.backup_item_operations_failed;

@@ -241,7 +241,8 @@ impl Backups {
 
     /// A pass of a backup under way that is cancelled.
     async fn cancel(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
-        let can_begin = self.location(seen).is_ok();
+        // Where a location is not available, another store may stand in its place: what is left there is put in order later.
+        let can_begin = self.location(seen).is_ok_and(|location| location.is_available());
         let give_up = || given_up(seen, self.ctx.clock.now());
         cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
     }

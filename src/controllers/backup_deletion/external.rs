@@ -35,7 +35,7 @@ pub enum DataKind {
     PodVolumeBackup,
     /// The moved data of a snapshot, in a repository.
     MovedData,
-    /// A file of the bucket that cannot be read, so that what it names is not known.
+    /// A file of the bucket that is lost or cannot be read, so that what it names is not known.
     UnreadableFile,
 }
 
@@ -131,6 +131,23 @@ pub async fn find(ctx: &Context, store: Option<&Store>, backup: &Backup) -> Resu
         for info in read::<VolumeInfo>(store, BackupFile::VolumeInfo, name, &mut found).await? {
             found.info(&info);
         }
+        for (file, kind, count) in [
+            (
+                BackupFile::VolumeSnapshots,
+                DataKind::NativeSnapshot,
+                backup.status.volume_snapshots_completed,
+            ),
+            (
+                BackupFile::VolumeInfo,
+                DataKind::CsiSnapshot,
+                backup.status.csi_volume_snapshots_completed,
+            ),
+        ] {
+            // Its files name them, and may have been lost. Once the seal is gone, they go with this deletion.
+            if count > 0 && !found.has(kind) && store.head(&BackupFile::Metadata.key(name)).await?.is_some() {
+                found.unreadable(&file.key(name));
+            }
+        }
     }
     for volume in fresh::labelled::<PodVolumeBackup>(ctx, &format!("{}={uid}", labels::BACKUP_UID)).await? {
         found.pod_volume(&volume);
@@ -189,6 +206,10 @@ impl Found {
             volume,
             remove_with,
         });
+    }
+
+    fn has(&self, kind: DataKind) -> bool {
+        self.0.keys().any(|(_, known)| *known == kind)
     }
 
     fn unreadable(&mut self, key: &str) {

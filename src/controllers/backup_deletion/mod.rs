@@ -175,13 +175,12 @@ impl Deletions {
     }
 
     async fn accept(&self, seen: &DeleteBackupRequest) -> Result<Next, Error> {
-        if !self.leads(seen).await? {
-            // That one deletes this one, or ends with it.
-            return Ok(Next::Resync);
-        }
         let wanted = match self.acceptable(seen).await? {
-            Ok(backup) => plan::accepted(seen, &backup),
+            // One that is refused deletes no other: that may be meant for the backup that is there now.
             Err(refusal) => plan::processed(seen, vec![refusal.to_string()]),
+            // Another one that goes on deletes this one, or ends with it.
+            Ok(_) if !self.leads(seen).await? => return Ok(Next::Resync),
+            Ok(backup) => plan::accepted(seen, &backup),
         };
         // What was written arrives through the watch.
         self.ctx.writer.write(seen, &wanted).await?;
@@ -199,7 +198,11 @@ impl Deletions {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let location = self.deleter.fresh_location(&backup.spec.storage_location).await?;
-        if let Err(refusal) = plan::location_of(backup, location.as_ref()) {
+        // Without a location the files are left where they are, if that was asked for.
+        let is_left = location.is_none() && steps::is_leaving(seen);
+        if let Err(refusal) = plan::location_of(backup, location.as_ref())
+            && !is_left
+        {
             return Ok(Err(refusal));
         }
         Ok(found.ok_or(Refusal::NoBackup))

@@ -19,9 +19,13 @@ pub enum Owner {
     Another(String),
 }
 
-/// Whether a backup never reached the bucket, because it was refused.
+/// Whether a backup never reached the bucket, because it was refused or cancelled before it began. A start time speaks against both.
 pub fn wrote_nothing(backup: &Backup) -> bool {
-    *backup.status.phase() == BackupPhase::FailedValidation || !backup.status.validation_errors.is_empty()
+    let status = &backup.status;
+    let has_failed = matches!(status.phase(), BackupPhase::FailedValidation | BackupPhase::Failed)
+        || !status.validation_errors.is_empty()
+        || !status.failure_reason.is_empty();
+    status.start_timestamp.is_none() && has_failed
 }
 
 /// Reads which backup the files under this backup's name belong to.

@@ -75,7 +75,7 @@ pub fn label<'a>(request: &'a DeleteBackupRequest, key: &str) -> Option<&'a str>
 /// Whether a run of this backup is under way or will be. It is read from the phase: nothing of it is in memory.
 pub fn is_busy(backup: &Backup) -> bool {
     let phase = backup.status.phase();
-    !phase.is_terminal() && !matches!(phase, BackupPhase::New | BackupPhase::Deleting)
+    !phase.is_terminal() && *phase != BackupPhase::Deleting
 }
 
 /// Why a request cannot be accepted, in Velero's words (spec api 7.4).
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_backup_is_busy_by_its_phase_alone() {
         for (phase, busy) in [
-            ("", false),
+            ("", true),
             ("Queued", true),
             ("ReadyToStart", true),
             ("InProgress", true),

@@ -8,6 +8,8 @@ use tracing::{Instrument, info_span};
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, Restore};
 use crate::api::{labels, names};
 use crate::controllers::backup::ended::schedule_of;
+use crate::controllers::backup::seal::{self, Stored};
+use crate::controllers::backup_storage_location::STORE_ID;
 use crate::controllers::context::Context;
 use crate::controllers::fresh;
 use crate::controllers::location;
@@ -82,6 +84,10 @@ impl Deleter {
             return Ok(Step::Refused(Refusal::InProgress));
         }
         if *backup.status.phase() != BackupPhase::Deleting {
+            // No way leads back from the mark: it comes when nothing that cannot be removed is in the way.
+            if let Some(wait) = self.obstacle(seen, &backup).await? {
+                return Ok(Step::Wait(wait));
+            }
             self.mark(&backup).await?;
             return Ok(Step::Again);
         }
@@ -109,6 +115,52 @@ impl Deleter {
         Ok(())
     }
 
+    /// What the deletion has to wait for before it begins.
+    async fn obstacle(&self, seen: &DeleteBackupRequest, backup: &Backup) -> Result<Option<Wait>, Error> {
+        let store = match self.store_of(seen, backup).await? {
+            Ok(store) => store,
+            Err(wait) => return Ok(Some(wait)),
+        };
+        if is_leaving(seen) {
+            return Ok(None);
+        }
+        let owned = self.owned(seen, backup, store.as_ref()).await?;
+        let mut found = external::find(&self.ctx, owned, backup)
+            .instrument(info_span!("find external data"))
+            .await?;
+        found.retain(|data| !self.removers.iter().any(|remover| remover.removes(data.kind)));
+        Ok((!found.is_empty()).then(|| self.leftovers(seen, found)))
+    }
+
+    fn leftovers(&self, seen: &DeleteBackupRequest, data: Vec<ExternalData>) -> Wait {
+        Wait::Leftovers {
+            namespace: self.ctx.namespace.clone(),
+            request: seen.metadata.name.clone().unwrap_or_default(),
+            data,
+        }
+    }
+
+    /// The store if the files under the name of this backup are its own.
+    async fn owned<'s>(
+        &self,
+        seen: &DeleteBackupRequest,
+        backup: &Backup,
+        store: Option<&'s Store>,
+    ) -> Result<Option<&'s Store>, Error> {
+        let Some(store) = store else { return Ok(None) };
+        match owner::of(store, backup).await? {
+            Owner::This => Ok(Some(store)),
+            Owner::Another(uid) => {
+                tracing::info!(
+                    backup = seen.spec.backup_name,
+                    uid,
+                    "the files under the name of this backup belong to another one and stay"
+                );
+                Ok(None)
+            }
+        }
+    }
+
     /// Removes everything of a backup, part after part; returns what keeps it from that.
     async fn remove_all(&self, seen: &DeleteBackupRequest, backup: &Backup) -> Result<Option<Wait>, Error> {
         let running = self.restores.list_where(|restore| plan::reads(restore, backup));
@@ -119,20 +171,7 @@ impl Deleter {
             Ok(store) => store,
             Err(wait) => return Ok(Some(wait)),
         };
-        let owned = match &store {
-            Some(store) => match owner::of(store, backup).await? {
-                Owner::This => Some(store),
-                Owner::Another(uid) => {
-                    tracing::info!(
-                        backup = seen.spec.backup_name,
-                        uid,
-                        "the files under the name of this backup belong to another one and stay"
-                    );
-                    None
-                }
-            },
-            None => None,
-        };
+        let owned = self.owned(seen, backup, store.as_ref()).await?;
         if let Some(wait) = self.remove_external(seen, backup, owned).await? {
             return Ok(Some(wait));
         }
@@ -171,7 +210,13 @@ impl Deleter {
         if !location.is_available() {
             return Ok(Err(Wait::LocationUnavailable(name)));
         }
-        Ok(Ok(location::open(&self.ctx, location).await?))
+        let store = location::open(&self.ctx, location).await?;
+        // Another store may have taken its place since the last validation, such as an empty mount point. There nothing is left to remove,
+        // and what is to be removed would come back with the right one.
+        let noted = location.metadata.annotations.as_ref();
+        let known = noted.and_then(|noted| noted.get(STORE_ID)).map(String::as_str);
+        store.validate(known, false).await?;
+        Ok(Ok(store))
     }
 
     /// Removes what lies outside of the files, while the files still say what that is.
@@ -200,13 +245,7 @@ impl Deleter {
             return Ok(None);
         }
         if !is_leaving(seen) {
-            let request = seen.metadata.name.clone().unwrap_or_default();
-            let namespace = self.ctx.namespace.clone();
-            return Ok(Some(Wait::Leftovers {
-                namespace,
-                request,
-                data: left,
-            }));
+            return Ok(Some(self.leftovers(seen, left)));
         }
         if let Some(store) = store {
             self.note(store, backup, &left).await?;
@@ -300,14 +339,18 @@ impl Deleter {
             Err(wait) => return Ok(Step::Wait(wait)),
         };
         let (name, uid) = (&seen.spec.backup_name, Uid::from(uid));
-        if files::is_half_removed(&store, name, &uid).await? {
+        let is_sealed = match seal::read(&store, name).await? {
+            Stored::Backup(sealed) => sealed.metadata.uid.as_deref() == Some(uid.as_str()),
+            Stored::Nothing | Stored::Unreadable => false,
+        };
+        if is_sealed || files::is_half_removed(&store, name, &uid).await? {
             self.remove_files(&store, name, &uid).await?;
         }
         Ok(done)
     }
 }
 
-fn is_leaving(request: &DeleteBackupRequest) -> bool {
+pub(super) fn is_leaving(request: &DeleteBackupRequest) -> bool {
     let noted = request.metadata.annotations.as_ref();
     noted
         .and_then(|noted| noted.get(LEAVING_LEFTOVERS))

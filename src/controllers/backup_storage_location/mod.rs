@@ -88,8 +88,8 @@ struct Subject {
 struct Known {
     /// What was validated last: a changed one is validated at once.
     validated: Option<Subject>,
-    /// The last answer of the store was bad, and it worked before.
-    in_doubt: bool,
+    /// The last answer of the store, at this time, was bad, and it worked before.
+    in_doubt: Option<Timestamp>,
 }
 
 /// Why a location cannot be used.
@@ -237,7 +237,14 @@ impl Reconciler for Locations {
         }
 
         let same = known.validated.as_ref() == Some(&subject);
-        match due(&seen, default, now, same && !known.in_doubt) {
+        // Changes of other locations lead to passes too, and are no reason to ask again sooner.
+        if let Some(since) = known.in_doubt
+            && same
+            && now < later(since, CONFIRM)
+        {
+            return Ok(Next::At(later(since, CONFIRM)));
+        }
+        match due(&seen, default, now, same && known.in_doubt.is_none()) {
             Due::At(at) => return Ok(Next::At(at)),
             Due::WhenChanged => return Ok(Next::Resync),
             Due::Now => {}
@@ -257,7 +264,7 @@ impl Reconciler for Locations {
                 uid,
                 Known {
                     validated,
-                    in_doubt: true,
+                    in_doubt: Some(now),
                 },
             );
             return Ok(Next::After(CONFIRM));
@@ -273,7 +280,7 @@ impl Reconciler for Locations {
                     uid,
                     Known {
                         validated,
-                        in_doubt: false,
+                        in_doubt: None,
                     },
                 );
                 Ok(match due(&wanted, default, now, true) {
@@ -313,7 +320,7 @@ fn due(seen: &BackupStorageLocation, default: Duration, now: Timestamp, same_spe
 /// lack is no answer of a store.
 fn is_to_confirm(seen: &BackupStorageLocation, known: &Known, subject: &Subject, unusable: &Unusable) -> bool {
     let same = known.validated.as_ref().is_none_or(|validated| validated == subject);
-    seen.is_available() && same && !known.in_doubt && unusable.is_answer
+    seen.is_available() && same && known.in_doubt.is_none() && unusable.is_answer
 }
 
 /// The location as a validation leaves it.
@@ -427,7 +434,7 @@ mod tests {
         };
         let known = |version: &str, in_doubt| Known {
             validated: Some(subject(version)),
-            in_doubt,
+            in_doubt: bool::then_some(in_doubt, Timestamp::UNIX_EPOCH),
         };
         let answer = |is_answer| Unusable {
             reason: "no".to_owned(),

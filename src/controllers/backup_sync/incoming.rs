@@ -65,14 +65,16 @@ pub(super) fn incoming(
     meta.managed_fields = None;
     meta.deletion_timestamp = None;
     meta.generation = None;
+    // They are of programs of the other cluster.
+    meta.finalizers = None;
     if let Some(noted) = &mut meta.annotations {
         noted.remove(annotations::CANCEL);
     }
     if let Some(uid) = meta.uid.take() {
+        // One that is noted there already is of a copy of a copy.
         meta.annotations
             .get_or_insert_default()
-            .entry(ORIGIN_UID.to_owned())
-            .or_insert(uid);
+            .insert(ORIGIN_UID.to_owned(), uid);
     }
     if let Some(owners) = meta.owner_references.take() {
         let kept: Vec<_> = owners.into_iter().filter(|o| owner(o)).collect();

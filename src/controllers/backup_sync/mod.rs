@@ -280,8 +280,9 @@ impl Sync {
         };
         let schedules = self.schedules.list();
         let owner = |owner: &OwnerReference| {
-            owner.kind != "Schedule"
-                || schedules.iter().any(|s| {
+            // Owners of other kinds are of the other cluster: the garbage collector would delete the Backup again and again.
+            owner.kind == "Schedule"
+                && schedules.iter().any(|s| {
                     s.metadata.name.as_ref() == Some(&owner.name) && s.metadata.uid.as_ref() == Some(&owner.uid)
                 })
         };
@@ -296,9 +297,11 @@ impl Sync {
         }
         let created = match self.known(name) {
             Some(known) => (*known).clone(),
-            None => match self.create(&backup).await? {
-                Some(created) => created,
-                None => return Ok(Brought::Present),
+            None => match self.create(&backup).await {
+                Ok(Some(created)) => created,
+                Ok(None) => return Ok(Brought::Present),
+                // The API server may take it some day; until then it is not sent in every pass.
+                Err(reason) => return Ok(Brought::Skipped(Skip::Refused, Some(reason))),
             },
         };
         self.bring_volumes(location, &created, volumes).await?;

@@ -21,6 +21,8 @@ pub(super) enum Skip {
     Unsealed,
     /// Its metadata, with this ETag, makes no Backup.
     Odd(Option<String>),
+    /// The API server does not take its Backup.
+    Refused,
     /// Its backup is not finished, and may expire.
     Unfinished,
 }

@@ -23,7 +23,6 @@ use crate::store::StoreError;
 
 use super::backup::seal;
 use super::backup_deletion::wrote_nothing;
-use super::backup_sync::ORIGIN_UID;
 use super::context::Context;
 use super::fresh;
 use super::location::{self, LocationError};
@@ -183,7 +182,8 @@ impl Gc {
         if written == Written::Conflict {
             return Ok(Next::Resync);
         }
-        if let (Ok(Some(found)), Some(_)) = (&found, origin(&backup))
+        if let Ok(Some(found)) = &found
+            && !wrote_nothing(&backup)
             && let Some(end) = self.prolonged(&backup, found).await?
             && end > now
         {
@@ -197,7 +197,8 @@ impl Gc {
         self.request(&backup, now).await
     }
 
-    /// The expiration that the bucket has of a backup that another cluster made, and may have prolonged.
+    /// The expiration that the bucket has of a backup that another cluster made, and may have prolonged: the seal has another uid then. An
+    /// object that Velero's sync made does not say where it comes from. Without an expiration in the seal it has no end.
     async fn prolonged(&self, backup: &Backup, location: &BackupStorageLocation) -> Result<Option<Timestamp>, Error> {
         let store = location::open(&self.ctx, location).await?;
         let name = backup.metadata.name.as_deref().unwrap_or_default();
@@ -205,8 +206,10 @@ impl Gc {
             .instrument(tracing::info_span!("read expiration"))
             .await?;
         Ok(match stored {
-            seal::Stored::Backup(stored) => stored.status.expiration.map(|end| end.0),
-            seal::Stored::Nothing | seal::Stored::Unreadable => None,
+            seal::Stored::Backup(stored) if stored.metadata.uid != backup.metadata.uid => {
+                Some(stored.status.expiration.map_or(Timestamp::MAX, |end| end.0))
+            }
+            seal::Stored::Backup(_) | seal::Stored::Nothing | seal::Stored::Unreadable => None,
         })
     }
 
@@ -224,12 +227,6 @@ impl Gc {
     fn at(&self, end: Timestamp, now: Timestamp) -> Next {
         Next::At(end.min(later(now, self.ctx.settings.gc_frequency)))
     }
-}
-
-/// The uid that a backup had in the cluster that made it, if that is not this one.
-fn origin(backup: &Backup) -> Option<&str> {
-    let noted = backup.metadata.annotations.as_ref()?;
-    noted.get(ORIGIN_UID).map(String::as_str)
 }
 
 impl Reconciler for Gc {

@@ -1,6 +1,7 @@
 //! The request for the deletion of a backup that has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Api;
@@ -15,6 +16,9 @@ use crate::runtime::lease::NotLeading;
 use crate::runtime::uid_of;
 
 use super::plan;
+
+/// After a request that was refused, the next one is made so much later.
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// A request could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +45,10 @@ pub async fn deletion(ctx: &Arc<Context>, backup: &Backup, now: Timestamp) -> Re
     let (by_name, by_uid, value) = (labels::BACKUP_NAME, labels::BACKUP_UID, names::label_value(name));
     let of_backup = format!("{by_name}={value},{by_uid}={uid}");
     let requests: Vec<DeleteBackupRequest> = fresh::labelled(ctx, &of_backup).await.map_err(RequestError::NotRead)?;
+    let wait = REFUSED.min(ctx.settings.gc_frequency);
     let is_recent = |request: &DeleteBackupRequest| {
         let created = request.metadata.creation_timestamp.as_ref();
-        created.is_some_and(|created| later(created.0, ctx.settings.gc_frequency) > now)
+        created.is_some_and(|created| later(created.0, wait) > now)
     };
     if requests
         .iter()

@@ -17,6 +17,9 @@ pub enum FileError {
     /// The store refused, or was not reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It lacks operations that the object counts, or all of it is gone.
+    #[error("`{0}` lacks item operations that the status counts; check what removed or changed it in the bucket")]
+    Incomplete(String),
     /// It is not what Velero writes.
     #[error("`{key}` cannot be read: {source}; check what wrote to the bucket")]
     Content {

@@ -126,6 +126,8 @@ pub trait Operated: Kind + Clone + Serialize + PhaseEvents {
     fn conditions(&mut self) -> &mut Vec<Condition>;
     /// Writes the phase into the conditions.
     fn show_phase(&mut self, now: Timestamp);
+    /// The numbers of operations in the status.
+    fn counts(&self) -> Counts;
     /// Puts the numbers of operations into the status. Those that failed since are errors of the object.
     fn set_counts(&mut self, counts: Counts);
     /// How long operations may take.

@@ -102,6 +102,9 @@ impl<K: Operated> Waiting<K> {
         let limit = limit(ctx, seen);
         let store = location::open(ctx, location).await?;
         let before = file::read::<K>(&store, name).await?;
+        if Counts::of(&before).attempted < seen.counts().attempted {
+            return Err(FileError::Incomplete(K::operations_key(name)).into());
+        }
         let after = poll::ask(seen, &ctx.actions, &before, now, limit).await;
         if after != before {
             // Before the status: what that counts as failed is in the file.
@@ -144,7 +147,7 @@ fn lasting(error: &Error) -> Option<Blocked> {
     let (reason, is_lasting) = match error {
         Error::LocationUnusable(cause) => ("LocationUnusable", !cause.is_transient()),
         Error::BucketUnreadable(FileError::Store(cause)) => ("BucketUnreadable", !cause.is_transient()),
-        Error::BucketUnreadable(FileError::Content { .. }) => ("BucketUnreadable", true),
+        Error::BucketUnreadable(FileError::Content { .. } | FileError::Incomplete(_)) => ("BucketUnreadable", true),
         Error::StatusNotWritten(_) | Error::RecordUnreadable(_) => return None,
     };
     is_lasting.then(|| Blocked::now(reason, error.to_string()))

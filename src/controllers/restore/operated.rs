@@ -82,6 +82,14 @@ impl Operated for Restore {
         conditions(self, now);
     }
 
+    fn counts(&self) -> Counts {
+        Counts {
+            attempted: self.status.restore_item_operations_attempted,
+            completed: self.status.restore_item_operations_completed,
+            failed: self.status.restore_item_operations_failed,
+        }
+    }
+
     fn set_counts(&mut self, counts: Counts) {
         let status = &mut self.status;
         let new = counts.failed - status.restore_item_operations_failed;

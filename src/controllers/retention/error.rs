@@ -30,6 +30,11 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// What there is now could not be read before a deletion.
+    #[error(
+        "reading the schedule and its backups before a deletion failed: {0}; check that the API server is reachable"
+    )]
+    NotRead(#[source] kube::Error),
     /// The location cannot be opened.
     #[error("opening the storage location of backup `{backup}`, which a retention rule keeps, failed: {source}")]
     LocationUnusable {
@@ -57,6 +62,7 @@ impl Classify for Error {
     crate::runtime::reasons!(
         StatusNotWritten,
         BackupNotRead,
+        NotRead = "BackupsNotListed",
         LocationUnusable,
         ExpirationNotStored,
         RequestNotMade

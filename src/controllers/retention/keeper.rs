@@ -62,6 +62,11 @@ pub fn schedule_uid(backup: &Backup) -> Option<&str> {
 
 /// The backups that this schedule made.
 pub fn of_schedule(backups: &SharedWatch<Backup>, schedule: &Schedule) -> Vec<Arc<Backup>> {
+    backups.list_where(|backup| is_of(backup, schedule))
+}
+
+/// Whether this schedule made a backup.
+pub fn is_of(backup: &Backup, schedule: &Schedule) -> bool {
     let uid = schedule.metadata.uid.as_deref();
-    backups.list_where(|backup| uid.is_some() && schedule_uid(backup) == uid)
+    uid.is_some() && schedule_uid(backup) == uid
 }

@@ -25,16 +25,20 @@ pub use error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::api::v1::{Backup, BackupStorageLocation, Schedule};
+use crate::api::{labels, names};
 use crate::runtime::report::EventNote;
 use crate::runtime::watch::Change;
 use crate::runtime::{Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch};
 
 use super::context::Context;
+use super::fresh;
 use super::gc::request;
 use super::watches::{BUCKET_WORKERS, Watches, refs};
 use rules::Rules;
-use steps::steps;
+use steps::{Steps, holding, steps};
 
 /// The action in events.
 const ACTION: &str = "Expire";
@@ -80,6 +84,34 @@ impl Retention {
         refs(&schedules.list_where(|schedule| schedule.metadata.uid.as_deref() == Some(uid)))
     }
 
+    /// The steps for these backups of a schedule; none without rules. Rules that cannot be followed end nothing; `schedule` says so.
+    fn steps(&self, schedule: &Schedule, backups: &[Arc<Backup>], now: Timestamp) -> Option<Steps> {
+        let annotations = schedule.metadata.annotations.as_ref()?;
+        if schedule.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let usable = |location: &str| self.is_usable(location);
+        match Rules::parse(annotations) {
+            Ok(None) => None,
+            Ok(Some(rules)) => Some(steps(&rules, backups, &usable, now)),
+            Err(_) => Some(holding(backups, &usable, now)),
+        }
+    }
+
+    /// The backups that end by the rules and the backups that the API server has now.
+    async fn fresh_ends(&self, seen: &Schedule, now: Timestamp) -> Result<Vec<(Arc<Backup>, String)>, Error> {
+        let name = seen.metadata.name.as_deref().unwrap_or_default();
+        let schedule: Option<Schedule> = fresh::get(&self.ctx, name).await.map_err(Error::NotRead)?;
+        let Some(schedule) = schedule.filter(|schedule| schedule.metadata.uid == seen.metadata.uid) else {
+            return Ok(Vec::new());
+        };
+        let label = format!("{}={}", labels::SCHEDULE_NAME, names::label_value(name));
+        let backups: Vec<Backup> = fresh::labelled(&self.ctx, &label).await.map_err(Error::NotRead)?;
+        let backups = backups.into_iter().map(Arc::new);
+        let own: Vec<_> = backups.filter(|backup| keeper::is_of(backup, &schedule)).collect();
+        Ok(self.steps(&schedule, &own, now).unwrap_or_default().end)
+    }
+
     /// Whether backups in this location may be changed and deleted.
     fn is_usable(&self, name: &str) -> bool {
         let key = ObjectRef::new(name).within(&self.ctx.namespace);
@@ -95,18 +127,14 @@ impl Reconciler for Retention {
     const RESYNC: Duration = Duration::from_hours(1);
 
     async fn reconcile(&self, seen: Arc<Schedule>) -> Result<Next, Error> {
-        let none = std::collections::BTreeMap::new();
-        let annotations = seen.metadata.annotations.as_ref().unwrap_or(&none);
-        // Rules that cannot be followed delete nothing; `schedule` says so.
-        let Ok(Some(rules)) = Rules::parse(annotations) else {
+        let now = self.ctx.clock.now();
+        let Some(mut steps) = self.steps(&seen, &keeper::of_schedule(&self.backups, &seen), now) else {
             return Ok(Next::Resync);
         };
-        if seen.metadata.deletion_timestamp.is_some() {
-            return Ok(Next::Resync);
+        if !steps.end.is_empty() {
+            // What cannot be undone does not rest on stores that may be behind.
+            steps.end = self.fresh_ends(&seen, now).await?;
         }
-        let now = self.ctx.clock.now();
-        let backups = keeper::of_schedule(&self.backups, &seen);
-        let steps = steps(&rules, &backups, &|location| self.is_usable(location), now);
         // One backup that cannot be written keeps no other from its step.
         let mut failed = None;
         for (backup, until) in steps.prolong {

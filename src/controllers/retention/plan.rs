@@ -88,6 +88,11 @@ pub fn plan(rules: &Rules, backups: &[Arc<Backup>]) -> Vec<(Arc<Backup>, Verdict
     verdicts
 }
 
+/// Whether rules count it.
+pub(super) fn is_counted(backup: &Backup) -> bool {
+    counts(backup).is_some()
+}
+
 /// Whether it is Completed, of the backups that rules count.
 fn counts(backup: &Backup) -> Option<bool> {
     if backup.metadata.deletion_timestamp.is_some() {

@@ -7,6 +7,7 @@ use tracing::{Instrument, info_span};
 
 use crate::api::v1::Backup;
 use crate::api::{go_json, time};
+use crate::controllers::backup::name_lock;
 use crate::controllers::backup::seal::{self, Stored};
 use crate::controllers::backup_sync::ORIGIN_UID;
 use crate::controllers::{fresh, location};
@@ -63,6 +64,11 @@ impl Retention {
             backup: name.to_owned(),
             source,
         };
+        // A deletion, here or in another cluster, holds the name: the metadata must not come back without their data.
+        let holder = name_lock::holder(&store, name).await;
+        if holder.map_err(|error| failed(error.into()))?.is_some() {
+            return Ok(false);
+        }
         let read = seal::read(&store, name).await.map_err(|error| failed(error.into()))?;
         let Stored::Backup(mut stored) = read else {
             tracing::warn!(

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::api::v1::Backup;
 use crate::runtime::clock::later;
 
-use super::plan::{Verdict, plan};
+use super::plan::{Verdict, is_counted, plan};
 use super::rules::Rules;
 
 /// The life of a kept backup is prolonged so long before it ends, or when half of a shorter TTL is left.
@@ -30,8 +30,23 @@ pub(super) struct Steps {
 
 /// The steps for these backups of a schedule. Those in a location that is not `usable` are left alone, and those in it count all the same.
 pub(super) fn steps(rules: &Rules, backups: &[Arc<Backup>], usable: &dyn Fn(&str) -> bool, now: Timestamp) -> Steps {
+    of_verdicts(plan(rules, backups), usable, now)
+}
+
+/// The steps while the rules cannot be followed: what they could keep is kept, so that a typing error costs no data where another server
+/// reads the bucket.
+pub(super) fn holding(backups: &[Arc<Backup>], usable: &dyn Fn(&str) -> bool, now: Timestamp) -> Steps {
+    let held = backups.iter().filter(|backup| is_counted(backup)).cloned();
+    of_verdicts(held.map(|backup| (backup, Verdict::Kept(Vec::new()))), usable, now)
+}
+
+fn of_verdicts(
+    verdicts: impl IntoIterator<Item = (Arc<Backup>, Verdict)>,
+    usable: &dyn Fn(&str) -> bool,
+    now: Timestamp,
+) -> Steps {
     let mut steps = Steps::default();
-    for (backup, verdict) in plan(rules, backups) {
+    for (backup, verdict) in verdicts {
         if !usable(&backup.spec.storage_location) {
             continue;
         }
@@ -132,6 +147,20 @@ mod tests {
     fn what_lies_in_a_location_that_cannot_be_changed_is_left_alone() {
         let backups = [backup("a", 0, DAY, "archive"), backup("b", 10, DAY, "archive")];
         assert_eq!(run(&backups, 50 * DAY), (vec![], vec![], None));
+    }
+
+    #[test]
+    fn while_rules_cannot_be_followed_every_life_is_prolonged_and_none_ends() {
+        let mut failed = (*backup("c", 20, 600, "default")).clone();
+        failed.status.phase = Some(BackupPhase::Failed);
+        let backups = [
+            backup("a", 0, 600, "default"),
+            backup("b", 10, 600, "archive"),
+            Arc::new(failed),
+        ];
+        let steps = holding(&backups, &|location| location == "default", at(400));
+        assert_eq!(steps.prolong, [(backups[0].clone(), at(400 + 3600))]);
+        assert!(steps.end.is_empty());
     }
 
     #[test]

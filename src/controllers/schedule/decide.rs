@@ -245,7 +245,8 @@ fn made_at(ticks: &Ticks<'_>, tick: Tick, now: Timestamp) -> Timestamp {
 
 /// Writes down that a backup was made if the server died before it could: the Backups that are there know it.
 fn repair(wanted: &mut Schedule, facts: &Facts<'_>) {
-    let newest = facts.backups.iter().filter_map(|made| made.tick).max();
+    let ticks = facts.backups.iter().filter_map(|made| made.tick);
+    let newest = ticks.filter(|tick| is_past(*tick, facts.now)).max();
     let last = wanted.status.last_backup.as_ref().map(|last| last.0);
     let last = last.filter(|last| is_past(*last, facts.now));
     if let Some(newest) = newest.filter(|newest| last.is_none_or(|last| last < *newest)) {

@@ -21,8 +21,10 @@ use crate::cluster::ApiError;
 use crate::cluster::objects::{self, WriteOptions};
 use crate::runtime::lease::NotLeading;
 use crate::runtime::report::EventNote;
-use crate::runtime::watch::Guarded;
-use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
+use crate::runtime::watch::{Change, Guarded};
+use crate::runtime::{
+    Class, Classify, Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch, Uid, uid_of,
+};
 
 use super::watches::{Watches, refs};
 use super::write::{WriteError, Written};
@@ -122,8 +124,12 @@ impl Schedules {
         let (schedules, backups) = (&watches.schedules, &watches.backups);
         let reconciler = Self::new(Arc::clone(ctx), backups.clone());
         let all = schedules.clone();
-        manager
-            .control(Controller::new(reconciler, schedules).on(backups, move |backup: &Backup| Self::of(&all, backup)));
+        manager.control(
+            Controller::new(reconciler, schedules)
+                .on(backups.when(phase_or_label_changed()), move |backup: &Backup| {
+                    Self::of(&all, backup)
+                }),
+        );
     }
 
     /// The schedule that a Backup belongs to by its label.
@@ -278,6 +284,20 @@ impl Reconciler for Schedules {
         self.known.lock().remove(uid);
         self.ctx.metrics.schedule_gone(&names::label_value(&key.name));
     }
+}
+
+/// The progress of a backup is written each second, and means nothing to its schedule.
+fn phase_or_label_changed() -> Predicate<Backup> {
+    let meta = Predicate::labels_changed().or(Predicate::annotations_changed());
+    meta.or(Predicate::new(|change: &Change<Backup>| {
+        match (&change.before, &change.after) {
+            (Some(before), Some(after)) => {
+                before.status.phase != after.status.phase
+                    || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
+            }
+            _ => true,
+        }
+    }))
 }
 
 /// The value of the label that a schedule's Backups and metrics have.

@@ -260,7 +260,7 @@ async fn an_open_deletion_waits_for_its_location_and_goes_on() {
         process.pass(&world).await;
         process.pass(&world).await;
         assert_eq!(waits_for(&world, "Blocked").0, reason);
-        assert_eq!(world.phase("Backup", "b"), "Deleting");
+        assert_eq!(world.phase("Backup", "b"), "Completed", "a way leads back");
         assert_eq!(world.files(), FILES, "{reason}");
         world.api.insert(before);
         process.settle_open(&world).await;
@@ -392,7 +392,7 @@ async fn what_cannot_be_removed_keeps_the_deletion_open_until_it_is_let_go() {
     ] {
         assert!(message.contains(part), "{part}: {message}");
     }
-    assert_eq!(world.phase("Backup", "b"), "Deleting");
+    assert_eq!(world.phase("Backup", "b"), "Completed", "a way leads back");
     assert_eq!(world.files(), FILES);
     let let_go = |world: &World| {
         edit(world, REQUEST, "d", |request| {
@@ -494,4 +494,69 @@ async fn a_backup_of_two_clusters_is_deleted_by_the_one_that_did_not_make_it() {
     assert_eq!(second.serve(Dies::Never).await, End::Settled);
     assert!(first.files().is_empty(), "{:#?}", first.files());
     assert!(!second.has("Backup", "b"));
+}
+
+#[tokio::test]
+async fn snapshots_that_the_status_counts_keep_the_deletion_open_though_the_file_that_names_them_is_lost() {
+    let world = completed().await;
+    edit(&world, "Backup", "b", |backup| {
+        backup["status"]["volumeSnapshotsCompleted"] = json!(3)
+    });
+    std::fs::remove_file(world.bucket().join("backups/b/b-volumesnapshots.json.gz")).unwrap();
+    world.ask(REQUEST, "d", json!({"backupName": "b"}));
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    let (_, message) = waits_for(&world, "Leftovers");
+    assert!(message.contains("backups/b/b-volumesnapshots.json.gz"), "{message}");
+    assert!(world.has("Backup", "b"));
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_deletes_no_other() {
+    let world = completed().await;
+    world.ask(REQUEST, "a-stale-one", json!({"backupName": "b"}));
+    edit(&world, REQUEST, "a-stale-one", |request| {
+        request["metadata"]["labels"] = json!({"velero.io/backup-uid": "of-an-earlier-backup"});
+    });
+    world.ask(REQUEST, "d", json!({"backupName": "b"}));
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    assert!(!world.has("Backup", "b"), "the request that is meant for it goes on");
+    let stale = world.object(REQUEST, "a-stale-one");
+    assert_eq!(stale["status"]["errors"], json!(["backup not found"]));
+}
+
+#[tokio::test]
+async fn a_backup_that_was_cancelled_before_it_began_ends_and_can_be_deleted() {
+    for expires in [false, true] {
+        let world = World::new();
+        world.ask("Backup", "b", json!({}));
+        edit(&world, "Backup", "b", |backup| {
+            backup["metadata"]["annotations"] = json!({"velero.io/cancel": "true"});
+        });
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        assert_eq!(world.phase("Backup", "b"), "Failed");
+        if expires {
+            world.clock.advance(Duration::from_hours(24 * 365));
+        } else {
+            world.ask(REQUEST, "d", json!({"backupName": "b"}));
+        }
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        assert!(!world.has("Backup", "b"), "expires: {expires}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_mount_point_in_place_of_the_store_deletes_nothing() {
+    let world = completed().await;
+    edit(&world, "BackupStorageLocation", "default", |location| {
+        location["metadata"]["annotations"] = json!({"velero.io/store-id": "the-right-one"});
+    });
+    world.ask(REQUEST, "d", json!({"backupName": "b"}));
+    let process = Process::start(&world, Dies::Never).await;
+    for _ in 0..4 {
+        process.pass(&world).await;
+    }
+    process.kill().await;
+    assert!(world.has("Backup", "b"));
+    assert_eq!(world.phase(REQUEST, "d"), "InProgress");
+    assert_eq!(waits_for(&world, "Blocked").0, "BucketUnreadable");
 }

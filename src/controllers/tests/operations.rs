@@ -361,3 +361,23 @@ async fn a_finalizer_whose_backup_is_deleted_ends() {
         "the bucket has it to its end"
     );
 }
+
+#[tokio::test]
+async fn a_waiting_backup_whose_file_of_operations_is_lost_is_not_completed() {
+    let world = shop(json!({"operation": "runs"}));
+    let process = Process::start(&world, Dies::Never).await;
+    pass_until(&process, &world, "WaitingForPluginOperations").await;
+    std::fs::remove_file(world.bucket().join(BackupFile::ItemOperations.key("b"))).unwrap();
+    for _ in 0..3 {
+        process.pass(&world).await;
+    }
+    process.kill().await;
+    let status = &world.object("Backup", "b")["status"];
+    assert_eq!(status["phase"], "WaitingForPluginOperations");
+    assert_eq!(status["backupItemOperationsAttempted"], 2);
+    let conditions = status["conditions"].to_string();
+    assert!(
+        conditions.contains("lacks item operations that the status counts"),
+        "{conditions}"
+    );
+}

@@ -125,6 +125,7 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
             &[
                 "StatusNotWritten",
                 "BackupNotRead",
+                "BackupsNotListed",
                 "LocationUnusable",
                 "ExpirationNotStored",
                 "RequestNotMade",

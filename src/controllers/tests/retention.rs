@@ -24,6 +24,7 @@ async fn scheduled() -> World {
         let annotations = json!({"velero.io/schedule-uid": uid});
         edit(&world, "Backup", name, |backup| {
             backup["metadata"]["annotations"] = annotations;
+            backup["metadata"]["labels"] = json!({"velero.io/schedule-name": "daily"});
         });
         assert_eq!(world.serve(Dies::Never).await, End::Settled);
         assert_eq!(world.phase("Backup", name), "Completed");
@@ -129,8 +130,17 @@ async fn rules_that_cannot_be_followed_delete_nothing_not_even_by_ttl() {
     process.kill().await;
     assert_eq!(backups(&world), ["b0", "b1", "b2"]);
     assert!(world.api.all("velero.io/v1", "DeleteBackupRequest").is_empty());
+    // Another server on the bucket would delete what has expired there.
+    for backup in ["b0", "b1", "b2"] {
+        let (object, bucket) = expirations(&world, backup);
+        assert_eq!(
+            (object.as_str(), bucket.as_str()),
+            ("2030-01-05T15:00:10Z", "2030-01-05T15:00:10Z")
+        );
+    }
     // Without rules the TTL counts again.
     set_rules(&world, json!({}));
+    world.clock.advance(Duration::from_hours(48));
     assert_eq!(world.serve(Dies::Never).await, End::Settled);
     assert_eq!(backups(&world), Vec::<String>::new());
 }
