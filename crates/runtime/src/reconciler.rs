@@ -24,7 +24,7 @@ pub trait Reconciler: Send + Sync + 'static {
     /// The controller's name: label of its metrics, source of its events, and its name in logs.
     const NAME: &'static str;
 
-    /// The longest time between two passes for an object.
+    /// The longest time between two passes for an object that is not [settled](Next::Settled).
     const RESYNC: Duration;
 
     /// One pass for one object, as it was in the store when the pass began.
@@ -39,7 +39,7 @@ pub trait Reconciler: Send + Sync + 'static {
 
     /// The object with this uid is gone, or another one has taken its name.
     ///
-    /// Called once for each object for which there was a pass in this term, never beside a pass of the same name, and before
+    /// Called once for each object for which there was a pass in this term that did not leave it [settled](Next::Settled), never beside a pass of the same name, and before
     /// the first pass of a successor. It is the place to drop what is kept in memory by uid; it must not block, and nothing important may
     /// depend on it: an object that vanished while no controller ran is not announced. Operations handed to
     /// [`Controller::operations`](super::Controller::operations) are cancelled without it.
@@ -57,6 +57,9 @@ pub enum Next {
     After(Duration),
     /// At this time, or after `RESYNC` if that is sooner. A time that has passed means at once.
     At(Timestamp),
+    /// After a change of the object, else with the sweep over all objects that every controller makes twice an hour. No time is due and nothing is
+    /// kept in memory for it, by the reconciler as by the framework: of the many objects that have ended, none costs anything.
+    Settled,
 }
 
 /// What kind of failure an error is; decides about retry, event and log.

@@ -340,7 +340,7 @@ impl Reconciler for Backups {
                 let uid = uid_of(&*seen);
                 self.driver.ended(&uid);
                 self.ctx.cancels.forget(&uid);
-                Ok(Next::Resync)
+                Ok(Next::Settled)
             }
         }
     }

@@ -41,8 +41,9 @@ use crate::controllers::run::json_gz;
 use crate::controllers::watches::{LOCATION_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
 
-/// Backups brought in by one pass; a larger rest is left to the next, so that a pass stays short.
-const BATCH: usize = 2048;
+/// Backups brought in by one pass; a larger rest is left to the next. Each pass lists the bucket anew, which costs as many requests as there are
+/// thousands of files, so a pass of a large bucket is rather long than repeated.
+const BATCH: usize = 16_384;
 
 /// A metadata file larger than this is none of ours.
 const MAX_METADATA: u64 = 16 << 20;

@@ -239,7 +239,7 @@ impl Reconciler for Gc {
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
         match plan::due(&seen, self.end(&seen, now), now) {
-            Due::OnChange => Ok(Next::Resync),
+            Due::OnChange => Ok(Next::Settled),
             Due::At(end) => Ok(self.at(end, now)),
             Due::Now => {
                 // Each change of a backup that is being deleted leads here.

@@ -177,7 +177,7 @@ impl<K: Operated> Reconciler for Finalizer<K> {
         }
         if seen.stage() != Stage::Finalizing {
             self.driver.ended(&uid);
-            return Ok(Next::Resync);
+            return Ok(Next::Settled);
         }
         match seen.location(&self.sources) {
             Ok(_) => self.driver.pass(self, &seen).await,

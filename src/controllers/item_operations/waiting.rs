@@ -230,7 +230,7 @@ impl<K: Operated> Reconciler for Waiting<K> {
 
     async fn reconcile(&self, seen: Arc<K>) -> Result<Next, Error> {
         if seen.stage() != Stage::Waiting || seen.meta().deletion_timestamp.is_some() {
-            return Ok(Next::Resync);
+            return Ok(Next::Settled);
         }
         if is_cancelled(seen.meta()) {
             let location = seen.location(&self.sources).ok();

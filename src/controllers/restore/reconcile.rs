@@ -346,7 +346,7 @@ impl Reconciler for Restores {
                     guard(&mut wanted);
                     self.write(&seen, &wanted).await?;
                 }
-                Ok(Next::Resync)
+                Ok(Next::Settled)
             }
         }
     }

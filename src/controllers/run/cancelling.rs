@@ -56,7 +56,7 @@ where
     } else {
         driver.pass(run, object).await.map(|next| match next {
             Next::After(wait) => Next::After(wait.min(left)),
-            Next::At(_) | Next::Resync => Next::After(left),
+            Next::At(_) | Next::Resync | Next::Settled => Next::After(left),
         })
     };
     match step {

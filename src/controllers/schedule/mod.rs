@@ -125,10 +125,9 @@ impl Schedules {
         let reconciler = Self::new(Arc::clone(ctx), backups.clone());
         let all = schedules.clone();
         manager.control(
-            Controller::new(reconciler, schedules)
-                .on(backups.when(phase_or_label_changed()), move |backup: &Backup| {
-                    Self::of(&all, backup)
-                }),
+            Controller::new(reconciler, schedules).on(backups.when(concerns_schedule()), move |backup: &Backup| {
+                Self::of(&all, backup)
+            }),
         );
     }
 
@@ -286,18 +285,19 @@ impl Reconciler for Schedules {
     }
 }
 
-/// The progress of a backup is written each second, and means nothing to its schedule.
-fn phase_or_label_changed() -> Predicate<Backup> {
-    let meta = Predicate::labels_changed().or(Predicate::annotations_changed());
-    meta.or(Predicate::new(|change: &Change<Backup>| {
-        match (&change.before, &change.after) {
-            (Some(before), Some(after)) => {
-                before.status.phase != after.status.phase
-                    || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
-            }
-            _ => true,
+/// A backup that is over when it appears comes from a bucket. Its schedule waits for none, and a pass for each of thousands, which looks at all of
+/// them, would cost more than their sync. The progress of one that runs is written each second, and means nothing to its schedule.
+fn concerns_schedule() -> Predicate<Backup> {
+    Predicate::new(|change: &Change<Backup>| match (&change.before, &change.after) {
+        (None, Some(after)) => is_unfinished(after),
+        (Some(before), Some(after)) => {
+            before.status.phase != after.status.phase
+                || before.metadata.labels != after.metadata.labels
+                || before.metadata.annotations != after.metadata.annotations
+                || before.metadata.deletion_timestamp != after.metadata.deletion_timestamp
         }
-    }))
+        _ => true,
+    })
 }
 
 /// The value of the label that a schedule's Backups and metrics have.
@@ -336,4 +336,34 @@ fn is_unfinished(backup: &Backup) -> bool {
     let phase = backup.status.phase();
     let ended = phase.is_terminal() || matches!(phase, BackupPhase::Deleting | BackupPhase::Other(_));
     !ended && backup.metadata.deletion_timestamp.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_is_over_when_it_appears_wakes_no_schedule() {
+        let backup = |phase: &str| {
+            let mut backup = Backup::new("velero", "b");
+            backup.status.phase = Some(phase.into());
+            Arc::new(backup)
+        };
+        for (before, after, expected) in [
+            (None, Some("Completed"), false),
+            (None, Some("Failed"), false),
+            (None, Some("New"), true),
+            (None, Some("InProgress"), true),
+            (Some("InProgress"), Some("Completed"), true),
+            (Some("Completed"), Some("Deleting"), true),
+            (Some("Completed"), None, true),
+        ] {
+            let change = Change {
+                key: ObjectRef::new("b").within("velero"),
+                before: before.map(backup),
+                after: after.map(backup),
+            };
+            assert_eq!(concerns_schedule().holds(&change), expected, "{before:?} {after:?}");
+        }
+    }
 }

@@ -202,6 +202,6 @@ async fn a_life_that_makes_no_sense_ends_by_its_expiration_or_not_at_all() {
         backup["status"].as_object_mut().unwrap().remove("expiration");
     });
     world.clock.advance(Duration::from_hours(24 * 3650));
-    assert_eq!(pass(&world).await, Ok(Next::Resync));
+    assert_eq!(pass(&world).await, Ok(Next::Settled));
     assert_eq!(requests(&world), 0);
 }

@@ -24,7 +24,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
 
-use self::state::State;
+use self::state::{Key, State};
 use self::trigger::Trigger;
 use super::backoff::Policy;
 use super::clock::{Clock, System};
@@ -47,7 +47,7 @@ pub struct Controller<R: Reconciler> {
     operations: Vec<Arc<dyn Supervised<R::Kind>>>,
     enqueuer: Enqueuer<R::Kind>,
     state: State<R::Kind>,
-    known: Mutex<HashMap<ObjectRef<R::Kind>, Known>>,
+    known: Mutex<HashMap<Key<R::Kind>, Known>>,
 }
 
 /// How many passes run at once, when, and for how long.
@@ -184,7 +184,7 @@ impl<R: Reconciler> Controller<R> {
         self.enqueuer.clone()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<ObjectRef<R::Kind>, Known>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Key<R::Kind>, Known>> {
         self.known.lock()
     }
 }

@@ -116,6 +116,11 @@ impl<Key: Clone + Eq + Hash> Queue<Key> {
         self.timers.first_key_value().map(|(timer, _)| timer.0)
     }
 
+    /// Whether it is in one of the places.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.places.contains_key(key)
+    }
+
     /// How many are ready.
     pub(super) fn depth(&self) -> usize {
         self.ready.len()

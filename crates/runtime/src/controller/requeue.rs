@@ -12,6 +12,10 @@ use crate::reconciler::Next;
 /// that.
 pub(super) const SHORTEST: Duration = Duration::from_millis(100);
 
+/// How often a controller looks at all objects that wait for nothing in particular. A longer wait for one object is left to that: the last sweep
+/// before its time finds that the time is near. So the queue holds only objects that are due soon.
+pub(super) const SWEEP: Duration = Duration::from_mins(30);
+
 /// How the resyncs of objects are spread.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
@@ -21,14 +25,20 @@ pub(super) struct Spread {
     pub(super) random: f64,
 }
 
-/// How long to wait after a pass that succeeded.
-pub(super) fn after_success(next: Next, resync: Duration, now: Timestamp, spread: Spread) -> Duration {
-    let resync = match next {
+/// How long to wait after a pass that succeeded; `None` leaves the next pass to the sweep.
+pub(super) fn after_success(next: Next, resync: Duration, now: Timestamp, spread: Spread) -> Option<Duration> {
+    let wait = match next {
         Next::Resync => spread_over(resync, spread),
         Next::After(wait) => wait.min(resync),
         Next::At(time) => clock::until(now, time).min(resync),
+        Next::Settled => return None,
     };
-    resync.max(SHORTEST)
+    (wait <= SWEEP).then_some(wait.max(SHORTEST))
+}
+
+/// The time between two sweeps: shorter than [`SWEEP`], so that controllers do not all sweep at once.
+pub(super) fn sweep_after(random: f64) -> Duration {
+    SWEEP.mul_f64(0.5 + random / 2.0)
 }
 
 /// The resync period with jitter: the first one from half of it, later ones a tenth shorter or longer.
@@ -75,14 +85,42 @@ mod tests {
                 first: true,
                 random: 0.7,
             };
-            assert_eq!(after_success(next, RESYNC, now, spread), expected, "{case}");
+            assert_eq!(after_success(next, RESYNC, now, spread), Some(expected), "{case}");
+        }
+    }
+
+    #[test]
+    fn what_is_far_away_or_never_due_is_left_to_the_sweep() {
+        let (day, now) = (Duration::from_hours(24), Timestamp::UNIX_EPOCH);
+        let spread = Spread {
+            first: false,
+            random: 0.0,
+        };
+        let at = |wait: Duration| Next::At(now + wait);
+        let moment = Duration::from_secs(1);
+        for (next, resync, expected) in [
+            (Next::Settled, RESYNC, None),
+            (Next::Resync, day, None),
+            (at(SWEEP + moment), day, None),
+            (at(SWEEP), day, Some(SWEEP)),
+            (at(SWEEP + moment), RESYNC, Some(RESYNC)),
+        ] {
+            assert_eq!(
+                after_success(next, resync, now, spread),
+                expected,
+                "{next:?} {resync:?}"
+            );
+        }
+        for random in [0.0, 0.5, 0.999] {
+            // Else a time could pass between two sweeps.
+            assert!(sweep_after(random) <= SWEEP);
         }
     }
 
     #[test]
     fn only_resyncs_have_jitter_and_the_first_one_most() {
         for (first, random, seconds) in [(true, 0.0, 300), (true, 1.0, 600), (false, 0.0, 540), (false, 1.0, 660)] {
-            let wait = after_success(Next::Resync, RESYNC, Timestamp::UNIX_EPOCH, Spread { first, random });
+            let wait = after_success(Next::Resync, RESYNC, Timestamp::UNIX_EPOCH, Spread { first, random }).unwrap();
             assert_eq!(wait.as_millis().div_ceil(100), seconds * 10, "{first} {random}");
         }
     }

@@ -14,8 +14,8 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::queue::{Queue, Requeue};
-use super::requeue::{Spread, after_failure_at, after_success, after_success_at, spread_over};
-use super::state::BEAT;
+use super::requeue::{Spread, after_failure_at, after_success, after_success_at, spread_over, sweep_after};
+use super::state::{BEAT, Key};
 use super::trigger;
 use super::{Controller, Known};
 use crate::backoff::Failures;
@@ -68,6 +68,7 @@ async fn run<R: Reconciler>(controller: &Controller<R>, group: &Group, metrics: 
     );
 
     while !stop.is_cancelled() {
+        run.sweep(Instant::now());
         run.start_passes();
         run.set_gauges();
         controller.state.turned(Instant::now(), run.failures.len());
@@ -96,11 +97,13 @@ struct Run<'a, R: Reconciler> {
     passes: FuturesUnordered<BoxFuture<'static, Done<R>>>,
     /// When the rate limit may let another pass begin, if it holds one back.
     limited_until: Option<Instant>,
+    /// When to look at the objects that wait for nothing.
+    sweep_at: Instant,
 }
 
 /// A pass that came to an end.
 struct Done<R: Reconciler> {
-    key: ObjectRef<R::Kind>,
+    key: Key<R::Kind>,
     object: Arc<R::Kind>,
     span: Span,
     started: Instant,
@@ -129,20 +132,25 @@ impl<'a, R: Reconciler> Run<'a, R> {
             failures: Failures::new(controller.options.backoff),
             passes: FuturesUnordered::new(),
             limited_until: None,
+            sweep_at: Instant::now() + sweep_after(rand::random_range(0.0..1.0)),
         }
     }
 
     fn enqueue(&mut self, enqueue: Enqueue<R::Kind>) {
         let now = Instant::now();
-        let keys = match enqueue {
-            Enqueue::Some(keys) => keys,
+        match enqueue {
+            Enqueue::Some(keys) => self.add(keys.into_iter().map(Arc::new), now),
             Enqueue::All => {
-                let there = self.controller.watch.list();
-                let there = there.iter().map(|object| self.controller.watch.key_of(object));
+                let watch = &self.controller.watch;
+                self.add(watch.list().iter().map(|object| Arc::new(watch.key_of(object))), now);
                 // A known object that no longer exists is gone, which must be announced.
-                there.chain(self.controller.known().keys().cloned()).collect()
+                let known: Vec<_> = self.controller.known().keys().cloned().collect();
+                self.add(known, now);
             }
-        };
+        }
+    }
+
+    fn add(&self, keys: impl IntoIterator<Item = Key<R::Kind>>, now: Instant) {
         for key in keys {
             if self.queue().add(key, now) {
                 self.metrics.adds.inc();
@@ -150,7 +158,19 @@ impl<'a, R: Reconciler> Run<'a, R> {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<ObjectRef<R::Kind>>> {
+    /// Requests a pass for each object that is not in the queue, if that is due.
+    fn sweep(&mut self, now: Instant) {
+        if now < self.sweep_at {
+            return;
+        }
+        self.sweep_at = now + sweep_after(rand::random_range(0.0..1.0));
+        let watch = &self.controller.watch;
+        let there = watch.list();
+        let keys = there.iter().map(|object| Arc::new(watch.key_of(object)));
+        self.add(keys.filter(|key| !self.queue().contains(key)), now);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Key<R::Kind>>> {
         self.controller.state.queue()
     }
 
@@ -189,7 +209,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         }
     }
 
-    fn pass(&self, key: ObjectRef<R::Kind>, object: Arc<R::Kind>) -> BoxFuture<'static, Done<R>> {
+    fn pass(&self, key: Key<R::Kind>, object: Arc<R::Kind>) -> BoxFuture<'static, Done<R>> {
         let span = tracing::info_span!(
             "reconcile",
             controller = R::NAME,
@@ -249,14 +269,15 @@ impl<'a, R: Reconciler> Run<'a, R> {
                     Class::Transient => PassResult::Error,
                     Class::Lost => PassResult::Lost,
                 };
-                (result, after_failure_at(Instant::now(), failure.retry), Some(failure))
+                let requeue = after_failure_at(Instant::now(), failure.retry);
+                (result, Some(requeue), Some(failure))
             }
             End::TooLong(deadline) => {
                 let text = format!("the pass took longer than {deadline:?} and was broken off");
                 let failure = self.failed(&key, Class::Transient, "DeadlineExceeded", text);
                 (
                     PassResult::Error,
-                    after_failure_at(Instant::now(), failure.retry),
+                    Some(after_failure_at(Instant::now(), failure.retry)),
                     Some(failure),
                 )
             }
@@ -265,7 +286,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 let failure = self.failed(&key, Class::Transient, "Panicked", text);
                 (
                     PassResult::Panic,
-                    after_failure_at(Instant::now(), failure.retry),
+                    Some(after_failure_at(Instant::now(), failure.retry)),
                     Some(failure),
                 )
             }
@@ -274,7 +295,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
                 let failure = self.failed(&key, Class::Lost, "Aborted", "the pass was broken off".into());
                 (
                     PassResult::Lost,
-                    after_failure_at(Instant::now(), failure.retry),
+                    Some(after_failure_at(Instant::now(), failure.retry)),
                     Some(failure),
                 )
             }
@@ -284,17 +305,30 @@ impl<'a, R: Reconciler> Run<'a, R> {
             self.metrics.failure(failure.reason);
             span.in_scope(|| self.recorder.failed(&key, &*object, &failure));
         }
-        self.queue().finished(&key, Some(requeue), Instant::now());
+        self.queue().finished(&key, requeue, Instant::now());
     }
 
-    fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Requeue) {
+    fn succeeded(&mut self, key: &ObjectRef<R::Kind>, next: Next) -> (PassResult, Option<Requeue>) {
         self.failures.forget(key);
+        if next == Next::Settled {
+            self.settled(key);
+        }
         let wait = after_success(next, R::RESYNC, self.controller.options.clock.now(), self.spread(key));
         let result = match next {
-            Next::Resync => PassResult::Success,
+            Next::Resync | Next::Settled => PassResult::Success,
             Next::After(_) | Next::At(_) => PassResult::RequeueAfter,
         };
-        (result, after_success_at(Instant::now(), wait))
+        (result, wait.map(|wait| after_success_at(Instant::now(), wait)))
+    }
+
+    /// Nothing is kept of an object that is settled, unless an operation of it must be cancelled when it is gone.
+    fn settled(&self, key: &ObjectRef<R::Kind>) {
+        let mut known = self.controller.known();
+        let operations = &self.controller.operations;
+        let has_operation = |uid: &Uid| operations.iter().any(|operations| operations.has(uid));
+        if known.get(key).is_some_and(|known| !has_operation(&known.uid)) {
+            known.remove(key);
+        }
     }
 
     fn failed(&mut self, key: &ObjectRef<R::Kind>, class: Class, reason: &'static str, text: String) -> Failure {
@@ -329,7 +363,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
     }
 
     /// Passes of this name are for this object from now on.
-    fn knows(&mut self, key: &ObjectRef<R::Kind>, uid: &Uid) {
+    fn knows(&mut self, key: &Key<R::Kind>, uid: &Uid) {
         self.gone_unless(key, Some(uid));
         self.controller.known().entry(key.clone()).or_insert_with(|| Known {
             uid: uid.clone(),
@@ -377,7 +411,8 @@ impl<'a, R: Reconciler> Run<'a, R> {
             None => self.queue().next_due(),
         };
         let due = due.filter(|_| free);
-        gauges.into_iter().chain(due).fold(now + BEAT, Instant::min)
+        let soonest = (now + BEAT).min(self.sweep_at);
+        gauges.into_iter().chain(due).fold(soonest, Instant::min)
     }
 
     fn set_gauges(&self) {

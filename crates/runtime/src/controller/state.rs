@@ -1,5 +1,6 @@
 //! The state of a running controller.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use crate::object::{AnyKind, ObjectRef};
 /// How often the loop turns without events.
 pub(super) const BEAT: Duration = Duration::from_secs(30);
 
+/// A name in the queue, which is in several of its tables at once. At a start every object has one in each controller.
+pub(super) type Key<K> = Arc<ObjectRef<K>>;
+
 /// The state of a running controller. Locked for moments only, and never while user code runs.
 #[derive(Debug)]
 pub(super) struct State<K: AnyKind> {
-    queue: Mutex<Queue<ObjectRef<K>>>,
+    queue: Mutex<Queue<Key<K>>>,
     /// When the loop last turned, while it runs.
     beat: Mutex<Option<Instant>>,
     failing: AtomicUsize,
@@ -30,7 +34,7 @@ impl<K: AnyKind> State<K> {
         }
     }
 
-    pub(super) fn queue(&self) -> MutexGuard<'_, Queue<ObjectRef<K>>> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue<Key<K>>> {
         self.queue.lock()
     }
 

@@ -272,6 +272,9 @@ pub(super) trait Supervised<K: AnyKind>: Send + Sync + 'static {
     /// The object is gone: its operation is cancelled, and its outcome is not kept.
     fn gone(&self, uid: &Uid);
 
+    /// Whether there is one of the object with this uid: it runs, or its outcome is not recorded yet.
+    fn has(&self, uid: &Uid) -> bool;
+
     /// How many run.
     fn count(&self) -> usize;
 
@@ -292,6 +295,10 @@ where
             group: group.clone(),
             enqueuer: enqueuer.clone(),
         });
+    }
+
+    fn has(&self, uid: &Uid) -> bool {
+        self.inner.table().entries.contains_key(uid)
     }
 
     fn gone(&self, uid: &Uid) {

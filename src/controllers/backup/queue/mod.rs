@@ -21,8 +21,10 @@ use crate::api::condition::{self, ConditionStatus};
 use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::runtime::report::EventNote;
-use crate::runtime::watch::Guarded;
-use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Watch, uid_of};
+use crate::runtime::watch::{Change, Guarded};
+use crate::runtime::{
+    Class, Classify, Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch, Watch, uid_of,
+};
 
 use super::cancel::end_unbegun;
 use crate::controllers::context::Context;
@@ -95,7 +97,9 @@ impl Queue {
             Controller::new(Self::new(Arc::clone(ctx), backups.clone(), namespaces.clone()), backups)
                 .workers(1)
                 // A place that becomes free, or a namespace, may be what the first of the queue waits for.
-                .on(backups, move |_: &Backup| Self::first(&by_backup))
+                .on(backups.when(queue_may_change()), move |_: &Backup| {
+                    Self::first(&by_backup)
+                })
                 .on(&namespaces, move |_: &NamespaceMeta| Self::first(&by_namespace)),
         );
     }
@@ -172,6 +176,15 @@ impl Queue {
     }
 }
 
+/// Whether a change may free a place, or give one to another backup: to look for the first of the queue costs a look at every backup, and most
+/// of them ended long ago.
+fn queue_may_change() -> Predicate<Backup> {
+    Predicate::new(|change: &Change<Backup>| {
+        let concerned = |backup: &Option<Arc<Backup>>| backup.as_ref().is_some_and(|backup| plan::concerns(backup));
+        concerned(&change.before) || concerned(&change.after)
+    })
+}
+
 fn not_written(seen: &Backup, reason: WriteError) -> Error {
     Error::StatusNotWritten {
         backup: seen.metadata.name.clone().unwrap_or_default(),
@@ -217,7 +230,7 @@ impl Reconciler for Queue {
                 .map_err(|reason| not_written(&seen, reason))?;
         }
         if !plan::waits(&seen) {
-            return Ok(Next::Resync);
+            return Ok(Next::Settled);
         }
         let mut backups = self.watch.list_where(plan::concerns);
         if self.plan(&backups).iter().any(|(_, step)| *step == Step::Start) {

@@ -161,3 +161,29 @@ async fn a_backup_that_the_api_server_does_not_let_begin_is_named_and_holds_up_n
     assert_eq!(world.phase("Backup", "a"), "");
     process.kill().await;
 }
+
+#[test]
+fn what_ended_long_ago_does_not_wake_the_queue() {
+    let backup = |phase: &str| {
+        let mut backup = Backup::new("velero", "b");
+        backup.status.phase = Some(phase.into());
+        Arc::new(backup)
+    };
+    for (before, after, expected) in [
+        (None, Some("Completed"), false),
+        (Some("Completed"), Some("Completed"), false),
+        (Some("Completed"), Some("Deleting"), false),
+        (Some("Completed"), None, false),
+        (None, Some("New"), true),
+        (Some("InProgress"), Some("Completed"), true),
+        (Some("InProgress"), None, true),
+        (Some("Queued"), Some("Failed"), true),
+    ] {
+        let change = Change {
+            key: ObjectRef::new("b").within("velero"),
+            before: before.map(backup),
+            after: after.map(backup),
+        };
+        assert_eq!(queue_may_change().holds(&change), expected, "{before:?} {after:?}");
+    }
+}

@@ -1,3 +1,4 @@
+mod settled;
 mod state;
 mod triggers;
 
