@@ -18,9 +18,9 @@ use crate::controllers::write::Written;
 use crate::runtime::{Next, uid_of};
 
 use super::blocked;
+use super::error::Error;
 use super::file;
 use super::kind::{Finishing, Operated, OperationSpec};
-use super::waiting::Error;
 
 /// Operations that are cancelled at once.
 const AT_ONCE: usize = 32;

@@ -16,9 +16,10 @@ use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, Ru
 use crate::runtime::{Class, Classify, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, Uid, uid_of};
 
 use super::blocked::Blocked;
+use super::error::Error as PassError;
 use super::file::{self, FileError};
 use super::kind::{Finalized, Finishing, Operated, Sources, Stage};
-use super::waiting::{self, wait_for_location, write_end};
+use super::waiting::{wait_for_location, write_end};
 
 /// Objects whose files are finished at once. Each may download and upload an archive.
 const AT_ONCE: usize = BUCKET_WORKERS;
@@ -37,7 +38,7 @@ pub enum Error {
     LocationUnusable(Blocked),
     /// Waiting for the location failed.
     #[error(transparent)]
-    RecordUnreadable(#[from] waiting::Error),
+    RecordUnreadable(#[from] PassError),
 }
 
 impl Classify for Error {

@@ -18,6 +18,7 @@
 
 pub mod blocked;
 mod cancelled;
+mod error;
 pub mod failures;
 pub mod file;
 pub mod finalizer;

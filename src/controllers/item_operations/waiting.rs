@@ -10,18 +10,18 @@ use jiff::Timestamp;
 use crate::api::artifact::ItemOperation;
 use crate::api::v1::BackupStorageLocation;
 use crate::controllers::context::Context;
-use crate::controllers::location::{self, LocationError};
+use crate::controllers::location;
 use crate::controllers::run::RunId;
 use crate::controllers::run::cancel::{self, is_cancelled};
-use crate::controllers::run::record::RecordError;
 use crate::controllers::watches::{Watches, refs};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::clock::later;
 use crate::runtime::report::EventNote;
-use crate::runtime::{Class, Classify, Controller, Manager, Next, Reconciler, SharedWatch};
+use crate::runtime::{Controller, Manager, Next, Reconciler, SharedWatch};
 
 use super::blocked::{self, Blocked};
 use super::cancelled;
+use super::error::Error;
 use super::file::{self, FileError};
 use super::kind::{Counts, Finalized, Operated, Sources, Stage};
 use super::poll;
@@ -35,36 +35,6 @@ const CONFLICT: Duration = Duration::from_secs(1);
 
 /// When to look again at least at an object that is blocked.
 const BLOCKED_AGAIN: Duration = Duration::from_secs(30);
-
-/// A pass failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The status was not written.
-    #[error("writing the progress of item operations into the status failed: {0}")]
-    StatusNotWritten(#[from] WriteError),
-    /// The location cannot be opened.
-    #[error("reading the item operations failed: {0}")]
-    LocationUnusable(#[from] LocationError),
-    /// The file of operations could not be read or written.
-    #[error("keeping the item operations in the storage location failed: {0}")]
-    BucketUnreadable(#[from] FileError),
-    /// Since when it waits for its location could not be read or written.
-    #[error(transparent)]
-    RecordUnreadable(#[from] RecordError),
-}
-
-impl Classify for Error {
-    crate::runtime::reasons!(StatusNotWritten, LocationUnusable, BucketUnreadable, RecordUnreadable);
-
-    fn class(&self) -> Class {
-        match self {
-            Self::StatusNotWritten(WriteError::NotLeading(_)) | Self::RecordUnreadable(RecordError::NotLeading(_)) => {
-                Class::Lost
-            }
-            _ => Class::Transient,
-        }
-    }
-}
 
 /// The reconciler of operations.
 pub struct Waiting<K> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::backup_death::shop;
-use crate::api::v1::{Backup, BackupStorageLocation};
+use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest};
+use crate::controllers::backup_deletion::Deletions;
 use crate::controllers::gc::Gc;
 use crate::controllers::retention::keeper::Keeper;
 use crate::controllers::testing::world::{End, Process, World};
@@ -204,4 +205,28 @@ async fn a_life_that_makes_no_sense_ends_by_its_expiration_or_not_at_all() {
     world.clock.advance(Duration::from_hours(24 * 3650));
     assert_eq!(pass(&world).await, Ok(Next::Settled));
     assert_eq!(requests(&world), 0);
+}
+
+#[tokio::test]
+async fn a_deletion_is_counted_though_its_request_changes_when_it_ends() {
+    let world = short_lived().await;
+    world.ask(REQUEST, "d", json!({"backupName": "b"}));
+    let process = Process::start(&world, Dies::Never).await;
+    while world.has(REQUEST, "d") {
+        let seen: DeleteBackupRequest = serde_json::from_value(world.object(REQUEST, "d")).unwrap();
+        if world.phase("Backup", "b") == "Deleting" {
+            // As the write of the pass before, when the watch is behind it: another version.
+            edit(&world, REQUEST, "d", |request| {
+                _ = request["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+            });
+        }
+        let watches = (world.watch(), world.watch(), world.watch(), world.watch());
+        let deletions = Deletions::new(process.ctx.clone(), watches.0, watches.1, watches.2, watches.3);
+        deletions.reconcile(std::sync::Arc::new(seen)).await.unwrap();
+    }
+    let shown = process.registry.text().unwrap();
+    process.kill().await;
+    assert!(!world.has("Backup", "b"));
+    let counted = "velero_backup_deletion_success_total{schedule=\"\"} 1";
+    assert!(shown.contains(counted), "{shown}");
 }
