@@ -19,6 +19,8 @@ pub mod plan;
 mod prolong;
 pub mod rules;
 mod steps;
+#[cfg(test)]
+mod year;
 
 pub use error::Error;
 
