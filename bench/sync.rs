@@ -89,11 +89,17 @@ pub fn measure(bench: &Bench) -> Measured {
 impl Measured {
     /// A server that starts where all backups are there.
     fn idle(&mut self, plane: &Plane, program: &Path, directory: &Path, bucket: &Bucket) {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), bucket.requests());
         let server = Server::start_without_location(plane, program, directory, "idle");
-        let until_calm = calm(&server, start);
+        // It validates the location when it leads, and leads when the lease of the one before has run out.
+        while bucket.requests() == before {
+            assert!(start.elapsed() < PATIENCE, "it does not lead:\n{}", server.last_words());
+            sleep(LOOK);
+        }
+        let leads = Instant::now();
+        let until_calm = calm(&server, leads);
         eprintln!(
-            "a server with all of them: ready after {}, calm after {}, {:.2} s of processor time until then, {:.0} MiB",
+            "a server with all of them: ready after {}, calm {} after it led, {:.2} s of processor time until then, {:.0} MiB",
             seconds(server.ready_after),
             seconds(until_calm),
             server.processor_time(),

@@ -99,6 +99,9 @@ struct Run<'a, R: Reconciler> {
     limited_until: Option<Instant>,
     /// When to look at the objects that wait for nothing.
     sweep_at: Instant,
+    /// Objects that get a pass beside those of the queue, one for one. A place in the queue for each of thousands at once, in every
+    /// controller, would take more memory than ever after.
+    everything: std::vec::IntoIter<Arc<R::Kind>>,
 }
 
 /// A pass that came to an end.
@@ -133,6 +136,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
             passes: FuturesUnordered::new(),
             limited_until: None,
             sweep_at: Instant::now() + sweep_after(rand::random_range(0.0..1.0)),
+            everything: Vec::new().into_iter(),
         }
     }
 
@@ -142,10 +146,10 @@ impl<'a, R: Reconciler> Run<'a, R> {
             Enqueue::Some(keys) => self.add(keys.into_iter().map(Arc::new), now),
             Enqueue::All => {
                 let watch = &self.controller.watch;
-                self.add(watch.list().iter().map(|object| Arc::new(watch.key_of(object))), now);
+                self.everything = watch.list().into_iter();
                 // A known object that no longer exists is gone, which must be announced.
                 let known: Vec<_> = self.controller.known().keys().cloned().collect();
-                self.add(known, now);
+                self.add(known.into_iter().filter(|key| watch.get(key).is_none()), now);
             }
         }
     }
@@ -158,16 +162,27 @@ impl<'a, R: Reconciler> Run<'a, R> {
         }
     }
 
-    /// Requests a pass for each object that is not in the queue, if that is due.
+    /// Begins to look at every object that is not in the queue, if that is due.
     fn sweep(&mut self, now: Instant) {
         if now < self.sweep_at {
             return;
         }
         self.sweep_at = now + sweep_after(rand::random_range(0.0..1.0));
         let watch = &self.controller.watch;
-        let there = watch.list();
-        let keys = there.iter().map(|object| Arc::new(watch.key_of(object)));
-        self.add(keys.filter(|key| !self.queue().contains(key)), now);
+        let mut objects = watch.list();
+        objects.retain(|object| !self.queue().contains(&Arc::new(watch.key_of(object))));
+        let left = std::mem::take(&mut self.everything);
+        self.everything = left.chain(objects).collect::<Vec<_>>().into_iter();
+    }
+
+    /// Puts one of the objects that get a pass beside the queue into it, and more until one is ready: some have a pass already, or must wait.
+    fn draw(&mut self, now: Instant) {
+        while let Some(object) = self.everything.next() {
+            self.add([Arc::new(self.controller.watch.key_of(&object))], now);
+            if self.queue().has_ready(now) {
+                return;
+            }
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Key<R::Kind>>> {
@@ -179,6 +194,7 @@ impl<'a, R: Reconciler> Run<'a, R> {
         self.limited_until = None;
         while self.passes.len() < self.controller.options.workers {
             let now = Instant::now();
+            self.draw(now);
             if let Some(limit) = &self.controller.options.rate_limit
                 && self.queue().has_ready(now)
                 && let Err(until) = limit.take(now)

@@ -1,6 +1,7 @@
 //! Objects that wait for nothing.
 
 use super::*;
+use crate::testing::Call;
 
 #[tokio::test(start_paused = true)]
 async fn a_settled_object_gets_passes_from_changes_and_sweeps_only() {
@@ -44,6 +45,42 @@ async fn a_settled_object_with_an_operation_is_announced_when_it_is_gone() {
     assert_eq!(calls.next().await, gone("a", "1"));
     sleep(SECOND).await;
     assert_eq!(operations.running(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_objects_each_gets_one_pass_at_the_start_and_one_in_a_sweep() {
+    let (script, watch, _drive) = scripted();
+    // The second half is failing, and its retries are in the queue beside the others.
+    let (probe, mut calls) = Probe::new(|object| async move {
+        if object.name_any() < "50".to_owned() {
+            Ok(Next::Settled)
+        } else {
+            Err(Oops::Nonsense)
+        }
+    });
+    let names: Vec<String> = (10..90).map(|number| number.to_string()).collect();
+    script.list(names.iter().map(|name| object(name, name, 1)));
+    let _stage = Stage::run(controller(probe, &watch).workers(3));
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    for _ in &names {
+        let (at, call) = calls.next_at().await;
+        assert_eq!(at, 0);
+        let Call::Pass { name, .. } = call else {
+            panic!("{call:?}")
+        };
+        *seen.entry(name).or_default() += 1;
+    }
+    assert!(names.iter().all(|name| seen[name] == 1), "{seen:?}");
+    let mut swept = std::collections::BTreeSet::new();
+    while swept.len() < 40 {
+        let (at, call) = calls.next_at().await;
+        assert!(at <= 18_000);
+        if let Call::Pass { name, .. } = call
+            && name < "50".to_owned()
+        {
+            assert!(swept.insert(name));
+        }
+    }
 }
 
 /// A reconciler whose passes return how long it still is until a time.
