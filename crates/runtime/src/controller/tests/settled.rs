@@ -52,7 +52,7 @@ async fn of_many_objects_each_gets_one_pass_at_the_start_and_one_in_a_sweep() {
     let (script, watch, _drive) = scripted();
     // The second half is failing, and its retries are in the queue beside the others.
     let (probe, mut calls) = Probe::new(|object| async move {
-        if object.name_any() < "50".to_owned() {
+        if object.name_any().as_str() < "50" {
             Ok(Next::Settled)
         } else {
             Err(Oops::Nonsense)
@@ -76,7 +76,7 @@ async fn of_many_objects_each_gets_one_pass_at_the_start_and_one_in_a_sweep() {
         let (at, call) = calls.next_at().await;
         assert!(at <= 18_000);
         if let Call::Pass { name, .. } = call
-            && name < "50".to_owned()
+            && name.as_str() < "50"
         {
             assert!(swept.insert(name));
         }
