@@ -111,7 +111,7 @@ fn kept(rules: &Rules, made: &[Made], now: i64) -> BTreeSet<usize> {
         let counted = |(number, made): (usize, &Made)| {
             (made.over <= now && made.counts == Some(completed)).then_some((number, made.started))
         };
-        let newest_first: Vec<(usize, i64)> = made.iter().enumerate().filter_map(counted).rev().collect();
+        let newest_first = || made.iter().enumerate().rev().filter_map(counted);
         for (rule, count) in rules.iter() {
             if rule == Rule::LastSuccessful && !completed {
                 continue;
@@ -121,15 +121,15 @@ fn kept(rules: &Rules, made: &[Made], now: i64) -> BTreeSet<usize> {
                 Count::All => usize::MAX,
             };
             let mut spans = BTreeMap::new();
-            for (number, started) in &newest_first {
-                spans.entry(-span(rule, *started, *number)).or_insert(*number);
+            for (number, started) in newest_first() {
+                spans.entry(-span(rule, started, number)).or_insert(number);
                 if spans.len() == most {
                     break;
                 }
             }
             kept.extend(spans.values());
             if spans.len() < most {
-                kept.extend(newest_first.last().map(|(number, _)| *number));
+                kept.extend(newest_first().last().map(|(number, _)| number));
             }
         }
     }
@@ -212,9 +212,9 @@ impl<'a> Life<'a> {
     fn pass(&mut self, now: i64, lag: i64, is_usable: bool, gc_first: bool, lost: &mut dyn FnMut() -> bool) {
         self.begin_until(now);
         self.gone.retain(|(when, ..)| *when > now - LAG);
-        let seen = kept(self.rules, self.made, now - lag);
+        let seen = kept(self.rules, &self.made[..self.begun], now - lag);
         self.seen_kept.extend(seen.into_iter().map(|number| (number, now)));
-        let kept = kept(self.rules, self.made, now);
+        let kept = kept(self.rules, &self.made[..self.begun], now);
         let turns = if gc_first { [true, false] } else { [false, true] };
         for is_gc in turns {
             let view = self.view(now, lag);
@@ -254,7 +254,7 @@ impl<'a> Life<'a> {
 
     /// What is left is what the rules keep, and what lives by its TTL.
     fn check(&self, now: i64) {
-        let kept = kept(self.rules, self.made, now);
+        let kept = kept(self.rules, &self.made[..self.begun], now);
         let completed =
             |(number, made): (usize, &Made)| (made.over <= now && made.counts == Some(true)).then_some(number);
         let newest = self.made.iter().enumerate().rev().find_map(completed);
