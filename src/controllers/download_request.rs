@@ -66,12 +66,21 @@ pub struct DownloadRequests {
     finder: Finder,
     key: Key,
     base: BaseUrl,
+    /// Whether the served schema has the phase Failed.
+    pub(super) can_fail: bool,
 }
 
 impl DownloadRequests {
     /// A reconciler of download requests that issues tokens with this key, and URLs that begin with this base.
     pub fn new(ctx: Arc<Context>, finder: Finder, key: Key, base: BaseUrl) -> Self {
-        Self { ctx, finder, key, base }
+        let can_fail = ctx.writer.fails_downloads();
+        Self {
+            ctx,
+            finder,
+            key,
+            base,
+            can_fail,
+        }
     }
 
     /// Runs it in this manager.
@@ -92,6 +101,7 @@ fn step(seen: &DownloadRequest, now: Timestamp) -> Step {
     match (&seen.status.expiration, &seen.status.phase) {
         (Some(end), _) if now >= end.0 => Step::Remove,
         (Some(end), Some(DownloadRequestPhase::Processed)) => Step::Keep(end.0),
+        (Some(end), _) if seen.status.is_failed() => Step::Keep(end.0),
         _ => Step::Answer,
     }
 }
@@ -121,6 +131,10 @@ impl Reconciler for DownloadRequests {
         wanted.status.expiration = Some(time(end));
         let target = &seen.spec.target;
         let token = self.key.issue(target.kind.as_str(), &target.name, end);
+        if let Some(why) = self.unwritten(target) {
+            wanted.status.fail(why);
+            return self.write(&seen, wanted, token, end).await;
+        }
         match self.signed(target).await? {
             Found::Unseen => return Ok(Next::After(UNSEEN)),
             Found::Signed(url) => wanted.status.download_url = url,
@@ -129,12 +143,7 @@ impl Reconciler for DownloadRequests {
             }
         }
         wanted.status.phase = Some(DownloadRequestPhase::Processed);
-        let annotations = wanted.metadata.annotations.get_or_insert_default();
-        annotations.insert(TOKEN.to_owned(), token);
-        match self.ctx.writer.write(&*seen, &wanted).await? {
-            Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
-            Written::Done | Written::Unchanged => Ok(Next::At(end)),
-        }
+        self.write(&seen, wanted, token, end).await
     }
 }
 
@@ -149,6 +158,28 @@ enum Found {
 }
 
 impl DownloadRequests {
+    /// Writes an answer. The token comes with a failure too: a restore can be planned before its backup has written anything.
+    async fn write(
+        &self,
+        seen: &DownloadRequest,
+        mut wanted: DownloadRequest,
+        token: String,
+        end: Timestamp,
+    ) -> Result<Next, Error> {
+        let annotations = wanted.metadata.annotations.get_or_insert_default();
+        annotations.insert(TOKEN.to_owned(), token);
+        match self.ctx.writer.write(seen, &wanted).await? {
+            Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
+            Written::Done | Written::Unchanged => Ok(Next::At(end)),
+        }
+    }
+
+    /// Why the request fails; nothing if it does not, or the schema has no phase for it.
+    fn unwritten(&self, target: &DownloadTarget) -> Option<String> {
+        let artifact = Artifact::of(target.kind.as_str(), &target.name)?;
+        self.finder.unwritten(&artifact).filter(|_| self.can_fail)
+    }
+
     async fn signed(&self, target: &DownloadTarget) -> Result<Found, Error> {
         let Some(artifact) = Artifact::of(target.kind.as_str(), &target.name) else {
             return Ok(Found::Unsigned);
@@ -207,6 +238,8 @@ mod tests {
         );
         assert_eq!(step(&seen, at(600)), Step::Remove);
         seen.status.phase = Some(DownloadRequestPhase::Processed);
+        assert_eq!(step(&seen, at(599)), Step::Keep(at(600)));
+        seen.status.fail("why".to_owned());
         assert_eq!(step(&seen, at(599)), Step::Keep(at(600)));
         assert_eq!(step(&seen, at(600)), Step::Remove);
     }

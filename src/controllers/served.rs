@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::GROUP;
+use crate::api::v1::DownloadRequestStatus;
 use crate::cluster::discovery::{Discovery, Resource};
 use crate::cluster::status::Conditions;
 use crate::cluster::{ApiError, Cluster, objects};
@@ -31,6 +32,7 @@ pub const REQUIRED: [(&str, &str); 13] = [
 #[derive(Clone, Debug, Default)]
 pub struct Served {
     kinds: BTreeMap<String, (Resource, Conditions)>,
+    fails_downloads: bool,
 }
 
 /// A kind of ours is not served.
@@ -62,7 +64,10 @@ impl Served {
             }
         }
         if missing.is_empty() {
-            Ok(Self { kinds })
+            Ok(Self {
+                kinds,
+                fails_downloads: false,
+            })
         } else {
             Err(Missing { missing })
         }
@@ -73,6 +78,18 @@ impl Served {
         self.kinds
             .get(kind)
             .map(|(resource, conditions)| (resource, *conditions))
+    }
+
+    /// With what [`fails_downloads`] has read.
+    #[must_use]
+    pub fn failing_downloads(mut self, fails_downloads: bool) -> Self {
+        self.fails_downloads = fails_downloads;
+        self
+    }
+
+    /// Whether a DownloadRequest can have the phase Failed.
+    pub fn fails_downloads(&self) -> bool {
+        self.fails_downloads
     }
 
     /// The kinds whose definitions would prune the conditions we would write.
@@ -123,6 +140,33 @@ pub async fn kept_conditions(
     Ok(kept)
 }
 
+/// Reads whether the definition of DownloadRequests has the phase Failed and its message, as releases after 1.18.1 have.
+///
+/// # Errors
+/// The API server refused; being forbidden to read definitions counts as "no", because that is the safe answer.
+pub async fn fails_downloads(cluster: &Cluster, discovery: &Discovery) -> Result<bool, ApiError> {
+    let Some(definitions) = discovery.by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition") else {
+        return Ok(false);
+    };
+    let name = format!("downloadrequests.{GROUP}");
+    match objects::get(cluster, definitions, None, &name).await {
+        Ok(definition) => Ok(definition.is_some_and(|definition| has_failed(&definition))),
+        Err(error) if error.is_forbidden() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn has_failed(definition: &Value) -> bool {
+    let versions = definition["spec"]["versions"].as_array();
+    versions.into_iter().flatten().any(|served| {
+        let status = &served["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
+        let phases = status["phase"]["enum"].as_array();
+        served["name"] == "v1"
+            && status.get("message").is_some()
+            && phases.is_some_and(|phases| phases.iter().any(|phase| phase == DownloadRequestStatus::FAILED))
+    })
+}
+
 fn keeps_conditions(definition: &Value, version: &str) -> bool {
     definition["spec"]["versions"]
         .as_array()
@@ -152,6 +196,34 @@ mod tests {
         ] {
             assert_eq!(keeps_conditions(&with(status.clone()), "v1"), keeps, "{status}");
             assert!(!keeps_conditions(&with(status), "v2"));
+        }
+    }
+
+    #[test]
+    fn a_download_can_fail_where_the_served_schema_has_the_phase_and_its_message() {
+        for (version, status, expected) in [
+            ("v1", json!({"phase": {"enum": ["New", "Processed"]}}), false),
+            ("v1", json!({"phase": {"enum": ["New", "Processed", "Failed"]}}), false),
+            (
+                "v1",
+                json!({"phase": {"enum": ["New", "Processed"]}, "message": {}}),
+                false,
+            ),
+            ("v1", json!({"phase": {}, "message": {}}), false),
+            (
+                "v1",
+                json!({"phase": {"enum": ["New", "Processed", "Failed"]}, "message": {}}),
+                true,
+            ),
+            (
+                "v2",
+                json!({"phase": {"enum": ["New", "Processed", "Failed"]}, "message": {}}),
+                false,
+            ),
+        ] {
+            let schema = json!({"openAPIV3Schema": {"properties": {"status": {"properties": status}}}});
+            let definition = json!({"spec": {"versions": [{"name": version, "schema": schema}]}});
+            assert_eq!(has_failed(&definition), expected, "{definition}");
         }
     }
 

@@ -69,6 +69,11 @@ impl ObjectWriter {
         }
     }
 
+    /// Whether a DownloadRequest can have the phase Failed, as it is served.
+    pub fn fails_downloads(&self) -> bool {
+        self.served.fails_downloads()
+    }
+
     /// How a kind of ours is served; `None` for any other.
     pub fn resource(&self, kind: &str) -> Option<&Resource> {
         self.served.of(kind).map(|(resource, _)| resource)

@@ -142,4 +142,23 @@ impl DownloadRequestStatus {
     pub fn phase(&self) -> &DownloadRequestPhase {
         self.phase.as_ref().unwrap_or(&DownloadRequestPhase::New)
     }
+
+    /// Whether there is nothing to download: a phase of releases after 1.18.1, which the definitions of this one lack.
+    pub fn is_failed(&self) -> bool {
+        self.phase().as_str() == Self::FAILED
+    }
+
+    /// Why it failed.
+    pub fn message(&self) -> Option<&str> {
+        self.other.get("message")?.as_str()
+    }
+
+    /// Sets the phase Failed. Only where the served schema has it.
+    pub fn fail(&mut self, message: String) {
+        self.phase = Some(DownloadRequestPhase::from(Self::FAILED));
+        self.other.insert("message".to_owned(), message.into());
+    }
+
+    /// The text of the phase Failed.
+    pub const FAILED: &str = "Failed";
 }

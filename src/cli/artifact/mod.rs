@@ -156,7 +156,10 @@ impl Artifacts {
         name: &str,
         sink: &mut (impl io::Write + Send),
     ) -> Result<(), ArtifactError> {
-        let offer = self.offer(requests, request, self.options.timeout).await?;
+        let mut offer = self.offer(requests, request, self.options.timeout).await?;
+        if let Some(why) = offer.failure.take() {
+            return Err(ArtifactError::Refused(why));
+        }
         let body = self.open(&offer, kind, name).await?;
         if *kind == DownloadTargetKind::BackupContents {
             body::copy(body, sink, self.options.timeout).await

@@ -16,6 +16,8 @@ pub(super) struct Offer {
     pub(super) token: Option<String>,
     /// A signed URL of the object store.
     pub(super) url: Option<String>,
+    /// Why there is no file.
+    pub(super) failure: Option<String>,
 }
 
 /// Download requests in one namespace.
@@ -55,7 +57,8 @@ impl Requests {
 }
 
 fn is_answered(request: &DownloadRequest) -> bool {
-    *request.status.phase() == DownloadRequestPhase::Processed || !request.status.download_url.is_empty()
+    let status = &request.status;
+    *status.phase() == DownloadRequestPhase::Processed || status.is_failed() || !status.download_url.is_empty()
 }
 
 fn offer(request: &DownloadRequest) -> Offer {
@@ -63,6 +66,12 @@ fn offer(request: &DownloadRequest) -> Offer {
     Offer {
         token: annotations.and_then(|annotations| annotations.get(TOKEN)).cloned(),
         url: Some(request.status.download_url.clone()).filter(|url| !url.is_empty()),
+        failure: request.status.is_failed().then(|| {
+            let message = request.status.message().filter(|message| !message.is_empty());
+            message
+                .unwrap_or("download request failed, check velero server logs for errors")
+                .to_owned()
+        }),
     }
 }
 
@@ -76,10 +85,35 @@ mod tests {
         assert!(!is_answered(&request));
         request.status.phase = Some(DownloadRequestPhase::Processed);
         assert!(is_answered(&request));
-        assert_eq!(offer(&request), Offer { token: None, url: None });
+        let nothing = Offer {
+            token: None,
+            url: None,
+            failure: None,
+        };
+        assert_eq!(offer(&request), nothing);
         request.status.phase = None;
         request.status.download_url = "https://bucket/x".into();
         assert!(is_answered(&request));
+    }
+
+    #[test]
+    fn a_failed_request_is_an_answer_with_the_servers_message_or_a_general_one() {
+        for (status, expected) in [
+            (
+                serde_json::json!({"phase": "Failed"}),
+                "download request failed, check velero server logs for errors",
+            ),
+            (
+                serde_json::json!({"phase": "Failed", "message": ""}),
+                "download request failed, check velero server logs for errors",
+            ),
+            (serde_json::json!({"phase": "Failed", "message": "why"}), "why"),
+        ] {
+            let mut request = DownloadRequest::new("velero", "x");
+            request.status = serde_json::from_value(status).unwrap();
+            assert!(is_answered(&request));
+            assert_eq!(offer(&request).failure.as_deref(), Some(expected));
+        }
     }
 
     #[test]

@@ -103,7 +103,8 @@ async fn served(cluster: &Cluster) -> anyhow::Result<Served> {
     }
     let kept = served::kept_conditions(cluster, &discovery).await?;
     let keeps = |resource: &Resource| kept.get(&resource.plural).copied().unwrap_or(Conditions::Pruned);
-    let served = Served::find(&discovery, &keeps)?;
+    let fails_downloads = served::fails_downloads(cluster, &discovery).await?;
+    let served = Served::find(&discovery, &keeps)?.failing_downloads(fails_downloads);
     let pruned = served.without_conditions();
     if !pruned.is_empty() {
         tracing::warn!(

@@ -196,6 +196,47 @@ async fn a_target_that_the_watch_does_not_show_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_request_for_a_run_that_wrote_nothing_fails_where_the_schema_has_that() {
+    let world = shop();
+    let process = Process::start(&world, Dies::Never).await;
+    for (kind, phase) in [
+        ("Backup", "FailedValidation"),
+        ("Restore", "New"),
+        ("Backup", "InProgress"),
+    ] {
+        let target = format!("{}-{}", kind.to_lowercase(), phase.to_lowercase());
+        let spec = json!({"storageLocation": "default", "backupName": "b"});
+        world.api.insert(json!({
+            "apiVersion": "velero.io/v1", "kind": kind, "metadata": {"name": target, "namespace": "velero"},
+            "spec": spec, "status": {"phase": phase},
+        }));
+        for can_fail in [true, false] {
+            let name = format!("{target}-{can_fail}");
+            ask(&world, &name, &format!("{kind}Log"), &target);
+            let request: DownloadRequest = serde_json::from_value(world.object("DownloadRequest", &name)).unwrap();
+            let base = BaseUrl::of_service("velero");
+            let mut requests = DownloadRequests::new(process.ctx.clone(), finder(&world), key(), base);
+            assert!(!requests.can_fail, "the definitions of this release lack it");
+            requests.can_fail = can_fail;
+            requests.reconcile(Arc::new(request)).await.unwrap();
+            let status = world.object("DownloadRequest", &name)["status"].clone();
+            assert_eq!(status["expiration"], "2030-01-01T00:10:10Z", "{status:#}");
+            if can_fail && phase != "InProgress" {
+                let kind = kind.to_lowercase();
+                let why = format!("{kind} \"{target}\" is in phase \"{phase}\" and has not written any artifacts");
+                assert_eq!(status["phase"], "Failed", "{status:#}");
+                assert_eq!(status["message"], why);
+                assert_eq!(status.get("downloadURL"), None);
+            } else {
+                assert_eq!(status["phase"], "Processed", "{status:#}");
+                assert_eq!(status.get("message"), None);
+                assert!(status["downloadURL"].is_string());
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_does_not_fit_learns_nothing() {
     let world = shop();
     world.serve(Dies::Never).await;
