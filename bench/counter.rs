@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{self, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use velero::runtime::task::Group;
 
 /// What ends the first line of every request. The few small bodies that a server sends while it is measured have it nowhere.
 const MARK: &[u8] = b" HTTP/1.1\r\n";
@@ -26,10 +27,13 @@ impl Counter {
         let requests = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&requests);
         runtime.spawn(async move {
+            let connections = Group::new();
             while let Ok((client, _)) = listener.accept().await {
                 let (store, counted) = (store.clone(), Arc::clone(&counted));
-                // A connection that breaks is one that its client closed.
-                tokio::spawn(async move { pass_on(client, &store, &counted).await });
+                connections.spawn_detached("connection", async move {
+                    // One that breaks is one that its client closed.
+                    let _ = pass_on(client, &store, &counted).await;
+                });
             }
         });
         Self {

@@ -71,7 +71,7 @@ fn history(expression: &str, ttl: i64, from: i64, to: i64) -> Vec<Made> {
             None => BackupPhase::Failed,
         };
         let started = tick + random.below(60);
-        let mut backup = Backup::new("velero", &at(tick).to_string());
+        let mut backup = Backup::new("velero", at(tick).to_string());
         backup.metadata.uid = Some(format!("uid-{number}"));
         backup.status.phase = Some(phase);
         backup.status.start_timestamp = Some(time(at(started)));
@@ -129,7 +129,7 @@ fn kept(rules: &Rules, made: &[Made], now: i64) -> BTreeSet<usize> {
             }
             kept.extend(spans.values());
             if spans.len() < most {
-                kept.extend(newest_first().last().map(|(number, _)| number));
+                kept.extend(newest_first().next_back().map(|(number, _)| number));
             }
         }
     }

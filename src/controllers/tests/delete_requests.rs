@@ -501,7 +501,7 @@ async fn a_backup_of_two_clusters_is_deleted_by_the_one_that_did_not_make_it() {
 async fn snapshots_that_the_status_counts_keep_the_deletion_open_though_the_file_that_names_them_is_lost() {
     let world = completed().await;
     edit(&world, "Backup", "b", |backup| {
-        backup["status"]["volumeSnapshotsCompleted"] = json!(3)
+        backup["status"]["volumeSnapshotsCompleted"] = json!(3);
     });
     std::fs::remove_file(world.bucket().join("backups/b/b-volumesnapshots.json.gz")).unwrap();
     world.ask(REQUEST, "d", json!({"backupName": "b"}));
