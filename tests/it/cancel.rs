@@ -185,7 +185,9 @@ fn a_cancelled_restore_keeps_what_it_made_over_the_death_of_its_server() {
         );
         let list = server.unpacked(&format!("restores/{name}/restore-{name}-resource-list.json.gz"));
         let listed = list.matches("(created)").count();
-        assert!(listed > 20 && listed <= made + 2, "{listed} of {made}");
+        // What a killed server made after it stored its ledger last is there, and not listed (decision 55).
+        let least = if name == "dies" { 1 } else { 20 };
+        assert!((least..=made + 2).contains(&listed), "{listed} of {made}");
         let reason = text(&restore, "/status/failureReason");
         assert!(
             reason.starts_with("cancelled by the annotation velero.io/cancel: "),
