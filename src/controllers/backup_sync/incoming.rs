@@ -105,6 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_a_copy_has_the_uid_of_its_own_metadata_and_no_finalizers() {
+        let mut copy = stored("Completed");
+        copy.metadata.annotations = Some([(ORIGIN_UID.to_owned(), "of-another".to_owned())].into());
+        copy.metadata.finalizers = Some(vec!["example.com/kept".to_owned()]);
+        let came = incoming(copy, "nightly", "velero", "default", at(100), &|_| true)
+            .ok()
+            .unwrap();
+        assert_eq!(came.metadata.annotations.unwrap()[ORIGIN_UID], "old");
+        assert_eq!(came.metadata.finalizers, None);
+    }
+
+    #[test]
     fn a_sealed_backup_comes_in_under_our_namespace_and_location_and_remembers_its_origin() {
         let owners = |kind: &str| OwnerReference {
             kind: kind.to_owned(),

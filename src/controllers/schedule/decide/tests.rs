@@ -470,3 +470,20 @@ fn two_backups_that_another_postpones_are_named_by_the_first() {
     let plan = decide(&schedule(&json!({})), &facts("2026-01-02T01:00:00Z", &backups));
     assert!(message(&plan, SCHEDULED).contains("`daily-a`"));
 }
+
+#[test]
+fn a_tick_in_the_future_does_not_count_and_brings_none_of_the_past_back() {
+    let made = |name: &str, tick: &str| Made {
+        name: name.to_owned(),
+        tick: Some(at(tick)),
+        is_unfinished: false,
+    };
+    let backups = [
+        made("daily-20260102010000", "2026-01-02T01:00:00Z"),
+        made("daily-20990101000000", "2099-01-01T00:00:00Z"),
+    ];
+    let plan = decide(&schedule(&json!({})), &facts("2026-01-02T09:00:00Z", &backups));
+    assert_eq!(outcome(&plan), "Waiting");
+    let last = plan.wanted.status.last_backup.unwrap();
+    assert_eq!(last.0, at("2026-01-02T01:00:00Z"));
+}
