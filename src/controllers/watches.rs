@@ -7,7 +7,8 @@ use kube::{Api, Client};
 use crate::api::v1::{
     Backup, BackupStorageLocation, DeleteBackupRequest, DownloadRequest, Restore, Schedule, ServerStatusRequest,
 };
-use crate::runtime::{Kind, Manager, ObjectRef, SharedWatch, Watch};
+use crate::runtime::watch::Change;
+use crate::runtime::{Kind, Manager, ObjectRef, Predicate, SharedWatch, Watch};
 
 use super::artifact::secret;
 use super::freeze;
@@ -72,3 +73,13 @@ pub const LOCATION_WORKERS: usize = 16;
 
 /// Passes at once of controllers whose passes talk to a bucket.
 pub const BUCKET_WORKERS: usize = 4;
+
+/// Whether a location can be used, or how, has changed: its times of validation and sync change every minute.
+pub fn usable_changed() -> Predicate<BackupStorageLocation> {
+    Predicate::new(
+        |change: &Change<BackupStorageLocation>| match (&change.before, &change.after) {
+            (Some(before), Some(after)) => before.spec != after.spec || before.status.phase != after.status.phase,
+            _ => true,
+        },
+    )
+}

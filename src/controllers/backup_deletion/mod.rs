@@ -31,14 +31,11 @@ use std::time::Duration;
 use crate::api::v1::{Backup, BackupStorageLocation, DeleteBackupRequest, DeleteBackupRequestPhase, Restore};
 use crate::api::{labels, names};
 use crate::runtime::report::EventNote;
-use crate::runtime::watch::Change;
-use crate::runtime::{
-    Class, Classify as _, Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch, uid_of,
-};
+use crate::runtime::{Class, Classify as _, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, uid_of};
 
 use super::backup::ended::schedule_of;
 use super::context::Context;
-use super::watches::{BUCKET_WORKERS, Watches, refs};
+use super::watches::{BUCKET_WORKERS, Watches, refs, usable_changed};
 use super::write::Written;
 use plan::{Refusal, Stage};
 use steps::{Deleter, Step};
@@ -273,16 +270,6 @@ impl Deletions {
 
 fn is_open(request: &DeleteBackupRequest) -> bool {
     *request.status.phase() == DeleteBackupRequestPhase::InProgress
-}
-
-/// Whether a location can be used, or how, has changed: its times of validation and sync change every minute.
-fn usable_changed() -> Predicate<BackupStorageLocation> {
-    Predicate::new(
-        |change: &Change<BackupStorageLocation>| match (&change.before, &change.after) {
-            (Some(before), Some(after)) => before.spec != after.spec || before.status.phase != after.status.phase,
-            _ => true,
-        },
-    )
 }
 
 impl Reconciler for Deletions {

@@ -38,7 +38,7 @@ use crate::runtime::{Controller, Manager, Next, ObjectRef, Predicate, Reconciler
 use super::context::Context;
 use super::fresh;
 use super::gc::request;
-use super::watches::{BUCKET_WORKERS, Watches, refs};
+use super::watches::{BUCKET_WORKERS, Watches, refs, usable_changed};
 use rules::Rules;
 use steps::{Steps, holding, steps};
 
@@ -178,14 +178,4 @@ fn verdict_may_change() -> Predicate<Backup> {
         }
         _ => true,
     })
-}
-
-/// Whether a location can be used, or how, has changed: its times of validation and sync change every minute.
-fn usable_changed() -> Predicate<BackupStorageLocation> {
-    Predicate::new(
-        |change: &Change<BackupStorageLocation>| match (&change.before, &change.after) {
-            (Some(before), Some(after)) => before.spec != after.spec || before.status.phase != after.status.phase,
-            _ => true,
-        },
-    )
 }
