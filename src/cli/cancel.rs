@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::context::Context;
+use super::deletion;
 use super::flag::{Selector, go_bool};
 use super::objects::{Kind, Objects};
 use super::terminal;
@@ -79,11 +80,7 @@ impl<K: Cancellable> Cancel<K> {
                 Err(error) => errors.push(error.to_string()),
             }
         }
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            bail!("{}", errors.join("; "))
-        }
+        deletion::end(&errors)
     }
 
     /// The objects to cancel; those that are not found are errors.

@@ -184,8 +184,10 @@ fn a_bad_expression_is_refused_in_robfigs_words_and_can_be_corrected() {
     eventually("a backup of the corrected schedule", || {
         (!backups(&server, "sunday").is_empty()).then_some(())
     });
-    let schedule = server.object("schedule", "sunday");
-    assert_eq!(phase(&schedule), "Enabled");
+    // The Backup is created before that is written down.
+    let schedule = eventually("schedule sunday to be enabled", || {
+        Some(server.object("schedule", "sunday")).filter(|schedule| phase(schedule) == "Enabled")
+    });
     assert_eq!(schedule["status"].get("validationErrors"), None);
     server.was_well(&[]);
 }

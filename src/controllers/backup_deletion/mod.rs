@@ -174,12 +174,18 @@ impl Deletions {
     async fn accept(&self, seen: &DeleteBackupRequest) -> Result<Next, Error> {
         let wanted = match self.acceptable(seen).await? {
             // One that is refused deletes no other: that may be meant for the backup that is there now.
-            Err(refusal) => plan::processed(seen, vec![refusal.to_string()]),
+            Err(refusal) => return self.refuse(seen, &refusal).await,
             // Another one that goes on deletes this one, or ends with it.
             Ok(_) if !self.leads(seen).await? => return Ok(Next::Resync),
-            Ok(backup) => plan::accepted(seen, &backup),
+            Ok(backup) => plan::accepted(seen, &backup, self.ctx.clock.now()),
         };
         // What was written arrives through the watch.
+        self.ctx.writer.write(seen, &wanted).await?;
+        Ok(Next::Resync)
+    }
+
+    async fn refuse(&self, seen: &DeleteBackupRequest, refusal: &Refusal) -> Result<Next, Error> {
+        let wanted = plan::refused(seen, refusal, self.ctx.clock.now());
         self.ctx.writer.write(seen, &wanted).await?;
         Ok(Next::Resync)
     }
@@ -212,11 +218,7 @@ impl Deletions {
         match self.deleter.step(seen).await {
             Ok(Step::Again) => Ok(Next::Resync),
             Ok(Step::Done { schedule }) => self.finish(seen, &schedule).await,
-            Ok(Step::Refused(refusal)) => {
-                let wanted = plan::processed(seen, vec![refusal.to_string()]);
-                self.ctx.writer.write(seen, &wanted).await?;
-                Ok(Next::Resync)
-            }
+            Ok(Step::Refused(refusal)) => self.refuse(seen, &refusal).await,
             Ok(Step::Wait(wait)) => {
                 let is_new = self.show(seen, &wait).await?;
                 if is_new && !matches!(wait, Wait::RestoresRemain(_)) {
@@ -257,7 +259,7 @@ impl Deletions {
     }
 
     async fn finish(&self, seen: &DeleteBackupRequest, schedule: &str) -> Result<Next, Error> {
-        let wanted = plan::processed(seen, Vec::new());
+        let wanted = plan::processed(seen);
         // A conflict comes of the last pass, whose write the watch has not shown: the request goes all the same, and no other pass counts it.
         if self.ctx.writer.write(seen, &wanted).await? != Written::Unchanged {
             self.ctx.metrics.backup_deletion_ended(schedule, true);

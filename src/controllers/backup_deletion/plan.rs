@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{
     Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, DeleteBackupRequestPhase, Restore,
 };
-use crate::api::{labels, names};
+use crate::api::{labels, names, time};
 use crate::runtime::clock::later;
 
 use super::owner::wrote_nothing;
 use crate::controllers::backup::ended::schedule_of;
+
+/// Whether the backup is being deleted by this request.
+const ACCEPTED: &str = "Accepted";
 
 /// How long a request that has failed is shown.
 const SHOWN_FOR: Duration = Duration::from_hours(24);
@@ -101,6 +105,20 @@ pub enum Refusal {
     Unavailable(String),
 }
 
+impl Refusal {
+    /// The reason of the condition.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoName => "BackupNameMissing",
+            Self::InProgress => "BackupInProgress",
+            Self::NoBackup => "BackupNotFound",
+            Self::NoLocation(_) => "LocationGone",
+            Self::ReadOnly(_) => "LocationReadOnly",
+            Self::Unavailable(_) => "LocationUnavailable",
+        }
+    }
+}
+
 /// The backup of a request, unless its name was taken by another one since.
 ///
 /// # Errors
@@ -136,7 +154,7 @@ pub fn location_of(backup: &Backup, location: Option<&BackupStorageLocation>) ->
 }
 
 /// The accepted request: with labels that find it, and the location, so that the deletion can end although the Backup is gone.
-pub fn accepted(request: &DeleteBackupRequest, backup: &Backup) -> DeleteBackupRequest {
+pub fn accepted(request: &DeleteBackupRequest, backup: &Backup, now: Timestamp) -> DeleteBackupRequest {
     let mut wanted = request.clone();
     let labels = wanted.metadata.labels.get_or_insert_default();
     for (key, value) in [
@@ -153,14 +171,31 @@ pub fn accepted(request: &DeleteBackupRequest, backup: &Backup) -> DeleteBackupR
         }
     }
     wanted.status.phase = Some(DeleteBackupRequestPhase::InProgress);
+    let conditions = &mut wanted.status.conditions;
+    condition::set(conditions, ACCEPTED, ConditionStatus::True, "Accepted", "", &time(now));
     wanted
 }
 
-/// The request after its end; without errors everything is deleted.
-pub fn processed(request: &DeleteBackupRequest, errors: Vec<String>) -> DeleteBackupRequest {
+/// The request that is not carried out.
+pub fn refused(request: &DeleteBackupRequest, refusal: &Refusal, now: Timestamp) -> DeleteBackupRequest {
+    let mut wanted = processed(request);
+    wanted.status.errors = vec![refusal.to_string()];
+    condition::set(
+        &mut wanted.status.conditions,
+        ACCEPTED,
+        ConditionStatus::False,
+        refusal.reason(),
+        refusal.to_string(),
+        &time(now),
+    );
+    wanted
+}
+
+/// The request after everything is deleted.
+pub fn processed(request: &DeleteBackupRequest) -> DeleteBackupRequest {
     let mut wanted = request.clone();
     wanted.status.phase = Some(DeleteBackupRequestPhase::Processed);
-    wanted.status.errors = errors;
+    wanted.status.errors.clear();
     wanted
 }
 
@@ -176,7 +211,6 @@ pub fn reads(restore: &Restore, backup: &Backup) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::time;
     use crate::api::v1::{AccessMode, LocationPhase};
 
     fn at(second: i64) -> Timestamp {
@@ -307,12 +341,12 @@ mod tests {
     fn an_accepted_request_has_labels_that_find_it_and_keeps_its_own() {
         let mut bare = request("", 0, "r");
         bare.spec.backup_name = "n".repeat(80);
-        let labels = accepted(&bare, &backup("Completed")).metadata.labels.unwrap();
+        let labels = accepted(&bare, &backup("Completed"), at(0)).metadata.labels.unwrap();
         assert_eq!(labels[labels::BACKUP_NAME], names::label_value(&bare.spec.backup_name));
         assert_eq!(labels[labels::BACKUP_UID], "u");
         assert_eq!(labels[labels::STORAGE_LOCATION], "default");
         bare.metadata.labels = Some([(labels::BACKUP_NAME.to_owned(), "own".to_owned())].into());
-        let labels = accepted(&bare, &backup("Completed")).metadata.labels.unwrap();
+        let labels = accepted(&bare, &backup("Completed"), at(0)).metadata.labels.unwrap();
         assert_eq!(labels[labels::BACKUP_NAME], "own");
     }
 

@@ -52,6 +52,15 @@ pub(super) struct Facts<'a> {
     /// `--schedule-skip-immediately`.
     pub(super) skip_immediately: bool,
     pub(super) backups: &'a [Made],
+    /// Why the Backup that is due cannot be made, if that is known.
+    pub(super) refused: Option<&'a Refused>,
+}
+
+/// Why the API server did not take the Backup of a tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
 /// What is to be done.
@@ -137,9 +146,11 @@ fn due(seen: &Schedule, facts: &Facts<'_>) -> Plan {
             let next = ticks.after(base(&plan.wanted, facts.now));
             plan.wait_for(facts, next);
         }
-        Some(passed) => match facts.backups.iter().find(|made| made.is_unfinished) {
-            Some(other) => plan.postpone(facts, &passed, &other.name),
-            None => plan.make(facts, &ticks, &passed),
+        Some(passed) => match (facts.backups.iter().find(|made| made.is_unfinished), facts.refused) {
+            (Some(other), _) => plan.postpone(facts, &passed, &other.name),
+            // The tick stays due: nothing is written of it but why it is not made.
+            (None, Some(refused)) => plan.say(facts, ConditionStatus::False, refused.reason, &refused.message),
+            (None, None) => plan.make(facts, &ticks, &passed),
         },
     }
     plan
@@ -192,6 +203,9 @@ impl Plan {
                 Some("Postponed") => ("BackupInProgress", "an earlier backup of this schedule was in progress"),
                 Some("Paused") => ("Paused", "the schedule was paused"),
                 Some("FailedValidation") => ("FailedValidation", "the schedule was not valid"),
+                Some("BackupNotCreated" | "BackupRefused" | "BackupNameTaken") => {
+                    ("BackupNotCreated", "the API server did not take them")
+                }
                 _ => (
                     "ServerAway",
                     "no server made them: it was away, or the schedule was changed",

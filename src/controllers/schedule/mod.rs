@@ -30,7 +30,7 @@ use super::watches::{Watches, refs};
 use super::write::{WriteError, Written};
 use crate::controllers::context::Context;
 use backup::Origin;
-use decide::{Facts, Made, Plan, decide};
+use decide::{Facts, Made, Plan, Refused, decide};
 use last::last_results;
 use ticks::Tick;
 
@@ -101,6 +101,16 @@ impl Classify for Error {
     }
 }
 
+impl Error {
+    /// As the Schedule shows it.
+    fn refused(&self) -> Refused {
+        Refused {
+            reason: self.reason(),
+            message: self.to_string(),
+        }
+    }
+}
+
 /// The reconciler.
 pub struct Schedules {
     ctx: Arc<Context>,
@@ -139,13 +149,14 @@ impl Schedules {
         }
     }
 
-    fn decide(&self, seen: &Schedule, backups: &[Made]) -> Plan {
+    fn decide(&self, seen: &Schedule, backups: &[Made], refused: Option<&Refused>) -> Plan {
         let settings = &self.ctx.settings;
         let facts = Facts {
             now: self.ctx.clock.now(),
             zone: &settings.zone,
             skip_immediately: settings.skip_immediately,
             backups,
+            refused,
         };
         decide(seen, &facts)
     }
@@ -259,14 +270,22 @@ impl Reconciler for Schedules {
         let label = label_value(&seen);
         let backups = self.backups.list_where(|backup| label_of(backup) == Some(&label));
         let cached: Vec<Made> = backups.iter().filter_map(|backup| made(&seen, backup)).collect();
-        let mut plan = self.decide(&seen, &cached);
+        let mut plan = self.decide(&seen, &cached, None);
         self.measure(&seen, &backups, &plan);
-        // The watch may be behind what this server, or the one that led before, has created.
+        let mut refused = None;
         if plan.make.is_some() {
-            plan = self.decide(&seen, &self.fresh_backups(&seen).await?);
-        }
-        if let Some(tick) = plan.make {
-            self.create(&seen, tick).await?;
+            // The watch may be behind what this server, or the one that led before, has created.
+            let fresh = self.fresh_backups(&seen).await?;
+            plan = self.decide(&seen, &fresh, None);
+            if let Some(tick) = plan.make
+                && let Err(error) = self.create(&seen, tick).await
+            {
+                if error.class() == Class::Lost {
+                    return Err(error);
+                }
+                plan = self.decide(&seen, &fresh, Some(&error.refused()));
+                refused = Some(error);
+            }
         }
         let written = self.ctx.writer.write(&*seen, &plan.wanted).await;
         match written.map_err(Error::StatusNotWritten)? {
@@ -274,7 +293,7 @@ impl Reconciler for Schedules {
             Written::Conflict => Ok(Next::After(Duration::from_secs(1))),
             Written::Done | Written::Unchanged => {
                 self.report(&seen, &plan);
-                Ok(plan.next)
+                refused.map_or(Ok(plan.next), Err)
             }
         }
     }

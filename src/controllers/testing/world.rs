@@ -497,7 +497,8 @@ fn is_deleting(world: &World) -> bool {
         if *status.phase() == DeleteBackupRequestPhase::Processed {
             return status.errors.is_empty();
         }
-        let halts = |c: &Condition| c.status == ConditionStatus::True && c.reason != "RestoresRemain";
+        let halts =
+            |c: &Condition| c.status == ConditionStatus::True && !["Accepted", "RestoresRemain"].contains(&&*c.reason);
         !status.conditions.iter().any(halts)
     };
     world.objects::<Backup>().iter().any(is_expired) || world.objects::<DeleteBackupRequest>().iter().any(goes_on)

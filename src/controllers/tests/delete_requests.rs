@@ -157,6 +157,11 @@ async fn refused(world: &World) -> String {
     assert_eq!(world.phase(REQUEST, "d"), "Processed");
     let errors = world.object(REQUEST, "d")["status"]["errors"].clone();
     assert_eq!(errors.as_array().unwrap().len(), 1, "{errors}");
+    let condition = world.object(REQUEST, "d")["status"]["conditions"][0].clone();
+    assert_eq!(
+        (&condition["type"], &condition["status"], &condition["message"]),
+        (&json!("Accepted"), &json!("False"), &errors[0])
+    );
     errors[0].as_str().unwrap().to_owned()
 }
 

@@ -212,12 +212,15 @@ const QUEUE: [&str; 4] = [
 ];
 
 /// Of backups whose life ends, and of their deletion, besides those of locations.
-const DELETIONS: [&str; 10] = [
+const DELETIONS: [&str; 13] = [
+    "Accepted",
     "BSLCannotGet",
     "BSLNotFound",
     "BSLReadOnly",
     "BSLUnavailable",
     "BackupKept",
+    "BackupNameMissing",
+    "BackupNotFound",
     "Deleting",
     "DeletionRefused",
     "Expired",

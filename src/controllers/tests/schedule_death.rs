@@ -10,6 +10,7 @@ use crate::controllers::schedule::Schedules;
 use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::testing::death::Dies;
 use crate::runtime::{Class, Classify, Next, ObjectRef, Reconciler, SharedWatch};
+use crate::testing::fake_api::{Fault, Seen};
 
 /// A cluster whose schedule of minutes has missed two and is due.
 fn due() -> World {
@@ -209,4 +210,48 @@ async fn the_last_status_follows_from_the_backups_after_a_restart() {
         }
     }
     process.kill().await;
+}
+
+/// A tick that is refused stays due, and the Schedule shows why; what was missed meanwhile is counted with that reason.
+#[tokio::test]
+async fn a_backup_that_is_not_taken_shows_in_its_schedule_and_is_made_later() {
+    for (code, reason, class, shown) in [
+        (422, "Invalid", Class::Invalid, "BackupRefused"),
+        (403, "Forbidden", Class::Transient, "BackupNotCreated"),
+        (500, "InternalError", Class::Transient, "BackupNotCreated"),
+    ] {
+        let world = due();
+        let process = Process::start(&world, Dies::Never).await;
+        let schedules = Schedules::new(process.ctx.clone(), world.watch());
+        let creates = |seen: &Seen| seen.method == "POST" && seen.path.ends_with("/backups");
+        world
+            .api
+            .fault(Fault::new(1, code, reason, creates).message("quota of backups exceeded"));
+        let error = schedules.reconcile(seen(&world)).await.unwrap_err();
+        assert_eq!((error.class(), error.reason()), (class, shown));
+        let status = world.object("Schedule", "minutely")["status"].clone();
+        let conditions = status["conditions"].as_array().unwrap();
+        assert_eq!(conditions.len(), 1, "{status}");
+        assert_eq!(
+            (
+                &conditions[0]["type"],
+                &conditions[0]["status"],
+                &conditions[0]["reason"]
+            ),
+            (&json!("Scheduled"), &json!("False"), &json!(shown))
+        );
+        let message = conditions[0]["message"].as_str().unwrap();
+        assert!(
+            message.contains(TICK) && message.contains("quota of backups exceeded"),
+            "{message}"
+        );
+        assert_eq!((&status["phase"], status.get("lastBackup")), (&json!("Enabled"), None));
+
+        schedules.reconcile(seen(&world)).await.unwrap();
+        assert_eq!(backups(&world), [TICK]);
+        let status = world.object("Schedule", "minutely")["status"].clone();
+        assert_eq!(status["conditions"][0]["reason"], "Waiting");
+        assert_eq!(status["conditions"][1]["reason"], "BackupNotCreated");
+        process.kill().await;
+    }
 }

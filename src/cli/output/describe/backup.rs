@@ -156,9 +156,12 @@ pub(super) fn deletion_failed(request: &DeleteBackupRequest) -> bool {
     *request.status.phase() == DeleteBackupRequestPhase::Processed && !request.status.errors.is_empty()
 }
 
+/// Says that a deletion is open, and not what it waits for.
+const ACCEPTED: &str = "Accepted";
+
 /// What an open deletion waits for, which Velero does not show.
 pub(super) fn deletion_waits_for(request: &DeleteBackupRequest) -> Option<&str> {
-    let holds = |condition: &&Condition| condition.status == ConditionStatus::True;
+    let holds = |condition: &&Condition| condition.status == ConditionStatus::True && condition.type_ != ACCEPTED;
     let is_open = *request.status.phase() == DeleteBackupRequestPhase::InProgress;
     let found = request.status.conditions.iter().filter(|_| is_open).find(holds);
     found.map(|condition| condition.message.as_str())

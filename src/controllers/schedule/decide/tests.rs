@@ -30,6 +30,7 @@ fn facts<'a>(now: &str, backups: &'a [Made]) -> Facts<'a> {
         zone: &UTC,
         skip_immediately: false,
         backups,
+        refused: None,
     }
 }
 

@@ -172,6 +172,7 @@ fn an_open_deletion_shows_what_it_waits_for() {
     request.status = serde_json::from_value(json!({
         "phase": "InProgress",
         "conditions": [
+            {"type": "Accepted", "status": "True", "message": "", "reason": "Accepted"},
             {"type": "Leftovers", "status": "False", "message": "", "reason": "Released"},
             {"type": "Blocked", "status": "True", "message": "the location is away", "reason": "LocationUnavailable"},
         ],

@@ -21,6 +21,7 @@ fn an_hour_that_the_clock_repeats_loses_and_doubles_no_tick() {
                 zone: &berlin,
                 skip_immediately: false,
                 backups: &[],
+                refused: None,
             },
         );
         ticks.extend(plan.make.map(|tick| tick.due.to_string()));
@@ -50,6 +51,7 @@ fn the_ticks_of_a_life_are_those_of_robfig_cron() {
                         zone: &local,
                         skip_immediately: false,
                         backups: &[],
+                        refused: None,
                     },
                 );
                 made.extend(plan.make.map(|tick| tick.due));
@@ -96,6 +98,7 @@ fn in_a_year_of_changing_leaders_every_tick_is_made_once() {
                     zone: &local,
                     skip_immediately: false,
                     backups: &backups[kept..],
+                    refused: None,
                 },
             );
             if let Some(tick) = plan.make {
