@@ -10,7 +10,7 @@ use futures::FutureExt;
 
 use super::error::{Class, Failure};
 use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, Unfinished};
-use super::{ObjectInfo, PutOutcome};
+use super::{ObjectInfo, PutOutcome, ReplaceOutcome};
 use crate::runtime::lease::WriteGate;
 
 /// A provider with all writes behind a gate: none starts without the lease, and none is awaited beyond its end.
@@ -44,6 +44,10 @@ impl fmt::Debug for Gated {
 impl Provider for Gated {
     fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome> {
         self.write(self.inner.put(key, bytes, only_new))
+    }
+
+    fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> Call<'_, ReplaceOutcome> {
+        self.write(self.inner.replace(key, bytes, etag))
     }
 
     fn begin_upload(&self, key: &str) -> Call<'_, String> {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::error::{Class, Failure};
 use super::gated::Gated;
 use super::provider::{Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult};
-use super::{ByteStream, ObjectInfo, PutOutcome, Result, StoreError, key};
+use super::{ByteStream, ObjectInfo, PutOutcome, ReplaceOutcome, Result, StoreError, key};
 use crate::runtime::lease::WriteGate;
 
 #[cfg(test)]
@@ -78,6 +78,24 @@ impl Store {
     /// the key is looked up first.
     pub async fn put_if_absent(&self, key: &str, bytes: Bytes) -> Result<PutOutcome> {
         self.put_object(key, bytes, true).await
+    }
+
+    /// Replaces a small object, unless it is another one by now than the one that was read: a change by another process is not lost. Old
+    /// S3-compatible stores have no conditional writes, and there the object is looked up first.
+    pub async fn put_if_unchanged(&self, read: &ObjectInfo, bytes: Bytes) -> Result<ReplaceOutcome> {
+        let Some(etag) = &read.etag else {
+            self.put(&read.key, bytes).await?;
+            return Ok(ReplaceOutcome::Replaced);
+        };
+        let call = async {
+            key::check(&read.key)?;
+            within(
+                deadline::PART,
+                self.provider.replace(&self.full_key(&read.key), bytes, etag),
+            )
+            .await
+        };
+        call.await.map_err(|failure| self.failed("write", &read.key, failure))
     }
 
     async fn put_object(&self, key: &str, bytes: Bytes, only_new: bool) -> Result<PutOutcome> {

@@ -30,7 +30,7 @@ pub mod validate;
 pub use config::{Secret, StoreConfig};
 pub use error::{Class, Result, StoreError};
 pub use location::Store;
-pub use object::{ByteStream, ObjectInfo, PutOutcome};
+pub use object::{ByteStream, ObjectInfo, PutOutcome, ReplaceOutcome};
 pub use upload::Upload;
 pub use validate::Validated;
 

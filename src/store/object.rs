@@ -22,11 +22,20 @@ pub struct ObjectInfo {
     pub modified: Timestamp,
 }
 
-/// ProviderResult of [`Store::put_if_absent`](super::Store::put_if_absent).
+/// Result of [`Store::put_if_absent`](super::Store::put_if_absent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
     /// This call created the object.
     Created,
     /// The object existed; it is unchanged.
     Exists,
+}
+
+/// Result of [`Store::put_if_unchanged`](super::Store::put_if_unchanged).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplaceOutcome {
+    /// This call replaced the object.
+    Replaced,
+    /// The object is another one than was read, or gone; it is left as it is.
+    Changed,
 }

@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::error::Failure;
-use super::{ObjectInfo, PutOutcome};
+use super::{ObjectInfo, PutOutcome, ReplaceOutcome};
 
 /// The result of a provider's call, before [`super::Store`] adds what was attempted and where.
 pub type ProviderResult<T> = Result<T, Failure>;
@@ -28,6 +28,9 @@ pub type Pieces<T> = BoxStream<'static, ProviderResult<T>>;
 pub trait Provider: fmt::Debug + Send + Sync + 'static {
     /// Writes an object as a whole, atomically; with `only_new` not over another one.
     fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome>;
+
+    /// Writes an object as a whole in the place of the one with this ETag; atomic where the store has conditional writes.
+    fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> Call<'_, ReplaceOutcome>;
 
     /// Begins an upload and returns its id.
     fn begin_upload(&self, key: &str) -> Call<'_, String>;

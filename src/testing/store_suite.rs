@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::store::{ByteStream, Class, PutOutcome, Store, StoreError};
+use crate::store::{ByteStream, Class, PutOutcome, ReplaceOutcome, Store, StoreError};
 
 /// A test's environment: an empty location.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ macro_rules! store_suite {
             an_object_of_any_size_is_read_back_whole
             a_put_replaces_the_object_at_once
             an_object_is_created_only_if_there_is_none
+            an_object_is_replaced_only_if_it_is_the_one_that_was_read
             one_of_many_concurrent_creators_wins
+            of_many_concurrent_changes_of_an_object_none_is_lost
             nothing_is_read_beyond_the_limit
             a_missing_object_is_not_found_and_may_be_deleted
             a_range_of_an_object_is_read
@@ -162,6 +164,40 @@ pub async fn one_of_many_concurrent_creators_wins(bench: &Bench) {
         );
     }
     assert_eq!(bench.store.get("metadata/seal", 10).await.unwrap(), bytes(winners[0].0));
+}
+
+pub async fn an_object_is_replaced_only_if_it_is_the_one_that_was_read(bench: &Bench) {
+    let (store, key) = (&bench.store, "backups/b/velero-backup.json");
+    store.put(key, bytes(10)).await.unwrap();
+    let (first, _) = store.get_object(key, 100).await.unwrap();
+    let replaced = store.put_if_unchanged(&first, bytes(20)).await.unwrap();
+    assert_eq!(replaced, ReplaceOutcome::Replaced);
+    assert_eq!(store.get(key, 100).await.unwrap(), bytes(20));
+    let changed = store.put_if_unchanged(&first, bytes(30)).await.unwrap();
+    assert_eq!(changed, ReplaceOutcome::Changed);
+    assert_eq!(store.get(key, 100).await.unwrap(), bytes(20));
+    let second = store.head(key).await.unwrap().unwrap();
+    store.delete(key).await.unwrap();
+    let gone = store.put_if_unchanged(&second, bytes(40)).await.unwrap();
+    assert_eq!(gone, ReplaceOutcome::Changed);
+    assert_eq!(store.head(key).await.unwrap(), None);
+    assert_eq!(keys(store, "").await, BTreeSet::new());
+}
+
+pub async fn of_many_concurrent_changes_of_an_object_none_is_lost(bench: &Bench) {
+    let (store, key) = (&bench.store, "backups/b/velero-backup.json");
+    store.put(key, bytes(0)).await.unwrap();
+    let grow = || async {
+        loop {
+            let (read, was) = store.get_object(key, 100).await.unwrap();
+            let one_more = bytes(was.len() + 1);
+            if store.put_if_unchanged(&read, one_more).await.unwrap() == ReplaceOutcome::Replaced {
+                return;
+            }
+        }
+    };
+    futures::future::join_all((0..8).map(|_| grow())).await;
+    assert_eq!(store.get(key, 100).await.unwrap(), bytes(8));
 }
 
 pub async fn nothing_is_read_beyond_the_limit(bench: &Bench) {

@@ -29,12 +29,22 @@ pub enum Stored {
 /// # Errors
 /// See [`StoreError`].
 pub async fn read(store: &Store, name: &str) -> Result<Stored, StoreError> {
-    match store.get(&BackupFile::Metadata.key(name), MAX_METADATA).await {
-        Ok(text) => {
-            Ok(serde_json::from_slice(&text).map_or(Stored::Unreadable, |backup| Stored::Backup(Box::new(backup))))
+    Ok(read_version(store, name).await?.0)
+}
+
+/// The same, with the version of the file, for a writer that must not undo a change by another one.
+///
+/// # Errors
+/// See [`StoreError`].
+pub async fn read_version(store: &Store, name: &str) -> Result<(Stored, Option<ObjectInfo>), StoreError> {
+    match store.get_object(&BackupFile::Metadata.key(name), MAX_METADATA).await {
+        Ok((version, text)) => {
+            let sealed = serde_json::from_slice(&text);
+            let stored = sealed.map_or(Stored::Unreadable, |backup| Stored::Backup(Box::new(backup)));
+            Ok((stored, Some(version)))
         }
-        Err(error) if error.is_not_found() => Ok(Stored::Nothing),
-        Err(error) if error.class() == Class::TooLarge => Ok(Stored::Unreadable),
+        Err(error) if error.is_not_found() => Ok((Stored::Nothing, None)),
+        Err(error) if error.class() == Class::TooLarge => Ok((Stored::Unreadable, None)),
         Err(error) => Err(error),
     }
 }

@@ -30,7 +30,7 @@ use self::failure::failure;
 use self::listing::object;
 use super::error::{Class, Failure};
 use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult, Unfinished};
-use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
+use super::{ObjectInfo, PutOutcome, ReplaceOutcome, Result, StoreConfig, StoreError};
 
 /// `spec.config` key: the directory that buckets are in.
 const FSPATH: &str = "fspath";
@@ -56,6 +56,17 @@ pub(super) struct Filesystem {
 struct Bucket {
     root: PathBuf,
     name: String,
+}
+
+/// What is to be at the key of an object that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place<'a> {
+    /// Whatever is there is replaced.
+    Any,
+    /// Nothing.
+    Empty,
+    /// The object with this ETag.
+    Of(&'a str),
 }
 
 impl Filesystem {
@@ -106,7 +117,27 @@ impl Filesystem {
 impl Provider for Filesystem {
     fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome> {
         let key = key.to_owned();
-        self.run(move |bucket| bucket.put(&key, &bytes, only_new))
+        self.run(move |bucket| {
+            let place = if only_new { Place::Empty } else { Place::Any };
+            let published = bucket.put(&key, &bytes, place)?;
+            Ok(if published {
+                PutOutcome::Created
+            } else {
+                PutOutcome::Exists
+            })
+        })
+    }
+
+    fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> Call<'_, ReplaceOutcome> {
+        let (key, etag) = (key.to_owned(), etag.to_owned());
+        self.run(move |bucket| {
+            let published = bucket.put(&key, &bytes, Place::Of(&etag))?;
+            Ok(if published {
+                ReplaceOutcome::Replaced
+            } else {
+                ReplaceOutcome::Changed
+            })
+        })
     }
 
     fn begin_upload(&self, key: &str) -> Call<'_, String> {
@@ -130,7 +161,7 @@ impl Provider for Filesystem {
             not_reserved(&key)?;
             let top = bucket.dir()?;
             staging::publish_upload(&top, &id, |staged, file| {
-                bucket.publish(&top, staged, file, &key, false).map(drop)
+                bucket.publish(&top, staged, file, &key, Place::Any).map(drop)
             })
         })
     }
@@ -171,10 +202,7 @@ impl Provider for Filesystem {
 
     fn head(&self, key: &str) -> Call<'_, ObjectInfo> {
         let key = key.to_owned();
-        self.run(move |bucket| {
-            let (dir, name) = bucket.parent(&key)?;
-            Ok(object(&key, dir.stat(name).map_err(|error| failure(&error))?))
-        })
+        self.run(move |bucket| bucket.head(&key))
     }
 
     fn list(&self, prefix: &str, depth: Depth) -> Pieces<Entry> {
@@ -250,34 +278,51 @@ impl Bucket {
         Ok((object(key, info), file))
     }
 
-    fn put(&self, key: &str, bytes: &[u8], only_new: bool) -> ProviderResult<PutOutcome> {
+    fn head(&self, key: &str) -> ProviderResult<ObjectInfo> {
+        let (dir, name) = self.parent(key)?;
+        Ok(object(key, dir.stat(name).map_err(|error| failure(&error))?))
+    }
+
+    fn put(&self, key: &str, bytes: &[u8], place: Place<'_>) -> ProviderResult<bool> {
         not_reserved(key)?;
         let top = self.dir()?;
         staging::with_file(&top, key, bytes, |staged, file| {
-            self.publish(&top, staged, file, key, only_new)
+            self.publish(&top, staged, file, key, place)
         })
     }
 
-    /// Renames a staged file, which was synced before, to its key.
+    /// Renames a staged file, which was synced before, to its key. Returns whether the place was as it is to be.
     #[expect(clippy::unused_self, reason = "what a bucket does")]
-    fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, only_new: bool) -> ProviderResult<PutOutcome> {
+    fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, place: Place<'_>) -> ProviderResult<bool> {
         let (dirs, name) = split(key);
         let dirs: Vec<_> = dirs.collect();
-        let _guard = top.while_making().map_err(|error| failure(&error))?;
+        let guard = match place {
+            Place::Any | Place::Empty => top.while_making(),
+            // Alone: between the look and the rename no other write of this machine may come.
+            Place::Of(_) => top.while_removing(),
+        };
+        let _guard = guard.map_err(|error| failure(&error))?;
+        if let Place::Of(etag) = place {
+            match self.head(key) {
+                Ok(found) if found.etag.as_deref() == Some(etag) => {}
+                Ok(_) => return Ok(false),
+                Err(absent) if absent.class == Class::NotFound => return Ok(false),
+                Err(failure) => return Err(failure),
+            }
+        }
         let mut tries = TRIES;
         loop {
             let attempt = top.descend_or_new(dirs.iter().copied()).and_then(|dir| {
-                let moved = if only_new {
-                    staged.rename_new(file, &dir, name)
-                } else {
-                    staged.rename(file, &dir, name)
+                let moved = match place {
+                    Place::Empty => staged.rename_new(file, &dir, name),
+                    Place::Any | Place::Of(_) => staged.rename(file, &dir, name),
                 };
                 moved.and_then(|()| dir.sync())
             });
             match attempt {
-                Ok(()) => return Ok(PutOutcome::Created),
-                Err(error) if only_new && error.kind() == io::ErrorKind::AlreadyExists => {
-                    return Ok(PutOutcome::Exists);
+                Ok(()) => return Ok(true),
+                Err(error) if place == Place::Empty && error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Ok(false);
                 }
                 // Without locks a deletion may have removed the directory while it was still empty.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries > 0 => tries -= 1,

@@ -52,6 +52,10 @@ impl Provider for Scripted {
         self.call(Ok(PutOutcome::Created))
     }
 
+    fn replace(&self, _key: &str, _bytes: Bytes, _etag: &str) -> Call<'_, ReplaceOutcome> {
+        self.call(Ok(ReplaceOutcome::Replaced))
+    }
+
     fn begin_upload(&self, _key: &str) -> Call<'_, String> {
         self.call(Ok("id".to_owned()))
     }

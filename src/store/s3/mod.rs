@@ -21,7 +21,7 @@ use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    RetryConfig,
+    RetryConfig, UpdateVersion,
 };
 
 use self::credentials::Profile;
@@ -29,7 +29,7 @@ use self::failure::{failure, status};
 use self::settings::{Address, Settings};
 use super::error::{Class, Failure};
 use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult, Unfinished};
-use super::{ObjectInfo, PutOutcome, Result, StoreConfig, StoreError};
+use super::{ObjectInfo, PutOutcome, ReplaceOutcome, Result, StoreConfig, StoreError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -286,6 +286,33 @@ impl S3 {
         }
     }
 
+    async fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> ProviderResult<ReplaceOutcome> {
+        let path = path(key)?;
+        let read = UpdateVersion {
+            e_tag: Some(etag.to_owned()),
+            version: None,
+        };
+        let mode = PutMode::Update(read);
+        match self.client.put_opts(&path, bytes.clone().into(), mode.into()).await {
+            Ok(_) => Ok(ReplaceOutcome::Replaced),
+            Err(error) if status(&error) == Some(412) || failure(&error).class == Class::NotFound => {
+                Ok(ReplaceOutcome::Changed)
+            }
+            // As above: a race of milliseconds is left.
+            Err(error) if status(&error) == Some(501) => match self.head(key).await {
+                Ok(found) if found.etag.as_deref() == Some(etag) => {
+                    let put = self.client.put(&path, bytes.into()).await;
+                    put.map_err(|error| failure(&error))?;
+                    Ok(ReplaceOutcome::Replaced)
+                }
+                Ok(_) => Ok(ReplaceOutcome::Changed),
+                Err(absent) if absent.class == Class::NotFound => Ok(ReplaceOutcome::Changed),
+                Err(failure) => Err(failure),
+            },
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     async fn head(&self, key: &str) -> ProviderResult<ObjectInfo> {
         match self.client.head(&path(key)?).await {
             Ok(meta) => Ok(object(meta)),
@@ -351,6 +378,11 @@ impl Provider for S3 {
     fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> Call<'_, PutOutcome> {
         let key = key.to_owned();
         async move { self.put(&key, bytes, only_new).await }.boxed()
+    }
+
+    fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> Call<'_, ReplaceOutcome> {
+        let (key, etag) = (key.to_owned(), etag.to_owned());
+        async move { self.replace(&key, bytes, &etag).await }.boxed()
     }
 
     fn begin_upload(&self, key: &str) -> Call<'_, String> {
