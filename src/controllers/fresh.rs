@@ -39,13 +39,28 @@ pub async fn labelled<K>(ctx: &Context, labels: &str) -> Result<Vec<K>, kube::Er
 where
     K: Kind + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
 {
+    labelled_as(ctx, labels, Some).await
+}
+
+/// The same, of which only what `keep` makes of each is held: a page of whole objects at a time.
+///
+/// # Errors
+/// The API server refused or was not reached.
+pub async fn labelled_as<K, T>(
+    ctx: &Context,
+    labels: &str,
+    keep: impl Fn(K) -> Option<T>,
+) -> Result<Vec<T>, kube::Error>
+where
+    K: Kind + Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+{
     let client = ctx.cluster.client().clone();
     let api: Api<Guarded<K>> = Api::namespaced_with(client, &ctx.namespace, &());
     let (mut found, mut page) = (Vec::new(), ListParams::default().labels(labels).limit(PAGE));
     loop {
         let list = api.list(&page).await?;
         found.extend(list.items.into_iter().filter_map(|item| match item {
-            Guarded::Good(object) => Some(object),
+            Guarded::Good(object) => keep(object),
             Guarded::Broken { .. } => None,
         }));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {

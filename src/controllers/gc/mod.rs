@@ -44,6 +44,11 @@ pub enum Error {
     /// The backup could not be read.
     #[error("reading the expired backup failed: {0}; check that the API server is reachable")]
     BackupNotRead(#[source] kube::Error),
+    /// Its schedule, or the backups of that, could not be read.
+    #[error(
+        "reading the retention rules of the expired backup's schedule failed: {0}; check that the API server is reachable"
+    )]
+    RulesNotRead(#[source] kube::Error),
     /// Its location could not be read.
     #[error(
         "reading storage location `{location}` of the expired backup failed: {source}; check `kubectl get backupstoragelocation {location}`"
@@ -70,6 +75,7 @@ impl Classify for Error {
     crate::runtime::reasons!(
         StatusNotWritten,
         BackupNotRead,
+        RulesNotRead = "BackupsNotListed",
         LocationNotRead,
         RequestNotMade,
         LocationUnusable,
@@ -101,7 +107,7 @@ impl Gc {
 
     /// Runs it in this manager.
     pub fn register(manager: &mut Manager, ctx: &Arc<Context>, watches: &Watches) {
-        let keeper = Keeper::new(watches.schedules.clone(), watches.backups.clone());
+        let keeper = Keeper::new(Arc::clone(ctx), watches.schedules.clone());
         let reconciler = Self::new(Arc::clone(ctx), watches.deletions.clone(), keeper);
         let (in_location, of_schedule) = (watches.backups.clone(), watches.backups.clone());
         manager.control(
@@ -129,16 +135,6 @@ impl Gc {
         }))
     }
 
-    /// When the life of this backup ends. What a rule keeps has no end: `retention` prolongs it, however late. The rules are asked only
-    /// once the expiration has passed, because they cost a look at every backup of the schedule.
-    fn end(&self, backup: &Backup, now: Timestamp) -> End {
-        let end = End::of(backup);
-        if !end.is_after(now) && self.keeper.keeps(backup) {
-            return End::Never;
-        }
-        end
-    }
-
     /// The next look at a backup that stays as it is.
     fn again(&self) -> Next {
         Next::After(self.ctx.settings.gc_frequency)
@@ -151,10 +147,14 @@ impl Gc {
         let Some(backup) = backup.filter(|backup| uid_of(backup) == uid_of(seen)) else {
             return Ok(Next::Resync);
         };
-        match plan::due(&backup, self.end(&backup, now), now) {
+        match plan::due(&backup, End::of(&backup), now) {
             Due::Now => {}
             Due::At(end) => return Ok(self.at(end, now)),
             Due::OnChange => return Ok(Next::Resync),
+        }
+        // The rules are asked only now, because they cost a look at every backup of the schedule.
+        if self.keeper.keeps(&backup, now).await.map_err(Error::RulesNotRead)? {
+            return Ok(Next::Settled);
         }
         let location = &backup.spec.storage_location;
         let found = fresh::get::<BackupStorageLocation>(&self.ctx, location).await;
@@ -185,8 +185,15 @@ impl Gc {
         if let Ok(Some(found)) = &found
             && !wrote_nothing(&backup)
             && let Some(end) = self.prolonged(&backup, found).await?
-            && end > now
+            && end.is_after(now)
         {
+            let End::At(end) = end else {
+                tracing::debug!(
+                    backup = name,
+                    "this backup has no expiration in its location, and is kept"
+                );
+                return Ok(self.again());
+            };
             // The label may have been written just now; the object that the watch delivers is compared again.
             let mut wanted = backup.clone();
             wanted.status.expiration = Some(crate::api::time(end));
@@ -197,18 +204,16 @@ impl Gc {
         self.request(&backup, now).await
     }
 
-    /// The expiration that the bucket has of a backup that another cluster made, and may have prolonged: the seal has another uid then. An
+    /// The end that the bucket has of a backup that another cluster made, and may have prolonged: the seal has another uid then. An
     /// object that Velero's sync made does not say where it comes from. Without an expiration in the seal it has no end.
-    async fn prolonged(&self, backup: &Backup, location: &BackupStorageLocation) -> Result<Option<Timestamp>, Error> {
+    async fn prolonged(&self, backup: &Backup, location: &BackupStorageLocation) -> Result<Option<End>, Error> {
         let store = location::open(&self.ctx, location).await?;
         let name = backup.metadata.name.as_deref().unwrap_or_default();
         let stored = seal::read(&store, name)
             .instrument(tracing::info_span!("read expiration"))
             .await?;
         Ok(match stored {
-            seal::Stored::Backup(stored) if stored.metadata.uid != backup.metadata.uid => {
-                Some(stored.status.expiration.map_or(Timestamp::MAX, |end| end.0))
-            }
+            seal::Stored::Backup(stored) if stored.metadata.uid != backup.metadata.uid => Some(End::of(&stored)),
             seal::Stored::Backup(_) | seal::Stored::Nothing | seal::Stored::Unreadable => None,
         })
     }
@@ -238,7 +243,7 @@ impl Reconciler for Gc {
 
     async fn reconcile(&self, seen: Arc<Backup>) -> Result<Next, Error> {
         let now = self.ctx.clock.now();
-        match plan::due(&seen, self.end(&seen, now), now) {
+        match plan::due(&seen, End::of(&seen), now) {
             Due::OnChange => Ok(Next::Settled),
             Due::At(end) => Ok(self.at(end, now)),
             Due::Now => {
@@ -248,11 +253,14 @@ impl Reconciler for Gc {
                     let uid = labels.and_then(|labels| labels.get(labels::BACKUP_UID));
                     plan::is_open(request) && uid.is_some_and(|uid| *uid == *uid_of(&*seen).as_str())
                 };
-                if self.deletions.list_where(is_requested).is_empty() {
-                    self.expire(&seen, now).await
-                } else {
-                    Ok(self.again())
+                if !self.deletions.list_where(is_requested).is_empty() {
+                    return Ok(self.again());
                 }
+                // What a rule keeps has no end: `retention` prolongs it, however late.
+                if self.keeper.kept_lately(&seen, now).await {
+                    return Ok(Next::Settled);
+                }
+                self.expire(&seen, now).await
             }
         }
     }

@@ -1,44 +1,127 @@
 //! The rules as `gc` asks them: whether a backup whose expiration has passed is kept nevertheless.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::api::v1::{Backup, Schedule};
+use crate::api::{labels, names};
+use crate::controllers::context::Context;
+use crate::controllers::fresh;
 use crate::controllers::schedule::backup::SCHEDULE_UID;
-use crate::runtime::{ObjectRef, SharedWatch};
+use crate::runtime::clock::later;
+use crate::runtime::{ObjectRef, SharedWatch, Uid, uid_of};
 
-use super::plan::{Verdict, plan};
+use super::plan::{Verdict, is_counted, plan};
 use super::rules::Rules;
 
-/// Reads the rules of schedules over what is in the stores.
-#[derive(Clone)]
+/// What was read from the API server is used so long for the other backups of the schedule: many may end in one moment.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// Asks the rules of schedules about backups that are due. What is deleted rests on what the API server has, and not on a watch, which may
+/// be behind.
 pub struct Keeper {
+    ctx: Arc<Context>,
     schedules: SharedWatch<Schedule>,
-    backups: SharedWatch<Backup>,
+    /// By uid of the Schedule. Locked while the API server is asked, so that it is asked once.
+    recent: Mutex<HashMap<Uid, Recent>>,
+}
+
+/// What the API server had a moment ago.
+struct Recent {
+    at: Timestamp,
+    /// The version of the Schedule in the watch at that time: a newer one may have other rules.
+    version: Option<String>,
+    schedule: Option<Schedule>,
+    /// The backups of the schedule that were due then, and whether a rule keeps them. None before they were listed.
+    due: Option<HashMap<Uid, bool>>,
 }
 
 impl Keeper {
-    /// With these stores.
-    pub fn new(schedules: SharedWatch<Schedule>, backups: SharedWatch<Backup>) -> Self {
-        Self { schedules, backups }
+    /// With this store, which leads from the uid of a schedule to its name.
+    pub fn new(ctx: Arc<Context>, schedules: SharedWatch<Schedule>) -> Self {
+        Self {
+            ctx,
+            schedules,
+            recent: Mutex::default(),
+        }
     }
 
-    /// Whether a rule keeps this backup, or its rules cannot be followed.
-    pub fn keeps(&self, backup: &Backup) -> bool {
+    /// Whether it is known without a request that a rule keeps this backup.
+    pub async fn kept_lately(&self, backup: &Backup, now: Timestamp) -> bool {
         let Some(uid) = schedule_uid(backup) else { return false };
-        let is_its = |schedule: &Schedule| schedule.metadata.uid.as_deref() == Some(uid);
-        let Some(schedule) = self.schedules.list_where(is_its).pop() else {
-            return false;
+        let seen = self.seen(uid);
+        let recent = self.recent.lock().await;
+        let known = recent
+            .get(&Uid::from(uid))
+            .filter(|known| known.holds(seen.as_deref(), now));
+        known.is_some_and(|known| known.keeps(backup) == Some(true))
+    }
+
+    /// Whether a rule keeps this backup, which is due, or its rules cannot be followed.
+    ///
+    /// # Errors
+    /// The API server refused or was not reached.
+    pub async fn keeps(&self, backup: &Backup, now: Timestamp) -> Result<bool, kube::Error> {
+        let Some(uid) = schedule_uid(backup) else {
+            return Ok(false);
         };
-        let Some(annotations) = &schedule.metadata.annotations else {
-            return false;
-        };
-        match Rules::parse(annotations) {
-            Err(_) => true,
-            Ok(None) => false,
-            Ok(Some(rules)) => plan(&rules, &of_schedule(&self.backups, &schedule))
-                .iter()
-                .any(|(kept, verdict)| kept.metadata.uid == backup.metadata.uid && matches!(verdict, Verdict::Kept(_))),
+        let seen = self.seen(uid);
+        let mut recent = self.recent.lock().await;
+        recent.retain(|_, known| known.is_of_late(now));
+        if !recent
+            .get(&Uid::from(uid))
+            .is_some_and(|known| known.holds(seen.as_deref(), now))
+        {
+            let known = Recent {
+                at: now,
+                version: version(seen.as_deref()),
+                schedule: self.read(backup, seen.as_deref(), uid).await?,
+                due: None,
+            };
+            recent.insert(uid.into(), known);
         }
+        let Some(known) = recent.get_mut(&Uid::from(uid)) else {
+            return Ok(false);
+        };
+        if let Some(verdict) = known.keeps(backup) {
+            return Ok(verdict);
+        }
+        let Some((schedule, rules)) = known.rules() else {
+            return Ok(false);
+        };
+        let mut backups = fresh_backups(&self.ctx, schedule).await?;
+        if !backups.iter().any(|other| other.metadata.uid == backup.metadata.uid) {
+            // Its label was taken away.
+            backups.push(Arc::new(outline(backup)));
+        }
+        let verdicts = plan(&rules, &backups);
+        let is_due = |backup: &Backup| backup.status.expiration.as_ref().is_some_and(|end| end.0 <= now);
+        let due = verdicts.iter().filter(|(backup, _)| is_due(backup));
+        let due = due.map(|(backup, verdict)| (uid_of(&**backup), matches!(verdict, Verdict::Kept(_))));
+        known.due = Some(due.collect());
+        Ok(known.keeps(backup).unwrap_or(true))
+    }
+
+    /// The Schedule of this uid in the watch.
+    fn seen(&self, uid: &str) -> Option<Arc<Schedule>> {
+        let is_its = |schedule: &Schedule| schedule.metadata.uid.as_deref() == Some(uid);
+        self.schedules.list_where(is_its).pop()
+    }
+
+    /// The Schedule of this uid in the API server.
+    async fn read(&self, backup: &Backup, seen: Option<&Schedule>, uid: &str) -> Result<Option<Schedule>, kube::Error> {
+        let Some(name) = seen
+            .and_then(|seen| seen.metadata.name.as_deref())
+            .or_else(|| schedule_name(backup))
+        else {
+            return Ok(None);
+        };
+        let schedule: Option<Schedule> = fresh::get(&self.ctx, name).await?;
+        Ok(schedule.filter(|schedule| schedule.metadata.uid.as_deref() == Some(uid)))
     }
 
     /// The backups of a schedule whose rules may have changed.
@@ -46,6 +129,82 @@ impl Keeper {
         let backups = of_schedule(backups, schedule);
         backups.iter().map(|backup| ObjectRef::from_obj(&**backup)).collect()
     }
+}
+
+impl Recent {
+    fn is_of_late(&self, now: Timestamp) -> bool {
+        self.at <= now && now < later(self.at, RECENT)
+    }
+
+    fn holds(&self, seen: Option<&Schedule>, now: Timestamp) -> bool {
+        self.is_of_late(now) && self.version == version(seen)
+    }
+
+    /// Whether a rule keeps this backup; none if only its schedule's backups can tell.
+    fn keeps(&self, backup: &Backup) -> Option<bool> {
+        let annotations = self
+            .schedule
+            .as_ref()
+            .and_then(|schedule| schedule.metadata.annotations.as_ref());
+        match annotations.map(Rules::parse) {
+            None | Some(Ok(None)) => Some(false),
+            Some(Err(_)) => Some(true),
+            Some(Ok(Some(_))) if !is_counted(backup) => Some(false),
+            Some(Ok(Some(_))) => self.due.as_ref()?.get(&uid_of(backup)).copied(),
+        }
+    }
+
+    fn rules(&self) -> Option<(&Schedule, Rules)> {
+        let schedule = self.schedule.as_ref()?;
+        let rules = Rules::parse(schedule.metadata.annotations.as_ref()?).ok()??;
+        Some((schedule, rules))
+    }
+}
+
+fn version(schedule: Option<&Schedule>) -> Option<String> {
+    schedule?.metadata.resource_version.clone()
+}
+
+/// The name of the Schedule that made a backup, as the backup has it.
+fn schedule_name(backup: &Backup) -> Option<&str> {
+    let meta = &backup.metadata;
+    let label = meta
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(labels::SCHEDULE_NAME));
+    let owners = meta.owner_references.iter().flatten();
+    let mut owners = owners.filter(|owner| owner.kind == "Schedule" && owner.controller == Some(true));
+    label
+        .or_else(|| owners.next().map(|owner| &owner.name))
+        .map(String::as_str)
+}
+
+/// The backups that this schedule made as the API server has them now, of each what rules depend on.
+///
+/// # Errors
+/// The API server refused or was not reached.
+pub(super) async fn fresh_backups(ctx: &Context, schedule: &Schedule) -> Result<Vec<Arc<Backup>>, kube::Error> {
+    let name = schedule.metadata.name.as_deref().unwrap_or_default();
+    let label = format!("{}={}", labels::SCHEDULE_NAME, names::label_value(name));
+    let own = |backup: Backup| is_of(&backup, schedule).then(|| Arc::new(outline(&backup)));
+    fresh::labelled_as(ctx, &label, own).await
+}
+
+/// What rules, requests and events need of a backup: a schedule may have thousands.
+fn outline(backup: &Backup) -> Backup {
+    let mut outline = Backup::default();
+    let (meta, status) = (&backup.metadata, &backup.status);
+    outline.metadata.name.clone_from(&meta.name);
+    outline.metadata.namespace.clone_from(&meta.namespace);
+    outline.metadata.uid.clone_from(&meta.uid);
+    outline.metadata.creation_timestamp.clone_from(&meta.creation_timestamp);
+    outline.metadata.deletion_timestamp.clone_from(&meta.deletion_timestamp);
+    outline.spec.storage_location.clone_from(&backup.spec.storage_location);
+    outline.spec.ttl = backup.spec.ttl.clone();
+    outline.status.phase.clone_from(&status.phase);
+    outline.status.start_timestamp.clone_from(&status.start_timestamp);
+    outline.status.expiration.clone_from(&status.expiration);
+    outline
 }
 
 /// The uid of the Schedule that made a backup: as it says, or as the controller in its owner references. Backups of another release
@@ -70,3 +229,6 @@ pub fn is_of(backup: &Backup, schedule: &Schedule) -> bool {
     let uid = schedule.metadata.uid.as_deref();
     uid.is_some() && schedule_uid(backup) == uid
 }
+
+#[cfg(test)]
+mod tests;

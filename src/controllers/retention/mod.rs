@@ -30,7 +30,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::v1::{Backup, BackupStorageLocation, Schedule};
-use crate::api::{labels, names};
 use crate::runtime::report::EventNote;
 use crate::runtime::watch::Change;
 use crate::runtime::{Controller, Manager, Next, ObjectRef, Predicate, Reconciler, SharedWatch};
@@ -107,10 +106,9 @@ impl Retention {
         let Some(schedule) = schedule.filter(|schedule| schedule.metadata.uid == seen.metadata.uid) else {
             return Ok(Vec::new());
         };
-        let label = format!("{}={}", labels::SCHEDULE_NAME, names::label_value(name));
-        let backups: Vec<Backup> = fresh::labelled(&self.ctx, &label).await.map_err(Error::NotRead)?;
-        let backups = backups.into_iter().map(Arc::new);
-        let own: Vec<_> = backups.filter(|backup| keeper::is_of(backup, &schedule)).collect();
+        let own = keeper::fresh_backups(&self.ctx, &schedule)
+            .await
+            .map_err(Error::NotRead)?;
         Ok(self.steps(&schedule, &own, now).unwrap_or_default().end)
     }
 

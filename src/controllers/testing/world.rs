@@ -421,7 +421,7 @@ impl Process {
             note(retention.reconcile(Arc::new(schedule)).await.map_err(|e| e.to_string()));
         }
         for backup in world.objects::<Backup>() {
-            let gc = Gc::new(ctx.clone(), world.watch(), Keeper::new(world.watch(), world.watch()));
+            let gc = Gc::new(ctx.clone(), world.watch(), Keeper::new(ctx.clone(), world.watch()));
             note(gc.reconcile(Arc::new(backup)).await.map_err(|e| e.to_string()));
         }
         for request in world.objects::<DeleteBackupRequest>() {

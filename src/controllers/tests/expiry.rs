@@ -46,7 +46,7 @@ async fn pass(world: &World) -> Result<Next, String> {
     let gc = Gc::new(
         process.ctx.clone(),
         world.watch(),
-        Keeper::new(world.watch(), world.watch()),
+        Keeper::new(process.ctx.clone(), world.watch()),
     );
     let next = gc.reconcile(std::sync::Arc::new(backup)).await;
     process.kill().await;
@@ -176,6 +176,28 @@ async fn a_backup_that_another_cluster_has_prolonged_lives_on() {
         "2031-01-01T00:00:00Z"
     );
     world.clock.set("2031-01-01T00:00:00Z".parse().unwrap());
+    assert!(pass(&world).await.is_ok());
+    assert_eq!(requests(&world), 1);
+}
+
+#[tokio::test]
+async fn a_backup_of_another_cluster_that_has_no_expiration_in_the_bucket_lives_on_and_is_not_changed() {
+    let world = expired().await;
+    let path = world.bucket().join(BackupFile::Metadata.key("b"));
+    let mut sealed: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    sealed["metadata"]["uid"] = json!("of-another-cluster");
+    sealed["status"].as_object_mut().unwrap().remove("expiration");
+    fs::write(&path, sealed.to_string()).unwrap();
+    let before = world.object("Backup", "b");
+    for _ in 0..2 {
+        assert_eq!(pass(&world).await, Ok(Next::After(Duration::from_hours(1))));
+        assert_eq!(requests(&world), 0);
+        assert_eq!(world.object("Backup", "b"), before);
+        world.clock.advance(Duration::from_hours(24 * 3650));
+    }
+    // It has one again: that has passed.
+    sealed["status"]["expiration"] = json!("2031-01-01T00:00:00Z");
+    fs::write(&path, sealed.to_string()).unwrap();
     assert!(pass(&world).await.is_ok());
     assert_eq!(requests(&world), 1);
 }

@@ -88,6 +88,7 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
             &[
                 "StatusNotWritten",
                 "BackupNotRead",
+                "BackupsNotListed",
                 "LocationNotRead",
                 "RequestNotMade",
                 "LocationUnusable",
