@@ -1,5 +1,6 @@
 //! What tests of the controllers' decisions begin from.
 
+pub(super) mod store;
 pub(super) mod world;
 
 use std::sync::Arc;

@@ -45,3 +45,47 @@ pub async fn is_half_removed(store: &Store, backup: &str, uid: &Uid) -> Result<b
     let holder = name_lock::holder(store, backup).await?;
     Ok(holder.is_some_and(|lock| lock.uid == uid.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::controllers::testing::store::{Crowd, Files, MemoryBucket, Operation};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_files_of_a_backup_are_deleted_sixteen_at_a_time_between_its_seal_and_its_lock() {
+        let files = Arc::new(Mutex::new(Files::default()));
+        let (seal, lock) = (BackupFile::Metadata.key("b"), backup_claim("b"));
+        files.lock().put(&seal, "{}".into());
+        for number in 0..3 * PARALLEL {
+            files.lock().put(&format!("backups/b/file-{number}"), "".into());
+        }
+        files.lock().put("backups/other/velero-backup.json", "{}".into());
+        let crowd = Crowd::of(PARALLEL);
+        let (joined, seen, ends) = (crowd.clone(), files.clone(), [seal.clone(), lock.clone()]);
+        let store = MemoryBucket::store(&files, move |operation, key| {
+            if operation != Operation::Delete {
+                return std::future::ready(()).boxed();
+            }
+            let left = seen.lock().keys();
+            match ends.iter().position(|end| end == key) {
+                Some(0) => assert!(left.contains(&ends[1]), "the name is locked first"),
+                Some(_) => assert_eq!(left.len(), 2, "the lock is the last: {left:?}"),
+                None => {
+                    assert!(!left.contains(&ends[0]), "the seal goes first");
+                    return joined.join();
+                }
+            }
+            std::future::ready(()).boxed()
+        });
+        remove(&store, "b", &Uid::from("uid"), Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap();
+        assert_eq!(crowd.most(), PARALLEL);
+        assert_eq!(files.lock().keys(), ["backups/other/velero-backup.json"]);
+    }
+}

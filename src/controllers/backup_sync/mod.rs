@@ -395,3 +395,6 @@ async fn volumes(store: &Store, backup: &str) -> Result<Vec<PodVolumeBackup>, St
         })
         .unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

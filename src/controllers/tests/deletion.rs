@@ -154,3 +154,23 @@ async fn a_restore_waits_for_its_unavailable_location_says_so_and_goes_when_that
     assert!(!world.has("Restore", "r"));
     process.kill().await;
 }
+
+#[tokio::test]
+async fn a_deletion_that_may_leave_everything_ends_though_the_location_is_gone() {
+    for may_leave in [false, true] {
+        let world = shop();
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        let files = world.files();
+        world.delete("BackupStorageLocation", "default").await;
+        world.ask("DeleteBackupRequest", "d", json!({"backupName": "b"}));
+        let mut request = world.object("DeleteBackupRequest", "d");
+        if may_leave {
+            request["metadata"]["annotations"] = json!({"velero.io/delete-leaving-leftovers": "true"});
+            world.api.insert(request);
+        }
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        assert_eq!(world.has("Backup", "b"), !may_leave);
+        assert_eq!(world.has("DeleteBackupRequest", "d"), !may_leave);
+        assert_eq!(world.files(), files, "they are out of reach");
+    }
+}

@@ -13,6 +13,7 @@ use crate::controllers::testing::world::{End, Process, World};
 use crate::runtime::testing::death::Dies;
 use crate::runtime::{Next, Reconciler};
 use crate::store::layout::{BackupFile, backup_dir};
+use crate::testing::fake_api::Fault;
 
 /// Passes of a server over its location, each a while after the one before.
 struct Syncs<'a> {
@@ -157,6 +158,70 @@ async fn what_made_no_backup_is_looked_at_again_later() {
     put(&world, BackupFile::Metadata, "waits", &theirs("waits", "Failed"));
     syncs.pass().await;
     assert_eq!(names(&world), ["odd", "running", "waits"]);
+    syncs.process.kill().await;
+}
+
+/// How often a Backup was sent to be created.
+fn creations(world: &World) -> usize {
+    let seen = world.api.seen();
+    let is_one = |path: &str| path.ends_with("/backups");
+    seen.iter()
+        .filter(|seen| seen.method == "POST" && is_one(&seen.path))
+        .count()
+}
+
+#[tokio::test]
+async fn a_backup_that_the_api_server_refuses_rests_longer_each_time_and_comes_in_when_it_is_taken() {
+    let world = World::new();
+    put(&world, BackupFile::Metadata, "b", &theirs("b", "Completed"));
+    let is_one = |path: &str| path.ends_with("/backups");
+    world.api.fault(Fault::new(4, 422, "Invalid", move |seen| {
+        seen.method == "POST" && is_one(&seen.path)
+    }));
+    let mut syncs = Syncs::of(&world).await;
+    syncs.watching();
+    let mut sent = Vec::new();
+    // Three minutes lie between two passes; it rests for one, two, four and eight of them.
+    for _ in 0..8 {
+        world.api.forget_seen();
+        syncs.pass().await;
+        sent.push(creations(&world));
+    }
+    assert_eq!(sent, [1, 1, 1, 0, 1, 0, 0, 1]);
+    assert_eq!(names(&world), ["b"]);
+    syncs.process.kill().await;
+}
+
+#[tokio::test]
+async fn of_the_owners_and_finalizers_of_a_backup_only_a_schedule_that_is_here_comes_in() {
+    let world = World::new();
+    world.api.insert(json!({
+        "apiVersion": "velero.io/v1", "kind": "Schedule",
+        "metadata": {"name": "daily", "namespace": "velero", "uid": "here"}, "spec": {"schedule": "@daily"},
+    }));
+    let owner = |kind: &str, name: &str, uid: &str| json!({"apiVersion": "velero.io/v1", "kind": kind, "name": name, "uid": uid, "controller": true});
+    let mut stored = theirs("b", "Completed");
+    stored["metadata"]["finalizers"] = json!(["example.com/kept"]);
+    stored["metadata"]["ownerReferences"] = json!([
+        owner("Schedule", "daily", "here"),
+        owner("Schedule", "daily", "there"),
+        owner("Schedule", "weekly", "here"),
+        owner("Deployment", "daily", "here"),
+    ]);
+    put(&world, BackupFile::Metadata, "b", &stored);
+    let mut foreign = theirs("foreign", "Completed");
+    foreign["metadata"]["ownerReferences"] = json!([owner("Deployment", "daily", "here")]);
+    put(&world, BackupFile::Metadata, "foreign", &foreign);
+    let mut syncs = Syncs::of(&world).await;
+    syncs.watching();
+    syncs.pass().await;
+    let meta = &world.object("Backup", "b")["metadata"];
+    assert_eq!(meta["ownerReferences"], json!([owner("Schedule", "daily", "here")]));
+    assert_eq!(meta["finalizers"], Value::Null);
+    assert_eq!(
+        world.object("Backup", "foreign")["metadata"]["ownerReferences"],
+        Value::Null
+    );
     syncs.process.kill().await;
 }
 
