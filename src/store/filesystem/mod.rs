@@ -292,7 +292,6 @@ impl Bucket {
     }
 
     /// Renames a staged file, which was synced before, to its key. Returns whether the place was as it is to be.
-    #[expect(clippy::unused_self, reason = "what a bucket does")]
     fn publish(&self, top: &Dir, staged: &Dir, file: &str, key: &str, place: Place<'_>) -> ProviderResult<bool> {
         let (dirs, name) = split(key);
         let dirs: Vec<_> = dirs.collect();
