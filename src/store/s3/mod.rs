@@ -4,6 +4,7 @@ mod credentials;
 mod failure;
 mod settings;
 mod unfinished;
+mod writes;
 
 use std::fmt;
 use std::ops::Range;
@@ -20,12 +21,12 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{
-    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    RetryConfig, UpdateVersion,
+    BackoffConfig, Certificate, ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt,
+    RetryConfig,
 };
 
 use self::credentials::Profile;
-use self::failure::{failure, status};
+use self::failure::failure;
 use self::settings::{Address, Settings};
 use super::error::{Class, Failure};
 use super::provider::{Call, Depth, Entry, Part, PartTag, Pieces, Provider, ProviderResult, Unfinished};
@@ -251,68 +252,6 @@ fn object(meta: ObjectMeta) -> ObjectInfo {
 }
 
 impl S3 {
-    async fn put(&self, key: &str, bytes: Bytes, only_new: bool) -> ProviderResult<PutOutcome> {
-        let path = path(key)?;
-        if !only_new {
-            self.client
-                .put(&path, bytes.into())
-                .await
-                .map_err(|error| failure(&error))?;
-            return Ok(PutOutcome::Created);
-        }
-        match self
-            .client
-            .put_opts(&path, bytes.clone().into(), PutMode::Create.into())
-            .await
-        {
-            Ok(_) => Ok(PutOutcome::Created),
-            // A conflict (409) does not mean that the object exists: two writers met, and either may retry.
-            Err(error @ object_store::Error::AlreadyExists { .. }) if status(&error) != Some(409) => {
-                Ok(PutOutcome::Exists)
-            }
-            // Some compatible stores have no conditional writes. The look before the write leaves a race of milliseconds.
-            Err(error) if status(&error) == Some(501) => match self.head(key).await {
-                Ok(_) => Ok(PutOutcome::Exists),
-                Err(absent) if absent.class == Class::NotFound => {
-                    self.client
-                        .put(&path, bytes.into())
-                        .await
-                        .map_err(|error| failure(&error))?;
-                    Ok(PutOutcome::Created)
-                }
-                Err(failure) => Err(failure),
-            },
-            Err(error) => Err(failure(&error)),
-        }
-    }
-
-    async fn replace(&self, key: &str, bytes: Bytes, etag: &str) -> ProviderResult<ReplaceOutcome> {
-        let path = path(key)?;
-        let read = UpdateVersion {
-            e_tag: Some(etag.to_owned()),
-            version: None,
-        };
-        let mode = PutMode::Update(read);
-        match self.client.put_opts(&path, bytes.clone().into(), mode.into()).await {
-            Ok(_) => Ok(ReplaceOutcome::Replaced),
-            Err(error) if status(&error) == Some(412) || failure(&error).class == Class::NotFound => {
-                Ok(ReplaceOutcome::Changed)
-            }
-            // As above: a race of milliseconds is left.
-            Err(error) if status(&error) == Some(501) => match self.head(key).await {
-                Ok(found) if found.etag.as_deref() == Some(etag) => {
-                    let put = self.client.put(&path, bytes.into()).await;
-                    put.map_err(|error| failure(&error))?;
-                    Ok(ReplaceOutcome::Replaced)
-                }
-                Ok(_) => Ok(ReplaceOutcome::Changed),
-                Err(absent) if absent.class == Class::NotFound => Ok(ReplaceOutcome::Changed),
-                Err(failure) => Err(failure),
-            },
-            Err(error) => Err(failure(&error)),
-        }
-    }
-
     async fn head(&self, key: &str) -> ProviderResult<ObjectInfo> {
         match self.client.head(&path(key)?).await {
             Ok(meta) => Ok(object(meta)),
