@@ -26,3 +26,4 @@ pub mod queue;
 pub mod reconcile;
 pub mod run;
 pub(in crate::controllers) mod seal;
+mod sealing;

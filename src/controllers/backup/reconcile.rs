@@ -14,10 +14,11 @@ use crate::cluster::ApiError;
 use crate::controllers::context::Context;
 use crate::controllers::events;
 use crate::controllers::run::cancel::{self, is_cancelled};
-use crate::controllers::run::cancelling;
-use crate::controllers::run::carry_out;
+use crate::controllers::run::cancelling::{self, Cancellable, RecordedEnd};
 use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::record::RecordError;
 use crate::controllers::run::trace::Beginning;
+use crate::controllers::run::{RunId, carry_out};
 use crate::controllers::watches::{BUCKET_WORKERS, Watches};
 use crate::controllers::write::{WriteError, Written};
 use crate::runtime::operation::{AttemptEnd, Driver, Handle, Interrupted, Run, RunOperations};
@@ -31,6 +32,7 @@ use super::first_validation::waits_until;
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
 use super::run::{BackupAttempt, Job};
+use super::sealing;
 
 /// How long a backup waits for a store that cannot be used. It holds a place in the queue that others may want for other stores.
 const GIVE_UP_AFTER: Duration = Duration::from_hours(1);
@@ -61,6 +63,14 @@ pub enum Error {
         "the storage location `{0}` of a backup under way has become read-only; make it ReadWrite again, or delete the backup"
     )]
     LocationReadOnly(String),
+    /// Whether it was sealed before it was cancelled cannot be seen.
+    #[error(
+        "the storage location `{0}` of a cancelled backup is unavailable, and may have it complete; check `velero backup-location get`, or delete the backup"
+    )]
+    LocationUnavailable(String),
+    /// Whether it was being sealed is not known.
+    #[error("cancelling the backup failed: {0}")]
+    RecordUnreadable(#[source] RecordError),
 }
 
 impl Classify for Error {
@@ -69,7 +79,9 @@ impl Classify for Error {
         PoliciesNotRead,
         BrokeOff,
         LocationGone,
-        LocationReadOnly
+        LocationReadOnly,
+        LocationUnavailable,
+        RecordUnreadable
     );
 
     fn class(&self) -> Class {
@@ -239,14 +251,6 @@ impl Backups {
         }
     }
 
-    /// A pass of a backup under way that is cancelled.
-    async fn cancel(&self, seen: &Arc<Backup>) -> Result<Next, Error> {
-        // Where a location is not available, another store may stand in its place: what is left there is put in order later.
-        let can_begin = self.location(seen).is_ok_and(|location| location.is_available());
-        let give_up = || given_up(seen, self.ctx.clock.now());
-        cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
-    }
-
     /// Writes the status at the end of the run. The counters move on the transition, so a write that changes nothing counts nothing.
     async fn record(&self, seen: &Backup, ended: &BackupStatus, archive: u64) -> Result<bool, Error> {
         let mut wanted = seen.clone();
@@ -278,11 +282,16 @@ impl Run for Backups {
     const OPERATION: &'static str = "backup";
 
     fn start(&self, seen: &Arc<Backup>) -> Result<Job, Error> {
+        let location = self.location(seen)?;
+        // Where a location is not available, another store may stand in its place, which has no seal.
+        if is_cancelled(&seen.metadata) && !location.is_available() {
+            return Err(Error::LocationUnavailable(seen.spec.storage_location.clone()));
+        }
         Ok(Job {
             ctx: Arc::clone(&self.ctx),
             live_logs: self.live_logs.clone(),
             backup: Arc::clone(seen),
-            location: self.location(seen)?,
+            location,
         })
     }
 
@@ -315,6 +324,31 @@ impl Run for Backups {
     }
 }
 
+impl Cancellable for Backups {
+    fn can_begin(&self, seen: &Arc<Backup>) -> bool {
+        self.start(seen).is_ok()
+    }
+
+    async fn recorded(&self, seen: &Arc<Backup>) -> Result<RecordedEnd<BackupEnd>, Error> {
+        match sealing::may_be_sealed(&self.ctx, &RunId::of(&**seen)).await {
+            Ok(true) => Ok(RecordedEnd::InBucket),
+            Ok(false) => Ok(RecordedEnd::Nothing),
+            Err(error) => Err(Error::RecordUnreadable(error)),
+        }
+    }
+
+    async fn show_unknown(&self, seen: &Arc<Backup>) -> Result<(), Error> {
+        let mut wanted = (**seen).clone();
+        cancel::seal_unknown(&mut wanted.status.conditions, self.ctx.clock.now());
+        self.write(seen, &wanted).await?;
+        Ok(())
+    }
+
+    fn give_up(&self, seen: &Arc<Backup>) -> BackupEnd {
+        given_up(seen, self.ctx.clock.now())
+    }
+}
+
 impl Reconciler for Backups {
     type Kind = Backup;
     type Error = Error;
@@ -333,7 +367,7 @@ impl Reconciler for Backups {
                 end_unbegun(&self.ctx, &seen).await?;
                 Ok(Next::Resync)
             }
-            BackupPhase::InProgress if is_cancelled => self.cancel(&seen).await,
+            BackupPhase::InProgress if is_cancelled => cancelling::pass(&self.ctx, &self.driver, self, &seen).await,
             BackupPhase::ReadyToStart => self.prepare(&seen).await,
             BackupPhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {

@@ -16,6 +16,7 @@ use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus, BackupStorageLocation};
 use crate::backup::{self as engine, EngineDeps, Fatal, Progress, Report, Request};
 use crate::cluster::discovery::Discovery;
+use crate::controllers::backup_storage_location::STORE_ID;
 use crate::controllers::context::Context;
 use crate::controllers::freeze::{FreezeLock, FreezeRecord};
 use crate::controllers::item_operations::kind::Counts;
@@ -37,7 +38,7 @@ use crate::telemetry::trace::{TraceParent, fail};
 use super::end::BackupEnd;
 use super::error::BackupError;
 use super::name_lock::{self, NameLock, NameLockError};
-use super::{cancel, files, policies, seal};
+use super::{cancel, files, policies, seal, sealing};
 
 /// What an attempt works with.
 pub struct Job {
@@ -141,6 +142,7 @@ impl BackupAttempt {
             tracing::info!(target: TRACE_EVENT, "resumed: an earlier attempt has sealed it");
             return self.finished(&store, sealed.status).await;
         }
+        sealing::withdraw(uploads.record());
         let policies = policies::of_run(&self.ctx, &self.backup, uploads.record()).await?;
 
         let mut upload = uploads.begin(&store, &BackupFile::Contents.key(self.name())).await?;
@@ -182,6 +184,7 @@ impl BackupAttempt {
         if handle.cancelled().is_cancelled() || sealing.is_none() {
             return Err(Fatal::Cancelled.into());
         }
+        sealing::note(&self.ctx, uploads.record()).await?;
         let status = seal::seal(&store, &self.backup, status)
             .instrument(info_span!("seal"))
             .await?;
@@ -357,6 +360,12 @@ impl Attempt for BackupAttempt {
         let mut end = cancel::ended(&self.backup, progress.as_ref(), self.ctx.clock.now());
         log.warn(&end.status.failure_reason);
         let store = location::open(&self.ctx, &self.location).await?;
+        if sealing::is_noted(&self.record().await?) {
+            // In an empty mount point in the place of the store there is no seal either.
+            let annotations = self.location.metadata.annotations.as_ref();
+            let known = annotations.and_then(|all| all.get(STORE_ID));
+            store.validate(known.map(String::as_str), false).await?;
+        }
         match seal::sealed(&store, &self.id).await {
             // It was sealed before: then it is a backup.
             Ok(Some(sealed)) => return self.finished(&store, sealed.status).await,

@@ -17,10 +17,11 @@ use crate::controllers::context::Context;
 use crate::controllers::events;
 use crate::controllers::location::{self, LocationError};
 use crate::controllers::run::cancel::{self, is_cancelled};
-use crate::controllers::run::cancelling;
-use crate::controllers::run::carry_out;
+use crate::controllers::run::cancelling::{self, Cancellable, RecordedEnd};
 use crate::controllers::run::live_log::LiveLogs;
+use crate::controllers::run::record::{Record, RecordError};
 use crate::controllers::run::trace::Beginning;
+use crate::controllers::run::{RunId, carry_out};
 use crate::controllers::watches::{BUCKET_WORKERS, Watches, refs};
 use crate::controllers::write::{WriteError, Written};
 use crate::restore::progress::Standstill;
@@ -31,7 +32,7 @@ use crate::telemetry::velero::RunResult;
 
 use super::cancel::{given_up, unbegun};
 use super::ended::{BLOCKED, blocked, conditions, count_end};
-use super::run::{Job, RestoreAttempt, Underway};
+use super::run::{Job, RestoreAttempt, Underway, recorded_end};
 use super::source;
 
 /// The operations of restores.
@@ -63,6 +64,9 @@ pub enum Error {
         "the restore's files cannot be removed while storage location `{0}` is unavailable, and it stays until they are; check `velero backup-location get`, or delete the location if it is gone for good: then the restore goes, and its files stay in the bucket"
     )]
     LocationUnavailable(String),
+    /// Whether it had ended before it was cancelled is not known.
+    #[error("cancelling the restore failed: {0}")]
+    RecordUnreadable(#[source] RecordError),
 }
 
 impl Classify for Error {
@@ -73,7 +77,8 @@ impl Classify for Error {
         SourceGone,
         FilesNotRemoved,
         LocationUnusable,
-        LocationUnavailable
+        LocationUnavailable,
+        RecordUnreadable
     );
 
     fn class(&self) -> Class {
@@ -223,13 +228,6 @@ impl Restores {
         Ok(Next::Resync)
     }
 
-    /// A pass of a restore under way that is cancelled.
-    async fn cancel(&self, seen: &Arc<Restore>) -> Result<Next, Error> {
-        let can_begin = self.source(seen).is_ok();
-        let give_up = || given_up(seen, self.ctx.clock.now());
-        cancelling::pass(&self.ctx, &self.driver, self, seen, can_begin, give_up).await
-    }
-
     /// A Restore that is being deleted: its operation ends, then its files go, then its finalizer (spec restore 3.6).
     async fn clean_up(&self, seen: &Restore) -> Result<Next, Error> {
         if !self.driver.stop(&uid_of(seen)) {
@@ -316,6 +314,28 @@ impl Run for Restores {
     }
 }
 
+impl Cancellable for Restores {
+    fn can_begin(&self, seen: &Arc<Restore>) -> bool {
+        self.source(seen).is_ok()
+    }
+
+    async fn recorded(&self, seen: &Arc<Restore>) -> Result<RecordedEnd<RestoreStatus>, Error> {
+        let record = match Record::open(&self.ctx, &RunId::of(&**seen), "").await {
+            Ok(record) => record,
+            Err(RecordError::UnknownVersion { .. }) => return Ok(RecordedEnd::Nothing),
+            Err(error) => return Err(Error::RecordUnreadable(error)),
+        };
+        Ok(match recorded_end(&record) {
+            Some(Ok(end)) => RecordedEnd::Known(end),
+            Some(Err(_)) | None => RecordedEnd::Nothing,
+        })
+    }
+
+    fn give_up(&self, seen: &Arc<Restore>) -> RestoreStatus {
+        given_up(seen, self.ctx.clock.now())
+    }
+}
+
 impl Reconciler for Restores {
     type Kind = Restore;
     type Error = Error;
@@ -333,7 +353,7 @@ impl Reconciler for Restores {
         let is_cancelled = is_cancelled(&seen.metadata);
         match seen.status.phase() {
             RestorePhase::New if is_cancelled => self.cancel_unbegun(&seen).await,
-            RestorePhase::InProgress if is_cancelled => self.cancel(&seen).await,
+            RestorePhase::InProgress if is_cancelled => cancelling::pass(&self.ctx, &self.driver, self, &seen).await,
             RestorePhase::New => self.validate(&seen).await,
             RestorePhase::InProgress => self.driver.pass(self, &seen).await,
             _ => {

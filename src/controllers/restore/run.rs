@@ -51,6 +51,12 @@ pub(super) fn is_ended(record: &Record) -> bool {
     record.part(ENDED).is_some()
 }
 
+/// The end that an earlier attempt came to and died before its status was written: that and its files count.
+pub(super) fn recorded_end(record: &Record) -> Option<io::Result<RestoreStatus>> {
+    let ended = record.part(ENDED)?;
+    Some(serde_json::from_slice(ended).map_err(io::Error::other))
+}
+
 /// How far a run is, for the pass that shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Underway {
@@ -257,11 +263,10 @@ impl Attempt for RestoreAttempt {
     /// Cancelling it leaves the object InProgress.
     async fn attempt(&mut self, log: &RunLog, handle: &Handle<Underway>) -> Result<RestoreStatus, RestoreError> {
         let record = self.record().await?;
-        if let Some(ended) = record.part(ENDED) {
-            // An earlier attempt came to the end and died before its status was written: that and its files count.
+        if let Some(ended) = recorded_end(&record) {
             Uploads::new(&self.ctx, record.clone())?.follows_earlier(&self.id);
             tracing::info!(target: TRACE_EVENT, "resumed: an earlier attempt has ended it");
-            return Ok(serde_json::from_slice(ended).map_err(io::Error::other)?);
+            return Ok(ended?);
         }
         if self.ctx.cancels.is_requested(&self.id.uid) {
             return Err(Fatal::Cancelled.into());
@@ -311,8 +316,8 @@ impl Attempt for RestoreAttempt {
 
     async fn cancelled(&mut self, log: &RunLog, handle: &Handle<Underway>) -> Result<RestoreStatus, RestoreError> {
         let record = self.record().await?;
-        if let Some(ended) = record.part(ENDED) {
-            return Ok(serde_json::from_slice(ended).map_err(io::Error::other)?);
+        if let Some(ended) = recorded_end(&record) {
+            return Ok(ended?);
         }
         let store = location::open(&self.ctx, &self.location).await?;
         let mut uploads = Uploads::new(&self.ctx, record)?;

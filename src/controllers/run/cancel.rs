@@ -37,6 +37,23 @@ pub fn mark(conditions: &mut Vec<Condition>, message: &str, now: Timestamp) {
     condition::set(conditions, CONDITION, ConditionStatus::True, "Cancelled", message, &now);
 }
 
+/// Says of a run that it was being sealed, so that it is not known yet whether it can be cancelled.
+pub fn seal_unknown(conditions: &mut Vec<Condition>, now: Timestamp) {
+    let (now, message) = (
+        time(now),
+        "whether the backup was complete before it was cancelled is not known until its storage location can be read; \
+         check `velero backup-location get`",
+    );
+    condition::set(
+        conditions,
+        CONDITION,
+        ConditionStatus::Unknown,
+        "SealUnknown",
+        message,
+        &now,
+    );
+}
+
 /// Whether an end is marked as cancelled.
 pub fn is_marked(conditions: &[Condition]) -> bool {
     condition::find(conditions, CONDITION).is_some_and(|found| found.status == ConditionStatus::True)
@@ -48,7 +65,7 @@ pub fn conclude(meta: &ObjectMeta, ended: &[Condition], conditions: &mut Vec<Con
         mark_as(conditions, mark, now);
         return true;
     }
-    if is_cancelled(meta) {
+    if is_cancelled(meta) || condition::find(conditions, CONDITION).is_some() {
         let (now, message) = (time(now), "the run had come to its end before it could be cancelled");
         condition::set(conditions, CONDITION, ConditionStatus::False, "TooLate", message, &now);
     }
@@ -172,16 +189,20 @@ mod tests {
     #[test]
     fn the_condition_says_whether_the_run_was_cancelled_or_it_was_too_late() {
         let now = Timestamp::UNIX_EPOCH;
-        let mut marked = Vec::new();
+        let (mut marked, mut unknown) = (Vec::new(), Vec::new());
         mark(&mut marked, "why", now);
-        for (asked, ended, expected) in [
-            (None, &[][..], None),
-            (Some("true"), &[][..], Some(("False", "TooLate"))),
-            (Some("true"), &marked[..], Some(("True", "Cancelled"))),
+        seal_unknown(&mut unknown, now);
+        for (asked, shown, ended, expected) in [
+            (None, &[][..], &[][..], None),
+            (Some("true"), &[], &[], Some(("False", "TooLate"))),
+            (Some("true"), &[], &marked, Some(("True", "Cancelled"))),
+            (Some("true"), &unknown, &[], Some(("False", "TooLate"))),
+            (Some("true"), &unknown, &marked, Some(("True", "Cancelled"))),
             // The annotation was taken away after it was followed.
-            (None, &marked[..], Some(("True", "Cancelled"))),
+            (None, &[], &marked, Some(("True", "Cancelled"))),
+            (None, &unknown, &[], Some(("False", "TooLate"))),
         ] {
-            let mut conditions = Vec::new();
+            let mut conditions = shown.to_vec();
             let cancelled = conclude(&meta(asked), ended, &mut conditions, now);
             let found = condition::find(&conditions, CONDITION);
             let found = found.map(|found| (found.status.as_str(), found.reason.as_str()));

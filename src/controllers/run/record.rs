@@ -276,6 +276,11 @@ impl Record {
         }
     }
 
+    /// The next [`Record::save`] leaves this part out.
+    pub fn forget(&mut self, part: &str) {
+        self.parts.remove(part);
+    }
+
     /// Removes the record for now; the next [`Record::save`] begins it anew. One that is gone is success.
     ///
     /// # Errors

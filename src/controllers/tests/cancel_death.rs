@@ -283,3 +283,147 @@ async fn what_has_ended_is_not_cancelled_any_more() {
     ];
     assert_eq!((before, 0), (after, writes));
 }
+
+/// Makes the location of the world unusable, or usable again.
+fn set_location(world: &World, phase: &str) {
+    let mut location = world.object("BackupStorageLocation", "default");
+    location["status"]["phase"] = json!(phase);
+    world.api.insert(location);
+}
+
+fn has_part(world: &World, part: &str) -> bool {
+    let records = world.records();
+    let mut parts = records.iter().filter_map(|record| record.binary_data.as_ref());
+    parts.any(|parts| parts.contains_key(part))
+}
+
+fn is_sealed(world: &World) -> bool {
+    world.files().contains(&BackupFile::Metadata.key("b"))
+}
+
+/// A server dies, and the next one sees that the backup is to be cancelled while the store is away. Returns whether it waited for the store,
+/// and whether the backup was cancelled.
+async fn cancelled_without_its_store(dies: Dies) -> Option<(bool, bool)> {
+    let world = hook_death::shop();
+    if world.serve(dies).await == End::Settled {
+        return None;
+    }
+    let what = format!("died {dies:?}");
+    set_location(&world, "Unavailable");
+    cancel(&world, "Backup", "b").await;
+    let process = Process::start(&world, Dies::Never).await;
+    for _ in 0..3 {
+        process.pass(&world).await;
+        process.idle().await;
+    }
+    process.kill().await;
+    let backup = world.object("Backup", "b");
+    let phase = backup["status"]["phase"].clone();
+    let waits = phase == "InProgress";
+    if waits {
+        let shown = condition(&backup);
+        assert_eq!(shown, ("Unknown".to_owned(), "SealUnknown".to_owned()), "{what}");
+    }
+    // Another server finds the store again.
+    set_location(&world, "Available");
+    assert_eq!(world.serve(Dies::Never).await, End::Settled);
+    let cancelled = is_in_order(&world, &what);
+    assert!(waits || cancelled == (phase == "Failed"), "{what}: {phase}");
+    Some((waits, cancelled))
+}
+
+async fn cancelled_without_their_store_at_every(step: usize) {
+    let (effects, mut seen) = (effects_of_backup().await, Vec::new());
+    for nth in 1.. {
+        // The seal is near the end.
+        if nth % step != 0 && nth + 8 < effects {
+            continue;
+        }
+        for dies in [Dies::Before(nth), Dies::Within(nth), Dies::After(nth)] {
+            match cancelled_without_its_store(dies).await {
+                Some(one) => seen.push(one),
+                None => {
+                    for case in [(false, true), (true, true), (true, false)] {
+                        assert!(seen.contains(&case), "(waits, cancelled) {case:?} was not met");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A sample: each tenth effect, and all at the end.
+#[tokio::test]
+async fn a_backup_that_may_be_sealed_is_not_cancelled_before_its_store_was_seen() {
+    cancelled_without_their_store_at_every(10).await;
+}
+
+#[tokio::test]
+#[ignore = "every effect of a backup: `make test-long` runs it"]
+async fn a_backup_cancelled_without_its_store_at_every_effect_ends_as_the_bucket_has_it() {
+    cancelled_without_their_store_at_every(1).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_begins_anew_is_not_taken_for_one_that_is_being_sealed() {
+    let mut world = hook_death::shop();
+    for nth in 1..=effects_of_backup().await {
+        world = hook_death::shop();
+        assert_eq!(world.serve(Dies::After(nth)).await, End::Died);
+        if has_part(&world, "sealing") {
+            break;
+        }
+    }
+    assert!(has_part(&world, "sealing") && !is_sealed(&world));
+    let mut lives = 1;
+    while has_part(&world, "sealing") {
+        assert_eq!(world.serve(Dies::After(lives)).await, End::Died, "{lives}");
+        lives += 1;
+    }
+    assert_eq!(world.phase("Backup", "b"), "InProgress");
+    assert!(!is_sealed(&world));
+}
+
+#[tokio::test]
+async fn a_backup_whose_location_is_unavailable_is_cancelled_at_once_and_its_files_go_later() {
+    let world = hook_death::shop();
+    // Before it is sealed.
+    let died = Dies::After(effects_of_backup().await - 8);
+    assert_eq!(world.serve(died).await, End::Died);
+    let before = world.files();
+    assert!(before.contains(&BackupFile::Contents.key("b")), "{before:?}");
+    set_location(&world, "Unavailable");
+    cancel(&world, "Backup", "b").await;
+    let process = Process::start(&world, Dies::Never).await;
+    process.pass(&world).await;
+    assert_eq!(world.phase("Backup", "b"), "Failed");
+    process.idle().await;
+    process.pass(&world).await;
+    assert_eq!(world.files(), before, "another store may stand in its place");
+    set_location(&world, "Available");
+    process.settle(&world).await;
+    process.kill().await;
+    assert!(is_in_order(&world, "the location is back"));
+}
+
+#[tokio::test]
+async fn a_restore_that_had_ended_is_not_cancelled_though_its_backup_is_gone() {
+    let effects = restore_death::copying().await.serve_and_count().await;
+    let mut ended = 0;
+    for nth in effects / 2..=effects {
+        let world = restore_death::copying().await;
+        assert_eq!(world.serve(Dies::After(nth)).await, End::Died);
+        if !has_part(&world, "ended") || world.phase("Restore", "r") != "InProgress" {
+            continue;
+        }
+        ended += 1;
+        assert!(world.api.remove("velero.io/v1", "Backup", Some("velero"), "b"));
+        cancel(&world, "Restore", "r").await;
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        let restore = world.object("Restore", "r");
+        assert_eq!(restore["status"]["phase"], "Completed");
+        assert_eq!(condition(&restore), ("False".to_owned(), "TooLate".to_owned()));
+    }
+    assert!(ended > 0);
+}

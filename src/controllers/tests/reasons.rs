@@ -44,6 +44,8 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "BrokeOff",
                 "LocationGone",
                 "LocationReadOnly",
+                "LocationUnavailable",
+                "RecordUnreadable",
             ],
         ),
         (
@@ -106,6 +108,7 @@ fn the_reasons_of_failed_passes_stay_what_they_are() {
                 "FilesNotRemoved",
                 "LocationUnusable",
                 "LocationUnavailable",
+                "RecordUnreadable",
             ],
         ),
         (
@@ -191,11 +194,12 @@ const PAGE: &str = include_str!("../../../docs/user/troubleshoot.md");
 const FRAMEWORK: [&str; 4] = ["Aborted", "DeadlineExceeded", "Panicked", "Unreadable"];
 
 /// Of conditions and events of runs and locations, besides phases and what is waited for.
-const RUNS: [&str; 10] = [
+const RUNS: [&str; 11] = [
     "DefaultConflict",
     "Cancelled",
     "Cancelling",
     "TooLate",
+    "SealUnknown",
     "Started",
     "Resumed",
     "Released",
