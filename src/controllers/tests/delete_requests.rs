@@ -119,6 +119,29 @@ async fn the_files_go_though_the_backup_is_deleted_by_another_hand_in_the_middle
 }
 
 #[tokio::test]
+async fn the_files_go_though_the_backup_is_deleted_by_another_hand_before_the_first_of_them() {
+    let deleted = async || {
+        let world = completed().await;
+        world.ask(REQUEST, "d", json!({"backupName": "b"}));
+        world
+    };
+    let mut whole = 0;
+    for nth in 1..=deleted().await.serve_and_count().await {
+        let world = deleted().await;
+        assert_eq!(world.serve(Dies::After(nth)).await, End::Died);
+        let is_accepted = world.has(REQUEST, "d") && world.phase(REQUEST, "d") == "InProgress";
+        if !is_accepted || !world.has("Backup", "b") || world.files() != FILES {
+            continue;
+        }
+        whole += 1;
+        world.delete("Backup", "b").await;
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        assert_eq!(world.files(), [""; 0], "after {nth}");
+    }
+    assert!(whole > 1, "{whole}");
+}
+
+#[tokio::test]
 async fn of_two_requests_one_works_and_both_end() {
     let world = asked().await;
     world.ask(REQUEST, "c", json!({"backupName": "b"}));
