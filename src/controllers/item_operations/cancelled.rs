@@ -8,8 +8,9 @@ use futures::stream::{self, StreamExt};
 use tokio::time::timeout;
 use tracing::{Instrument, info_span};
 
+use crate::api::artifact::ItemOperation;
 use crate::api::v1::BackupStorageLocation;
-use crate::controllers::context::Context;
+use crate::controllers::context::{Context, ItemActions};
 use crate::controllers::events;
 use crate::controllers::location;
 use crate::controllers::run::RunId;
@@ -82,6 +83,21 @@ pub(super) async fn pass<K: Operated>(
     Ok(Next::Resync)
 }
 
+/// Cancels the operations that have not ended. May be repeated.
+pub async fn cancel_all<K: Operated>(object: &K, actions: &ItemActions, operations: &[ItemOperation<K::Spec>]) {
+    let open = operations.iter().filter(|one| !one.status.phase().is_terminal());
+    stream::iter(open)
+        .for_each_concurrent(AT_ONCE, |operation| async move {
+            let (action, id) = (operation.spec.action(), operation.spec.id());
+            match timeout(ANSWER, object.cancel(actions, &operation.spec)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(operation = id, action, %error, "an operation was not cancelled"),
+                Err(_) => tracing::warn!(operation = id, action, "cancelling an operation took too long"),
+            }
+        })
+        .await;
+}
+
 /// Cancels the operations and puts the files in order. May be repeated, after any of its steps.
 async fn put_in_order<K: Operated>(
     ctx: &Context,
@@ -93,17 +109,7 @@ async fn put_in_order<K: Operated>(
     let operations = file::read::<K>(&store, &name)
         .await
         .map_err(|error| error.to_string())?;
-    let open = operations.iter().filter(|one| !one.status.phase().is_terminal());
-    stream::iter(open)
-        .for_each_concurrent(AT_ONCE, |operation| async move {
-            let (action, id) = (operation.spec.action(), operation.spec.id());
-            match timeout(ANSWER, seen.cancel(&ctx.actions, &operation.spec)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(operation = id, action, %error, "an operation was not cancelled"),
-                Err(_) => tracing::warn!(operation = id, action, "cancelling an operation took too long"),
-            }
-        })
-        .await;
+    cancel_all(&**seen, &ctx.actions, &operations).await;
     let finishing = Finishing {
         ctx,
         store: &store,

@@ -17,7 +17,7 @@
 //! All state is in the bucket's file of operations and in the object. A pass that dies has changed nothing that the next one counts twice.
 
 pub mod blocked;
-mod cancelled;
+pub mod cancelled;
 mod error;
 pub mod failures;
 pub mod file;

@@ -17,6 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use crate::api::time;
 use crate::api::v1::{BackupStorageLocation, Restore, RestorePhase, RestoreProgress, RestoreStatus};
 use crate::controllers::context::Context;
+use crate::controllers::item_operations::cancelled::cancel_all;
 use crate::controllers::item_operations::kind::Counts;
 use crate::controllers::run::live_log::LiveLogs;
 use crate::controllers::run::record::{Record, RecordError};
@@ -42,6 +43,9 @@ use super::{cancel, files, source};
 
 /// How long a cancelled restore may read the archive again, for the names of what it has restored.
 const FETCH: Duration = Duration::from_secs(10);
+
+/// How long a cancelled restore may take to cancel its operations.
+const CANCEL_OPERATIONS: Duration = Duration::from_secs(8);
 
 /// The part of the run record with the final status, from when the restore's files are in the bucket.
 const ENDED: &str = "ended";
@@ -325,6 +329,12 @@ impl Attempt for RestoreAttempt {
         uploads.sweep(&store, &layout::restore_dir(self.name())).await?;
         let written = LedgerRecord::new(&self.ctx, &store, self.name(), uploads.into_record());
         let report = self.report_so_far(&store, &written).await;
+        if let Some(report) = &report {
+            let cancelling = cancel_all(&*self.restore, &self.ctx.actions, &report.operations);
+            if timeout(CANCEL_OPERATIONS, cancelling).await.is_err() {
+                tracing::warn!(restore = self.name(), "cancelling item operations took too long");
+            }
+        }
         let mut uploads = Uploads::new(&self.ctx, written.into_record())?;
         let progress = self.progress_so_far(handle, report.as_ref());
         let how_far = format!("cancelled: {}", cancel::how_far(&progress));

@@ -109,3 +109,32 @@ async fn a_restore_that_waits_for_operations_is_cancelled_and_says_how_far_it_ca
     assert!(world.json(&RestoreFile::Results.key("r")).to_string().contains(why));
     assert_eq!(unpacked(&world, &RestoreFile::Log.key("r")).matches(why).count(), 1);
 }
+
+#[tokio::test]
+async fn a_restore_that_is_cancelled_under_way_cancels_the_operations_it_has_begun() {
+    let backed_up = async || {
+        let world = shop();
+        operation(&world, "other", json!({"operation": "completes"}));
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        operation(&world, "other", json!({"operation": "runs"}));
+        world.ask("Restore", "r", json!({"backupName": "b"}));
+        world
+    };
+    let mut begun = 0;
+    for nth in 1..30 {
+        let world = backed_up().await;
+        assert_eq!(world.serve(Dies::After(nth)).await, End::Died, "{nth}");
+        if world.phase("Restore", "r") == "WaitingForPluginOperations" {
+            break;
+        }
+        annotate(&world, "Restore", "r");
+        assert_eq!(world.serve(Dies::Never).await, End::Settled);
+        let file = RestoreFile::ItemOperations.key("r");
+        let has_operations = world.files().contains(&file) && !world.json(&file).as_array().unwrap().is_empty();
+        if has_operations && condition(&world.object("Restore", "r"), "Cancelled").0 == "True" {
+            begun += 1;
+            assert!(is_cancelled(&world), "{nth}");
+        }
+    }
+    assert!(begun > 0);
+}
