@@ -54,13 +54,26 @@ pub enum Aim {
     AtMost(f64),
     /// No less than this.
     AtLeast(f64),
+    /// No more than this; missed at twice as much.
+    About(f64),
+}
+
+/// What is said of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Met,
+    /// Over an aim that is not missed yet.
+    Over,
+    Missed,
 }
 
 impl Aim {
-    fn is_met(self, figure: f64) -> bool {
+    fn verdict(self, figure: f64) -> Verdict {
         match self {
-            Self::AtMost(bound) => figure <= bound,
-            Self::AtLeast(bound) => figure >= bound,
+            Self::AtMost(bound) | Self::About(bound) if figure <= bound => Verdict::Met,
+            Self::AtLeast(bound) if figure >= bound => Verdict::Met,
+            Self::About(bound) if figure < 2.0 * bound => Verdict::Over,
+            _ => Verdict::Missed,
         }
     }
 }
@@ -70,6 +83,7 @@ impl fmt::Display for Aim {
         match self {
             Self::AtMost(bound) => write!(f, "at most {bound}"),
             Self::AtLeast(bound) => write!(f, "at least {bound}"),
+            Self::About(bound) => write!(f, "about {bound}"),
         }
     }
 }
@@ -89,9 +103,9 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Whether it is what it is to be.
-    pub fn is_met(&self) -> bool {
-        self.aim.is_met(self.value)
+    /// Whether it is far from what it is to be.
+    pub fn is_missed(&self) -> bool {
+        self.aim.verdict(self.value) == Verdict::Missed
     }
 }
 
@@ -104,7 +118,11 @@ impl fmt::Display for Figure {
             unit,
             aim,
         } = self;
-        let verdict = if self.is_met() { "" } else { "  MISSED" };
+        let verdict = match self.aim.verdict(*value) {
+            Verdict::Met => "",
+            Verdict::Over => "  over the aim",
+            Verdict::Missed => "  MISSED",
+        };
         write!(
             f,
             "{what:<16} {value:>7.2} {unit:<15} {:<14} {detail}{verdict}",

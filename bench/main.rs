@@ -126,7 +126,7 @@ fn main() -> ExitCode {
     for figure in &figures {
         println!("{figure}");
     }
-    if figures.iter().all(Figure::is_met) {
+    if !figures.iter().any(Figure::is_missed) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -123,8 +123,17 @@ impl Server {
 
     /// The most memory it has ever had, in MiB.
     pub fn peak_memory(&self) -> f64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory it has now, in MiB.
+    pub fn resident_memory(&self) -> f64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
         kib.expect("a number of kB") / 1024.0
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::end::BackupEnd;
-use super::ended::schedule_of;
+use super::phase::schedule_of;
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::time;
 use crate::api::v1::{Backup, BackupPhase, BackupProgress, BackupStatus};

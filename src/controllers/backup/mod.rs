@@ -12,7 +12,6 @@
 
 mod cancel;
 pub mod end;
-pub mod ended;
 mod error;
 mod files;
 mod finalize;
@@ -20,6 +19,7 @@ mod first_validation;
 mod leftovers;
 pub(in crate::controllers) mod name_lock;
 mod operated;
+pub mod phase;
 pub mod policies;
 pub mod prepare;
 pub mod queue;

@@ -18,9 +18,9 @@ use crate::controllers::item_operations::kind::{
 use crate::controllers::run::cancel::REASON;
 use crate::store::layout::BackupFile;
 
-use super::ended::{conditions, count_end, schedule_of};
 use super::error::BackupError;
 use super::finalize;
+use super::phase::{conditions, count_end, schedule_of};
 
 impl OperationSpec for BackupOperationSpec {
     fn action(&self) -> &str {

@@ -27,8 +27,8 @@ use crate::telemetry::velero::RunResult;
 
 use super::cancel::{end_unbegun, given_up};
 use super::end::BackupEnd;
-use super::ended::{conditions, count_end, schedule_of};
 use super::first_validation::waits_until;
+use super::phase::{conditions, count_end, schedule_of};
 use super::policies::{self, PoliciesError};
 use super::prepare::{Facts, prepare};
 use super::run::{BackupAttempt, Job};

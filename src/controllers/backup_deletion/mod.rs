@@ -33,7 +33,7 @@ use crate::api::{labels, names};
 use crate::runtime::report::EventNote;
 use crate::runtime::{Class, Classify as _, Controller, Manager, Next, ObjectRef, Reconciler, SharedWatch, uid_of};
 
-use super::backup::ended::schedule_of;
+use super::backup::phase::schedule_of;
 use super::context::Context;
 use super::watches::{BUCKET_WORKERS, Watches, refs, usable_changed};
 use super::write::Written;

@@ -13,7 +13,7 @@ use crate::api::{labels, names, time};
 use crate::runtime::clock::later;
 
 use super::owner::wrote_nothing;
-use crate::controllers::backup::ended::schedule_of;
+use crate::controllers::backup::phase::schedule_of;
 
 /// Whether the backup is being deleted by this request.
 const ACCEPTED: &str = "Accepted";

@@ -7,7 +7,7 @@ use tracing::{Instrument, info_span};
 
 use crate::api::v1::{Backup, BackupPhase, BackupStorageLocation, DeleteBackupRequest, Restore};
 use crate::api::{labels, names};
-use crate::controllers::backup::ended::schedule_of;
+use crate::controllers::backup::phase::schedule_of;
 use crate::controllers::backup::seal::{self, Stored};
 use crate::controllers::backup_storage_location::STORE_ID;
 use crate::controllers::context::Context;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::api::BackupHooks;
 use crate::api::v1::{Backup, BackupPhase};
 use crate::api::{OwnerReference, annotations, labels, names};
-use crate::controllers::backup::ended::conditions;
+use crate::controllers::backup::phase::conditions;
 
 /// On a synced backup: the uid it had where it was made. A backup that wrote nothing must not delete another's files.
 pub const ORIGIN_UID: &str = "velero.io/origin-uid";

@@ -257,7 +257,7 @@ impl Reconciler for Gc {
                     return Ok(self.again());
                 }
                 // What a rule keeps has no end: `retention` prolongs it, however late.
-                if self.keeper.kept_lately(&seen, now).await {
+                if self.keeper.kept_lately(&seen, now) {
                     return Ok(Next::Settled);
                 }
                 self.expire(&seen, now).await

@@ -10,12 +10,12 @@
 mod cancel;
 pub mod download;
 pub mod dry_run;
-mod ended;
 mod error;
 mod files;
 mod ledger_record;
 mod leftovers;
 mod operated;
+mod phase;
 pub mod reconcile;
 pub mod run;
 pub mod source;

@@ -26,8 +26,8 @@ use crate::store::layout::{RestoreFile, restore_dir};
 use crate::telemetry::run_log::RunLog;
 
 use super::cancel::how_far;
-use super::ended::{conditions, count_end};
 use super::error::RestoreError;
+use super::phase::{conditions, count_end};
 
 impl OperationSpec for RestoreOperationSpec {
     fn action(&self) -> &str {

@@ -31,7 +31,7 @@ use crate::store::{StoreError, layout};
 use crate::telemetry::velero::RunResult;
 
 use super::cancel::{given_up, unbegun};
-use super::ended::{BLOCKED, blocked, conditions, count_end};
+use super::phase::{BLOCKED, blocked, conditions, count_end};
 use super::run::{Job, RestoreAttempt, Underway, recorded_end};
 use super::source;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::api::v1::{Backup, Schedule};
 use crate::api::{labels, names};
@@ -26,18 +27,26 @@ const RECENT: Duration = Duration::from_secs(10);
 pub struct Keeper {
     ctx: Arc<Context>,
     schedules: SharedWatch<Schedule>,
-    /// By uid of the Schedule. Locked while the API server is asked, so that it is asked once.
-    recent: Mutex<HashMap<Uid, Recent>>,
+    /// By uid of the Schedule.
+    recent: Mutex<HashMap<Uid, Arc<Recent>>>,
 }
 
-/// What the API server had a moment ago.
+/// What the API server had a moment ago. Each part is asked for once, by the pass that needs it first.
 struct Recent {
     at: Timestamp,
     /// The version of the Schedule in the watch at that time: a newer one may have other rules.
     version: Option<String>,
-    schedule: Option<Schedule>,
-    /// The backups of the schedule that were due then, and whether a rule keeps them. None before they were listed.
-    due: Option<HashMap<Uid, bool>>,
+    schedule: OnceCell<Option<Schedule>>,
+    /// The backups of the schedule that were due then, and whether a rule keeps them.
+    due: OnceCell<HashMap<Uid, bool>>,
+}
+
+/// What the rules of a Schedule say about a backup.
+enum Said {
+    /// This, whatever other backups there are.
+    Verdict(bool),
+    /// It depends on the other backups.
+    Compare(Rules),
 }
 
 impl Keeper {
@@ -51,14 +60,12 @@ impl Keeper {
     }
 
     /// Whether it is known without a request that a rule keeps this backup.
-    pub async fn kept_lately(&self, backup: &Backup, now: Timestamp) -> bool {
+    pub fn kept_lately(&self, backup: &Backup, now: Timestamp) -> bool {
         let Some(uid) = schedule_uid(backup) else { return false };
-        let seen = self.seen(uid);
-        let recent = self.recent.lock().await;
-        let known = recent
-            .get(&Uid::from(uid))
-            .filter(|known| known.holds(seen.as_deref(), now));
-        known.is_some_and(|known| known.keeps(backup) == Some(true))
+        let version = version(self.seen(uid).as_deref());
+        let known = self.recent.lock().get(&Uid::from(uid)).cloned();
+        let known = known.filter(|known| known.holds(version.as_deref(), now));
+        known.and_then(|known| known.keeps(backup)) == Some(true)
     }
 
     /// Whether a rule keeps this backup, which is due, or its rules cannot be followed.
@@ -70,40 +77,57 @@ impl Keeper {
             return Ok(false);
         };
         let seen = self.seen(uid);
-        let mut recent = self.recent.lock().await;
+        let known = self.recent(uid, version(seen.as_deref()), now);
+        let read = self.read(backup, seen.as_deref(), uid);
+        let Some(schedule) = known.schedule.get_or_try_init(|| read).await? else {
+            return Ok(false);
+        };
+        let rules = match said(schedule, backup) {
+            Said::Verdict(verdict) => return Ok(verdict),
+            Said::Compare(rules) => rules,
+        };
+        let due = known.due.get_or_try_init(|| self.due(schedule, &rules, backup, now));
+        Ok(due.await?.get(&uid_of(backup)).copied().unwrap_or(true))
+    }
+
+    /// What is known of a schedule, or a place for what will be.
+    fn recent(&self, uid: &str, version: Option<String>, now: Timestamp) -> Arc<Recent> {
+        let mut recent = self.recent.lock();
         recent.retain(|_, known| known.is_of_late(now));
-        if !recent
-            .get(&Uid::from(uid))
-            .is_some_and(|known| known.holds(seen.as_deref(), now))
-        {
-            let known = Recent {
+        let fresh = || {
+            Arc::new(Recent {
                 at: now,
-                version: version(seen.as_deref()),
-                schedule: self.read(backup, seen.as_deref(), uid).await?,
-                due: None,
-            };
-            recent.insert(uid.into(), known);
-        }
-        let Some(known) = recent.get_mut(&Uid::from(uid)) else {
-            return Ok(false);
+                version: version.clone(),
+                schedule: OnceCell::new(),
+                due: OnceCell::new(),
+            })
         };
-        if let Some(verdict) = known.keeps(backup) {
-            return Ok(verdict);
+        let known = recent.entry(uid.into()).or_insert_with(fresh);
+        if !known.holds(version.as_deref(), now) {
+            *known = fresh();
         }
-        let Some((schedule, rules)) = known.rules() else {
-            return Ok(false);
-        };
+        Arc::clone(known)
+    }
+
+    /// Of the schedule's backups that are due, whether a rule keeps them.
+    async fn due(
+        &self,
+        schedule: &Schedule,
+        rules: &Rules,
+        backup: &Backup,
+        now: Timestamp,
+    ) -> Result<HashMap<Uid, bool>, kube::Error> {
         let mut backups = fresh_backups(&self.ctx, schedule).await?;
         if !backups.iter().any(|other| other.metadata.uid == backup.metadata.uid) {
             // Its label was taken away.
             backups.push(Arc::new(outline(backup)));
         }
-        let verdicts = plan(&rules, &backups);
         let is_due = |backup: &Backup| backup.status.expiration.as_ref().is_some_and(|end| end.0 <= now);
-        let due = verdicts.iter().filter(|(backup, _)| is_due(backup));
-        let due = due.map(|(backup, verdict)| (uid_of(&**backup), matches!(verdict, Verdict::Kept(_))));
-        known.due = Some(due.collect());
-        Ok(known.keeps(backup).unwrap_or(true))
+        let verdicts = plan(rules, &backups).into_iter();
+        let due = verdicts.filter(|(backup, _)| is_due(backup));
+        Ok(due
+            .map(|(backup, verdict)| (uid_of(&*backup), matches!(verdict, Verdict::Kept(_))))
+            .collect())
     }
 
     /// The Schedule of this uid in the watch.
@@ -136,28 +160,26 @@ impl Recent {
         self.at <= now && now < later(self.at, RECENT)
     }
 
-    fn holds(&self, seen: Option<&Schedule>, now: Timestamp) -> bool {
-        self.is_of_late(now) && self.version == version(seen)
+    fn holds(&self, version: Option<&str>, now: Timestamp) -> bool {
+        self.is_of_late(now) && self.version.as_deref() == version
     }
 
-    /// Whether a rule keeps this backup; none if only its schedule's backups can tell.
+    /// Whether a rule keeps this backup; none if that is not known yet.
     fn keeps(&self, backup: &Backup) -> Option<bool> {
-        let annotations = self
-            .schedule
-            .as_ref()
-            .and_then(|schedule| schedule.metadata.annotations.as_ref());
-        match annotations.map(Rules::parse) {
-            None | Some(Ok(None)) => Some(false),
-            Some(Err(_)) => Some(true),
-            Some(Ok(Some(_))) if !is_counted(backup) => Some(false),
-            Some(Ok(Some(_))) => self.due.as_ref()?.get(&uid_of(backup)).copied(),
+        match self.schedule.get()?.as_ref().map(|schedule| said(schedule, backup)) {
+            None => Some(false),
+            Some(Said::Verdict(verdict)) => Some(verdict),
+            Some(Said::Compare(_)) => self.due.get()?.get(&uid_of(backup)).copied(),
         }
     }
+}
 
-    fn rules(&self) -> Option<(&Schedule, Rules)> {
-        let schedule = self.schedule.as_ref()?;
-        let rules = Rules::parse(schedule.metadata.annotations.as_ref()?).ok()??;
-        Some((schedule, rules))
+fn said(schedule: &Schedule, backup: &Backup) -> Said {
+    match schedule.metadata.annotations.as_ref().map_or(Ok(None), Rules::parse) {
+        Ok(None) => Said::Verdict(false),
+        Err(_) => Said::Verdict(true),
+        Ok(Some(_)) if !is_counted(backup) => Said::Verdict(false),
+        Ok(Some(rules)) => Said::Compare(rules),
     }
 }
 

@@ -131,7 +131,7 @@ async fn what_the_api_server_said_is_used_for_some_seconds_and_until_the_schedul
     for second in [0, 1, 9, 10, 11] {
         world.api.forget_seen();
         let now = later(start, Duration::from_secs(second));
-        let lately = keeper.kept_lately(&backup, now).await;
+        let lately = keeper.kept_lately(&backup, now);
         assert!(keeper.keeps(&backup, now).await.unwrap());
         assert_eq!(lately, world.api.seen().is_empty());
         known.push(lately);
@@ -143,7 +143,7 @@ async fn what_the_api_server_said_is_used_for_some_seconds_and_until_the_schedul
         ..keeper
     };
     let now = later(start, Duration::from_secs(12));
-    assert!(!changed.kept_lately(&backup, now).await);
+    assert!(!changed.kept_lately(&backup, now));
     assert!(!changed.keeps(&backup, now).await.unwrap());
     process.kill().await;
 }

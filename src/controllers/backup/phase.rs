@@ -1,4 +1,4 @@
-//! How the phase of a backup shows in its conditions, and its end in the metrics.
+//! What follows from the phase of a backup: its conditions, and the metrics of its end.
 
 use crate::api::condition::{self, ConditionStatus};
 use crate::api::v1::{Backup, BackupPhase};
