@@ -21,6 +21,7 @@ const usage = `usage: launcher COMMAND [flags]
   control-plane run|up|down  etcd and kube-apiserver on loopback, any number side by side
   s3 run|up|down           an S3 server
   image load FILE          import a docker-archive into the node
+  packages install         install the Debian packages that a node and the tests need
   image build              build a Dockerfile with buildah and import it into the node, or write it to a file
 
 run stays in the foreground, prints one line of JSON when ready, and stops everything when its stdin closes.
@@ -88,6 +89,8 @@ func dispatch(ctx context.Context, args []string) error {
 		return parsed(flags, args[2:], func() error {
 			return service(ctx, args[1], *dir, func(ctx context.Context, s *supervisor) (any, error) { return startS3(ctx, s, options) })
 		})
+	case "packages install":
+		return parsed(flags, args[2:], func() error { return installPackages(ctx, nodePackages) })
 	case "image load":
 		dir := flags.String("dir", "run/cluster", "run directory of the node")
 		if err := flags.Parse(args[2:]); err != nil {
