@@ -126,10 +126,10 @@ fn main() -> ExitCode {
     for figure in &figures {
         println!("{figure}");
     }
-    if !figures.iter().any(Figure::is_missed) {
-        ExitCode::SUCCESS
-    } else {
+    if figures.iter().any(Figure::is_missed) {
         ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 

@@ -77,7 +77,7 @@ impl Keeper {
             return Ok(false);
         };
         let seen = self.seen(uid);
-        let known = self.recent(uid, version(seen.as_deref()), now);
+        let known = self.recent(uid, version(seen.as_deref()).as_deref(), now);
         let read = self.read(backup, seen.as_deref(), uid);
         let Some(schedule) = known.schedule.get_or_try_init(|| read).await? else {
             return Ok(false);
@@ -91,19 +91,19 @@ impl Keeper {
     }
 
     /// What is known of a schedule, or a place for what will be.
-    fn recent(&self, uid: &str, version: Option<String>, now: Timestamp) -> Arc<Recent> {
+    fn recent(&self, uid: &str, version: Option<&str>, now: Timestamp) -> Arc<Recent> {
         let mut recent = self.recent.lock();
         recent.retain(|_, known| known.is_of_late(now));
         let fresh = || {
             Arc::new(Recent {
                 at: now,
-                version: version.clone(),
+                version: version.map(str::to_owned),
                 schedule: OnceCell::new(),
                 due: OnceCell::new(),
             })
         };
         let known = recent.entry(uid.into()).or_insert_with(fresh);
-        if !known.holds(version.as_deref(), now) {
+        if !known.holds(version, now) {
             *known = fresh();
         }
         Arc::clone(known)

@@ -340,15 +340,13 @@ async fn cancelled_without_their_store_at_every(step: usize) {
             continue;
         }
         for dies in [Dies::Before(nth), Dies::Within(nth), Dies::After(nth)] {
-            match cancelled_without_its_store(dies).await {
-                Some(one) => seen.push(one),
-                None => {
-                    for case in [(false, true), (true, true), (true, false)] {
-                        assert!(seen.contains(&case), "(waits, cancelled) {case:?} was not met");
-                    }
-                    return;
+            let Some(one) = cancelled_without_its_store(dies).await else {
+                for case in [(false, true), (true, true), (true, false)] {
+                    assert!(seen.contains(&case), "(waits, cancelled) {case:?} was not met");
                 }
-            }
+                return;
+            };
+            seen.push(one);
         }
     }
 }
