@@ -32,6 +32,7 @@ mod filesystem {
     }
 
     velero::store_suite!(bench);
+    velero::store_suite!(bench => of_many_concurrent_changes_of_an_object_none_is_lost);
 }
 
 mod s3 {
